@@ -1,0 +1,1 @@
+"""crmsync gives attention to every account of a company that already has a CRM."""

@@ -1,0 +1,1 @@
+"""What a person wrote down: YAML with places, settings, mappings, secrets."""

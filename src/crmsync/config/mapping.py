@@ -1,0 +1,110 @@
+"""How a stream's own fields become a canonical table's; written by RevOps in the config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from crmsync.config.base import Settings
+from crmsync.model.tables import CANONICAL_TABLES, FieldType
+from crmsync.model.tables import Field as TableField
+
+OTHERWISE = "*"
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _value_keys_as_text(value: object) -> object:
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class FieldMapping(Settings):
+    """Where one field's value comes from.
+
+    ``column`` names one column, or several of which the first that is not empty counts;
+    ``join`` puts several together; ``value`` is the same for every record.
+    ``values`` translates what the remote says; the key ``*`` stands for everything else,
+    ``""`` for an empty value.
+    ``format`` is one strptime format or a list that is tried in order, for dates and instants.
+    ``time_zone`` is that of instants without an offset; the company's where it is not given.
+    ``type`` makes a custom field of a name that the canonical table does not have.
+    """
+
+    column: Annotated[list[str], BeforeValidator(_as_list)] = Field(default=[])
+    join: list[str] = Field(default=[])
+    separator: str = " "
+    value: str | int | float | bool | None = None
+    values: Annotated[
+        dict[str, str | int | float | bool | None], BeforeValidator(_value_keys_as_text)
+    ] = Field(default={})
+    format: Annotated[list[str], BeforeValidator(_as_list)] = Field(default=[])
+    time_zone: str | None = None
+    decimal: Literal[".", ","] = "."
+    type: FieldType | None = None
+    references: str | None = None
+    tracked: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:  # noqa: ANN401  pydantic's own signature
+        return {"column": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _one_source(self) -> FieldMapping:
+        given = [bool(self.column), bool(self.join), "value" in self.model_fields_set]
+        if sum(given) != 1:
+            raise ValueError("give exactly one of column, join and value")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The remote's fields that it reads."""
+        return tuple(self.column or self.join)
+
+
+class StreamSettings(Settings):
+    """A stream of a connection: the mapping, and keys that only its connector knows."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", arbitrary_types_allowed=True)
+
+    table: str
+    key: Annotated[list[str], BeforeValidator(_as_list)] = Field(min_length=1)
+    fields: dict[str, FieldMapping]
+    deleted: FieldMapping | None = None
+    merged_into: str | None = None
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """The keys that belong to the connector."""
+        return dict(self.model_extra or {})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every field of the remote that the mapping reads, each once."""
+        read = [*self.key]
+        for mapping in self.fields.values():
+            read += mapping.columns
+        if self.deleted is not None:
+            read += self.deleted.columns
+        if self.merged_into is not None:
+            read.append(self.merged_into)
+        return tuple(dict.fromkeys(read))
+
+    def custom_fields(self) -> tuple[TableField, ...]:
+        """The fields that this mapping adds to its table."""
+        table = CANONICAL_TABLES[self.table]
+        return tuple(
+            TableField(
+                name=name, type=mapping.type, references=mapping.references, tracked=mapping.tracked
+            )
+            for name, mapping in self.fields.items()
+            if table.field(name) is None and mapping.type is not None
+        )
+
+    def remote_field(self, name: str) -> str | None:
+        """The one column behind a field, or None where it has none, or several."""
+        mapping = self.fields.get(name)
+        return mapping.column[0] if mapping and len(mapping.column) == 1 else None

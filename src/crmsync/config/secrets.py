@@ -1,0 +1,62 @@
+"""Secrets are references: ``env:NAME`` or ``file:PATH``, looked up when they are needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import core_schema
+
+from crmsync.errors import AuthError
+from crmsync.observe import remember_secret
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+
+
+class Secret:
+    """A reference to a secret; a field type for the options of connectors."""
+
+    def __init__(self, reference: str) -> None:
+        scheme, _, rest = reference.partition(":")
+        if scheme not in {"env", "file"} or not rest:
+            # The text itself may be the secret, so it is not repeated.
+            raise ValueError("a secret is written as a reference, env:NAME or file:PATH")
+        self._scheme, self._rest = scheme, rest
+
+    def reveal(self) -> str:
+        """The secret itself; from then on it is hidden in all logs and errors.
+
+        Raises:
+            AuthError: there is nothing where the reference points.
+        """
+        if self._scheme == "env":
+            value = os.environ.get(self._rest, "")
+            if not value:
+                raise AuthError(f"the environment variable {self._rest} is not set")
+        else:
+            try:
+                value = Path(self._rest).expanduser().read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise AuthError(
+                    f"the secret file {self._rest} cannot be read: {error.strerror}"
+                ) from error
+        remember_secret(value)
+        return value
+
+    def __repr__(self) -> str:
+        return f"Secret({self._scheme}:{self._rest})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls,
+        source: Any,  # noqa: ANN401  pydantic's own signature
+        handler: GetCoreSchemaHandler,
+    ) -> core_schema.CoreSchema:
+        """How pydantic reads and writes it."""
+        return core_schema.no_info_after_validator_function(
+            lambda value: value if isinstance(value, cls) else cls(value),
+            core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )

@@ -1,0 +1,94 @@
+"""The whole config file as one frozen value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from crmsync.config.base import CalendarDurationField, Settings
+from crmsync.config.mapping import StreamSettings
+from crmsync.model.durations import Duration, parse_duration
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"“{name}” is not a time zone; write for example Europe/Zurich") from None
+    return name
+
+
+def _country(code: str) -> str:
+    if len(code) != 2 or not code.isalpha():  # noqa: PLR2004  ISO 3166 alpha-2
+        raise ValueError(f"“{code}” is not a country code; write two letters, for example DE")
+    return code.upper()
+
+
+class Existing(StrEnum):
+    """What a new rule does with those that match already."""
+
+    PREVIEW = "preview"
+    ENROL = "enrol"
+    IGNORE = "ignore"
+
+
+class Company(Settings):
+    """Us."""
+
+    name: str
+    email: str
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    country: Annotated[str, AfterValidator(_country)] | None = None
+    currency: str = "USD"
+    locale: str = "en_US"
+    postal_address: str = ""
+
+
+class ConnectionSettings(Settings):
+    """A connection: which connector, its streams, and keys that only it knows."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", arbitrary_types_allowed=True)
+
+    connector: str
+    streams: dict[str, StreamSettings] = Field(default={})
+
+    @property
+    def own_options(self) -> dict[str, object]:
+        """The keys that belong to the connector."""
+        return dict(self.model_extra or {})
+
+
+class Freshness(Settings):
+    """How old what was read of a table may be before clauses about it are unknown."""
+
+    default: CalendarDurationField = parse_duration("24 hours")
+    tables: dict[str, CalendarDurationField] = Field(default={})
+
+    def bound(self, table: str) -> Duration:
+        """The bound for a table."""
+        return self.tables.get(table, self.default)
+
+
+class Policy(Settings):
+    """Limits that hold for all rules."""
+
+    most_actions_per_run: int = Field(default=500, ge=1)
+    most_share_of_accounts: float = Field(default=0.5, gt=0, le=1)
+
+
+class Config(Settings):
+    """A whole installation. Paths are relative to the config file's folder."""
+
+    company: Company
+    state: str = "state"
+    rules: str = "rules"
+    segments: str = "segments"
+    templates: str = "templates"
+    existing: Existing = Existing.PREVIEW
+    connections: dict[str, ConnectionSettings] = Field(min_length=1)
+    freshness: Freshness = Freshness()
+    policy: Policy = Policy()
+    teams: dict[str, list[str]] = Field(default={})

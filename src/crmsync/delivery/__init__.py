@@ -1,0 +1,1 @@
+"""The outbox: recorded before it is attempted, settled or found out."""

@@ -1,0 +1,1 @@
+"""Derived columns, defined once and reused by all rules."""

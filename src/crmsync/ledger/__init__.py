@@ -1,0 +1,1 @@
+"""What we decided and did: a SQLite file, reached through SQLAlchemy Core."""

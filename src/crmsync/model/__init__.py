@@ -1,0 +1,1 @@
+"""The words that all of crmsync shares: tables, durations, actions, pages, verdicts."""

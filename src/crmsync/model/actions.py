@@ -1,0 +1,133 @@
+"""What crmsync asks a connector to do, and what it gets back.
+
+An action's ``key`` is minted once, before the first attempt, and never changes.
+Record ids in actions are the remote's own, without the connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+Scalar = str | int | float | bool | None
+
+
+class ActionKind(StrEnum):
+    """The kinds of action that the core knows."""
+
+    TASK = "task"
+    EMAIL = "email"
+    NOTE = "note"
+    UPDATE = "update"
+
+
+class KeyHandling(StrEnum):
+    """How a connector honours an action's key."""
+
+    NATIVE = "native"  # the remote dedupes: applying again is harmless
+    LOOKUP = "lookup"  # `find` tells whether it landed, before it is created again
+    UNSAFE = "unsafe"  # nobody can know: never retried when uncertain
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordRef:
+    """A record in the remote: the canonical table, and the remote's own id."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateTask:
+    """A task for a colleague.
+
+    Attributes:
+        due: the day by which it should be done; None where no day was set.
+        assignee: the remote's id of the user; None leaves it to nobody.
+        about: the records it is attached to, the subject first.
+    """
+
+    key: str
+    subject: str
+    body: str = ""
+    due: date | None = None
+    assignee: str | None = None
+    about: tuple[RecordRef, ...] = ()
+    kind: ActionKind = field(default=ActionKind.TASK, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendEmail:
+    """A mail to one person.
+
+    Attributes:
+        message_id: derived from the key, without angle brackets.
+        sender, recipient: RFC 5322 addresses with display name.
+        email_class: ``commercial`` or ``service``.
+        at: the instant (UTC) for the Date header.
+    """
+
+    key: str
+    message_id: str
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+    html: str | None = None
+    email_class: str = "commercial"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    about: tuple[RecordRef, ...] = ()
+    at: datetime
+    kind: ActionKind = field(default=ActionKind.EMAIL, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddNote:
+    """A note on a record."""
+
+    key: str
+    text: str
+    about: tuple[RecordRef, ...] = ()
+    kind: ActionKind = field(default=ActionKind.NOTE, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateFields:
+    """New values for fields of one record.
+
+    Attributes:
+        stream: the connector's stream that the record came from.
+        changes: the remote's own field name to its new value.
+        expected: the remote's own field name to the value that the decision was based on;
+            a connector that can compare refuses where the remote has moved on.
+    """
+
+    key: str
+    record: RecordRef
+    stream: str
+    changes: Mapping[str, Scalar]
+    expected: Mapping[str, Scalar] = field(default_factory=dict)
+    kind: ActionKind = field(default=ActionKind.UPDATE, init=False)
+
+
+Action = CreateTask | SendEmail | AddNote | UpdateFields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The remote has it.
+
+    Attributes:
+        remote_id: what the remote calls the thing that was made.
+        already: it had been there before this call.
+    """
+
+    key: str
+    remote_id: str
+    already: bool = False
+    url: str | None = None

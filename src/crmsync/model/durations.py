@@ -1,0 +1,58 @@
+"""Durations as people write them: ``30 days``, ``30d``, ``2 weeks``, ``3 business days``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+_UNITS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+_SHORT = {"m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week"}
+_PATTERN = re.compile(r"^\s*(\d{1,6})\s*(business\s+)?([a-z]+)\s*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duration:
+    """A length of time.
+
+    Attributes:
+        length: for calendar time, its exact length; for business days, zero.
+        business_days: how many working days; zero for calendar time.
+    """
+
+    length: timedelta = timedelta()
+    business_days: int = 0
+
+    def __str__(self) -> str:
+        if self.business_days:
+            return f"{self.business_days} business day{'s' if self.business_days != 1 else ''}"
+        seconds = int(self.length.total_seconds())
+        for name, unit in (("day", 86400), ("hour", 3600), ("minute", 60)):
+            if seconds % unit == 0:
+                count = seconds // unit
+                return f"{count} {name}{'s' if count != 1 else ''}"
+        return f"{seconds} seconds"
+
+
+def parse_duration(text: object) -> Duration:
+    """Read a duration.
+
+    Raises:
+        ValueError: it is not one; the sentence shows how one is written.
+    """
+    match = _PATTERN.match(text.lower()) if isinstance(text, str) else None
+    if match is not None:
+        count, business, unit = int(match[1]), match[2], match[3]
+        unit = _SHORT.get(unit, unit.removesuffix("s"))
+        if business and unit == "day":
+            return Duration(business_days=count)
+        if not business and unit in _UNITS:
+            return Duration(length=count * _UNITS[unit])
+    raise ValueError(
+        f"“{text}” is not a duration; write for example 30 days, 12h, 2 weeks or 3 business days"
+    )

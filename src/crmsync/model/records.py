@@ -1,0 +1,46 @@
+"""What the warehouse shows to those who decide: live records, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamState:
+    """How far a stream of a connection has been read.
+
+    Attributes:
+        read_at: when the last read that reached the end of the stream began; None before one did.
+        error: the sentence of the last read's error; None where it ended well.
+    """
+
+    connection: str
+    stream: str
+    table: str
+    read_at: datetime | None
+    error: str | None = None
+
+
+class RecordSource(Protocol):
+    """Read access to the canonical tables, custom fields included."""
+
+    @property
+    def backend(self) -> BaseBackend:
+        """The Ibis backend that the tables live in; temporary tables may be made there."""
+        ...
+
+    def table(self, name: str) -> ir.Table:
+        """The live records of a table: no tombstones, references resolved through merges."""
+        ...
+
+    def stream_states(self) -> Sequence[StreamState]:
+        """One for each stream of the config, also those that were never read."""
+        ...

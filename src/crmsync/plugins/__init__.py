@@ -1,0 +1,1 @@
+"""The outside, declared: what a plugin can bring, and how it is found."""

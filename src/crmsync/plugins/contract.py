@@ -1,0 +1,194 @@
+"""The contract between the core and a connector: signatures and prose, no logic.
+
+A connector translates between a remote and the canonical words.
+It decides no policy: limits, dry-run, caps and veto belong to the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date, datetime
+    from pathlib import Path
+
+    import ibis.expr.types as ir
+    from pydantic import BaseModel
+
+    from crmsync.clock import Clock
+    from crmsync.errors import ConnectorError
+    from crmsync.model.actions import Action, ActionKind, KeyHandling, Receipt
+    from crmsync.model.catalog import FactSpec
+    from crmsync.model.pages import Cursor, Page
+    from crmsync.model.tables import FieldType
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteField:
+    """A field as the remote describes it. ``type`` is None where the remote does not say."""
+
+    name: str
+    type: FieldType | None = None
+    writable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that ``check`` found and a person should mend, as one sentence."""
+
+    sentence: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateBudget:
+    """How often the remote may be called; None where it does not matter."""
+
+    calls_per_second: float | None = None
+    batch_size: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRequest:
+    """A stream as the config asks for it.
+
+    Attributes:
+        options: the connector's own keys, validated by its ``stream_options`` model.
+        columns: the remote's fields that the mapping reads; a connector may read only these.
+    """
+
+    name: str
+    options: BaseModel
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionContext:
+    """What a connector is opened with.
+
+    Attributes:
+        options: validated by the connector's ``options`` model, secrets resolved.
+        folder: what relative paths in the options are relative to.
+        clock: the only source of the present instant.
+    """
+
+    name: str
+    options: BaseModel
+    streams: Mapping[str, StreamRequest]
+    folder: Path
+    clock: Clock
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """An open connection."""
+
+    def check(self) -> Sequence[Finding]:
+        """Called by ``check`` and before the first sync: is everything there that is needed?
+
+        Raises:
+            ConnectorError: the remote could not be asked.
+        """
+        ...
+
+    def close(self) -> None:
+        """Called once, after the last call, also after an error."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A connector whose streams can be read."""
+
+    def describe(self, stream: str) -> Sequence[RemoteField]:
+        """Called to hold a mapping against the remote's own description of its fields."""
+        ...
+
+    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
+        """Called once for each stream of a sync, with the last committed cursor, or None at first.
+
+        Oldest change first, at least once, never at most once.
+        Yields nothing where nothing has changed.
+
+        Raises:
+            ConnectorError: one of the five; pages that were yielded before it stay valid.
+        """
+        ...
+
+
+@runtime_checkable
+class Writes(Protocol):
+    """A connector to which actions can be applied."""
+
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        """Called with a batch; answers with as many receipts or errors, in the same order.
+
+        An error that concerns one action is returned in its place;
+        one that concerns all of them may be raised.
+        """
+        ...
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        """Called for uncertain actions whose kind is declared LOOKUP: those that landed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorSpec:
+    """What a plugin registers. Made without touching the network.
+
+    Attributes:
+        name: what ``connector:`` in the config says.
+        options: pydantic model of the connection's own keys.
+        stream_options: pydantic model of a stream's own keys.
+        actions: the kinds of action it can apply, each with how it honours the key.
+        open: called when a connection is first needed.
+    """
+
+    name: str
+    description: str
+    options: type[BaseModel]
+    stream_options: type[BaseModel]
+    open: Callable[[ConnectionContext], Connector]
+    actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
+    rate: RateBudget = field(default_factory=RateBudget)
+
+
+class FactTables(Protocol):
+    """What a fact may look at."""
+
+    @property
+    def now(self) -> datetime:
+        """The instant (UTC) for which facts are computed."""
+        ...
+
+    def table(self, name: str) -> ir.Table:
+        """The live records of a canonical table."""
+        ...
+
+    def today(self, table: str) -> ir.Table:
+        """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
+        ...
+
+    def company_today(self) -> date:
+        """Today's date in the company's zone."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A derived column, and how it is computed.
+
+    Attributes:
+        build: answers with a table of ``id`` and ``value``; subjects that are not in it have
+            the spec's default.
+    """
+
+    spec: FactSpec
+    build: Callable[[FactTables], ir.Table]
+
+
+TemplateFilter = Any  # a callable as Jinja2 expects it

@@ -1,0 +1,95 @@
+"""Finds plugins by entry point. A broken one is reported, never fatal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from crmsync.errors import PluginError
+from crmsync.plugins.hookspecs import PROJECT, Hooks
+
+if TYPE_CHECKING:
+    from crmsync.plugins.contract import ConnectorSpec, Fact, TemplateFilter
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginReport:
+    """A plugin that was found: whether it works, and what it brings."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str | None = None
+    connectors: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+class Plugins:
+    """The plugins of this installation."""
+
+    def __init__(self, found: tuple[EntryPoint, ...] | None = None) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Hooks)
+        self.reports: list[PluginReport] = []
+        self.connectors: dict[str, ConnectorSpec] = {}
+        self.facts: tuple[Fact, ...] = ()
+        self.filters: dict[str, TemplateFilter] = {}
+        if found is None:
+            found = tuple(entry_points(group=PROJECT))
+        for entry in sorted(found, key=lambda entry: entry.name):
+            self.reports.append(self._load(entry))
+
+    def _load(self, entry: EntryPoint) -> PluginReport:
+        distribution = entry.dist.name if entry.dist else "unknown"
+        version = entry.dist.version if entry.dist else "unknown"
+        try:
+            plugin = entry.load()
+            self._manager.register(plugin, entry.name)
+            connectors = self._brought(plugin, "crmsync_connectors")
+            facts = self._brought(plugin, "crmsync_facts")
+            filters = dict(getattr(plugin, "crmsync_template_filters", dict)())
+            for spec in connectors:
+                if spec.name in self.connectors:
+                    raise PluginError(f"a connector named “{spec.name}” is already installed")
+        except Exception as error:  # noqa: BLE001  whatever a stranger's plugin raises, we go on
+            if self._manager.has_plugin(entry.name):
+                self._manager.unregister(name=entry.name)
+            return PluginReport(
+                name=entry.name,
+                distribution=distribution,
+                version=version,
+                error=f"{type(error).__name__}: {error}",
+            )
+        self.connectors |= {spec.name: spec for spec in connectors}
+        self.facts += tuple(facts)
+        self.filters |= filters
+        return PluginReport(
+            name=entry.name,
+            distribution=distribution,
+            version=version,
+            connectors=tuple(spec.name for spec in connectors),
+            facts=tuple(f"{fact.spec.table}.{fact.spec.name}" for fact in facts),
+            filters=tuple(filters),
+        )
+
+    @staticmethod
+    def _brought(plugin: object, hook: str) -> tuple:  # type: ignore[type-arg]
+        return tuple(getattr(plugin, hook, tuple)())
+
+    def connector(self, name: str) -> ConnectorSpec:
+        """The connector of that name.
+
+        Raises:
+            PluginError: none is installed under that name, or its plugin is broken.
+        """
+        if name in self.connectors:
+            return self.connectors[name]
+        broken = next((r for r in self.reports if r.name == name and r.error), None)
+        if broken is not None:
+            raise PluginError(f"the connector “{name}” is installed but broken: {broken.error}")
+        installed = ", ".join(sorted(self.connectors)) or "none"
+        raise PluginError(f"no connector named “{name}” is installed; installed: {installed}")

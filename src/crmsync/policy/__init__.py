@@ -1,0 +1,1 @@
+"""The ordered gates that every action passes."""

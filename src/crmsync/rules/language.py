@@ -1,0 +1,114 @@
+"""A rule as a value: what the loader reads from YAML, and what everything after it works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crmsync.config.settings import Existing
+    from crmsync.config.yaml import Place
+    from crmsync.model.actions import Scalar
+    from crmsync.model.durations import Duration
+    from crmsync.rules.conditions import Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """To whom a mail goes: a path from the subject, or a role among the account's contacts.
+
+    Attributes:
+        path: for example ``primary_contact``, ``contact``, ``owner``; None where a role is given.
+        role: the contact of the account with this role.
+        otherwise: who is next where there is nobody; None holds the step.
+    """
+
+    path: str | None = None
+    role: str | None = None
+    otherwise: Recipient | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStep:
+    """``task:``. Texts are Jinja2 templates.
+
+    Attributes:
+        assign_to: paths to users, or ``team.NAME``; the first active user is meant.
+    """
+
+    id: str
+    assign_to: tuple[str, ...]
+    subject: str
+    body: str = ""
+    due: Duration | None = None
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailStep:
+    """``email:``.
+
+    Attributes:
+        sender: ``company`` or a path to a user.
+        email_class: commercial or service; None leaves it to the template.
+    """
+
+    id: str
+    to: Recipient
+    template: str
+    sender: str = "owner"
+    email_class: str | None = None
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteStep:
+    """``note:``; on the subject."""
+
+    id: str
+    text: str
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateStep:
+    """``update:``; new values for fields of the subject, or of a record that it refers to.
+
+    Attributes:
+        record: a path to the record; empty for the subject.
+        fields: canonical field name to its value; text is a Jinja2 template.
+    """
+
+    id: str
+    record: str
+    fields: Mapping[str, Scalar]
+    place: Place = field(compare=False)
+
+
+Step = TaskStep | EmailStep | NoteStep | UpdateStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule, checked against the catalog.
+
+    Attributes:
+        version: a hash of the rule's text, segments included; changes when its meaning may.
+        once_per: paths whose values make an enrolment unique for ever; empty where not given.
+        existing: None leaves it to the config.
+    """
+
+    name: str
+    description: str
+    subject: str
+    when: Condition
+    then: tuple[Step, ...]
+    version: str
+    place: Place
+    once_per: tuple[str, ...] = ()
+    cooldown: Duration | None = None
+    existing: Existing | None = None
+    labels: tuple[str, ...] = ()
+    priority: int = 50

@@ -1,0 +1,1 @@
+"""Reads connectors into the warehouse."""

@@ -1,0 +1,1 @@
+"""Personal mail from template folders: Jinja2, sandboxed."""

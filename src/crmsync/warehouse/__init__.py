@@ -1,0 +1,1 @@
+"""What is known of customers: a DuckDB file, reached through Ibis."""
