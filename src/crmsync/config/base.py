@@ -78,7 +78,7 @@ def _steps_in(data: Any, where: Path_) -> Path_:  # noqa: ANN401  YAML is anythi
     for step in where:
         if isinstance(data, dict) and step in data:
             data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):  # noqa: SIM114  mypy tells the two apart
             data = data[step]
         else:
             continue
