@@ -57,6 +57,8 @@ class FieldMapping(Settings):
         given = [bool(self.column), bool(self.join), "value" in self.model_fields_set]
         if sum(given) != 1:
             raise ValueError("give exactly one of column, join and value")
+        if (self.type is FieldType.REFERENCE) != (self.references is not None):
+            raise ValueError("“type: reference” and “references: TABLE” go together")
         return self
 
     @property
