@@ -76,9 +76,9 @@ def _steps_in(data: Any, where: Path_) -> Path_:  # noqa: ANN401  YAML is anythi
     """The steps of pydantic's path that the data has; it adds the tried alternatives of a union."""
     steps: list[str | int] = []
     for step in where:
-        if isinstance(data, dict) and step in data:
+        if isinstance(data, dict) and step in data:  # noqa: SIM114  mypy tells the two kinds apart
             data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):  # noqa: SIM114  mypy tells the two apart
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
             data = data[step]
         else:
             continue

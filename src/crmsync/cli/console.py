@@ -1,0 +1,139 @@
+"""How the command line speaks: tables for people, JSON for programs, progress for terminals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crmsync.clock import FixedClock, SystemClock, parse_instant
+from crmsync.errors import CrmsyncError, InvalidInputError, UsageError
+from crmsync.observe import configure_logs, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from crmsync.clock import Clock
+
+FINDINGS = 1
+WRONG_USE = 2
+
+
+def clock_at(at: str | None, zone: str = "UTC") -> Clock:
+    """The clock that ``--at`` asks for.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    if at is None:
+        return SystemClock()
+    try:
+        return FixedClock(instant=parse_instant(at, default_zone=zone))
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal; where it is piped, wide enough not to cut."""
+    from rich.console import Console  # noqa: PLC0415  not needed by --help
+
+    return Console(
+        width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=not sys.stdout.isatty()
+    )
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911  what a report holds is anything
+    """A report as JSON knows it."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case str():
+            return redact(value)
+        case datetime() | date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    return redact(str(value))
+
+
+def print_json(report: object) -> None:
+    """One JSON object on standard output."""
+    typer.echo(json.dumps(plain(report), ensure_ascii=False, indent=2))
+
+
+def _tell(error: CrmsyncError, *, as_json: bool) -> None:
+    sentences = error.problems if isinstance(error, InvalidInputError) else (str(error),)
+    if as_json:
+        print_json({"error": type(error).__name__, "problems": list(sentences)})
+        return
+    for sentence in sentences:
+        typer.echo(redact(sentence), err=True)
+
+
+@contextmanager
+def command(*, as_json: bool = False) -> Iterator[None]:
+    """Runs a command: its errors become sentences, and the exit code says what they mean."""
+    configure_logs()
+    try:
+        yield
+    except CrmsyncError as error:
+        _tell(error, as_json=as_json)
+        raise typer.Exit(WRONG_USE if isinstance(error, UsageError) else FINDINGS) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped. What was committed stays; run it again to go on.", err=True)
+        raise typer.Exit(130) from None
+
+
+Progress = "Callable[[str, int], None]"
+
+
+@contextmanager
+def progress(*, as_json: bool = False) -> Iterator[Callable[[str, int], None]]:
+    """A function to call with a label and how much was done since; drawn on terminals only."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda _label, _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415  only on terminals
+    from rich.progress import (  # noqa: PLC0415
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        known: dict[str, TaskID] = {}
+
+        def advance(label: str, done: int) -> None:
+            if label not in known:
+                known[label] = bars.add_task(label, total=None)
+            bars.advance(known[label], done)
+
+        yield advance

@@ -1,0 +1,37 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CRMSYNC_CONFIG",
+        help="The config file.",
+        show_default=True,
+    ),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Take this as the present, for example 2026-03-01 or 2026-03-01T09:30+01:00.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+SyncOption = Annotated[
+    bool,
+    typer.Option(
+        "--sync/--no-sync",
+        help="Read the connections first, or take what was last read.",
+    ),
+]
+
+DEFAULT_CONFIG = Path("config.yaml")
