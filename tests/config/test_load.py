@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.config.load import load_config
+from crmsync.errors import InvalidInputError, UsageError
+from crmsync.model.tables import FieldType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_GOOD = """\
+company: {name: Acme, email: cs@acme.example, time_zone: Europe/Zurich, country: ch}
+connections:
+  crm:
+    connector: files
+    path: crm
+    streams:
+      accounts:
+        file: accounts.csv
+        table: account
+        key: id
+        fields:
+          name: Name
+          seats: {column: Seats, type: integer, tracked: true}
+"""
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _problems(folder: Path, text: str) -> list[str]:
+    path = _write(folder, text)
+    with pytest.raises(InvalidInputError) as caught:
+        load_config(path)
+    return [problem.removeprefix(str(path)) for problem in caught.value.problems]
+
+
+def test_a_good_config_gives_settings_and_tables_with_custom_fields(tmp_path: Path) -> None:
+    installation = load_config(_write(tmp_path, _GOOD))
+    assert installation.settings.company.country == "CH"
+    assert installation.path("state") == tmp_path / "state"
+    connection = installation.settings.connections["crm"]
+    assert connection.own_options == {"path": "crm"}
+    stream = connection.streams["accounts"]
+    assert stream.own_options == {"file": "accounts.csv"}
+    assert stream.columns == ("id", "Name", "Seats")
+    seats = installation.tables()["account"].field("seats")
+    assert seats is not None
+    assert (seats.type, seats.tracked) == (FieldType.INTEGER, True)
+
+
+def test_a_missing_file_is_wrong_use(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="crmsync init"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_every_mistake_is_named_at_its_place(tmp_path: Path) -> None:
+    text = _GOOD.replace("Europe/Zurich", "Europe/Zurch").replace(
+        "company: {name: Acme, ", "company: {"
+    )
+    assert _problems(tmp_path, text + "freshnes: {}\n") == [
+        ":1:10: “name” is missing here",
+        ":1:46: “time_zone”: “Europe/Zurch” is not a time zone; write for example Europe/Zurich",
+        ":14:1: unknown key “freshnes”; did you mean “freshness”?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "table: account",
+            "table: acount",
+            ":9:16: unknown table “acount”; did you mean “account”?",
+        ),
+        (
+            "name: Name",
+            "nmae: Name",
+            (
+                ":12:11: account has no field “nmae”; did you mean “name”? "
+                "(a custom field needs a type)"
+            ),
+        ),
+        (
+            "name: Name",
+            "name: {column: Name, type: date}",
+            ":12:11: account.name is a text; that cannot be changed",
+        ),
+        (
+            "name: Name",
+            "name: {column: Name, value: x}",
+            ":12:17: “name”: give exactly one of column, join and value",
+        ),
+        (
+            "name: Name",
+            "name: {colum: Name}",
+            ":12:18: unknown key “colum”; did you mean “column”?",
+        ),
+        (
+            "type: integer",
+            "type: reference",
+            ":13:18: “seats”: “type: reference” and “references: TABLE” go together",
+        ),
+        (
+            "  crm:",
+            "  'c:rm':",
+            ":3:3: “c:rm” cannot name a connection: a name is not empty and has no “:”",
+        ),
+    ],
+)
+def test_mistakes_in_a_mapping(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert expected in _problems(tmp_path, _GOOD.replace(old, new))
