@@ -1,0 +1,44 @@
+"""Working days: Monday to Friday, without the public holidays of a country."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import holidays
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+_SATURDAY = 5
+
+
+@lru_cache(maxsize=64)
+def _holidays(country: str | None) -> Container[date]:
+    # The calendar fills itself in, year by year, as dates are looked up in it.
+    if country is None or country not in holidays.list_supported_countries():
+        return frozenset()
+    return holidays.country_holidays(country)  # type: ignore[no-any-return]
+
+
+def is_business_day(day: date, country: str | None) -> bool:
+    """Whether people work on that day; ``country`` is an ISO 3166 code, or None for none."""
+    return day.weekday() < _SATURDAY and day not in _holidays(country)
+
+
+def add_business_days(day: date, count: int, country: str | None) -> date:
+    """The ``count``-th working day after that day; before it where ``count`` is negative.
+
+    With zero, the day itself, or the next working day where it is none.
+    """
+    step = timedelta(days=-1 if count < 0 else 1)
+    if count == 0:
+        while not is_business_day(day, country):
+            day += step
+        return day
+    for _ in range(abs(count)):
+        day += step
+        while not is_business_day(day, country):
+            day += step
+    return day
