@@ -4,6 +4,6 @@
 def main() -> None:
     """The entry point ``crmsync``."""
     # Imported here, so that importing the package costs nothing.
-    from crmsync.cli.commands import app  # noqa: PLC0415
+    from crmsync.cli.commands import app
 
     app()

@@ -44,10 +44,12 @@ def clock_at(at: str | None, zone: str = "UTC") -> Clock:
 
 def console() -> Console:
     """Standard output, as wide as the terminal; where it is piped, wide enough not to cut."""
-    from rich.console import Console  # noqa: PLC0415  not needed by --help
+    from rich.console import Console
 
     return Console(
-        width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=not sys.stdout.isatty()
+        width=None if sys.stdout.isatty() else 120,
+        highlight=False,
+        soft_wrap=not sys.stdout.isatty(),
     )
 
 
@@ -112,8 +114,8 @@ def progress(*, as_json: bool = False) -> Iterator[Callable[[str, int], None]]:
     if as_json or not sys.stderr.isatty():
         yield lambda _label, _done: None
         return
-    from rich.console import Console  # noqa: PLC0415  only on terminals
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         Progress,
         SpinnerColumn,
         TaskID,

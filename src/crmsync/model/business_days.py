@@ -19,7 +19,7 @@ def _holidays(country: str | None) -> Container[date]:
     # The calendar fills itself in, year by year, as dates are looked up in it.
     if country is None or country not in holidays.list_supported_countries():
         return frozenset()
-    return holidays.country_holidays(country)  # type: ignore[no-any-return]
+    return holidays.country_holidays(country)
 
 
 def is_business_day(day: date, country: str | None) -> bool:

@@ -1,0 +1,197 @@
+"""Everything that a config file opens: settings, plugins, rules, templates, stores, connections."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from crmsync.config.base import validate
+from crmsync.config.load import Installation, load_config
+from crmsync.config.yaml import Problems
+from crmsync.errors import InvalidInputError, PluginError, UsageError
+from crmsync.model.catalog import Catalog
+from crmsync.plugins.contract import ConnectionContext, StreamRequest
+from crmsync.plugins.manager import Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crmsync.clock import Clock
+    from crmsync.config.settings import ConnectionSettings
+    from crmsync.ledger.ledger import Ledger
+    from crmsync.plugins.contract import Connector, ConnectorSpec
+    from crmsync.rules.load import RuleSet
+    from crmsync.templating import Templates
+    from crmsync.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """An installation, opened part by part as it is needed."""
+
+    installation: Installation
+    plugins: Plugins
+    clock: Clock
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What rules can name here."""
+        return Catalog(
+            tables=self.installation.tables(),
+            facts=tuple(fact.spec for fact in self.plugins.facts),
+        )
+
+    @cached_property
+    def rules(self) -> RuleSet:
+        """The rules, checked.
+
+        Raises:
+            InvalidInputError: a rule or segment holds mistakes.
+        """
+        from crmsync.rules.load import load_rules
+
+        settings = self.installation.settings
+        return load_rules(
+            self.folder("rules", settings.rules),
+            self.installation.path(settings.segments),
+            self.catalog,
+            settings.teams,
+            shown_relative_to=self.installation.folder,
+        )
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The templates, with the filters of all plugins."""
+        from crmsync.templating import Templates
+
+        settings = self.installation.settings
+        return Templates(
+            self.installation.path(settings.templates), self.plugins.filters, settings.company
+        )
+
+    def folder(self, what: str, relative: str) -> Path:
+        """A folder of the config that must exist.
+
+        Raises:
+            InvalidInputError: it does not.
+        """
+        path = self.installation.path(relative)
+        if not path.is_dir():
+            place = self.installation.document.place((what,))
+            raise InvalidInputError([f"{place}: there is no folder {path} with {what}"])
+        return path
+
+    @cached_property
+    def state(self) -> Path:
+        """Where the stores lie; made where it is missing."""
+        path = self.installation.path(self.installation.settings.state)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """What is known of customers."""
+        from crmsync.warehouse.warehouse import Warehouse
+
+        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What was decided and done."""
+        from crmsync.ledger.ledger import Ledger
+
+        return Ledger(self.state / "ledger.sqlite")
+
+    def connection(self, name: str) -> ConnectionSettings:
+        """The settings of a connection.
+
+        Raises:
+            UsageError: the config has none of that name.
+        """
+        connections = self.installation.settings.connections
+        if name not in connections:
+            known = ", ".join(connections)
+            raise UsageError(f"the config has no connection “{name}”; it has: {known}")
+        return connections[name]
+
+    def spec(self, name: str) -> ConnectorSpec:
+        """What the connector behind a connection declares.
+
+        Raises:
+            InvalidInputError: no such connector works here.
+        """
+        try:
+            return self.plugins.connector(self.connection(name).connector)
+        except PluginError as error:
+            place = self.installation.document.place(("connections", name, "connector"))
+            raise InvalidInputError([f"{place}: {error}"]) from None
+
+    def context(self, name: str) -> ConnectionContext:
+        """What the connector of a connection is opened with, its options checked.
+
+        Raises:
+            InvalidInputError: the options hold mistakes.
+        """
+        spec, settings = self.spec(name), self.connection(name)
+        document, problems = self.installation.document, Problems()
+        at = ("connections", name)
+        options = validate(
+            spec.options, settings.own_options, document=document, path=at, problems=problems
+        )
+        streams = {}
+        for stream_name, stream in settings.streams.items():
+            own = validate(
+                spec.stream_options,
+                stream.own_options,
+                document=document,
+                path=(*at, "streams", stream_name),
+                problems=problems,
+            )
+            if own is not None:
+                streams[stream_name] = StreamRequest(
+                    name=stream_name, options=own, columns=stream.columns, key=tuple(stream.key)
+                )
+        problems.raise_if_any()
+        assert options is not None  # noqa: S101  without problems there are options
+        return ConnectionContext(
+            name=name,
+            options=options,
+            streams=streams,
+            folder=self.installation.folder,
+            clock=self.clock,
+        )
+
+    @contextmanager
+    def connected(self, name: str) -> Iterator[Connector]:
+        """An open connection, closed at the end.
+
+        Raises:
+            InvalidInputError: its options hold mistakes.
+            ConnectorError: it cannot be opened.
+        """
+        connector = self.spec(name).open(self.context(name))
+        try:
+            yield connector
+        finally:
+            connector.close()
+
+    def remote_field(self, connection: str, table: str, field: str) -> tuple[str, str] | None:
+        """The stream, and the remote's own field, behind a canonical field."""
+        for stream_name, stream in self.connection(connection).streams.items():
+            remote = stream.remote_field(field) if stream.table == table else None
+            if remote is not None:
+                return stream_name, remote
+        return None
+
+
+def open_workspace(config: Path, clock: Clock) -> Workspace:
+    """Open what a config file describes.
+
+    Raises:
+        UsageError: there is no such file.
+        InvalidInputError: it holds mistakes.
+    """
+    return Workspace(installation=load_config(config), plugins=Plugins(), clock=clock)

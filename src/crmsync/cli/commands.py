@@ -1,0 +1,211 @@
+"""The commands. Each opens what it needs, and nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crmsync.cli.console import FINDINGS, clock_at, command, progress
+from crmsync.cli.options import DEFAULT_CONFIG, AtOption, ConfigOption, JsonOption, SyncOption
+
+app = typer.Typer(
+    name="crmsync",
+    help="Attention for every account: rules over your CRM, tasks and mails written back into it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+plugins_app = typer.Typer(help="What is installed beside the core.", no_args_is_help=True)
+app.add_typer(plugins_app, name="plugins")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Lay out a new folder: a config to fill in, rules, segments and templates."""
+    with command():
+        from crmsync.app.setup import init as lay_out
+
+        layout = lay_out(folder)
+        typer.echo(f"Made {layout.config}, with rules, segments and templates beside it.")
+        typer.echo("Next: describe your export in it, then")
+        typer.echo(f"  crmsync check --config {layout.config}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where it is laid out.")] = (
+        Path("crmsync-demo")
+    ),
+    *,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Lay out the company and run nothing.")
+    ] = False,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the main job on a sample company: sync, plan, deliver, and show what was made."""
+    with command(as_json=as_json):
+        from crmsync.app.setup import prepare_demo
+        from crmsync.cli import reports
+
+        now = clock_at(at).now().replace(microsecond=0)
+        layout = prepare_demo(folder, now)
+        if prepare:
+            reports.show_layout(layout, as_json=as_json)
+            return
+        from crmsync.app.cycle import run_cycle
+        from crmsync.app.workspace import open_workspace
+        from crmsync.clock import FixedClock
+
+        workspace = open_workspace(layout.config, FixedClock(instant=now))
+        if not as_json:
+            reports.show_layout(layout, as_json=False)
+        with progress(as_json=as_json) as advance:
+            report = run_cycle(workspace, advance=advance)
+        reports.show_demo(report, layout, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not open the connections.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find every mistake in config, rules, templates and mappings, each with its place."""
+    with command(as_json=as_json):
+        from crmsync.app.check import check_workspace
+        from crmsync.cli import reports
+
+        report = check_workspace(config, clock_at(None), offline=offline)
+        reports.show_check(report, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.problems else 0)
+
+
+@app.command()
+def sync(
+    connection: Annotated[
+        str | None, typer.Argument(help="Only this connection.", show_default=False)
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what has changed in the connections."""
+    with command(as_json=as_json):
+        from crmsync.app.syncing import sync_all
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        workspace = open_workspace(config, clock_at(at))
+        names = None if connection is None else (connection,)
+        with progress(as_json=as_json) as advance:
+            report = sync_all(workspace, names, advance=advance)
+        reports.show_sync(report, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def plan(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    sync_first: SyncOption = True,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show the texts in full.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who would get what now, and who is held back and why; send nothing."""
+    with command(as_json=as_json):
+        from crmsync.app.cycle import plan_cycle
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        workspace = open_workspace(config, clock_at(at))
+        with progress(as_json=as_json) as advance:
+            report = plan_cycle(workspace, sync_first=sync_first, only=rule, advance=advance)
+        reports.show_plan(report, full=full, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    sync_first: SyncOption = True,
+    full: Annotated[bool, typer.Option("--full", help="Show the texts in full.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Do what plan shows: write the tasks, notes, updates and mails."""
+    with command(as_json=as_json):
+        from crmsync.app.cycle import run_cycle
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        workspace = open_workspace(config, clock_at(at))
+        with progress(as_json=as_json) as advance:
+            report = run_cycle(workspace, sync_first=sync_first, advance=advance)
+        reports.show_run(report, full=full, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def status(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how fresh the data is, what could not be read, and what became of each action."""
+    with command(as_json=as_json):
+        from crmsync.app.status import read_status
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        report = read_status(open_workspace(config, clock_at(at)))
+        reports.show_status(report, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(help="An id, a name, or a part of a name.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
+    ] = None,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show each clause of each rule for one record: the value seen, and yes, no or unknown."""
+    with command(as_json=as_json):
+        from crmsync.app.explaining import explain_subject
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        report = explain_subject(open_workspace(config, clock_at(at)), subject, only=rule)
+        reports.show_explain(report, as_json=as_json)
+
+
+@plugins_app.command("list")
+def plugins_list(*, as_json: JsonOption = False) -> None:
+    """Show the installed plugins, what they bring, and which are broken."""
+    with command(as_json=as_json):
+        from crmsync.cli import reports
+        from crmsync.plugins.manager import Plugins
+
+        found = Plugins().reports
+        reports.show_plugins(found, as_json=as_json)
+        raise typer.Exit(FINDINGS if any(report.error for report in found) else 0)

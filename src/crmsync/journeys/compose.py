@@ -1,0 +1,279 @@
+"""Turns a due step into an action: who, what, when, in which words; or says why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from crmsync.errors import InvalidInputError
+from crmsync.journeys.people import (
+    HeldError,
+    account_of,
+    address,
+    assignee,
+    recipient,
+    sender,
+)
+from crmsync.model.actions import (
+    Action,
+    AddNote,
+    CreateTask,
+    RecordRef,
+    Scalar,
+    SendEmail,
+    UpdateFields,
+)
+from crmsync.model.business_days import add_business_days
+from crmsync.model.tables import split_global_id
+from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
+from crmsync.templating import Skip
+from crmsync.templating.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from crmsync.config.settings import Config
+    from crmsync.journeys.book import RecordBook
+    from crmsync.rules.language import Rule, Step
+    from crmsync.templating import Templates
+
+    Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueStep:
+    """A step of an enrolment that has not been settled.
+
+    Attributes:
+        key: the effect's key, derived once.
+        message_id: derived from the key, without angle brackets.
+    """
+
+    rule: Rule
+    step: Step
+    subject: str
+    key: str
+    message_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """An action, and the records that the gates ask about."""
+
+    action: Action
+    connection: str
+    account: Row | None
+    contact: Row | None
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composer:
+    """What composing needs beside the step itself.
+
+    Attributes:
+        remote_field: connection, table and canonical field to the stream and the remote's
+            own field; None where the mapping cannot be turned round.
+    """
+
+    config: Config
+    book: RecordBook
+    templates: Templates
+    now: datetime
+    remote_field: Callable[[str, str, str], tuple[str, str] | None]
+
+    def compose(self, due: DueStep) -> Composed:
+        """The action of a step.
+
+        Raises:
+            HeldError: there is nobody to do it or to get it, or the words for it are missing.
+        """
+        try:
+            return self._compose(due)
+        except InvalidInputError as error:
+            # One record's odd values must not stop the others.
+            raise HeldError(" ".join(error.problems)) from error
+
+    def _compose(self, due: DueStep) -> Composed:
+        row = self.book.row(due.rule.subject, due.subject)
+        if row is None:
+            raise HeldError("the record is no longer there")
+        match due.step:
+            case TaskStep():
+                return self._task(due, due.step, row)
+            case EmailStep():
+                return self._email(due, due.step, row)
+            case NoteStep():
+                return self._note(due, due.step, row)
+            case UpdateStep():
+                return self._update(due, due.step, row)
+
+    def _task(self, due: DueStep, step: TaskStep, row: Row) -> Composed:
+        user = assignee(self.book, due.rule.subject, row, step.assign_to, self.config.teams)
+        context = self._context(due, row)
+        zone = user.get("time_zone") or self.config.company.time_zone
+        action = CreateTask(
+            key=due.key,
+            subject=" ".join(self._inline(step.subject, context, zone).split()),
+            body=self._inline(step.body, context, zone),
+            due=self._due(step, zone),
+            assignee=split_global_id(user["id"])[1],
+            about=self._about(due, row),
+        )
+        return self._composed(due, row, action, to=str(user.get("name") or user["id"]))
+
+    def _due(self, step: TaskStep, zone: str) -> date | None:
+        if step.due is None:
+            return None
+        today = self.now.astimezone(_zone(zone, self.config.company.time_zone)).date()
+        country = self.config.company.country
+        if step.due.business_days:
+            return add_business_days(today, step.due.business_days, country)
+        return (
+            (self.now + step.due.length)
+            .astimezone(_zone(zone, self.config.company.time_zone))
+            .date()
+        )
+
+    def _email(self, due: DueStep, step: EmailStep, row: Row) -> Composed:
+        table, reader = recipient(self.book, due.rule.subject, row, step.to)
+        from_address, from_row = sender(
+            self.book, due.rule.subject, row, step.sender, self.config.company
+        )
+        account = account_of(self.book, due.rule.subject, row)
+        company = self.config.company
+        zone = reader.get("time_zone") or (account or {}).get("time_zone") or company.time_zone
+        context = self._context(due, row) | {"sender": self.book.record("user", from_row)}
+        if table == "contact":
+            context["contact"] = self.book.record("contact", reader)
+        rendered = self.templates.email(
+            step.template, context, locale=reader.get("locale") or company.locale, zone=zone
+        )
+        if isinstance(rendered, Skip):
+            raise HeldError(rendered.reason)
+        action = SendEmail(
+            key=due.key,
+            message_id=due.message_id,
+            sender=from_address,
+            recipient=address(reader),
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            email_class=step.email_class or rendered.email_class,
+            about=self._about(due, row, reader if table == "contact" else None),
+            at=self.now,
+        )
+        return self._composed(
+            due, row, action, contact=reader if table == "contact" else None, to=action.recipient
+        )
+
+    def _note(self, due: DueStep, step: NoteStep, row: Row) -> Composed:
+        text = self._inline(step.text, self._context(due, row), self.config.company.time_zone)
+        action = AddNote(key=due.key, text=text, about=self._about(due, row))
+        return self._composed(due, row, action, to=_name(row))
+
+    def _update(self, due: DueStep, step: UpdateStep, row: Row) -> Composed:
+        table, target = due.rule.subject, row
+        if step.record:
+            reached = self.book.follow(table, row, step.record)
+            if reached is None:
+                raise HeldError(f"there is no {step.record} to update")
+            table, target = reached
+        context = self._context(due, row)
+        connection, remote_id = split_global_id(target["id"])
+        changes: dict[str, Scalar] = {}
+        expected: dict[str, Scalar] = {}
+        stream = ""
+        for name, value in step.fields.items():
+            found = self.remote_field(connection, table, name)
+            if found is None:
+                raise HeldError(
+                    f"{table}.{name} is not one column of the connection {connection}, "
+                    "so it cannot be written back"
+                )
+            stream, remote = found
+            new = value
+            if isinstance(value, str):
+                new = self._inline(value, context, self.config.company.time_zone)
+            changes[remote] = new
+            expected[remote] = _scalar(target.get(name))
+        action = UpdateFields(
+            key=due.key,
+            record=RecordRef(table=table, id=remote_id),
+            stream=stream,
+            changes=changes,
+            expected=expected,
+        )
+        return self._composed(due, row, action, to=_name(target))
+
+    def _context(self, due: DueStep, row: Row) -> dict[str, object]:
+        """What templates can name; docs/templates.md lists it."""
+        subject = due.rule.subject
+        account = account_of(self.book, subject, row)
+        zone = _zone((account or {}).get("time_zone"), self.config.company.time_zone)
+        context: dict[str, object] = {
+            "account": None if account is None else self.book.record("account", account),
+            "company": Record("company", self.config.company.model_dump()),
+            "now": self.now,
+            "today": self.now.astimezone(zone).date(),
+            "rule": Record("rule", {"name": due.rule.name, "description": due.rule.description}),
+        }
+        for name in ("owner", "contact"):
+            path = "primary_contact" if (subject, name) == ("account", "contact") else name
+            found = self.book.follow(subject, row, path)
+            if found is None and account is not None and name == "owner":
+                found = self.book.follow("account", account, name)
+            context[name] = None if found is None else self.book.record(*found)
+        context[subject] = self.book.record(subject, row)
+        return context
+
+    def _inline(self, text: str, context: Mapping[str, object], zone: str) -> str:
+        return self.templates.inline(text, context, locale=self.config.company.locale, zone=zone)
+
+    def _about(self, due: DueStep, row: Row, contact: Row | None = None) -> tuple[RecordRef, ...]:
+        """The subject first, then its account, then the contact; each once."""
+        rows = [(due.rule.subject, row)]
+        account = account_of(self.book, due.rule.subject, row)
+        if account is not None:
+            rows.append(("account", account))
+        if contact is not None:
+            rows.append(("contact", contact))
+        return tuple(
+            dict.fromkeys(
+                RecordRef(table=table, id=split_global_id(record["id"])[1])
+                for table, record in rows
+            )
+        )
+
+    def _composed(
+        self, due: DueStep, row: Row, action: Action, *, to: str, contact: Row | None = None
+    ) -> Composed:
+        return Composed(
+            action=action,
+            connection=split_global_id(due.subject)[0],
+            account=account_of(self.book, due.rule.subject, row),
+            contact=contact,
+            to=to,
+        )
+
+
+def _zone(name: object, otherwise: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name or otherwise))
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo(otherwise)
+
+
+def _name(row: Row) -> str:
+    return str(row.get("name") or row.get("subject") or row["id"])
+
+
+def _scalar(value: object) -> Scalar:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,0 +1,143 @@
+"""Who does a task, who gets a mail, and who it is from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crmsync.config.settings import Company
+    from crmsync.journeys.book import RecordBook
+    from crmsync.rules.language import Recipient
+
+    Row = Mapping[str, Any]
+
+TEAM = "team."
+
+
+class HeldError(Exception):
+    """The step cannot be composed now; its text is the reason, one sentence."""
+
+
+def account_of(book: RecordBook, table: str, row: Row) -> Row | None:
+    """The account that a record belongs to."""
+    if table == "account":
+        return row
+    found = book.follow(table, row, "account")
+    return None if found is None else found[1]
+
+
+def is_active(user: Row) -> bool:
+    """Only a user who is said to be inactive is: many exports do not say."""
+    return user.get("active") is not False
+
+
+def assignee(
+    book: RecordBook, table: str, row: Row, paths: Sequence[str], teams: Mapping[str, list[str]]
+) -> Row:
+    """The first active user of the list.
+
+    Raises:
+        HeldError: there is none.
+    """
+    for path in paths:
+        for user in _users(book, table, row, path, teams):
+            if is_active(user):
+                return user
+    raise HeldError(f"no active user among: {', '.join(paths)}")
+
+
+def _reach(book: RecordBook, table: str, row: Row, path: str) -> tuple[str, Row] | None:
+    """The record at the end of a path; what the subject does not have is its account's.
+
+    A ticket has no primary contact, so its account's is meant.
+    A deal has an owner: where that is empty it stays empty, and nobody else steps in.
+    """
+    first = path.partition(".")[0]
+    if first != table and book.catalog.relation(table, first) is None:
+        account = account_of(book, table, row)
+        return None if account is None else book.follow("account", account, path)
+    return book.follow(table, row, path)
+
+
+def _users(
+    book: RecordBook, table: str, row: Row, path: str, teams: Mapping[str, list[str]]
+) -> list[Row]:
+    if path.startswith(TEAM):
+        members = [name.casefold() for name in teams.get(path.removeprefix(TEAM), [])]
+        users = book.rows.get("user", {}).values()
+        found = [u for u in users if str(u.get("email") or "").casefold() in members]
+        return sorted(found, key=lambda user: members.index(str(user["email"]).casefold()))
+    reached = _reach(book, table, row, path)
+    return [] if reached is None or reached[0] != "user" else [reached[1]]
+
+
+def recipient(book: RecordBook, table: str, row: Row, to: Recipient) -> tuple[str, Row]:
+    """The contact, or the colleague, to whom a mail goes; with the table it is from.
+
+    Raises:
+        HeldError: there is none, and nobody is named by ``otherwise``.
+    """
+    found = _find(book, table, row, to)
+    if isinstance(found, tuple):
+        return found
+    if to.otherwise is not None:
+        return recipient(book, table, row, to.otherwise)
+    raise HeldError(found)
+
+
+def _find(book: RecordBook, table: str, row: Row, to: Recipient) -> tuple[str, Row] | str:
+    """The record, or the reason why there is none."""
+    account = account_of(book, table, row)
+    if to.role is not None:
+        wanted = to.role.casefold()
+        contacts = book.contacts(None if account is None else account["id"])
+        fitting = [c for c in contacts if str(c.get("role") or "").casefold() == wanted]
+        if len(fitting) == 1:
+            return "contact", fitting[0]
+        return f"{len(fitting) or 'no'} contacts of the account have the role “{to.role}”"
+    path = to.path or ""
+    reached = _reach(book, table, row, path)
+    if reached is not None:
+        return reached
+    if path == "primary_contact":
+        count = len(book.contacts(None if account is None else account["id"]))
+        if count > 1:
+            return f"the account has {count} contacts and none of them is marked as primary"
+        return "the account has no contact"
+    return f"there is no {path}"
+
+
+def address(row: Row) -> str:
+    """``Name <mailbox>`` of a contact or a colleague.
+
+    Raises:
+        HeldError: no e-mail address is known.
+    """
+    mailbox = str(row.get("email") or "").strip()
+    if "@" not in mailbox:
+        raise HeldError(f"no e-mail address is known of {display_name(row) or row['id']}")
+    # Encoding is the transport's work: here the name stays as people read it.
+    name = display_name(row).replace('"', "'")
+    return f'"{name}" <{mailbox}>' if name else mailbox
+
+
+def display_name(row: Row) -> str:
+    """The whole name, as the CRM shows it or put together."""
+    if row.get("name"):
+        return str(row["name"])
+    return " ".join(str(row[part]) for part in ("first_name", "last_name") if row.get(part))
+
+
+def sender(book: RecordBook, table: str, row: Row, path: str, company: Company) -> tuple[str, Row]:
+    """The From address, and the colleague behind it as a row.
+
+    Raises:
+        HeldError: there is no active colleague at the end of the path.
+    """
+    us = {"id": "company", "name": company.name, "email": company.email}
+    if path == "company":
+        return address(us), us
+    user = assignee(book, table, row, (path,), {})
+    return address(user), user
