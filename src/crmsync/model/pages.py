@@ -16,7 +16,8 @@ DELETED = "_deleted"  # boolean: the record is gone
 MERGED_INTO = "_merged_into"  # text: the remote's id of the record that survived a merge
 ORIGIN = "_origin"  # text: the file or object that the row came from
 ROW = "_row"  # integer: the record number in its origin, counted from 1
-RESERVED_COLUMNS = (DELETED, MERGED_INTO, ORIGIN, ROW)
+PROBLEM = "_problem"  # text: why the row could not be read; only its origin and number are set then
+RESERVED_COLUMNS = (DELETED, MERGED_INTO, ORIGIN, ROW, PROBLEM)
 
 
 @dataclass(frozen=True, kw_only=True)
