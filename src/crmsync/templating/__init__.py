@@ -1,1 +1,1 @@
-"""Personal mail from template folders: Jinja2, sandboxed."""
+"""Texts for customers and colleagues: Jinja2 templates, sandboxed, in the reader's language."""
