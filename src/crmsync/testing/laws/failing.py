@@ -1,0 +1,228 @@
+"""Laws of failing: an error is named by what happens next, and tells no secret."""
+
+from __future__ import annotations
+
+import io
+import logging
+import traceback
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from structlog.testing import capture_logs
+
+from crmsync.errors import (
+    AuthError,
+    ConnectorError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UncertainError,
+)
+from crmsync.plugins.contract import Reads, Writes
+from crmsync.testing.laws.steps import (
+    applied,
+    apply_one,
+    assert_known,
+    caught,
+    connected,
+    landed,
+    need,
+    read,
+    reader,
+    sample_actions,
+    sample_records,
+    texts,
+)
+from crmsync.testing.remote import Failure, Feature, RemoteUnderTest
+from crmsync.testing.replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crmsync.model.pages import Page
+
+ERRORS: dict[Failure, type[ConnectorError]] = {
+    Failure.AUTH: AuthError,
+    Failure.TRANSIENT: TransientError,
+    Failure.QUOTA: QuotaError,
+    Failure.REJECTED: RejectedError,
+    Failure.UNCERTAIN: UncertainError,
+}
+
+
+class FailingLaws:
+    """What holds when the remote does not do as it is asked."""
+
+    def test_refused_credentials_pause_the_connection(self, remote: RemoteUnderTest) -> None:
+        """AuthError, from a read and from a write, and nothing has landed."""
+        need(remote, Failure.AUTH)
+        for error in failures(remote, Failure.AUTH):
+            assert str(error).strip(), "the error does not say what to do"
+
+    def test_a_transient_failure_says_when_to_retry(self, remote: RemoteUnderTest) -> None:
+        """TransientError, with the remote's own retry-after; nothing has landed."""
+        need(remote, Failure.TRANSIENT)
+        for error in failures(remote, Failure.TRANSIENT):
+            assert isinstance(error, TransientError)
+            assert error.retry_after is None or isinstance(error.retry_after, timedelta)
+            assert error.retry_after == remote.retry_after, (
+                f"the remote asked to wait {remote.retry_after}, the error says {error.retry_after}"
+            )
+
+    def test_a_used_up_quota_says_until_when(self, remote: RemoteUnderTest) -> None:
+        """QuotaError, with the instant at which the remote can be asked again."""
+        need(remote, Failure.QUOTA)
+        for error in failures(remote, Failure.QUOTA):
+            assert isinstance(error, QuotaError)
+            assert isinstance(error.until, datetime), "`until` is an instant"
+            assert error.until.utcoffset() is not None, "`until` has no time zone"
+            if remote.quota_until is not None:
+                assert error.until == remote.quota_until, (
+                    f"the remote said {remote.quota_until}, the error says {error.until}"
+                )
+
+    def test_what_failed_works_again(self, remote: RemoteUnderTest) -> None:
+        """After each error the same call succeeds, on the same connection and on a new one."""
+        for failure in (Failure.TRANSIENT, Failure.QUOTA, Failure.AUTH):
+            if failure in remote.absent:
+                continue
+            failures(remote, failure)
+            if Feature.READS not in remote.absent:
+                read(remote)
+            if Feature.WRITES not in remote.absent:
+                for action in sample_actions(remote, f"again-{failure.value}"):
+                    applied(remote, action)
+
+    def test_pages_before_an_error_stay_valid(self, remote: RemoteUnderTest) -> None:
+        """The read breaks off between two pages; the last cursor goes on from there."""
+        need(remote, Feature.READS, Feature.PAGES, Failure.TRANSIENT)
+        records = sample_records()
+        remote.put(records)
+        for count in range(1, len(read(remote))):
+            pages: list[Page] = []
+            with connected(remote) as connector:
+                reading = iter(reader(connector).read(remote.stream, None))
+                pages.extend(next(reading) for _ in range(count))
+                remote.fail_next(Failure.TRANSIENT)
+                caught(lambda r=reading, p=pages: p.extend(r), TransientError)  # type: ignore[misc]
+            replica = Replica(remote, [*pages, *read(remote, pages[-1].cursor)])
+            assert_known(replica, texts(records), f"broken off after page {count}")
+
+    def test_secrets_never_leak(self, remote: RemoteUnderTest) -> None:
+        """Not in logs, output, errors, cursors or receipts, not even where the remote echoes it."""
+        need(remote, Feature.SECRETS)
+        secret = remote.secret
+        assert secret, "the remote under test does not say what its secret is"
+        told = _everything_told(remote)
+        for where, text in told:
+            assert secret not in text, f"the secret stands in {where}: {text[:300]!r}"
+
+    def test_close_is_safe_at_any_time(self, remote: RemoteUnderTest) -> None:
+        """Unused, twice, in the middle of a read, and after an error."""
+        unused = remote.connect()
+        unused.close()
+        unused.close()
+        if Feature.READS not in remote.absent:
+            remote.put(sample_records())
+            connector = remote.connect()
+            next(iter(reader(connector).read(remote.stream, None)))
+            connector.close()
+            assert_known(Replica(remote, read(remote)), texts(sample_records()), "after a close")
+        for failure in (Failure.AUTH, Failure.TRANSIENT, Failure.QUOTA):
+            if failure not in remote.absent:
+                for error in failures(remote, failure):
+                    assert isinstance(error, ERRORS[failure])
+
+
+def failures(remote: RemoteUnderTest, failure: Failure) -> list[ConnectorError]:
+    """The errors of a read and of a write that met this failure."""
+    expected = ERRORS[failure]
+    found: list[ConnectorError] = []
+    if Feature.READS not in remote.absent:
+        remote.put(sample_records())
+        remote.fail_next(failure)
+        found.append(caught(lambda: read(remote), expected))
+    if Feature.WRITES not in remote.absent:
+        for action in sample_actions(remote, failure.value):
+            remote.fail_next(failure)
+            try:
+                answer = apply_one(remote, action)
+            except ConnectorError as error:
+                answer = error
+            assert isinstance(answer, expected), (
+                f"{expected.__name__} was due for a {action.kind}, not {answer!r}"
+            )
+            assert not [e for e in landed(remote, action) if "plain" in e.texts.values()], (
+                f"{expected.__name__} says that nothing happened, but the {action.kind} landed"
+            )
+            found.append(answer)
+    return found
+
+
+@contextmanager
+def _listening(told: list[tuple[str, str]]) -> Iterator[None]:
+    """Hear all that is logged or printed, at every level."""
+    printed = io.StringIO()
+    handler = logging.StreamHandler(printed)
+    root = logging.getLogger()
+    level = root.level
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(printed))
+        stack.enter_context(redirect_stderr(printed))
+        events = stack.enter_context(capture_logs())
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+    told.append(("a log or the output", printed.getvalue()))
+    told.extend(("a structured log", repr(event)) for event in events)
+
+
+def _everything_told(remote: RemoteUnderTest) -> list[tuple[str, str]]:
+    """All text that leaves the connector in good times and bad, each with where it stood."""
+    told: list[tuple[str, str]] = [("the spec", repr(remote.spec))]
+    with _listening(told):
+        with connected(remote) as connector:
+            told += [("the connector", repr(connector)), ("the connector", str(connector))]
+            told += [("a finding", repr(finding)) for finding in connector.check()]
+            if isinstance(connector, Reads) and Feature.READS not in remote.absent:
+                remote.put(sample_records())
+                told += [("a described field", repr(connector.describe(remote.stream)))]
+                for page in connector.read(remote.stream, None):
+                    told += [("a cursor", page.cursor), ("a page", repr(page))]
+            if isinstance(connector, Writes) and Feature.WRITES not in remote.absent:
+                answers = connector.apply(sample_actions(remote, "secret"))
+                told += [("a receipt", repr(answer)) for answer in answers]
+        for failure in Failure:
+            if failure not in remote.absent:
+                told += _told_by_errors(remote, failure)
+    return told
+
+
+def _told_by_errors(remote: RemoteUnderTest, failure: Failure) -> list[tuple[str, str]]:
+    errors: list[ConnectorError] = []
+    if failure is Failure.REJECTED:
+        answer = apply_one(remote, remote.refused_action("key-secret-refused"))
+        errors += [answer] if isinstance(answer, ConnectorError) else []
+    elif failure is Failure.UNCERTAIN:
+        for action in sample_actions(remote, "secret-crash"):
+            remote.fail_next(failure)
+            answer = apply_one(remote, action)
+            errors += [answer] if isinstance(answer, ConnectorError) else []
+    else:
+        errors += failures(remote, failure)
+    return [
+        (f"a {type(error).__name__}", text)
+        for error in errors
+        for text in (
+            str(error),
+            repr(error),
+            repr(vars(error)),
+            # With the errors that caused it: a chained error of an HTTP library quotes its request.
+            "".join(traceback.format_exception(error)),
+        )
+    ]
