@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
-    from crmsync.ledger.ledger import Ledger
+    from crmsync.ledger.store import Ledger
     from crmsync.plugins.contract import Connector, ConnectorSpec
     from crmsync.rules.load import RuleSet
-    from crmsync.templating import Templates
+    from crmsync.templating.templates import Templates
     from crmsync.warehouse.warehouse import Warehouse
 
 
@@ -65,11 +65,14 @@ class Workspace:
     @cached_property
     def templates(self) -> Templates:
         """The templates, with the filters of all plugins."""
-        from crmsync.templating import Templates
+        from crmsync.templating.templates import Templates
 
         settings = self.installation.settings
         return Templates(
-            self.installation.path(settings.templates), self.plugins.filters, settings.company
+            self.installation.path(settings.templates),
+            self.plugins.filters,
+            settings.company,
+            shown_as=settings.templates,
         )
 
     def folder(self, what: str, relative: str) -> Path:
@@ -101,7 +104,7 @@ class Workspace:
     @cached_property
     def ledger(self) -> Ledger:
         """What was decided and done."""
-        from crmsync.ledger.ledger import Ledger
+        from crmsync.ledger.store import Ledger
 
         return Ledger(self.state / "ledger.sqlite")
 

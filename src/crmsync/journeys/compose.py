@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from crmsync.errors import InvalidInputError
+from crmsync.journeys.keys import message_id
 from crmsync.journeys.people import (
     HeldError,
     account_of,
@@ -29,34 +30,19 @@ from crmsync.model.actions import (
 from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
-from crmsync.templating import Skip
 from crmsync.templating.records import Record
+from crmsync.templating.templates import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from crmsync.config.settings import Config
+    from crmsync.config.yaml import Place
     from crmsync.journeys.book import RecordBook
-    from crmsync.rules.language import Rule, Step
-    from crmsync.templating import Templates
+    from crmsync.journeys.due import OpenStep
+    from crmsync.templating.templates import Templates
 
     Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DueStep:
-    """A step of an enrolment that has not been settled.
-
-    Attributes:
-        key: the effect's key, derived once.
-        message_id: derived from the key, without angle brackets.
-    """
-
-    rule: Rule
-    step: Step
-    subject: str
-    key: str
-    message_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +71,7 @@ class Composer:
     now: datetime
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
 
-    def compose(self, due: DueStep) -> Composed:
+    def compose(self, due: OpenStep) -> Composed:
         """The action of a step.
 
         Raises:
@@ -97,8 +83,8 @@ class Composer:
             # One record's odd values must not stop the others.
             raise HeldError(" ".join(error.problems)) from error
 
-    def _compose(self, due: DueStep) -> Composed:
-        row = self.book.row(due.rule.subject, due.subject)
+    def _compose(self, due: OpenStep) -> Composed:
+        row = self.book.row(due.rule.subject, due.enrolment.subject)
         if row is None:
             raise HeldError("the record is no longer there")
         match due.step:
@@ -111,14 +97,14 @@ class Composer:
             case UpdateStep():
                 return self._update(due, due.step, row)
 
-    def _task(self, due: DueStep, step: TaskStep, row: Row) -> Composed:
+    def _task(self, due: OpenStep, step: TaskStep, row: Row) -> Composed:
         user = assignee(self.book, due.rule.subject, row, step.assign_to, self.config.teams)
         context = self._context(due, row)
         zone = user.get("time_zone") or self.config.company.time_zone
         action = CreateTask(
             key=due.key,
-            subject=" ".join(self._inline(step.subject, context, zone).split()),
-            body=self._inline(step.body, context, zone),
+            subject=" ".join(self._inline(step.subject, context, zone, step.place).split()),
+            body=self._inline(step.body, context, zone, step.place),
             due=self._due(step, zone),
             assignee=split_global_id(user["id"])[1],
             about=self._about(due, row),
@@ -138,7 +124,7 @@ class Composer:
             .date()
         )
 
-    def _email(self, due: DueStep, step: EmailStep, row: Row) -> Composed:
+    def _email(self, due: OpenStep, step: EmailStep, row: Row) -> Composed:
         table, reader = recipient(self.book, due.rule.subject, row, step.to)
         from_address, from_row = sender(
             self.book, due.rule.subject, row, step.sender, self.config.company
@@ -156,7 +142,7 @@ class Composer:
             raise HeldError(rendered.reason)
         action = SendEmail(
             key=due.key,
-            message_id=due.message_id,
+            message_id=message_id(due.key, from_address),
             sender=from_address,
             recipient=address(reader),
             subject=rendered.subject,
@@ -170,12 +156,14 @@ class Composer:
             due, row, action, contact=reader if table == "contact" else None, to=action.recipient
         )
 
-    def _note(self, due: DueStep, step: NoteStep, row: Row) -> Composed:
-        text = self._inline(step.text, self._context(due, row), self.config.company.time_zone)
+    def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
+        text = self._inline(
+            step.text, self._context(due, row), self.config.company.time_zone, step.place
+        )
         action = AddNote(key=due.key, text=text, about=self._about(due, row))
         return self._composed(due, row, action, to=_name(row))
 
-    def _update(self, due: DueStep, step: UpdateStep, row: Row) -> Composed:
+    def _update(self, due: OpenStep, step: UpdateStep, row: Row) -> Composed:
         table, target = due.rule.subject, row
         if step.record:
             reached = self.book.follow(table, row, step.record)
@@ -197,7 +185,7 @@ class Composer:
             stream, remote = found
             new = value
             if isinstance(value, str):
-                new = self._inline(value, context, self.config.company.time_zone)
+                new = self._inline(value, context, self.config.company.time_zone, step.place)
             changes[remote] = new
             expected[remote] = _scalar(target.get(name))
         action = UpdateFields(
@@ -209,7 +197,7 @@ class Composer:
         )
         return self._composed(due, row, action, to=_name(target))
 
-    def _context(self, due: DueStep, row: Row) -> dict[str, object]:
+    def _context(self, due: OpenStep, row: Row) -> dict[str, object]:
         """What templates can name; docs/templates.md lists it."""
         subject = due.rule.subject
         account = account_of(self.book, subject, row)
@@ -230,10 +218,11 @@ class Composer:
         context[subject] = self.book.record(subject, row)
         return context
 
-    def _inline(self, text: str, context: Mapping[str, object], zone: str) -> str:
-        return self.templates.inline(text, context, locale=self.config.company.locale, zone=zone)
+    def _inline(self, text: str, context: Mapping[str, object], zone: str, place: Place) -> str:
+        locale = self.config.company.locale
+        return self.templates.inline(text, context, locale=locale, zone=zone, place=place)
 
-    def _about(self, due: DueStep, row: Row, contact: Row | None = None) -> tuple[RecordRef, ...]:
+    def _about(self, due: OpenStep, row: Row, contact: Row | None = None) -> tuple[RecordRef, ...]:
         """The subject first, then its account, then the contact; each once."""
         rows = [(due.rule.subject, row)]
         account = account_of(self.book, due.rule.subject, row)
@@ -249,11 +238,11 @@ class Composer:
         )
 
     def _composed(
-        self, due: DueStep, row: Row, action: Action, *, to: str, contact: Row | None = None
+        self, due: OpenStep, row: Row, action: Action, *, to: str, contact: Row | None = None
     ) -> Composed:
         return Composed(
             action=action,
-            connection=split_global_id(due.subject)[0],
+            connection=split_global_id(due.enrolment.subject)[0],
             account=account_of(self.book, due.rule.subject, row),
             contact=contact,
             to=to,

@@ -1,0 +1,132 @@
+"""Finds every mistake of an installation, without stopping at the first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.app.results import CheckResult
+from crmsync.app.workspace import open_workspace
+from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
+from crmsync.plugins.contract import Reads
+from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
+from crmsync.sync.mapping import check_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.clock import Clock
+    from crmsync.config.yaml import Place
+    from crmsync.rules.language import Rule
+    from crmsync.rules.load import RuleSet
+
+
+def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult:
+    """Every mistake in config, rules, templates and mappings.
+
+    Args:
+        offline: leave the connections unopened, and the mappings unchecked against them.
+
+    Raises:
+        UsageError: there is no config file.
+    """
+    try:
+        workspace = open_workspace(config, clock)
+    except InvalidInputError as error:
+        return CheckResult(problems=error.problems, checked={"config file": 1})
+    problems: list[str] = []
+    for name in workspace.installation.settings.connections:
+        problems += check_connection(workspace, name, offline=offline)
+    rules: RuleSet | None = None
+    try:
+        rules = workspace.rules
+    except InvalidInputError as error:
+        problems += error.problems
+    if rules is not None:
+        problems += check_texts(workspace, rules)
+    return CheckResult(
+        problems=tuple(dict.fromkeys(problems)),
+        checked={
+            "connection": len(workspace.installation.settings.connections),
+            "rule": 0 if rules is None else len(rules.rules),
+            "template": len(workspace.templates.names()),
+        },
+    )
+
+
+def check_connection(workspace: Workspace, name: str, *, offline: bool) -> list[str]:
+    """What is wrong with a connection: its options, its reachability, its mappings."""
+    document = workspace.installation.document
+    place = document.key_place(("connections", name))
+    try:
+        workspace.context(name)
+        if offline:
+            return []
+        with workspace.connected(name) as connector:
+            problems = [f"{place}: {finding.sentence}" for finding in connector.check()]
+            if problems or not isinstance(connector, Reads):
+                return problems
+            for stream_name, stream in workspace.connection(name).streams.items():
+                described = connector.describe(stream_name)
+                at = ("connections", name, "streams", stream_name)
+                problems += [
+                    f"{document.key_place((*at, *path))}: {sentence}"
+                    for path, sentence in check_mapping(stream, described)
+                ]
+            return problems
+    except InvalidInputError as error:
+        return list(error.problems)
+    except ConnectorError as error:
+        return [f"{place}: {error}"]
+
+
+def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:
+    """What is wrong with the templates, and with the texts that stand in rules."""
+    problems: list[str] = []
+    try:
+        templates = workspace.templates
+        known = set(templates.names())
+    except CrmsyncError as error:
+        return [str(error)]
+    for rule in rules.rules:
+        variables = variables_of(rule)
+        for step in rule.then:
+            if isinstance(step, EmailStep):
+                names = variables | {"sender": "user"}
+                found = templates.check([step.template], names, workspace.catalog)
+                # A template that is missing is a mistake of the rule, so it has the rule's place.
+                at = f"{step.place}: " if step.template not in known else ""
+                problems += [f"{at}{sentence}" for sentence in found]
+        for text, place in _texts(rule):
+            problems += templates.check_inline(text, place, variables, workspace.catalog)
+    return problems
+
+
+def variables_of(rule: Rule) -> dict[str, str | None]:
+    """What the texts of a rule can name, with the table of each record."""
+    return {
+        "account": "account",
+        "contact": "contact",
+        "owner": "user",
+        "today": None,
+        "now": None,
+        "rule": None,
+        rule.subject: rule.subject,
+    }
+
+
+def _texts(rule: Rule) -> Iterator[tuple[str, Place]]:
+    for step in rule.then:
+        match step:
+            case TaskStep():
+                yield step.subject, step.place
+                yield step.body, step.place
+            case NoteStep():
+                yield step.text, step.place
+            case UpdateStep():
+                for value in step.fields.values():
+                    if isinstance(value, str):
+                        yield value, step.place
+            case EmailStep():
+                continue

@@ -1,0 +1,248 @@
+"""What the commands report: values that print as tables or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from crmsync.model.verdicts import Truth
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRead:
+    """What a sync did with a stream.
+
+    Attributes:
+        read: rows that the connector gave.
+        changed: records that are new or different now.
+        quarantined: rows that could not be read.
+        error: the sentence of the error that ended the stream early.
+    """
+
+    connection: str
+    stream: str
+    table: str
+    read: int = 0
+    changed: int = 0
+    deleted: int = 0
+    quarantined: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncResult:
+    """What a sync did.
+
+    Attributes:
+        problems: sentences about whole connections: not reachable, not configured well.
+        skipped: why nothing was read at all; None where it was.
+    """
+
+    at: datetime
+    streams: tuple[StreamRead, ...] = ()
+    problems: tuple[str, ...] = ()
+    skipped: str | None = None
+
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        return bool(self.problems) or any(s.error or s.quarantined for s in self.streams)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be read to its end."""
+        return bool(self.problems) or any(stream.error for stream in self.streams)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleCount:
+    """How a rule's subjects fared."""
+
+    rule: str
+    description: str
+    subject: str
+    looked_at: int
+    matches: int
+    unknown: int
+    entering: int
+    inside: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedAction:
+    """An action, ready or held by a gate.
+
+    Attributes:
+        state: ready, deferred or dropped.
+        why: one sentence for each clause that led to it.
+        changes: for an update, the remote's field to its new value.
+    """
+
+    key: str
+    rule: str
+    subject: str
+    subject_name: str
+    step: str
+    kind: str
+    connection: str
+    to: str
+    title: str
+    text: str
+    due: date | None = None
+    changes: dict[str, object] = field(default_factory=dict)
+    state: str = "ready"
+    reason: str = ""
+    not_before: datetime | None = None
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldBack:
+    """A subject that a rule concerns, and that gets nothing now; and why."""
+
+    rule: str
+    subject: str
+    subject_name: str
+    step: str | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanResult:
+    """What a cycle would do, or did: one value for ``plan`` and ``run``.
+
+    Attributes:
+        stopped: why the circuit breaker lets nothing out; None where it does not.
+    """
+
+    at: datetime
+    sync: SyncResult
+    rules: tuple[RuleCount, ...]
+    actions: tuple[PlannedAction, ...]
+    held: tuple[HeldBack, ...]
+    stopped: str | None = None
+
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        return self.sync.failed or self.stopped is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryCount:
+    """What became of the effects that a run handed out."""
+
+    done: int = 0
+    already: int = 0
+    waiting: int = 0
+    rejected: int = 0
+    uncertain: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """A plan, and what became of it."""
+
+    plan: PlanResult
+    delivery: DeliveryCount
+
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        delivery = self.delivery
+        return self.plan.findings or bool(
+            delivery.rejected or delivery.uncertain or delivery.problems
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clause:
+    """A clause of a rule for one record.
+
+    Attributes:
+        seen: the value, in words.
+        distance: how far from true, in words; empty where that says nothing.
+    """
+
+    text: str
+    verdict: Truth
+    seen: str
+    distance: str
+    place: str
+    clauses: tuple[Clause, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleExplained:
+    """A rule for one record: each clause, and what stands in the way of an action."""
+
+    rule: str
+    description: str
+    verdict: Truth
+    clauses: tuple[Clause, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainResult:
+    """A record, and every rule that looks at records of its table."""
+
+    at: datetime
+    subject: str
+    subject_name: str
+    table: str
+    rules: tuple[RuleExplained, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """Every mistake that was found.
+
+    Attributes:
+        checked: how many rules, templates and connections were looked at.
+    """
+
+    problems: tuple[str, ...]
+    checked: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStatus:
+    """How far a stream has been read. ``records`` counts the live ones of its table."""
+
+    connection: str
+    stream: str
+    table: str
+    records: int
+    read_at: datetime | None
+    stale: bool
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusResult:
+    """The state of an installation.
+
+    Attributes:
+        quarantine: the newest sentences about rows that could not be read.
+        effects: how many there are in each state.
+        attention: sentences about effects that need a person.
+        last_run: when it was, and how it ended.
+    """
+
+    at: datetime
+    streams: tuple[StreamStatus, ...]
+    quarantined: int
+    quarantine: tuple[str, ...]
+    effects: dict[str, int]
+    attention: tuple[str, ...]
+    last_run: str | None
+
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        return bool(self.quarantined or self.attention) or any(s.error for s in self.streams)

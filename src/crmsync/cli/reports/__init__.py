@@ -1,0 +1,19 @@
+"""What each command prints: a report for people, or the same as JSON."""
+
+from crmsync.cli.reports.explain import show_explain
+from crmsync.cli.reports.plan import show_demo, show_plan, show_run
+from crmsync.cli.reports.setup import show_check, show_layout, show_plugins
+from crmsync.cli.reports.status import show_status
+from crmsync.cli.reports.sync import show_sync
+
+__all__ = [
+    "show_check",
+    "show_demo",
+    "show_explain",
+    "show_layout",
+    "show_plan",
+    "show_plugins",
+    "show_run",
+    "show_status",
+    "show_sync",
+]

@@ -1,0 +1,52 @@
+"""Report of explain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.words import instant
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.app.results import Clause, ExplainResult
+
+_COLOURS = {"yes": "green", "no": "red", "unknown": "yellow"}
+
+
+def show_explain(result: ExplainResult, *, as_json: bool) -> None:
+    """A tree for each rule."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    out.print(
+        f"[bold]{escape(result.subject_name)}[/] ({result.table} {escape(result.subject)}) "
+        f"at {instant(result.at)}"
+    )
+    for rule in result.rules:
+        out.print()
+        tree = Tree(
+            f"{_verdict(rule.verdict)} [bold]{escape(rule.rule)}[/]  {escape(rule.description)}"
+        )
+        _grow(tree, rule.clauses)
+        for note in rule.notes:
+            tree.add(f"[dim]{escape(redact(note))}[/]")
+        out.print(tree)
+
+
+def _verdict(verdict: str) -> str:
+    return f"[{_COLOURS[verdict]}]{verdict:<7}[/]"
+
+
+def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
+    for clause in clauses:
+        seen = f"  is {escape(redact(clause.seen))}" if clause.seen else ""
+        distance = f"  [dim]({escape(clause.distance)})[/]" if clause.distance else ""
+        branch = tree.add(f"{_verdict(clause.verdict)} {escape(clause.text)}{seen}{distance}")
+        _grow(branch, clause.clauses)

@@ -1,0 +1,177 @@
+"""Reports of plan, run and demo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.sync import print_sync
+from crmsync.cli.reports.words import count, instant, listed
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crmsync.app.results import PlannedAction, PlanResult, RunResult
+    from crmsync.app.setup import Layout
+
+_NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
+_MOST_SHOWN = 3
+
+
+def show_plan(result: PlanResult, *, full: bool, as_json: bool) -> None:
+    """Who would get what and why, and who is held back and why."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    print_sync(out, result.sync)
+    out.print()
+    _print_plan(out, result, full=full, most=None)
+    out.print("[dim]Nothing was sent or written: this is a plan.[/]")
+
+
+def show_run(result: RunResult, *, full: bool, as_json: bool) -> None:
+    """The plan, and what became of it."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    print_sync(out, result.plan.sync)
+    out.print()
+    _print_plan(out, result.plan, full=full, most=None)
+    _print_delivery(out, result)
+
+
+def show_demo(result: RunResult, layout: Layout, *, as_json: bool) -> None:
+    """A run on the sample company, cut to what fits a screen or two, and where to look."""
+    crm = layout.folder / "crm"
+    if as_json:
+        print_json(
+            {"layout": layout, "run": result, "tasks": crm / "tasks.csv", "mail": crm / "outbox"}
+        )
+        return
+    out = console()
+    out.print()
+    print_sync(out, result.plan.sync)
+    out.print()
+    _print_plan(out, result.plan, full=False, most=_MOST_SHOWN)
+    _print_delivery(out, result)
+    config = escape(str(layout.config))
+    out.print()
+    out.print("Where it lies now")
+    for what, path in (
+        ("tasks", crm / "tasks.csv"),
+        ("notes", crm / "notes.csv"),
+        ("field updates", crm / "updates.csv"),
+        ("mails", crm / "outbox" / "new"),
+    ):
+        if path.exists():
+            out.print(f"  {what:<14}{escape(str(path))}")
+    out.print()
+    out.print("Go on with")
+    out.print(f"  crmsync plan --config {config}      [dim]nothing is due twice[/]")
+    out.print(f"  crmsync status --config {config}")
+    first = next((a for a in result.plan.actions), None)
+    if first is not None:
+        out.print(f"  crmsync explain {escape(first.subject)} --config {config}")
+
+
+def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | None) -> None:
+    _print_rules(out, result)
+    for rule in result.rules:
+        actions = [action for action in result.actions if action.rule == rule.rule]
+        held = [held for held in result.held if held.rule == rule.rule]
+        if not actions and not held:
+            continue
+        out.print()
+        out.print(f"[bold]{escape(rule.rule)}[/]  {escape(rule.description)}", soft_wrap=True)
+        subjects = list(dict.fromkeys(action.subject for action in actions))
+        for subject in subjects[:most]:
+            _print_subject(out, [a for a in actions if a.subject == subject], full=full)
+        _print_more(out, len(subjects), most, "more like these")
+        for item in held[:most]:
+            step = f" {item.step}:" if item.step else ""
+            out.print(
+                f"  [yellow]held[/] {escape(item.subject_name)}:{escape(step)} "
+                f"{escape(redact(item.reason))}",
+                soft_wrap=True,
+            )
+        _print_more(out, len(held), most, "more held back")
+    out.print()
+    if result.stopped:
+        out.print(f"[red]{escape(result.stopped)}[/]", soft_wrap=True)
+
+
+def _print_more(out: Console, there: int, most: int | None, words: str) -> None:
+    if most is not None and there > most:
+        out.print(f"  [dim]… and {there - most} {words}[/]")
+
+
+def _print_rules(out: Console, result: PlanResult) -> None:
+    out.print(f"At {instant(result.at)}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("rule")
+    table.add_column("looks at")
+    for heading in ("match", "unknown", "new", "actions", "held back"):
+        table.add_column(heading, justify="right")
+    actions = Counter(action.rule for action in result.actions if action.state == "ready")
+    held = Counter(held.rule for held in result.held)
+    held.update(action.rule for action in result.actions if action.state != "ready")
+    for rule in result.rules:
+        table.add_row(
+            escape(rule.rule),
+            f"{count(rule.looked_at, rule.subject)}",
+            f"{rule.matches:,}",
+            f"{rule.unknown:,}",
+            f"{rule.entering:,}",
+            f"{actions[rule.rule]:,}",
+            f"{held[rule.rule]:,}",
+        )
+    out.print(table)
+
+
+def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) -> None:
+    first = actions[0]
+    out.print(f"  {escape(first.subject_name)} [dim]{escape(first.subject)}[/]")
+    for why in first.why:
+        out.print(f"    [dim]because {escape(why)}[/]", soft_wrap=True)
+    for action in actions:
+        due = f", due {action.due}" if action.due else ""
+        state = (
+            ""
+            if action.state == "ready"
+            else f" [yellow]{action.state}: {escape(action.reason)}[/]"
+        )
+        title = f": {escape(action.title)}" if action.title else ""
+        noun = _NOUNS.get(action.kind, action.kind)
+        out.print(f"    → {noun} for {escape(action.to)}{due}{title}{state}", soft_wrap=True)
+        if full and action.text:
+            out.print(Padding(escape(action.text.rstrip()), (0, 0, 0, 8)))
+
+
+def _print_delivery(out: Console, result: RunResult) -> None:
+    delivery = result.delivery
+    ready = Counter(a.kind for a in result.plan.actions if a.state == "ready")
+    if ready:
+        parts = [count(number, _NOUNS.get(kind, kind)) for kind, number in sorted(ready.items())]
+        out.print(f"Handed out: {listed(parts)}.")
+    else:
+        out.print("Nothing was due.")
+    told = [
+        (delivery.done, "delivered", "green"),
+        (delivery.already, "there already", "green"),
+        (delivery.waiting, "waiting for another attempt", "yellow"),
+        (delivery.rejected, "refused", "red"),
+        (delivery.uncertain, "uncertain", "red"),
+    ]
+    for number, words, colour in told:
+        if number:
+            out.print(f"  [{colour}]{number:,} {words}[/]")
+    for problem in delivery.problems:
+        out.print(f"  [red]{escape(redact(problem))}[/]", soft_wrap=True)

@@ -1,0 +1,74 @@
+"""Reports of init, demo --prepare, check and plugins list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.words import count, listed
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.app.results import CheckResult
+    from crmsync.app.setup import Layout
+    from crmsync.plugins.manager import PluginReport
+
+
+def show_layout(layout: Layout, *, as_json: bool) -> None:
+    """Where the sample company lies."""
+    if as_json:
+        print_json(layout)
+        return
+    out = console()
+    if layout.made:
+        out.print(f"Made a sample company in [bold]{escape(str(layout.folder))}[/]")
+    else:
+        out.print(
+            f"Found an earlier demo in [bold]{escape(str(layout.folder))}[/]; going on there."
+        )
+    out.print(f"  the config   {escape(str(layout.config))}")
+    out.print(f"  its CRM      {escape(str(layout.folder / 'crm'))}/")
+    out.print(f"  its rules    {escape(str(layout.folder / 'rules'))}/")
+
+
+def show_check(result: CheckResult, *, as_json: bool) -> None:
+    """Every mistake, a line each."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    for problem in result.problems:
+        out.print(escape(redact(problem)), soft_wrap=True)
+    looked_at = listed([count(number, what) for what, number in result.checked.items()])
+    if result.problems:
+        out.print(f"[red]{count(len(result.problems), 'problem')}[/] in {looked_at}.")
+    else:
+        out.print(f"[green]No problems[/] in {looked_at}.")
+
+
+def show_plugins(found: Sequence[PluginReport], *, as_json: bool) -> None:
+    """A line for each plugin."""
+    if as_json:
+        print_json(list(found))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("plugin", "distribution", "brings"):
+        table.add_column(heading)
+    for report in found:
+        brings = []
+        if report.connectors:
+            brings.append(f"connector {', '.join(report.connectors)}")
+        if report.facts:
+            brings.append(count(len(report.facts), "fact"))
+        if report.filters:
+            brings.append(count(len(report.filters), "template filter"))
+        shown = escape("; ".join(brings) or "nothing")
+        if report.error:
+            shown = f"[red]broken: {escape(redact(report.error))}[/]"
+        table.add_row(escape(report.name), escape(f"{report.distribution} {report.version}"), shown)
+    console().print(table)

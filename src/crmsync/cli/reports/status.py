@@ -1,0 +1,65 @@
+"""Report of status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.words import count, instant
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crmsync.app.results import StatusResult
+
+
+def show_status(result: StatusResult, *, as_json: bool) -> None:
+    """How fresh the data is, what could not be read, and what became of each action."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    out.print(f"At {instant(result.at)}")
+    _print_streams(out, result)
+    if result.quarantined:
+        out.print()
+        out.print(
+            f"[yellow]{count(result.quarantined, 'row')} could not be read[/] "
+            "and wait in quarantine until their file changes:"
+        )
+        for sentence in result.quarantine:
+            out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
+    out.print()
+    if not result.effects:
+        out.print("No action has been recorded yet.")
+    for state, number in result.effects.items():
+        out.print(f"  {number:>7,} {state}")
+    for item in result.attention:
+        out.print(f"[red]{escape(redact(item))}[/]", soft_wrap=True)
+    if result.last_run is not None:
+        out.print(f"Last run: {escape(result.last_run)}")
+
+
+def _print_streams(out: Console, result: StatusResult) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stream")
+    table.add_column("as")
+    table.add_column("records", justify="right")
+    table.add_column("last read to its end")
+    for stream in result.streams:
+        read_at = "never" if stream.read_at is None else instant(stream.read_at)
+        if stream.error:
+            read_at += f"  [red]{escape(redact(stream.error))}[/]"
+        elif stream.stale:
+            read_at += "  [yellow]too long ago[/]"
+        table.add_row(
+            escape(f"{stream.connection}/{stream.stream}"),
+            stream.table,
+            f"{stream.records:,}",
+            read_at,
+        )
+    out.print(table)

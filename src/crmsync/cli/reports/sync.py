@@ -1,0 +1,49 @@
+"""Report of a sync."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from crmsync.cli.console import console, print_json
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crmsync.app.results import SyncResult
+
+
+def show_sync(result: SyncResult, *, as_json: bool) -> None:
+    """A line for each stream."""
+    if as_json:
+        print_json(result)
+        return
+    print_sync(console(), result)
+
+
+def print_sync(out: Console, result: SyncResult) -> None:
+    """The streams of a sync, and what could not be read."""
+    if result.skipped:
+        out.print(escape(result.skipped))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("read from")
+    table.add_column("as")
+    for heading in ("rows", "changed", "deleted", "unreadable"):
+        table.add_column(heading, justify="right")
+    for stream in result.streams:
+        unreadable = f"[yellow]{stream.quarantined:,}[/]" if stream.quarantined else "0"
+        table.add_row(
+            escape(f"{stream.connection}/{stream.stream}"),
+            stream.table,
+            f"{stream.read:,}",
+            f"{stream.changed:,}",
+            f"{stream.deleted:,}",
+            unreadable,
+        )
+    out.print(table)
+    for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
+        out.print(f"[red]{escape(redact(sentence))}[/]", soft_wrap=True)
