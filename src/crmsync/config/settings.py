@@ -73,10 +73,15 @@ class Freshness(Settings):
 
 
 class Policy(Settings):
-    """Limits that hold for all rules."""
+    """Limits that hold for all rules.
+
+    ``most_share_of_accounts`` is looked at from ``share_counts_from`` accounts on: in a company
+    of ten customers, six who match are no accident.
+    """
 
     most_actions_per_run: int = Field(default=500, ge=1)
     most_share_of_accounts: float = Field(default=0.5, gt=0, le=1)
+    share_counts_from: int = Field(default=20, ge=1)
 
 
 class Config(Settings):

@@ -1,1 +1,1 @@
-"""What we decided and did: a SQLite file, reached through SQLAlchemy Core."""
+"""The ledger: what was decided and done. Open it with `crmsync.ledger.store.Ledger`."""

@@ -1,0 +1,45 @@
+"""What a run has decided, recorded at one stroke before any of it is attempted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.ledger.enrolments import find_ids, move_enrolments
+from crmsync.ledger.outbox import drop_waiting, record_effects
+from crmsync.ledger.store import record_decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.ledger.store import Ledger
+    from crmsync.ledger.values import Decision, NewEffect, Transitions
+
+
+def commit_plan(
+    ledger: Ledger,
+    run_id: int,
+    transitions: Transitions,
+    effects: Sequence[NewEffect] = (),
+    decisions: Sequence[Decision] = (),
+) -> int:
+    """Record enrolment moves, effects and decisions in one transaction: all of them, or none.
+
+    What an ended enrolment has waiting in the outbox is dropped; the answer is how many that were.
+
+    Raises:
+        StoreBusyError: another run has recorded some of the same meanwhile; run again.
+        StoreError: the ledger cannot be written.
+    """
+    at = transitions.at
+    with ledger.writing() as connection:
+        move_enrolments(connection, transitions)
+        dropped = drop_waiting(
+            connection,
+            {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end},
+            at=at,
+            actor=f"run {run_id}",
+        )
+        ids = find_ids(connection, {effect.enrolment for effect in effects})
+        record_effects(connection, effects, ids, run_id=run_id, at=at)
+        record_decisions(connection, run_id, decisions, at=at)
+    return dropped

@@ -1,0 +1,253 @@
+"""Hands the outbox's effects to their connections, and records or finds out what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from crmsync.clock import SystemClock
+from crmsync.delivery.outcomes import Judge, aware, call_apply, rejected, uncertain, words
+from crmsync.delivery.reconcile import reconcile
+from crmsync.delivery.settings import Patience
+from crmsync.delivery.worker import is_gone, worker_name
+from crmsync.errors import AuthError, QuotaError, TransientError
+from crmsync.ledger.outbox import claim_ready, expire_leases, settle_effects
+from crmsync.ledger.states import State
+from crmsync.observe import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.clock import Clock
+    from crmsync.ledger.outbox import Settlement
+    from crmsync.ledger.store import Ledger
+    from crmsync.ledger.values import Effect
+    from crmsync.plugins.contract import ConnectorSpec, Writes
+
+_log = logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An open connection that effects can go to, and what its connector declares."""
+
+    writes: Writes
+    spec: ConnectorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryReport:
+    """What became of the outbox.
+
+    Attributes:
+        done: landed in this delivery, ``already`` of them before it.
+        rejected: dead letters of this delivery.
+        waiting: effects that are ready, and for which it is too early or no connection is there.
+        uncertain: effects of which is still unknown whether they landed.
+        problems: sentences for a person.
+    """
+
+    done: int = 0
+    already: int = 0
+    rejected: int = 0
+    waiting: int = 0
+    uncertain: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def deliver(  # noqa: PLR0913  what it works with, and what tests put in its place
+    ledger: Ledger,
+    targets: Mapping[str, Target],
+    *,
+    clock: Clock,
+    worker: str | None = None,
+    patience: Patience | None = None,
+    random: Random | None = None,
+    lease_clock: Clock | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> DeliveryReport:
+    """Deliver what is ready at the clock's now. Never sleeps: what must wait is left for later.
+
+    Args:
+        ledger: holds the outbox.
+        targets: by name of the connection.
+        clock: decides what is due; may stand still (``--at``).
+        worker: a name that no other delivery has; made up where it is not given.
+        patience: leases, attempts, waits.
+        random: draws the jitter of waits.
+        lease_clock: times the leases; must run, so it is the machine's unless a test says else.
+        progress: called with how many effects are settled, and how many there were to settle.
+
+    Raises:
+        StoreError: the ledger cannot be written; what was being sent is found out later.
+    """
+    return _Delivery(
+        ledger=ledger,
+        targets=targets,
+        clock=clock,
+        worker=worker or worker_name(),
+        patience=patience or Patience(),
+        random=random or Random(),  # noqa: S311  jitter, no secret
+        lease_clock=lease_clock or SystemClock(),
+        progress=progress or (lambda _settled, _total: None),
+    ).run()
+
+
+@dataclass(kw_only=True)
+class _Delivery:
+    ledger: Ledger
+    targets: Mapping[str, Target]
+    clock: Clock
+    worker: str
+    patience: Patience
+    random: Random
+    lease_clock: Clock
+    progress: Callable[[int, int], None]
+    settled: Counter[State] = field(default_factory=Counter)
+    already: int = 0
+    total: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def run(self) -> DeliveryReport:
+        wall_clock = self.lease_clock.now()
+        with self.ledger.writing() as connection:
+            expire_leases(
+                connection,
+                wall_clock=wall_clock,
+                is_gone=is_gone,
+                at=self.clock.now(),
+                actor=self.worker,
+            )
+        self.total = self.ledger.effect_counts().get(State.READY, 0)
+        pauses = self.ledger.pauses(at=self.clock.now())
+        for name, target in sorted(self.targets.items()):
+            if name in pauses:
+                self._report_pause(name, *pauses[name])
+            elif self._reconcile(name, target):
+                self._drain(name, target)
+        return self._report()
+
+    def _reconcile(self, name: str, target: Target) -> bool:
+        """Whether the connection can be used."""
+        found = reconcile(
+            self.ledger,
+            name,
+            target.writes,
+            target.spec,
+            worker=self.worker,
+            patience=self.patience,
+            now=self.clock.now(),
+            wall_clock=self.lease_clock.now(),
+        )
+        self._count(found.settlements)
+        self.problems += found.problems
+        if found.error is None:
+            return True
+        return not self._stops(name, [found.error])
+
+    def _drain(self, name: str, target: Target) -> None:
+        while True:
+            effects = self._claim(name, target.spec.rate.batch_size)
+            if not effects:
+                return
+            able = [effect for effect in effects if effect.action.kind in target.spec.actions]
+            answers = self._apply(target.writes, able) if able else []
+            now = self.clock.now()
+            judge = Judge(patience=self.patience, random=self.random, now=now)
+            settlements = [
+                judge.settle(effect, answer) for effect, answer in zip(able, answers, strict=True)
+            ]
+            settlements += [
+                rejected(effect, f"the connection “{name}” cannot do “{effect.action.kind}”")
+                for effect in effects
+                if effect.action.kind not in target.spec.actions
+            ]
+            self._settle(name, settlements)
+            if self._stops(name, answers):
+                return
+
+    def _claim(self, name: str, limit: int) -> tuple[Effect, ...]:
+        with self.ledger.writing() as connection:
+            return claim_ready(
+                connection,
+                name,
+                worker=self.worker,
+                now=self.clock.now(),
+                lease_until=self.lease_clock.now() + self.patience.lease,
+                limit=limit,
+            )
+
+    def _apply(self, writes: Writes, effects: Sequence[Effect]) -> list[object]:
+        try:
+            return call_apply(writes, effects)
+        except BaseException:
+            # A person pressed Ctrl-C: what is under way may have landed.
+            interrupted = "delivery was interrupted while this was being sent"
+            self._record([uncertain(effect, interrupted) for effect in effects])
+            raise
+
+    def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
+        with self.ledger.writing() as connection:
+            return settle_effects(connection, settlements, worker=self.worker, at=self.clock.now())
+
+    def _settle(self, name: str, settlements: Sequence[Settlement]) -> None:
+        late = {effect.id for effect in self._record(settlements)}
+        if late:
+            self.problems.append(
+                f"{len(late)} answers of the connection “{name}” came after the lease had ended, "
+                "and another process had taken these effects over"
+            )
+        kept = [settlement for settlement in settlements if settlement.effect.id not in late]
+        self._count(kept)
+        doubtful = [kept_one for kept_one in kept if kept_one.after is State.UNCERTAIN]
+        if doubtful:
+            self.problems.append(
+                f"{len(doubtful)} effects on the connection “{name}” may have landed, or not: "
+                f"{doubtful[0].reason}"
+            )
+        outcomes = Counter(settlement.after.value for settlement in kept)
+        _log.info("delivery.batch_settled", connection=name, **outcomes)
+
+    def _count(self, settlements: Sequence[Settlement]) -> None:
+        self.settled.update(settlement.after for settlement in settlements)
+        self.already += sum("already" in s.reason for s in settlements if s.after is State.DONE)
+        handled = sum(self.settled.values())
+        self.progress(handled, max(handled, self.total))
+
+    def _stops(self, name: str, answers: Sequence[object]) -> bool:
+        """Whether the connection is to be left alone now; the reason is reported."""
+        quota = next((answer for answer in answers if isinstance(answer, QuotaError)), None)
+        if quota is not None:
+            until = aware(quota.until)
+            self.ledger.pause_connection(name, until=until, reason=words(quota))
+            self._report_pause(name, until, words(quota))
+            return True
+        auth = next((answer for answer in answers if isinstance(answer, AuthError)), None)
+        if auth is not None:
+            self.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
+            return True
+        # A remote that answers nothing but "later" is not asked on and on for the rest.
+        return bool(answers) and all(isinstance(answer, TransientError) for answer in answers)
+
+    def _report_pause(self, name: str, until: datetime, reason: str) -> None:
+        when = until.isoformat(timespec="minutes")
+        self.problems.append(f"the connection “{name}” is left alone until {when}: {reason}")
+
+    def _report(self) -> DeliveryReport:
+        counts = self.ledger.effect_counts()
+        for name, count in sorted(self.ledger.ready_by_connection().items()):
+            if name not in self.targets:
+                self.problems.append(
+                    f"{count} effects wait for the connection “{name}”, which is not there"
+                )
+        return DeliveryReport(
+            done=self.settled[State.DONE],
+            already=self.already,
+            rejected=self.settled[State.REJECTED],
+            waiting=counts.get(State.READY, 0),
+            uncertain=counts.get(State.UNCERTAIN, 0),
+            problems=tuple(self.problems),
+        )

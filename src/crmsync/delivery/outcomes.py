@@ -1,0 +1,134 @@
+"""What a connector answered, as the next state of each effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crmsync.errors import (
+    AuthError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+)
+from crmsync.ledger.outbox import Settlement
+from crmsync.ledger.states import State
+from crmsync.model.actions import Receipt
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from crmsync.delivery.settings import Patience
+    from crmsync.ledger.values import Effect
+    from crmsync.plugins.contract import Writes
+
+
+def call_apply(writes: Writes, effects: Sequence[Effect]) -> list[object]:
+    """One answer for each effect, whatever the connector does.
+
+    Anything but receipts and the errors of the contract means that nobody knows what landed.
+    """
+    try:
+        answers = list(writes.apply([effect.action for effect in effects]))
+    except Exception as error:  # noqa: BLE001  a stranger's plugin may raise anything
+        return [error] * len(effects)
+    if len(answers) == len(effects):
+        return [*answers]
+    wrong = ValueError(f"it answered {len(effects)} actions with {len(answers)} results")
+    return [wrong] * len(effects)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Turns answers into settlements at one instant."""
+
+    patience: Patience
+    random: Random
+    now: datetime
+
+    def settle(self, effect: Effect, answer: object) -> Settlement:
+        """What becomes of a claimed effect."""
+        match answer:
+            case Receipt() if answer.key == effect.key:
+                return landed(effect, answer)
+            case TransientError():
+                return self._try_again(effect, answer)
+            case QuotaError():
+                return Settlement(
+                    effect=effect,
+                    after=State.READY,
+                    reason=words(answer),
+                    error=words(answer),
+                    counted=False,
+                    not_before=aware(answer.until),
+                )
+            case AuthError():
+                return Settlement(
+                    effect=effect,
+                    after=State.READY,
+                    reason=words(answer),
+                    error=words(answer),
+                    counted=False,
+                )
+            case RejectedError():
+                return rejected(effect, words(answer))
+            case _:
+                return uncertain(effect, _why_uncertain(answer))
+
+    def _try_again(self, effect: Effect, error: TransientError) -> Settlement:
+        if effect.attempts >= self.patience.most_attempts:
+            return rejected(effect, f"given up after {effect.attempts} attempts: {words(error)}")
+        wait = error.retry_after
+        if wait is None:
+            wait = self.patience.wait(effect.attempts, self.random)
+        return Settlement(
+            effect=effect,
+            after=State.READY,
+            reason=words(error),
+            error=words(error),
+            not_before=self.now + wait,
+        )
+
+
+def landed(effect: Effect, receipt: Receipt) -> Settlement:
+    """The remote has it."""
+    return Settlement(
+        effect=effect,
+        after=State.DONE,
+        reason="the remote had it already" if receipt.already else "the remote has it",
+        remote_id=str(receipt.remote_id),
+        url=receipt.url,
+    )
+
+
+def rejected(effect: Effect, sentence: str) -> Settlement:
+    """A dead letter."""
+    return Settlement(effect=effect, after=State.REJECTED, reason=sentence, error=sentence)
+
+
+def uncertain(effect: Effect, sentence: str) -> Settlement:
+    """It may have landed."""
+    return Settlement(effect=effect, after=State.UNCERTAIN, reason=sentence, error=sentence)
+
+
+def words(error: BaseException) -> str:
+    """An error's own words, without secrets."""
+    return redact(str(error)) or type(error).__name__
+
+
+def aware(instant: datetime) -> datetime:
+    """A plugin's instant; one without a zone is taken for UTC."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def _why_uncertain(answer: object) -> str:
+    match answer:
+        case Receipt():
+            return f"the connector answered with the receipt of another action, {answer.key}"
+        case Exception():
+            return words(answer)
+        case _:
+            return f"the connector answered with {type(answer).__name__}, neither receipt nor error"

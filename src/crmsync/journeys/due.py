@@ -1,0 +1,88 @@
+"""Which steps are due: those of active enrolments that the outbox has not taken over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crmsync.journeys.keys import effect_key
+from crmsync.ledger.states import State
+from crmsync.ledger.values import EnrolmentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.ledger.values import (
+        EnrolmentRef,
+        EnrolmentSnapshot,
+        StepState,
+        Transitions,
+    )
+    from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.language import Rule, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStep:
+    """A step that is due.
+
+    Attributes:
+        key: the key of its effect.
+    """
+
+    enrolment: EnrolmentRef
+    rule: Rule
+    step: Step
+    key: str
+
+
+def open_steps(
+    rules: Sequence[Rule],
+    verdicts: Mapping[str, RuleVerdicts],
+    snapshot: EnrolmentSnapshot,
+    transitions: Transitions,
+    states: Mapping[EnrolmentRef, Mapping[str, StepState]],
+) -> tuple[OpenStep, ...]:
+    """The due steps once the transitions hold, by rule, subject and order in the rule.
+
+    A step that could not be composed, or that a gate held, has no effect: it is due again.
+    A step whose subject's conditions are unknown just now waits.
+    A step that the rule did not have when the subject entered is not due.
+
+    ``states`` is how far the steps in the outbox have come, from `Ledger.step_states`.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    due: list[OpenStep] = []
+    for ref, entered_with in sorted(_active(snapshot, transitions)):
+        verdict, rule = verdicts.get(ref.rule), by_name.get(ref.rule)
+        if rule is None or verdict is None or ref.subject not in verdict.matches:
+            continue
+        taken = states.get(ref, {})
+        due += [
+            OpenStep(enrolment=ref, rule=rule, step=step, key=effect_key(ref, step.id))
+            for step in rule.then
+            if step.id in entered_with and _is_open(taken.get(step.id), transitions.at)
+        ]
+    return tuple(due)
+
+
+def _active(
+    snapshot: EnrolmentSnapshot, transitions: Transitions
+) -> Iterator[tuple[EnrolmentRef, tuple[str, ...]]]:
+    moved = {end.enrolment.id for end in transitions.end}
+    for enrolment in snapshot.open:
+        if enrolment.status is EnrolmentStatus.ACTIVE and enrolment.id not in moved:
+            yield enrolment.ref, enrolment.steps
+    for activation in transitions.activate:
+        yield activation.enrolment.ref, activation.steps
+    for enrol in transitions.enrol:
+        if enrol.status is EnrolmentStatus.ACTIVE:
+            yield enrol.ref, enrol.steps
+
+
+def _is_open(taken: StepState | None, now: datetime) -> bool:
+    if taken is None:
+        return True
+    come = taken.not_before is None or taken.not_before <= now
+    return taken.state is State.DEFERRED and come

@@ -1,0 +1,276 @@
+"""Who enters a rule, who leaves it, who is held back: one pure function.
+
+``plan`` shows what it answers, and ``run`` commits the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from crmsync.config.settings import Existing
+from crmsync.journeys.keys import once_key, once_paths, running_key
+from crmsync.ledger.values import (
+    Activate,
+    End,
+    Enrol,
+    Enrolment,
+    EnrolmentRef,
+    EnrolmentStatus,
+    Held,
+    HeldBecause,
+    History,
+    Transitions,
+)
+from crmsync.model.business_days import add_business_days
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crmsync.config.settings import Company
+    from crmsync.ledger.values import EnrolmentSnapshot
+    from crmsync.model.durations import Duration
+    from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.language import Rule
+
+_STATUS_AT_FIRST = {
+    Existing.PREVIEW: EnrolmentStatus.PREVIEWED,
+    Existing.IGNORE: EnrolmentStatus.IGNORED,
+    Existing.ENROL: EnrolmentStatus.ACTIVE,
+}
+_CONDITIONS = "its conditions no longer hold"
+_RULE_GONE = "the rule is no longer there"
+
+
+def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing else
+    rules: Sequence[Rule],
+    verdicts: Mapping[str, RuleVerdicts],
+    snapshot: EnrolmentSnapshot,
+    *,
+    now: datetime,
+    existing: Existing,
+    company: Company,
+) -> Transitions:
+    """The moves that follow from what the rules say now.
+
+    Args:
+        rules: all rules of the installation; one that is missing here is taken to be gone.
+        verdicts: by rule name; a rule without one keeps everybody where they are.
+        snapshot: the ledger as it stands.
+        now: the instant (UTC).
+        existing: what a rule that does not say so itself does with those that match already.
+        company: its time zone and country count the business days of a cooldown.
+    """
+    inside: dict[str, list[Enrolment]] = {}
+    for enrolment in snapshot.open:
+        inside.setdefault(enrolment.ref.rule, []).append(enrolment)
+    moves = _Moves()
+    for rule in sorted(rules, key=lambda rule: rule.name):
+        verdict = verdicts.get(rule.name)
+        if verdict is None:
+            continue
+        _RuleMoves(
+            rule=rule,
+            verdict=verdict,
+            snapshot=snapshot,
+            now=now,
+            existing=rule.existing or existing,
+            company=company,
+            moves=moves,
+        ).decide(inside.get(rule.name, []))
+    names = {rule.name for rule in rules}
+    for name in sorted(inside.keys() - names):
+        moves.end += [End(enrolment=enrolment, reason=_RULE_GONE) for enrolment in inside[name]]
+    return Transitions(
+        at=now,
+        enrol=tuple(moves.enrol),
+        activate=tuple(moves.activate),
+        end=tuple(moves.end),
+        held=tuple(moves.held),
+        new_rules=tuple(moves.new_rules),
+        gone_rules=tuple(sorted(snapshot.seen_rules - names)),
+    )
+
+
+@dataclass(kw_only=True)
+class _Moves:
+    enrol: list[Enrol] = field(default_factory=list)
+    activate: list[Activate] = field(default_factory=list)
+    end: list[End] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    new_rules: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RuleMoves:
+    """The moves of one rule."""
+
+    rule: Rule
+    verdict: RuleVerdicts
+    snapshot: EnrolmentSnapshot
+    now: datetime
+    existing: Existing
+    company: Company
+    moves: _Moves
+    taken: dict[str, str] = field(default_factory=dict)
+
+    def decide(self, inside: Sequence[Enrolment]) -> None:
+        # A rule that has looked at nobody yet would take everybody who comes later for new.
+        is_new = self.rule.name not in self.snapshot.seen_rules
+        if is_new and self.verdict.subjects:
+            self.moves.new_rules.append(self.rule.name)
+        status = _STATUS_AT_FIRST[self.existing] if is_new else EnrolmentStatus.ACTIVE
+        for enrolment in sorted(inside, key=lambda enrolment: enrolment.ref):
+            self._stay_or_leave(enrolment)
+        known = {enrolment.ref.subject for enrolment in inside}
+        for subject in sorted(self.verdict.matches.keys() - known):
+            self._enter(subject, status)
+        for subject in sorted(self.verdict.unknown.keys() - known):
+            self._hold_unknown(subject)
+            if status is not EnrolmentStatus.ACTIVE:
+                # It may have matched all along: once that is known, it is not a new match.
+                self._enrol(self._running_ref(subject), status)
+
+    def _stay_or_leave(self, enrolment: Enrolment) -> None:
+        subject = enrolment.ref.subject
+        if subject in self.verdict.unknown:
+            self._hold_unknown(subject)
+        elif subject not in self.verdict.matches:
+            self.moves.end.append(End(enrolment=enrolment, reason=_CONDITIONS))
+        elif self.rule.once_per:
+            self._compare_key(enrolment)
+        else:
+            self._stay(enrolment)
+
+    def _compare_key(self, enrolment: Enrolment) -> None:
+        """Under ``once_per``, other values are another enrolment."""
+        subject = enrolment.ref.subject
+        key = self._once_key(subject)
+        if key is None or key == enrolment.ref.key:
+            self._stay(enrolment)
+        elif once_paths(enrolment.ref.key) == frozenset(self.rule.once_per):
+            reason = f"the values of once_per are now {key}"
+            self.moves.end.append(End(enrolment=enrolment, reason=reason))
+            self._enter(subject, EnrolmentStatus.ACTIVE)
+        elif enrolment.status is EnrolmentStatus.ACTIVE:
+            # The author has changed `once_per`; that alone must not write to anybody again.
+            self._stay(enrolment)
+        else:
+            reason = f"it goes on under the values of once_per, {key}"
+            self.moves.end.append(End(enrolment=enrolment, reason=reason))
+            self._enter(subject, self._status_now(enrolment))
+
+    def _status_now(self, enrolment: Enrolment) -> EnrolmentStatus:
+        """A previewed enrolment becomes active once the rule says ``existing: enrol``."""
+        previewed = enrolment.status is EnrolmentStatus.PREVIEWED
+        if previewed and self.existing is Existing.ENROL:
+            return EnrolmentStatus.ACTIVE
+        return enrolment.status
+
+    def _stay(self, enrolment: Enrolment) -> None:
+        status = self._status_now(enrolment)
+        if status is enrolment.status:
+            self._say_why_quiet(enrolment.ref.subject, status)
+            return
+        self.moves.activate.append(
+            Activate(enrolment=enrolment, rule_version=self.rule.version, steps=self._steps)
+        )
+
+    def _enter(self, subject: str, status: EnrolmentStatus) -> None:
+        ref = self._running_ref(subject)
+        if self.rule.once_per:
+            key = self._once_key(subject)
+            if key is None:
+                self._hold_empty_key(subject)
+                return
+            ref = EnrolmentRef(rule=self.rule.name, subject=subject, key=key)
+            user = self.taken.get(key) or self.snapshot.used_keys.get((self.rule.name, key))
+            if user is not None:
+                self._hold_used_key(ref, user)
+                return
+        until = self._cooldown_until(subject)
+        if status is EnrolmentStatus.ACTIVE and until is not None and until > self.now:
+            reason = f"it was enrolled within the cooldown of {self.rule.cooldown}"
+            self._hold(subject, HeldBecause.COOLDOWN, reason, until)
+            return
+        self.taken[ref.key] = subject
+        self._enrol(ref, status)
+        self._say_why_quiet(subject, status)
+
+    def _enrol(self, ref: EnrolmentRef, status: EnrolmentStatus) -> None:
+        self.moves.enrol.append(
+            Enrol(
+                ref=ref,
+                rule_version=self.rule.version,
+                steps=self._steps,
+                status=status,
+                reopens=self.snapshot.lapsed.get((ref.rule, ref.key)),
+            )
+        )
+
+    @property
+    def _steps(self) -> tuple[str, ...]:
+        return tuple(step.id for step in self.rule.then)
+
+    def _history(self, subject: str) -> History:
+        return self.snapshot.histories.get((self.rule.name, subject), History())
+
+    def _running_ref(self, subject: str) -> EnrolmentRef:
+        number = self._history(subject).enrolments + 1
+        return EnrolmentRef(rule=self.rule.name, subject=subject, key=running_key(subject, number))
+
+    def _once_key(self, subject: str) -> str | None:
+        """The key of a match; None where one of its values is empty."""
+        values = self.verdict.matches[subject]
+        return once_key(self.rule.once_per, values) if all(values) else None
+
+    def _cooldown_until(self, subject: str) -> datetime | None:
+        last = self._history(subject).last_active_at
+        if self.rule.cooldown is None or last is None:
+            return None
+        return _later(last, self.rule.cooldown, self.company)
+
+    def _hold(
+        self, subject: str, because: HeldBecause, reason: str, until: datetime | None = None
+    ) -> None:
+        self.moves.held.append(
+            Held(rule=self.rule.name, subject=subject, because=because, reason=reason, until=until)
+        )
+
+    def _hold_unknown(self, subject: str) -> None:
+        reason = "; ".join(self.verdict.unknown[subject]) or "a clause could not be decided"
+        self._hold(subject, HeldBecause.UNKNOWN, reason)
+
+    def _hold_empty_key(self, subject: str) -> None:
+        pairs = zip(self.rule.once_per, self.verdict.matches[subject], strict=True)
+        empty = ", ".join(path for path, value in pairs if not value)
+        reason = f"once_per needs a value, and this is empty: {empty}"
+        self._hold(subject, HeldBecause.EMPTY_KEY, reason)
+
+    def _hold_used_key(self, ref: EnrolmentRef, user: str) -> None:
+        who = "it" if user == ref.subject else user
+        reason = f"{who} was enrolled for {ref.key} already, and once_per allows that once"
+        self._hold(ref.subject, HeldBecause.ONCE_PER, reason)
+
+    def _say_why_quiet(self, subject: str, status: EnrolmentStatus) -> None:
+        if status is EnrolmentStatus.PREVIEWED:
+            reason = (
+                "it matched already when the rule was new; to contact it, "
+                "say “existing: enrol” in the rule"
+            )
+            self._hold(subject, HeldBecause.PREVIEW, reason)
+        elif status is EnrolmentStatus.IGNORED:
+            reason = "it matched already when the rule was new, and the rule ignores those"
+            self._hold(subject, HeldBecause.IGNORED, reason)
+
+
+def _later(start: datetime, by: Duration, company: Company) -> datetime:
+    """Business days are counted in the company's zone and country; the time of day stays."""
+    if not by.business_days:
+        return start + by.length
+    zone = ZoneInfo(company.time_zone)
+    local = start.astimezone(zone)
+    day = add_business_days(local.date(), by.business_days, company.country)
+    return datetime.combine(day, local.time(), zone).astimezone(start.tzinfo)

@@ -1,0 +1,254 @@
+"""Enrolments in the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from crmsync.errors import StoreBusyError
+from crmsync.ledger.schema import enrolment, rule_state
+from crmsync.ledger.values import (
+    OPEN,
+    Enrolment,
+    EnrolmentRef,
+    EnrolmentSnapshot,
+    EnrolmentStatus,
+    History,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from crmsync.ledger.values import Activate, End, Enrol, Transitions
+
+_CHUNK = 500  # well below what any database takes as parameters of one statement
+
+
+def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Values in portions that fit one statement."""
+    return [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
+
+
+def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
+    """All that deciding on enrolments needs to remember."""
+    columns = enrolment.c
+    last_active = sa.func.max(columns.entered_at).filter(
+        columns.status.in_([EnrolmentStatus.ACTIVE, EnrolmentStatus.ENDED])
+    )
+    histories = connection.execute(
+        sa.select(columns.rule, columns.subject, sa.func.count(), last_active).group_by(
+            columns.rule, columns.subject
+        )
+    )
+    used = connection.execute(
+        sa.select(columns.rule, columns.key, columns.subject).where(
+            columns.status != EnrolmentStatus.LAPSED, columns.key.startswith("{")
+        )
+    )
+    lapsed = connection.execute(
+        sa.select(columns.rule, columns.key, columns.id).where(
+            columns.status == EnrolmentStatus.LAPSED
+        )
+    )
+    return EnrolmentSnapshot(
+        open=read_enrolments(connection, statuses=OPEN),
+        histories={
+            (rule, subject): History(enrolments=count, last_active_at=at)
+            for rule, subject, count, at in histories
+        },
+        used_keys={(rule, key): subject for rule, key, subject in used},
+        lapsed={(rule, key): number for rule, key, number in lapsed},
+        seen_rules=frozenset(connection.scalars(sa.select(rule_state.c.rule))),
+    )
+
+
+def read_enrolments(
+    connection: sa.Connection,
+    *,
+    statuses: Collection[EnrolmentStatus] = (),
+    rule: str | None = None,
+    subject: str | None = None,
+) -> tuple[Enrolment, ...]:
+    """Enrolments in the order in which they were first recorded."""
+    query = sa.select(enrolment).order_by(enrolment.c.id)
+    if statuses:
+        query = query.where(enrolment.c.status.in_(sorted(statuses)))
+    if rule is not None:
+        query = query.where(enrolment.c.rule == rule)
+    if subject is not None:
+        query = query.where(enrolment.c.subject == subject)
+    return tuple(_enrolment(row) for row in connection.execute(query))
+
+
+def _enrolment(row: sa.Row[Any]) -> Enrolment:
+    return Enrolment(
+        id=row.id,
+        ref=EnrolmentRef(rule=row.rule, subject=row.subject, key=row.key),
+        rule_version=row.rule_version,
+        steps=tuple(row.steps),
+        status=EnrolmentStatus(row.status),
+        entered_at=row.entered_at,
+        ended_at=row.ended_at,
+        end_reason=row.end_reason,
+    )
+
+
+def find_ids(connection: sa.Connection, refs: Collection[EnrolmentRef]) -> dict[EnrolmentRef, int]:
+    """The ledger's numbers of enrolments; those that it does not have are left out."""
+    found: dict[EnrolmentRef, int] = {}
+    columns = enrolment.c
+    for portion in chunks(sorted(refs)):
+        pairs = [(ref.rule, ref.key) for ref in portion]
+        rows = connection.execute(
+            sa.select(columns.id, columns.rule, columns.subject, columns.key).where(
+                sa.tuple_(columns.rule, columns.key).in_(pairs)
+            )
+        )
+        for number, rule, subject, key in rows:
+            found[EnrolmentRef(rule=rule, subject=subject, key=key)] = number
+    return found
+
+
+def move_enrolments(connection: sa.Connection, transitions: Transitions) -> None:
+    """Record the moves.
+
+    Raises:
+        StoreBusyError: another run has moved one of them since the snapshot was read.
+    """
+    _end(connection, transitions)
+    _activate(connection, transitions.activate, transitions)
+    _reopen(connection, [e for e in transitions.enrol if e.reopens is not None], transitions)
+    _insert(connection, [e for e in transitions.enrol if e.reopens is None], transitions)
+    if transitions.gone_rules:
+        connection.execute(
+            sa.delete(rule_state).where(rule_state.c.rule.in_(transitions.gone_rules))
+        )
+    if transitions.new_rules:
+        connection.execute(
+            sa.insert(rule_state),
+            [{"rule": rule, "first_seen_at": transitions.at} for rule in transitions.new_rules],
+        )
+
+
+def _end(connection: sa.Connection, transitions: Transitions) -> None:
+    def values(end: End) -> dict[str, Any]:
+        return {
+            **_expected(end.enrolment),
+            "new_status": end.status,
+            "ended": transitions.at,
+            "end_reason": end.reason,
+        }
+
+    _update(
+        connection,
+        {
+            "status": sa.bindparam("new_status"),
+            "ended_at": sa.bindparam("ended"),
+            "end_reason": sa.bindparam("end_reason"),
+        },
+        [values(end) for end in transitions.end],
+    )
+
+
+def _activate(
+    connection: sa.Connection, activations: Sequence[Activate], transitions: Transitions
+) -> None:
+    _update(
+        connection,
+        _ENTERED,
+        [
+            {
+                **_expected(activation.enrolment),
+                "new_status": EnrolmentStatus.ACTIVE,
+                "new_subject": activation.enrolment.ref.subject,
+                "version": activation.rule_version,
+                "new_steps": list(activation.steps),
+                "entered": transitions.at,
+            }
+            for activation in activations
+        ],
+    )
+
+
+def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Transitions) -> None:
+    _update(
+        connection,
+        _ENTERED,
+        [
+            {
+                "which": enrol.reopens,
+                "expected_status": EnrolmentStatus.LAPSED,
+                "new_status": enrol.status,
+                "new_subject": enrol.ref.subject,
+                "version": enrol.rule_version,
+                "new_steps": list(enrol.steps),
+                "entered": transitions.at,
+            }
+            for enrol in entering
+        ],
+    )
+
+
+_ENTERED: dict[str, Any] = {
+    "status": sa.bindparam("new_status"),
+    "subject": sa.bindparam("new_subject"),
+    "rule_version": sa.bindparam("version"),
+    "steps": sa.bindparam("new_steps"),
+    "entered_at": sa.bindparam("entered"),
+    "ended_at": None,
+    "end_reason": None,
+}
+
+
+def _expected(known: Enrolment) -> dict[str, Any]:
+    return {"which": known.id, "expected_status": known.status}
+
+
+def _update(
+    connection: sa.Connection, values: dict[str, Any], parameters: list[dict[str, Any]]
+) -> None:
+    if not parameters:
+        return
+    result = connection.execute(
+        sa.update(enrolment)
+        .where(
+            enrolment.c.id == sa.bindparam("which"),
+            enrolment.c.status == sa.bindparam("expected_status"),
+        )
+        .values(values),
+        parameters,
+    )
+    if result.rowcount != len(parameters):
+        raise moved_meanwhile()
+
+
+def _insert(connection: sa.Connection, entering: list[Enrol], transitions: Transitions) -> None:
+    if not entering:
+        return
+    try:
+        connection.execute(
+            sa.insert(enrolment),
+            [
+                {
+                    "rule": enrol.ref.rule,
+                    "rule_version": enrol.rule_version,
+                    "subject": enrol.ref.subject,
+                    "key": enrol.ref.key,
+                    "steps": list(enrol.steps),
+                    "status": enrol.status,
+                    "entered_at": transitions.at,
+                }
+                for enrol in entering
+            ],
+        )
+    except sa.exc.IntegrityError as error:
+        raise moved_meanwhile() from error
+
+
+def moved_meanwhile() -> StoreBusyError:
+    """Another run has committed since this one read the ledger."""
+    return StoreBusyError(
+        "another run has recorded the same subjects meanwhile; nothing of this run was recorded; "
+        "run again"
+    )

@@ -1,0 +1,151 @@
+"""The ledger's tables, in portable SQLAlchemy Core.
+
+Whoever changes them adds a migration; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime; UTC in the database, also where that knows no zones (SQLite)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Into the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware instants only")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Out of the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("finished_at", Instant),
+    sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("error", sa.Text),
+)
+
+rule_state = sa.Table(
+    "rule_state",
+    metadata,
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("first_seen_at", Instant, nullable=False),
+)
+
+enrolment = sa.Table(
+    "enrolment",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("rule_version", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("steps", sa.JSON, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("entered_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("end_reason", sa.Text),
+    sa.UniqueConstraint("rule", "key"),
+    sa.Index(None, "status"),
+    sa.Index(None, "subject"),
+)
+
+effect = sa.Table(
+    "effect",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String(80), nullable=False),
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("run.id"), nullable=False),
+    sa.Column("enrolment_id", sa.Integer, sa.ForeignKey("enrolment.id"), nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("connection", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("not_before", Instant),
+    sa.Column("worker", sa.Text),
+    sa.Column("lease_until", Instant),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.UniqueConstraint("key"),
+    # The claim walks this one in the order of ids, so its cost does not grow with the backlog.
+    sa.Index(None, "connection", "state", "id"),
+    sa.Index(None, "enrolment_id"),
+    sa.Index(None, "run_id"),
+    sa.Index(None, "state"),
+)
+
+transition = sa.Table(
+    "transition",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("effect_id", sa.Integer, sa.ForeignKey("effect.id"), nullable=False),
+    sa.Column("before", sa.String(20)),
+    sa.Column("after", sa.String(20), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Index(None, "effect_id"),
+)
+
+decision = sa.Table(
+    "decision",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("run.id"), nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("step", sa.Text),
+    sa.Column("answer", sa.String(20), nullable=False),
+    sa.Column("gate", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("until", Instant),
+    sa.Column("at", Instant, nullable=False),
+    sa.Index(None, "run_id"),
+    sa.Index(None, "subject"),
+)
+
+connection_pause = sa.Table(
+    "connection_pause",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)

@@ -1,0 +1,259 @@
+"""The ledger as the rest of crmsync sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import sqlalchemy as sa
+
+from crmsync.errors import StoreError
+from crmsync.ledger import engine as engines
+from crmsync.ledger import enrolments, outbox
+from crmsync.ledger.migrate import migrate
+from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
+from crmsync.ledger.states import State
+from crmsync.ledger.values import (
+    OPEN,
+    Answer,
+    Decision,
+    RunRecord,
+    TransitionRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from crmsync.ledger.values import (
+        Effect,
+        Enrolment,
+        EnrolmentRef,
+        EnrolmentSnapshot,
+        EnrolmentStatus,
+        StepState,
+    )
+
+
+class Ledger:
+    """A SQLite file: made where there is none, brought up to date when it is opened.
+
+    Args:
+        path: the file; its folder must exist.
+        wait_seconds: how long to wait while another process writes.
+
+    Raises:
+        StoreError: it cannot be opened, is damaged, or is newer than this version of crmsync.
+        StoreBusyError: another process held it for longer than the wait.
+    """
+
+    def __init__(self, path: Path, *, wait_seconds: float = 30.0) -> None:
+        self.path = path
+        if not path.parent.is_dir():
+            raise StoreError(f"{path} cannot be made: the folder {path.parent} does not exist")
+        self._engine = engines.make_engine(path, wait_seconds=wait_seconds)
+        try:
+            with self.writing() as connection:
+                migrate(connection, path)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """One transaction that writes, and holds the lock from its beginning: keep it short."""
+        return engines.writing(self._engine, self.path)
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """One consistent view."""
+        return engines.reading(self._engine, self.path)
+
+    # Runs
+
+    def start_run(self, kind: str, *, at: datetime, started_at: datetime) -> int:
+        """Record that a run begins; answers with its number."""
+        with self.writing() as connection:
+            number: int = connection.execute(
+                sa.insert(run)
+                .values(kind=kind, at=at, started_at=started_at, counts={})
+                .returning(run.c.id)
+            ).scalar_one()
+            return number
+
+    def finish_run(
+        self,
+        run_id: int,
+        *,
+        finished_at: datetime,
+        counts: Mapping[str, int],
+        error: str | None = None,
+    ) -> None:
+        """Record how a run ended."""
+        with self.writing() as connection:
+            connection.execute(
+                sa.update(run)
+                .where(run.c.id == run_id)
+                .values(finished_at=finished_at, counts=dict(counts), error=error)
+            )
+
+    def last_runs(self, limit: int = 10, *, kind: str | None = None) -> tuple[RunRecord, ...]:
+        """The latest runs, the last one first."""
+        query = sa.select(run).order_by(run.c.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(run.c.kind == kind)
+        with self.reading() as connection:
+            return tuple(RunRecord(**row._mapping) for row in connection.execute(query))  # noqa: SLF001  SQLAlchemy's public name
+
+    # What a cycle begins with
+
+    def enrolment_snapshot(self) -> EnrolmentSnapshot:
+        """All that deciding on enrolments needs to remember."""
+        with self.reading() as connection:
+            return enrolments.read_snapshot(connection)
+
+    def step_states(self) -> Mapping[EnrolmentRef, Mapping[str, StepState]]:
+        """For each open enrolment, the steps that are in the outbox, or have been."""
+        with self.reading() as connection:
+            return outbox.read_step_states(connection, OPEN)
+
+    # What people ask
+
+    def enrolments(
+        self,
+        *,
+        statuses: Collection[EnrolmentStatus] = (),
+        rule: str | None = None,
+        subject: str | None = None,
+    ) -> tuple[Enrolment, ...]:
+        """Enrolments, oldest first; of all statuses where none is given."""
+        with self.reading() as connection:
+            return enrolments.read_enrolments(
+                connection, statuses=statuses, rule=rule, subject=subject
+            )
+
+    def effects(
+        self,
+        *,
+        run_id: int | None = None,
+        states: Collection[State] = (),
+        subject: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[Effect, ...]:
+        """Effects, oldest first; in any state where none is given."""
+        with self.reading() as connection:
+            return outbox.read_effects(
+                connection, run_id=run_id, states=states, subject=subject, limit=limit
+            )
+
+    def effect_counts(self) -> Mapping[State, int]:
+        """How many effects are in each state; states without any are left out."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                sa.select(effect.c.state, sa.func.count()).group_by(effect.c.state)
+            )
+            return {State(state): count for state, count in rows}
+
+    def ready_by_connection(self) -> Mapping[str, int]:
+        """How many effects are ready for each connection, those for later included."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                sa.select(effect.c.connection, sa.func.count())
+                .where(effect.c.state == State.READY)
+                .group_by(effect.c.connection)
+            )
+            return {name: count for name, count in rows}  # noqa: C416  rows are no pairs to mypy
+
+    def history_of(self, effect_id: int) -> tuple[TransitionRecord, ...]:
+        """All moves of an effect, the first one first."""
+        query = (
+            sa.select(transition)
+            .where(transition.c.effect_id == effect_id)
+            .order_by(transition.c.id)
+        )
+        with self.reading() as connection:
+            return tuple(
+                TransitionRecord(
+                    effect_id=row.effect_id,
+                    before=None if row.before is None else State(row.before),
+                    after=State(row.after),
+                    at=row.at,
+                    reason=row.reason,
+                    actor=row.actor,
+                )
+                for row in connection.execute(query)
+            )
+
+    def decisions(self, *, run_id: int, subject: str | None = None) -> tuple[Decision, ...]:
+        """The decisions of a run, in the order in which they were made."""
+        query = sa.select(decision).where(decision.c.run_id == run_id).order_by(decision.c.id)
+        if subject is not None:
+            query = query.where(decision.c.subject == subject)
+        with self.reading() as connection:
+            return tuple(_decision(row) for row in connection.execute(query))
+
+    # Connections that asked to be left alone
+
+    def pause_connection(self, name: str, *, until: datetime, reason: str) -> None:
+        """Leave a connection alone until then; a later pause replaces an earlier one."""
+        with self.writing() as connection:
+            connection.execute(sa.delete(connection_pause).where(_is_connection(name)))
+            connection.execute(
+                sa.insert(connection_pause).values(connection=name, until=until, reason=reason)
+            )
+
+    def pauses(self, *, at: datetime) -> Mapping[str, tuple[datetime, str]]:
+        """Connections that are to be left alone at that instant: until when, and why."""
+        query = sa.select(connection_pause).where(connection_pause.c.until > at)
+        with self.reading() as connection:
+            return {row.connection: (row.until, row.reason) for row in connection.execute(query)}
+
+
+def record_decisions(
+    connection: sa.Connection, run_id: int, decisions: Sequence[Decision], *, at: datetime
+) -> None:
+    """Record why steps were, or were not, taken."""
+    if not decisions:
+        return
+    connection.execute(
+        sa.insert(decision),
+        [
+            {
+                "run_id": run_id,
+                "rule": made.rule,
+                "subject": made.subject,
+                "step": made.step,
+                "answer": made.answer,
+                "gate": made.gate,
+                "reason": made.reason,
+                "until": made.until,
+                "at": at,
+            }
+            for made in decisions
+        ],
+    )
+
+
+def _is_connection(name: str) -> sa.ColumnElement[bool]:
+    return connection_pause.c.connection == name
+
+
+def _decision(row: sa.Row[Any]) -> Decision:
+    return Decision(
+        rule=row.rule,
+        subject=row.subject,
+        step=row.step,
+        answer=Answer(row.answer),
+        gate=row.gate,
+        reason=row.reason,
+        until=row.until,
+    )

@@ -1,0 +1,296 @@
+"""What the ledger remembers, as values: enrolments, effects, decisions, runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from crmsync.ledger.states import State
+    from crmsync.model.actions import Action
+
+
+class EnrolmentStatus(StrEnum):
+    """Where a subject stands in a rule."""
+
+    ACTIVE = "active"  # its steps are due, or done
+    PREVIEWED = "previewed"  # it matched when the rule was new; waits for a person
+    IGNORED = "ignored"  # it matched when the rule was new; never contacted for that
+    ENDED = "ended"  # it was active; its key stays used
+    LAPSED = "lapsed"  # it ended without ever having been active; its key is free
+
+
+OPEN = (EnrolmentStatus.ACTIVE, EnrolmentStatus.PREVIEWED, EnrolmentStatus.IGNORED)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class EnrolmentRef:
+    """What makes an enrolment the one it is; two of them never share rule and key.
+
+    Attributes:
+        subject: the global id of the record.
+        key: JSON: an object, the values of ``once_per`` by path; else a list, the subject and
+            how many enrolments it has had with the rule, this one included.
+    """
+
+    rule: str
+    subject: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolment:
+    """A subject in a rule, as the ledger has it.
+
+    Attributes:
+        id: the ledger's number.
+        rule_version: the version of the rule that it entered.
+        steps: ids of the steps that the rule had in that version.
+        entered_at: the instant (UTC) at which it got its present status of active or previewed.
+    """
+
+    id: int
+    ref: EnrolmentRef
+    rule_version: str
+    steps: tuple[str, ...]
+    status: EnrolmentStatus
+    entered_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a rule has had with a subject.
+
+    Attributes:
+        enrolments: how many there ever were, those without contact included.
+        last_active_at: when one last became active (UTC); None where none ever was.
+    """
+
+    enrolments: int = 0
+    last_active_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolmentSnapshot:
+    """All that deciding on enrolments needs to remember.
+
+    Attributes:
+        open: active, previewed and ignored enrolments, by their number.
+        histories: by rule and subject.
+        used_keys: by rule and ``once_per`` key, the subject that used it.
+        lapsed: by rule and key, the number of the enrolment whose key is free again.
+        seen_rules: names of the rules that an earlier run has evaluated.
+    """
+
+    open: tuple[Enrolment, ...] = ()
+    histories: Mapping[tuple[str, str], History] = field(default_factory=dict)
+    used_keys: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    lapsed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    seen_rules: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrol:
+    """A subject enters a rule.
+
+    Attributes:
+        reopens: the number of a lapsed enrolment with the same key, whose place it takes.
+    """
+
+    ref: EnrolmentRef
+    rule_version: str
+    steps: tuple[str, ...]
+    status: EnrolmentStatus
+    reopens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activate:
+    """A previewed enrolment becomes active, on the rule's present version."""
+
+    enrolment: Enrolment
+    rule_version: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """An open enrolment ends; what it has waiting in the outbox is dropped."""
+
+    enrolment: Enrolment
+    reason: str
+
+    @property
+    def status(self) -> EnrolmentStatus:
+        """Ended where it was active, else lapsed."""
+        was_active = self.enrolment.status is EnrolmentStatus.ACTIVE
+        return EnrolmentStatus.ENDED if was_active else EnrolmentStatus.LAPSED
+
+
+class HeldBecause(StrEnum):
+    """Why a subject that is not plainly outside a rule does not enter it."""
+
+    UNKNOWN = "unknown"
+    COOLDOWN = "cooldown"
+    ONCE_PER = "once_per"
+    EMPTY_KEY = "empty_key"
+    PREVIEW = "preview"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A subject that is held back from a rule.
+
+    Attributes:
+        reason: one sentence for a person.
+        until: the instant (UTC) from which this no longer holds it; None where time alone
+            changes nothing.
+    """
+
+    rule: str
+    subject: str
+    because: HeldBecause
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transitions:
+    """The moves of one cycle: ``plan`` shows them, ``run`` commits the same.
+
+    Attributes:
+        at: the instant (UTC) for which they were decided.
+        new_rules: names of the rules that were evaluated for the first time.
+        gone_rules: names of those that an earlier run had and that exist no longer.
+    """
+
+    at: datetime
+    enrol: tuple[Enrol, ...] = ()
+    activate: tuple[Activate, ...] = ()
+    end: tuple[End, ...] = ()
+    held: tuple[Held, ...] = ()
+    new_rules: tuple[str, ...] = ()
+    gone_rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEffect:
+    """An effect as the gates left it, to be recorded.
+
+    Attributes:
+        state: READY, DEFERRED or DROPPED.
+        not_before: for DEFERRED, when to ask again; for READY, None means at once.
+        reason: of the state; what the gates said.
+    """
+
+    enrolment: EnrolmentRef
+    step: str
+    connection: str
+    action: Action
+    state: State
+    reason: str
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """An effect as the ledger has it.
+
+    Attributes:
+        attempts: how often it was handed to the connection and might have landed or been refused.
+        lease_until: the wall-clock instant (UTC) until which ``worker`` alone may settle it.
+        not_before: the instant (UTC) before which it is left alone.
+        error: the last sentence that the remote or the engine had about it.
+    """
+
+    id: int
+    key: str
+    run_id: int
+    enrolment: EnrolmentRef
+    step: str
+    connection: str
+    action: Action
+    state: State
+    attempts: int
+    created_at: datetime
+    updated_at: datetime
+    not_before: datetime | None = None
+    worker: str | None = None
+    lease_until: datetime | None = None
+    remote_id: str | None = None
+    url: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepState:
+    """How far a step of an enrolment has come in the outbox."""
+
+    state: State
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitionRecord:
+    """A move of an effect. ``before`` is None for its first record."""
+
+    effect_id: int
+    before: State | None
+    after: State
+    at: datetime
+    reason: str
+    actor: str
+
+
+class Answer(StrEnum):
+    """What was decided about a step."""
+
+    PASS = "pass"  # noqa: S105  no password
+    HOLD = "hold"
+    DROP = "drop"
+    DEFER = "defer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Why a step was, or was not, taken in a run.
+
+    Attributes:
+        step: None where it is about the whole enrolment.
+        gate: what decided, for example ``suppression`` or ``composition``.
+        until: for DEFER, when it is asked again.
+    """
+
+    rule: str
+    subject: str
+    step: str | None
+    answer: Answer
+    gate: str
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run.
+
+    Attributes:
+        at: the instant (UTC) that the run took as now; differs from ``started_at`` under ``--at``.
+        finished_at: None while it is running, or where its process ended before it did.
+        error: the sentence with which it failed.
+    """
+
+    id: int
+    kind: str
+    at: datetime
+    started_at: datetime
+    finished_at: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None

@@ -1,0 +1,144 @@
+"""The gates that every action passes, in order: small pure functions over one draft.
+
+A new gate is a function in `GATES`; its place there is its place in the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Any
+
+from crmsync.ledger.values import Answer, Decision
+from crmsync.model.actions import SendEmail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.config.settings import Policy
+    from crmsync.model.actions import Action, ActionKind
+
+    Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An action that would be taken, and what the gates ask about.
+
+    Attributes:
+        account: the record of the subject's account; None where it has none.
+        contact: the record of the customer who would get it; None where it goes to a colleague.
+        colleague: the record of the user who would get it or do it.
+        abilities: the kinds of action that the connection can apply.
+    """
+
+    rule: str
+    subject: str
+    step: str
+    connection: str
+    action: Action
+    abilities: Collection[ActionKind]
+    account: Row | None = None
+    contact: Row | None = None
+    colleague: Row | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """A gate's answer. HOLD asks a person: the step stays due until something is changed.
+
+    Attributes:
+        gate: the gate that answered; empty where all let it pass.
+        reason: one sentence for a person.
+        until: for DEFER, when to ask again.
+    """
+
+    answer: Answer
+    gate: str = ""
+    reason: str = ""
+    until: datetime | None = None
+
+
+PASS = Ruling(answer=Answer.PASS, reason="every gate let it pass")
+
+if TYPE_CHECKING:
+    Gate = Callable[[Draft, Policy, datetime], Ruling]
+
+
+def ability(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """The connection must be able to do it."""
+    if draft.action.kind in draft.abilities:
+        return PASS
+    able = ", ".join(sorted(draft.abilities)) or "nothing"
+    return _hold(
+        "ability",
+        f"the connection “{draft.connection}” cannot do “{draft.action.kind}”; it can do: {able}",
+    )
+
+
+def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """No mail to a customer who does not want it. Tasks and notes reach colleagues only."""
+    action = draft.action
+    if not isinstance(action, SendEmail) or draft.contact is None:
+        return PASS
+    for row, what in ((draft.account, "the account"), (draft.contact, "the contact")):
+        if row is not None and row.get("do_not_contact") is True:
+            return _drop("suppression", f"{what} is marked do-not-contact")
+    # What is not plainly service counts as commercial: the safe side.
+    if draft.contact.get("unsubscribed") is True and action.email_class != "service":
+        return _drop("suppression", "the contact has unsubscribed, and this mail is commercial")
+    if draft.contact.get("bounced") is True:
+        return _hold("suppression", "mail to the contact bounced; correct the address in the CRM")
+    return PASS
+
+
+def recipient(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """There must be somebody at the other end."""
+    action = draft.action
+    if draft.colleague is not None and draft.colleague.get("active") is False:
+        return _hold("recipient", f"{_name(draft.colleague)} is no longer active")
+    if isinstance(action, SendEmail):
+        local, _, domain = parseaddr(action.recipient)[1].rpartition("@")
+        if not local or not domain:
+            return _hold("recipient", f"“{action.recipient}” is no e-mail address")
+    return PASS
+
+
+GATES: tuple[Gate, ...] = (ability, suppression, recipient)
+
+
+def ask_gates(
+    draft: Draft, policy: Policy, now: datetime, *, gates: Sequence[Gate] = GATES
+) -> Ruling:
+    """The first answer that is not *pass*; *pass* where all gates let it through."""
+    for gate in gates:
+        ruling = gate(draft, policy, now)
+        if ruling.answer is not Answer.PASS:
+            return ruling
+    return PASS
+
+
+def as_decision(draft: Draft, ruling: Ruling) -> Decision:
+    """The ruling as the ledger keeps it."""
+    return Decision(
+        rule=draft.rule,
+        subject=draft.subject,
+        step=draft.step,
+        answer=ruling.answer,
+        gate=ruling.gate,
+        reason=ruling.reason,
+        until=ruling.until,
+    )
+
+
+def _drop(gate: str, reason: str) -> Ruling:
+    return Ruling(answer=Answer.DROP, gate=gate, reason=reason)
+
+
+def _hold(gate: str, reason: str) -> Ruling:
+    return Ruling(answer=Answer.HOLD, gate=gate, reason=reason)
+
+
+def _name(row: Row) -> str:
+    return str(row.get("name") or row.get("email") or row.get("id"))
