@@ -1,0 +1,141 @@
+"""What a reader sees: live records, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pyarrow as pa
+
+from crmsync.model.records import StreamState
+from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.schema import HISTORY, QUARANTINE, STREAM_STATE
+from crmsync.warehouse.types import record_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
+
+    from crmsync.model.pages import Cursor
+    from crmsync.model.tables import Table
+    from crmsync.warehouse.database import Database
+
+    StreamTables = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantinedRow:
+    """A row that could not be used. ``at`` is the instant (UTC) of the sync that met it."""
+
+    connection: str
+    stream: str
+    sentence: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineReport:
+    """How many rows are in quarantine, by connection and stream, and the newest of them."""
+
+    counts: Mapping[tuple[str, str], int]
+    newest: tuple[QuarantinedRow, ...]
+
+
+class Records:
+    """A `RecordSource` over an open file; valid until its ``with`` ends."""
+
+    def __init__(
+        self, database: Database, tables: Mapping[str, Table], streams: StreamTables
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._streams = streams
+
+    @property
+    def backend(self) -> BaseBackend:
+        """The Ibis backend that the tables live in; temporary tables may be made there."""
+        return self._database.backend
+
+    def table(self, name: str) -> ir.Table:
+        """The live records of a table: its fields, no tombstones, references resolved."""
+        records = self._database.table(name, RECORDS)
+        fields = [field.name for field in self._tables[name].fields]
+        return records.filter(records.deleted_at.isnull()).select(*fields)
+
+    def all_records(self, name: str) -> ir.Table:
+        """Every record of a table, tombstones too, with ``stream`` and ``known_since``.
+
+        ``known_since`` is the instant from which on the record's values are known: what a
+        tracked field was before its first row of history is that row's ``old``.
+        """
+        return self._database.table(name, RECORDS).select(*record_columns(self._tables[name]))
+
+    def history(self) -> ir.Table:
+        """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
+        return self._database.table(HISTORY, BOOKS)
+
+    def stream_states(self) -> Sequence[StreamState]:
+        """One for each stream of the config, also those that were never read."""
+        rows = self._database.query(self._database.table(STREAM_STATE, BOOKS)).to_pylist()
+        kept = {(row["connection"], row["stream"]): row for row in rows}
+        states = []
+        for (connection, stream), table in self._streams.items():
+            row = kept.get((connection, stream), {})
+            states.append(
+                StreamState(
+                    connection=connection,
+                    stream=stream,
+                    table=table,
+                    read_at=row.get("read_at"),
+                    error=row.get("error"),
+                )
+            )
+        return states
+
+    def cursors(self, connection: str) -> dict[str, Cursor]:
+        """The last committed cursor of each stream of a connection that has one."""
+        states = self._database.table(STREAM_STATE, BOOKS)
+        found = states.filter((states.connection == connection) & states.cursor.notnull())
+        rows = self._database.query(found.select("stream", "cursor")).to_pylist()
+        return {row["stream"]: row["cursor"] for row in rows}
+
+    def rows(self, table: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The live records of these ids, each as its fields by name; absent where there is none.
+
+        Numbers are decimals, dates dates, instants aware datetimes in UTC.
+        """
+        wanted = pa.table({"id": pa.array(sorted(set(ids)), pa.string())})
+        found = self.table(table).semi_join(ibis.memtable(wanted), "id")
+        return {row["id"]: row for row in self._database.query(found).to_pylist()}
+
+    def quarantine(self, newest: int = 10) -> QuarantineReport:
+        """The rows that could not be used, and the sentences of the newest."""
+        entries = self._database.table(QUARANTINE, BOOKS)
+        counts = entries.group_by("connection", "stream").agg(rows=entries.count())
+        latest = entries.order_by(
+            ibis.desc(entries["at"]),
+            entries.connection,
+            entries.stream,
+            entries.origin,
+            entries.row,
+        ).limit(newest)
+        return QuarantineReport(
+            counts={
+                (row["connection"], row["stream"]): row["rows"]
+                for row in self._database.query(counts.order_by("connection", "stream")).to_pylist()
+            },
+            newest=tuple(
+                QuarantinedRow(**row)
+                for row in self._database.query(
+                    latest.select("connection", "stream", "sentence", "at")
+                ).to_pylist()
+            ),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many live records each table has."""
+        return {name: int(self._database.scalar(self.table(name).count())) for name in self._tables}

@@ -1,0 +1,162 @@
+"""The tables of the file, created and brought up to date when it is opened for writing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis.expr.datatypes as dt
+import pyarrow as pa
+
+from crmsync.errors import StoreError
+from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.types import INSTANT, record_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crmsync.model.tables import Table
+    from crmsync.warehouse.database import Database
+
+    Migration = Callable[[Database], None]
+
+SCHEMA_VERSION = "schema_version"
+STREAM_STATE = "stream_state"
+QUARANTINE = "quarantine"
+ALIAS = "alias"
+HISTORY = "history"
+SNAPSHOT_SEEN = "snapshot_seen"
+
+
+def _first_books(database: Database) -> None:
+    text = dt.string
+    tables: dict[str, dict[str, dt.DataType]] = {
+        # How far each stream was read; read_at and error as in StreamState.
+        STREAM_STATE: {
+            "connection": text,
+            "stream": text,
+            "table_name": text,
+            "cursor": text,
+            "read_at": INSTANT,
+            "error": text,
+        },
+        # Rows that could not be read; record is the global id where the key could be read.
+        QUARANTINE: {
+            "connection": text,
+            "stream": text,
+            "origin": text,
+            "row": dt.int64,
+            "record": text,
+            "sentence": text,
+            "at": INSTANT,
+            "snapshot": text,
+        },
+        # target: what the remote said; survivor: the end of the chain.
+        ALIAS: {"table_name": text, "old_id": text, "target": text, "survivor": text},
+        # Changes of tracked fields, values as text. There is no row for a first sight:
+        # the value before the first change is that row's old, and records.known_since
+        # says from when on it is known.
+        HISTORY: {
+            "table_name": text,
+            "id": text,
+            "field": text,
+            "old": text,
+            "new": text,
+            "at": INSTANT,
+        },
+        # What an unfinished listing has named so far, with or without mistakes in the row.
+        SNAPSHOT_SEEN: {
+            "connection": text,
+            "stream": text,
+            "snapshot": text,
+            "id": text,
+            "origin": text,
+            "row": dt.int64,
+        },
+    }
+    for name, columns in tables.items():
+        database.create(name, BOOKS, columns)
+
+
+# Each brings the books from the version before it to its own, counted from 1.
+# A released migration is never edited.
+MIGRATIONS: tuple[Migration, ...] = (_first_books,)
+
+
+def is_current(database: Database, tables: Mapping[str, Table]) -> bool:
+    """Whether the file needs nothing before it can be read.
+
+    Raises:
+        StoreError: a newer crmsync has written it, or a field has changed its type.
+    """
+    found = database.columns()
+    if _version(database, found) != len(MIGRATIONS):
+        return False
+    return not _missing(database, found, tables)
+
+
+def ensure_schema(
+    database: Database, tables: Mapping[str, Table], migrations: Sequence[Migration] = MIGRATIONS
+) -> None:
+    """Create what is missing and bring an older version up to date.
+
+    Raises:
+        StoreError: a newer crmsync has written it, or a field has changed its type.
+    """
+    found = database.columns()
+    version = _version(database, found, newest=len(migrations))
+    if version < len(migrations):
+        for migrate in migrations[version:]:
+            migrate(database)
+        _write_version(database, len(migrations))
+    for name, missing in _missing(database, found, tables).items():
+        if (RECORDS, name) not in found:
+            database.create(name, RECORDS, missing)
+            continue
+        for column, data_type in missing.items():
+            database.add_column(name, RECORDS, column, data_type)
+
+
+def _version(
+    database: Database, found: Mapping[tuple[str, str], object], newest: int | None = None
+) -> int:
+    newest = len(MIGRATIONS) if newest is None else newest
+    if (BOOKS, SCHEMA_VERSION) not in found:
+        return 0
+    rows = database.query(database.table(SCHEMA_VERSION, BOOKS)).to_pylist()
+    version = int(rows[0]["version"])
+    if version > newest:
+        raise StoreError(
+            f"the warehouse {database.path} was written by a newer crmsync (its schema is "
+            f"version {version}, this one knows up to {newest}); install that version again"
+        )
+    return version
+
+
+def _write_version(database: Database, version: int) -> None:
+    columns: dict[str, dt.DataType] = {"version": dt.int64}
+    database.create(SCHEMA_VERSION, BOOKS, columns)
+    written = database.table(SCHEMA_VERSION, BOOKS)
+    database.delete(SCHEMA_VERSION, BOOKS, rows=written, on=["version"])
+    with database.given("version_row", pa.table({"version": [version]})) as row:
+        database.insert(SCHEMA_VERSION, BOOKS, row)
+
+
+def _missing(
+    database: Database,
+    found: Mapping[tuple[str, str], Mapping[str, str]],
+    tables: Mapping[str, Table],
+) -> dict[str, dict[str, dt.DataType]]:
+    """The columns that the file lacks, by table."""
+    missing: dict[str, dict[str, dt.DataType]] = {}
+    for name, table in tables.items():
+        there = found.get((RECORDS, name), {})
+        for column, data_type in record_columns(table).items():
+            if column not in there:
+                missing.setdefault(name, {})[column] = data_type
+            elif there[column] != (declared := database.type_name(data_type)):
+                raise StoreError(
+                    f"the field “{column}” of {name} is kept as {there[column]} in "
+                    f"{database.path}, and the mapping now makes it {declared}; "
+                    "give it a new name, or move that file away and sync everything anew"
+                )
+    return missing

@@ -1,0 +1,39 @@
+"""What a field's type is in the warehouse.
+
+Instants are TIMESTAMP WITH TIME ZONE: DuckDB keeps them as microseconds since 1970 in UTC, so a
+comparison with an aware datetime compares two integers and prunes by block, whatever the zone of
+the machine; each connection's session zone is UTC, so parts of an instant are those in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis.expr.datatypes as dt
+
+from crmsync.model.tables import FieldType
+
+if TYPE_CHECKING:
+    from crmsync.model.tables import Table
+
+INSTANT = dt.Timestamp(timezone="UTC", scale=6)
+
+DATA_TYPES: dict[FieldType, dt.DataType] = {
+    FieldType.TEXT: dt.string,
+    FieldType.INTEGER: dt.int64,
+    FieldType.NUMBER: dt.Decimal(18, 4),
+    FieldType.BOOLEAN: dt.boolean,
+    FieldType.DATE: dt.date,
+    FieldType.INSTANT: INSTANT,
+    FieldType.REFERENCE: dt.string,
+}
+
+# Columns of a record that are no fields: where it came from, and since when its values are known.
+STREAM = "stream"
+KNOWN_SINCE = "known_since"
+
+
+def record_columns(table: Table) -> dict[str, dt.DataType]:
+    """The columns in which the warehouse keeps a table, in order."""
+    columns = {field.name: DATA_TYPES[field.type] for field in table.fields}
+    return columns | {STREAM: dt.string, KNOWN_SINCE: INSTANT}
