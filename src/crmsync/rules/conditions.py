@@ -1,7 +1,232 @@
-"""The condition tree of a rule."""
+"""The condition tree of a rule: typed, frozen, checked against the catalog, without any data.
+
+Every clause is yes, no or unknown, and the tree is SQL's three-valued logic.
+``unknown_as`` of a clause says what stands in its place while it is unknown:
+True (yes), False (no), or None where it stays unknown and holds the rule.
+`crmsync.rules.unknown` decides it where the author did not.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
-class Condition:
-    """The root of all conditions."""
+from crmsync.model.durations import Duration
+from crmsync.model.tables import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crmsync.config.yaml import Place
+    from crmsync.model.catalog import FactSpec, Relation
+
+TIMES = frozenset({FieldType.DATE, FieldType.INSTANT})
+NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
+TEXTS = frozenset({FieldType.TEXT, FieldType.REFERENCE})
+
+
+class Operator(StrEnum):
+    """What a clause asks of a value."""
+
+    IS = "is"
+    IS_NOT = "is_not"
+    IN = "in"
+    NOT_IN = "not_in"
+    OVER = "over"
+    UNDER = "under"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    BETWEEN = "between"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
+    MATCHES = "matches"
+    PRESENT = "present"
+    IN_NEXT = "in_next"
+    IN_LAST = "in_last"
+    OLDER_THAN = "older_than"
+    FURTHER_THAN = "further_than"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Quantifier(StrEnum):
+    """What a clause asks of related records."""
+
+    SOME = "some"
+    NONE = "none"
+    EVERY = "every"
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    LATEST = "latest"
+
+
+class IfUnknown(StrEnum):
+    """What an author says of an unknown clause."""
+
+    HOLD = "hold"
+    NO = "no"
+    YES = "yes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """The word ``today``: the date in the account's zone, else the company's."""
+
+    def __str__(self) -> str:
+        return "today"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A path to one value: references to follow, then a field or fact.
+
+    Attributes:
+        table: where the path begins.
+        hops: the references, in order; each leads from one record to at most one other.
+        fact: set where the last name is a fact.
+    """
+
+    table: str
+    hops: tuple[Relation, ...]
+    name: str
+    type: FieldType
+    fact: FactSpec | None = None
+    references: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The table that has the field or fact."""
+        return self.hops[-1].target if self.hops else self.table
+
+    @property
+    def path(self) -> str:
+        """As an author writes it: ``account.owner.active``."""
+        return ".".join((*(hop.name for hop in self.hops), self.name))
+
+
+Literal = str | int | Decimal | bool | date | datetime | Today
+Operand = Literal | Duration | Column | tuple[Literal, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """An operator and its operand; for ``between`` and ``in``, the operand is a tuple."""
+
+    operator: Operator
+    operand: Operand
+
+    __test__ = False  # pytest shall not take it for one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Related records: references to follow, the way to many, and which of them count.
+
+    Attributes:
+        where: what a record must fulfil to count; None for all of them.
+    """
+
+    table: str
+    hops: tuple[Relation, ...]
+    relation: Relation
+    where: Condition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """``field: {operator: operand}``."""
+
+    column: Column
+    test: Test
+    if_unknown: IfUnknown | None = None
+    unknown_as: bool | None = None
+    text: str = field(compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Related:
+    """``some: {of: tickets, where: […]}`` and its like.
+
+    Attributes:
+        column: what is summed, averaged, or sought the smallest or largest of.
+        test: what the number or time is held against (count, sum, avg, min, max).
+        each: what each record must fulfil (every), or the latest one (latest).
+    """
+
+    quantifier: Quantifier
+    of: Collection
+    column: Column | None = None
+    test: Test | None = None
+    each: Condition | None = None
+    if_unknown: IfUnknown | None = None
+    unknown_as: bool | None = None
+    text: str = field(compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class All:
+    """A list, or ``all:``."""
+
+    conditions: tuple[Condition, ...]
+    text: str = field(default="all", compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyOf:
+    """``any:``."""
+
+    conditions: tuple[Condition, ...]
+    text: str = field(default="any", compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Not:
+    """``not:`` a list, or ``none_of:`` (not any)."""
+
+    condition: Condition
+    text: str = field(default="not", compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InSegment:
+    """``segment: NAME``; the segment's conditions stand here as if written out."""
+
+    name: str
+    condition: Condition
+    text: str = field(compare=False)
+    place: Place = field(compare=False)
+
+
+Clause = Comparison | Related
+Condition = Clause | All | AnyOf | Not | InSegment
+
+
+def parts(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions directly under one, about the same record."""
+    match condition:
+        case All() | AnyOf():
+            return condition.conditions
+        case Not() | InSegment():
+            return (condition.condition,)
+        case _:
+            return ()
+
+
+def clauses(condition: Condition) -> Iterator[Clause]:
+    """All clauses about the same record, in the order in which they are written."""
+    if isinstance(condition, Comparison | Related):
+        yield condition
+    for part in parts(condition):
+        yield from clauses(part)

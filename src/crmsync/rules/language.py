@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Place
     from crmsync.model.actions import Scalar
     from crmsync.model.durations import Duration
-    from crmsync.rules.conditions import Condition
+    from crmsync.rules.conditions import Column, Condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,7 @@ class Rule:
     Attributes:
         version: a hash of the rule's text, segments included; changes when its meaning may.
         once_per: paths whose values make an enrolment unique for ever; empty where not given.
+        once_per_columns: what these paths lead to, in the same order.
         existing: None leaves it to the config.
     """
 
@@ -108,6 +109,7 @@ class Rule:
     version: str
     place: Place
     once_per: tuple[str, ...] = ()
+    once_per_columns: tuple[Column, ...] = ()
     cooldown: Duration | None = None
     existing: Existing | None = None
     labels: tuple[str, ...] = ()

@@ -1,0 +1,101 @@
+"""When we last spoke with a customer, and when we shall: computed from raw activity.
+
+The CRMs' own roll-ups are wrong for this: some count planned meetings, some count mail that a
+machine sent. Contact is a call, a meeting or an e-mail between people, in either direction, that
+took place and lies in the past.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.facts.build import declared, instant
+from crmsync.model.tables import FieldType
+from crmsync.warehouse.associations import LINKED_TABLES, activities_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import ibis.expr.types as ir
+
+    from crmsync.plugins.contract import Fact, FactTables
+
+_CONVERSATIONS = ("call", "email", "meeting", "chat")
+_NOT_YET = ("planned", "cancelled")
+_RESTS_ON = ("activity",)
+
+
+def _between_people(tables: FactTables) -> ir.Table:
+    activity = tables.table("activity")
+    return activity.filter(
+        activity.kind.isin(_CONVERSATIONS),
+        ~activity.automated.fill_null(False),  # noqa: FBT003  ibis' own signature
+        activity["at"].notnull(),
+    )
+
+
+def conversations(tables: FactTables) -> ir.Table:
+    """Activities that count as contact: between people, over, not cancelled."""
+    held = _between_people(tables)
+    now = instant(tables, held["at"])
+    ended = held.ended_at.fill_null(held["at"])
+    return held.filter(
+        held["at"] <= now, ended <= now, ~held.status.fill_null("completed").isin(_NOT_YET)
+    )
+
+
+def _first_or_last(
+    tables: FactTables, activities: ir.Table, subject: str, *, last: bool = True
+) -> ir.Table:
+    when = activities.select(activity_id="id", when="at")
+    pairs = activities_of(subject, tables.table)
+    joined = pairs.join(when, [("activity", "activity_id")])
+    chosen = joined.when.max() if last else joined.when.min()
+    return joined.group_by(id=joined.record).aggregate(value=chosen)
+
+
+def _last_contact(subject: str) -> Callable[[FactTables], ir.Table]:
+    return lambda tables: _first_or_last(tables, conversations(tables), subject)
+
+
+def _last_reply(subject: str) -> Callable[[FactTables], ir.Table]:
+    def build(tables: FactTables) -> ir.Table:
+        held = conversations(tables)
+        return _first_or_last(tables, held.filter(held.direction == "inbound"), subject)
+
+    return build
+
+
+def _next_meeting(subject: str) -> Callable[[FactTables], ir.Table]:
+    def build(tables: FactTables) -> ir.Table:
+        activity = tables.table("activity")
+        ahead = activity.filter(
+            activity.kind == "meeting",
+            activity["at"] > instant(tables, activity["at"]),
+            activity.status.fill_null("planned") != "cancelled",
+        )
+        return _first_or_last(tables, ahead, subject, last=False)
+
+    return build
+
+
+def contact_facts() -> tuple[Fact, ...]:
+    """``last_contact``, ``last_reply`` and ``next_meeting`` of accounts, contacts and deals."""
+    return tuple(fact for subject in LINKED_TABLES for fact in _facts_of(subject))
+
+
+def _facts_of(subject: str) -> tuple[Fact, ...]:
+    def fact(name: str, description: str, build: Callable[[FactTables], ir.Table]) -> Fact:
+        return declared(subject, name, FieldType.INSTANT, description, build, rests_on=_RESTS_ON)
+
+    return (
+        fact(
+            "last_contact",
+            "The latest call, meeting, mail or chat between people, either way; never automated.",
+            _last_contact(subject),
+        ),
+        fact(
+            "last_reply", "The latest of these that came from the customer.", _last_reply(subject)
+        ),
+        fact("next_meeting", "The next meeting that is not cancelled.", _next_meeting(subject)),
+    )

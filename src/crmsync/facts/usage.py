@@ -1,0 +1,104 @@
+"""Facts about how a product is used."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from crmsync.facts.build import declared
+from crmsync.model.tables import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import ibis.expr.types as ir
+
+    from crmsync.plugins.contract import Fact, FactTables
+
+_WINDOW = 30
+
+
+def _used(tables: FactTables) -> ir.Table:
+    """Days on which something was used, none of them ahead."""
+    usage = tables.table("usage")
+    return usage.filter(
+        usage.account.notnull(), usage["count"] > 0, usage.day <= tables.company_today()
+    )
+
+
+def _in_window(tables: FactTables, windows_ago: int) -> ir.Table:
+    """Use within one window of 30 days: the one that ends today, or an earlier one."""
+    used = _used(tables)
+    last = tables.company_today() - timedelta(days=_WINDOW * windows_ago)
+    return used.filter(used.day <= last, used.day > last - timedelta(days=_WINDOW))
+
+
+def _last_usage(tables: FactTables) -> ir.Table:
+    used = _used(tables)
+    return used.group_by(id=used.account).aggregate(value=used.day.max())
+
+
+def _count(windows_ago: int) -> Callable[[FactTables], ir.Table]:
+    def build(tables: FactTables) -> ir.Table:
+        used = _in_window(tables, windows_ago)
+        return used.group_by(id=used.account).aggregate(value=used["count"].sum().cast("int64"))
+
+    return build
+
+
+def _active_users(tables: FactTables) -> ir.Table:
+    used = _in_window(tables, 0)
+    return used.group_by(id=used.account).aggregate(value=used.contact.nunique())
+
+
+def _features(tables: FactTables) -> ir.Table:
+    used = _in_window(tables, 0)
+    return used.group_by(id=used.account).aggregate(value=used.feature.nunique())
+
+
+def _contact_last_usage(tables: FactTables) -> ir.Table:
+    used = _used(tables)
+    used = used.filter(used.contact.notnull())
+    return used.group_by(id=used.contact).aggregate(value=used.day.max())
+
+
+def usage_facts() -> tuple[Fact, ...]:
+    """Windows are of 30 days and end today, by the company's date."""
+
+    def count(name: str, description: str, build: Callable[[FactTables], ir.Table]) -> Fact:
+        return declared(
+            "account",
+            name,
+            FieldType.INTEGER,
+            description,
+            build,
+            rests_on=("usage",),
+            default=0,
+        )
+
+    return (
+        declared(
+            "account",
+            "last_usage",
+            FieldType.DATE,
+            "The latest day on which anything was used.",
+            _last_usage,
+            rests_on=("usage",),
+        ),
+        count("usage_30d", "How often anything was used in the last 30 days.", _count(0)),
+        count("usage_previous_30d", "The same for the 30 days before those.", _count(1)),
+        count(
+            "active_users_30d",
+            "How many contacts used anything in the last 30 days.",
+            _active_users,
+        ),
+        count("features_30d", "How many features were used in the last 30 days.", _features),
+        declared(
+            "contact",
+            "last_usage",
+            FieldType.DATE,
+            "The latest day on which the contact used anything.",
+            _contact_last_usage,
+            rests_on=("usage",),
+        ),
+    )

@@ -1,0 +1,168 @@
+"""Days and instants that clauses compare with: resolved here, in Python, for each time zone.
+
+DuckDB is never asked what day it is somewhere; it only compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
+from zoneinfo import ZoneInfo
+
+from crmsync.model.business_days import add_business_days, is_business_day
+from crmsync.model.durations import Duration
+from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import Operator, Test, Today
+
+_BACKWARD = frozenset({Operator.IN_LAST, Operator.OLDER_THAN})
+
+Bound = date | datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The ends between which a time passes a test; both inclusive, except ``above`` and ``below``.
+
+    None where that side is open.
+    """
+
+    least: Bound | None = None
+    most: Bound | None = None
+    above: Bound | None = None
+    below: Bound | None = None
+
+
+@lru_cache(maxsize=1024)
+def zone_or_none(name: str | None) -> ZoneInfo | None:
+    """A time zone by its IANA name; None where there is none of that name."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def business_days_between(first: date, last: date, country: str | None) -> int:
+    """How many working days lie after the first day, up to and including the last."""
+    days = (first + timedelta(days=i) for i in range(1, (last - first).days + 1))
+    return sum(1 for day in days if is_business_day(day, country))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """One instant as it is seen in one time zone.
+
+    Attributes:
+        now: aware.
+        country: whose public holidays are no business days.
+    """
+
+    now: datetime
+    zone: ZoneInfo
+    country: str | None
+
+    @cached_property
+    def local(self) -> datetime:
+        """The instant on a clock on the wall there."""
+        return self.now.astimezone(self.zone)
+
+    @property
+    def today(self) -> date:
+        """The date there."""
+        return self.local.date()
+
+    def shifted(self, duration: Duration, kind: FieldType, *, back: bool) -> Bound:
+        """Today (for dates) or now (for instants), a duration later or back."""
+        sign = -1 if back else 1
+        try:
+            if kind is FieldType.DATE:
+                if duration.business_days:
+                    return add_business_days(
+                        self.today, sign * duration.business_days, self.country
+                    )
+                return self.today + sign * duration.length
+            if duration.business_days:
+                day = add_business_days(self.today, sign * duration.business_days, self.country)
+                local = datetime.combine(day, self.local.timetz().replace(fold=0))
+                return local.astimezone(UTC)
+            return (self.now + sign * duration.length).astimezone(UTC)
+        except OverflowError:
+            return self._end_of_time(kind, back=back)
+
+    @staticmethod
+    def _end_of_time(kind: FieldType, *, back: bool) -> Bound:
+        # A year on each side is left free, since converting between zones must not overflow.
+        day = date(2, 1, 1) if back else date(9998, 12, 31)
+        return day if kind is FieldType.DATE else datetime.combine(day, time(), tzinfo=UTC)
+
+    def midnight(self, day: date) -> datetime:
+        """When a day begins there, in UTC."""
+        return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
+
+    def bounds(self, test: Test, kind: FieldType) -> Bounds:
+        """Between which ends a time must lie to pass; the operand is no other field.
+
+        A day that an instant is compared with is that whole day: *before* it, *after* it,
+        from its midnight, until the next one.
+        """
+        operand = test.operand
+        if isinstance(operand, Duration):
+            end = self.shifted(operand, kind, back=test.operator in _BACKWARD)
+            start = self.today if kind is FieldType.DATE else self.now.astimezone(UTC)
+            match test.operator:
+                case Operator.IN_NEXT:
+                    return Bounds(least=start, most=end)
+                case Operator.IN_LAST:
+                    return Bounds(least=end, most=start)
+                case Operator.OLDER_THAN:
+                    return Bounds(most=end)
+                case _:
+                    return Bounds(least=end)
+        low, high = operand if isinstance(operand, tuple) else (operand, operand)
+        match test.operator:
+            case Operator.BEFORE:
+                return Bounds(below=self._begin(low, kind))
+            case Operator.AFTER:
+                return self._after(low, kind)
+            case _:
+                return Bounds(least=self._begin(low, kind), **self._until(high, kind))
+
+    def day(self, literal: object) -> date:
+        """A literal date, or today."""
+        if isinstance(literal, Today):
+            return self.today
+        if isinstance(literal, date):
+            return literal
+        raise TypeError(f"{literal!r} is not a date")
+
+    def _begin(self, literal: object, kind: FieldType) -> Bound:
+        if kind is FieldType.DATE:
+            return self.day(literal)
+        if isinstance(literal, datetime):
+            return self._instant(literal)
+        return self.midnight(self.day(literal))
+
+    def _after(self, literal: object, kind: FieldType) -> Bounds:
+        if kind is FieldType.DATE:
+            return Bounds(above=self.day(literal))
+        if isinstance(literal, datetime):
+            return Bounds(above=self._instant(literal))
+        return Bounds(least=self._next_midnight(literal))
+
+    def _until(self, literal: object, kind: FieldType) -> dict[str, Bound]:
+        if kind is FieldType.DATE:
+            return {"most": self.day(literal)}
+        if isinstance(literal, datetime):
+            return {"most": self._instant(literal)}
+        return {"below": self._next_midnight(literal)}
+
+    def _next_midnight(self, literal: object) -> datetime:
+        day = self.day(literal)
+        if day >= date(9999, 12, 30):
+            return datetime(9999, 12, 30, tzinfo=UTC)
+        return self.midnight(day + timedelta(days=1))
+
+    def _instant(self, literal: datetime) -> datetime:
+        if literal.tzinfo is None:
+            literal = literal.replace(tzinfo=self.zone)
+        return literal.astimezone(UTC)

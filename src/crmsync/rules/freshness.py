@@ -1,0 +1,69 @@
+"""How far what was read can be trusted, for each table and connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from crmsync.model.records import StreamState
+
+# Tables that complete another one where they are read, and need not be there.
+_COMPLETED_BY = {"activity": ("activity_link",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """The state of every stream at one instant.
+
+    Attributes:
+        bound: the age that what was read of a table may have.
+    """
+
+    states: Sequence[StreamState]
+    now: datetime
+    bound: Callable[[str], timedelta]
+
+    def fresh_connections(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """The connections in which all these tables were read completely, and lately enough."""
+        names = tuple(tables)
+        connections = dict.fromkeys(state.connection for state in self.states)
+        return tuple(c for c in connections if not self.reasons(c, names))
+
+    def reasons(self, connection: str, tables: Iterable[str]) -> tuple[str, ...]:
+        """Why tables of a connection cannot be trusted; empty where they can."""
+        found = [reason for table in tables for reason in self._reasons(connection, table)]
+        return tuple(dict.fromkeys(found))
+
+    def _reasons(self, connection: str, table: str) -> list[str]:
+        states = [s for s in self.states if s.connection == connection and s.table == table]
+        if not states:
+            return [f"the {table} stream of {connection} was never read"]
+        for completing in _COMPLETED_BY.get(table, ()):
+            states += [
+                s for s in self.states if s.connection == connection and s.table == completing
+            ]
+        return [reason for state in states if (reason := self._reason(state)) is not None]
+
+    def _reason(self, state: StreamState) -> str | None:
+        named = f"the {state.table} stream of {state.connection}"
+        if state.stream != state.table:
+            named = f"the {state.table} stream “{state.stream}” of {state.connection}"
+        if state.read_at is None:
+            return f"{named} was never read" + (f": {state.error}" if state.error else "")
+        if state.error is not None:
+            return f"{named} could not be read to its end: {state.error}"
+        age, bound = self.now - state.read_at, self.bound(state.table)
+        if age > bound:
+            return f"{named} was last read {_hours(age)} ago, longer than {_hours(bound)}"
+        return None
+
+
+def _hours(length: timedelta) -> str:
+    hours = length.total_seconds() / 3600
+    if hours < 48:  # noqa: PLR2004  two days read better as days
+        return f"{hours:.0f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+    return f"{hours / 24:.0f} days"

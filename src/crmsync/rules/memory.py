@@ -1,0 +1,153 @@
+"""Records in memory: what rule tests are evaluated on."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import ibis
+import pyarrow as pa
+
+from crmsync.config.yaml import nearest
+from crmsync.model.records import StreamState
+from crmsync.model.tables import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
+
+    from crmsync.model.tables import Table
+
+CONNECTION = "test"
+_TYPES = {
+    FieldType.TEXT: pa.string(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.NUMBER: pa.decimal128(18, 4),
+    FieldType.BOOLEAN: pa.bool_(),
+    FieldType.DATE: pa.date32(),
+    FieldType.INSTANT: pa.timestamp("us", "UTC"),
+    FieldType.REFERENCE: pa.string(),
+}
+
+
+class MemoryRecords:
+    """A `RecordSource` over rows that are given.
+
+    Args:
+        records: table name to rows; ids and references as they are, without a connection.
+        unread: tables whose stream was never read; all others are complete as of ``now``.
+
+    Raises:
+        ValueError: a table or field does not exist, or a value does not fit its type.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        records: Mapping[str, Sequence[Mapping[str, object]]],
+        *,
+        now: datetime,
+        unread: Collection[str] = (),
+    ) -> None:
+        for name in (*records, *unread):
+            if name not in tables:
+                raise ValueError(f"there is no table “{name}”{nearest(name, tables)}")
+        self._backend = ibis.duckdb.connect()
+        self._tables: dict[str, ir.Table] = {
+            name: self._created(name, arrow_table(table, records.get(name, ())))
+            for name, table in tables.items()
+        }
+        self._states = tuple(
+            StreamState(
+                connection=CONNECTION,
+                stream=name,
+                table=name,
+                read_at=None if name in unread else now,
+            )
+            for name in tables
+        )
+
+    def _created(self, name: str, rows: pa.Table) -> ir.Table:
+        # By way of a memtable: given rows directly, Ibis 12 drops a view that has no name for
+        # sqlglot 30.30.
+        return self._backend.create_table(name, ibis.memtable(rows))
+
+    @property
+    def backend(self) -> BaseBackend:
+        """DuckDB, in memory."""
+        return self._backend
+
+    def table(self, name: str) -> ir.Table:
+        """The records of a table."""
+        return self._tables[name]
+
+    def stream_states(self) -> Sequence[StreamState]:
+        """One for each table."""
+        return self._states
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._backend.disconnect()
+
+
+def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """Rows as they are written in YAML, in the types of a canonical table.
+
+    Raises:
+        ValueError: a field does not exist, a value does not fit, or an id stands twice.
+    """
+    names = [field.name for field in table.fields]
+    ids = [row.get("id") for row in rows]
+    for row in rows:
+        for name in row:
+            if name not in names:
+                raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
+    for number, record_id in enumerate(ids, start=1):
+        if not isinstance(record_id, str) or not record_id:
+            raise ValueError(f"{table.name} {number} has no id, or one that is no text")
+        if ids.count(record_id) > 1:
+            raise ValueError(f"the id “{record_id}” stands twice among {table.plural}")
+    columns = {}
+    for field in table.fields:
+        values = [_value(row.get(field.name), field.type, table, field.name) for row in rows]
+        if field.name == "connection":
+            values = [value or CONNECTION for value in values]
+        columns[field.name] = pa.array(values, type=_TYPES[field.type])
+    return pa.table(columns)
+
+
+def _value(value: object, kind: FieldType, table: Table, name: str) -> object:
+    if value is None:
+        return None
+    try:
+        return _converted(value, kind)
+    except (ValueError, TypeError, ArithmeticError):
+        raise ValueError(
+            f"{table.name}.{name} is of type {kind}, which “{value}” does not fit"
+        ) from None
+
+
+def _converted(value: object, kind: FieldType) -> object:
+    match kind:
+        case FieldType.TEXT | FieldType.REFERENCE if isinstance(value, str):
+            return value
+        case FieldType.BOOLEAN if isinstance(value, bool):
+            return value
+        case FieldType.INTEGER if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        case FieldType.NUMBER if isinstance(value, int | float | Decimal) and not isinstance(
+            value, bool
+        ):
+            return Decimal(str(value)).quantize(Decimal("0.0001"))
+        case FieldType.DATE if isinstance(value, str):
+            return date.fromisoformat(value)
+        case FieldType.INSTANT if isinstance(value, str):
+            instant = datetime.fromisoformat(value)
+            return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+        case FieldType.DATE | FieldType.INSTANT if isinstance(value, date):
+            return value
+        case _:
+            raise ValueError(value)

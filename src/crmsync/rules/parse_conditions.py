@@ -1,0 +1,323 @@
+"""Reads conditions from YAML into the typed tree; notes every mistake at its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crmsync.config.yaml import nearest
+from crmsync.model.tables import FieldType
+from crmsync.rules import paths
+from crmsync.rules.conditions import (
+    NUMBERS,
+    TIMES,
+    All,
+    AnyOf,
+    Collection,
+    Column,
+    Comparison,
+    Condition,
+    InSegment,
+    Not,
+    Quantifier,
+    Related,
+)
+from crmsync.rules.operators import TYPE_WORDS, shown
+from crmsync.rules.parse_tests import IF_UNKNOWN, Subject, TestParser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crmsync.config.yaml import Document, Path_, Problems
+    from crmsync.model.catalog import Catalog
+
+_GROUPS = ("any", "all", "not", "none_of")
+_SEGMENT = "segment"
+_LATER = ("for", "changed", "was")
+_QUANTIFIERS = tuple(Quantifier)
+_WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
+_WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
+_WITH_TEST = _WITH_FIELD | {Quantifier.COUNT}
+_MOST_DEPTH = 20
+
+
+class ConditionParser:
+    """Reads the conditions of one document.
+
+    Args:
+        segment: called with a segment's name and the subject that is asked about;
+            raises ValueError with a sentence where there is none that fits.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        document: Document,
+        problems: Problems,
+        segment: Callable[[str, str], Condition | None],
+    ) -> None:
+        self._catalog = catalog
+        self._document = document
+        self._problems = problems
+        self._segment = segment
+        self._tests = TestParser(catalog, document, problems)
+        self._depth = 0
+
+    def parse(self, value: object, table: str, at: Path_) -> Condition | None:
+        """A list of conditions, or one; None where there is a mistake in it."""
+        found = self._group(value, table, at)
+        if found is None:
+            return None
+        return All(conditions=found, place=self._document.place(at))
+
+    def _group(self, value: object, table: str, at: Path_) -> tuple[Condition, ...] | None:
+        """The conditions of a list, or of one mapping."""
+        items = value if isinstance(value, list) else [value]
+        steps = [(*at, i) for i in range(len(items))] if isinstance(value, list) else [at]
+        if not items or value is None:
+            self._note(at, "a list of conditions is missing here")
+            return None
+        if self._depth >= _MOST_DEPTH:
+            self._note(at, f"conditions nest deeper than {_MOST_DEPTH} levels here")
+            return None
+        self._depth += 1
+        read = [self._item(item, table, step) for item, step in zip(items, steps, strict=True)]
+        self._depth -= 1
+        found = [part for parts in read if parts is not None for part in parts]
+        return None if None in read else tuple(found)
+
+    def _item(self, item: object, table: str, at: Path_) -> tuple[Condition, ...] | None:
+        if not isinstance(item, dict) or not item:
+            self._note(at, f"a condition is written “field: value”, and not {shown(item)}")
+            return None
+        read = [self._entry(key, value, table, (*at, key)) for key, value in item.items()]
+        found = [part for parts in read if parts is not None for part in parts]
+        return None if None in read else tuple(found)
+
+    def _entry(
+        self, key: str, value: object, table: str, at: Path_
+    ) -> tuple[Condition, ...] | None:
+        if key in _GROUPS:
+            return self._combined(key, value, table, at)
+        if key == _SEGMENT:
+            return self._in_segment(value, table, at)
+        named = self._catalog.column(table, key) is not None
+        if key in _QUANTIFIERS and not (named and "of" not in _keys(value)):
+            return self._related(Quantifier(key), value, table, at)
+        if key in _LATER and not named:
+            self._note_key(at, f"this version does not have “{key}” yet")
+            return None
+        return self._comparison(key, value, table, at)
+
+    def _combined(
+        self, key: str, value: object, table: str, at: Path_
+    ) -> tuple[Condition, ...] | None:
+        conditions = self._group(value, table, at)
+        if conditions is None:
+            return None
+        place = self._document.key_place(at)
+        match key:
+            case "all":
+                return (All(conditions=conditions, place=place),)
+            case "any":
+                return (AnyOf(conditions=conditions, place=place),)
+            case "not":
+                inner: Condition = All(conditions=conditions, place=place)
+                if len(conditions) == 1:
+                    inner = conditions[0]
+                return (Not(condition=inner, place=place),)
+            case _:
+                inner = AnyOf(conditions=conditions, place=place)
+                return (Not(condition=inner, text="none_of", place=place),)
+
+    def _in_segment(self, value: object, table: str, at: Path_) -> tuple[Condition, ...] | None:
+        if not isinstance(value, str):
+            self._note(at, f"a segment's name is a text, and not {shown(value)}")
+            return None
+        try:
+            condition = self._segment(value, table)
+        except ValueError as error:
+            self._note(at, str(error))
+            return None
+        if condition is None:
+            return None
+        return (
+            InSegment(
+                name=value,
+                condition=condition,
+                text=f"segment: {value}",
+                place=self._document.key_place(at),
+            ),
+        )
+
+    def _comparison(
+        self, key: str, value: object, table: str, at: Path_
+    ) -> tuple[Condition, ...] | None:
+        try:
+            column = paths.column(self._catalog, table, key)
+        except ValueError as error:
+            hint = "" if "did you mean" in str(error) else self._keyword_hint(key)
+            self._note_key(at, f"{error}{hint}")
+            return None
+        before = len(self._problems.sentences)
+        read = self._tests.parse(value, Subject(name=f"“{key}”", type=column.type, table=table), at)
+        if len(self._problems.sentences) > before:
+            return None
+        return tuple(
+            Comparison(
+                column=column,
+                test=test,
+                if_unknown=read.if_unknown,
+                text=_written(key, value, step[len(at) :]),
+                place=self._document.key_place(at),
+            )
+            for test, step in read.tests
+        )
+
+    def _related(
+        self, quantifier: Quantifier, value: object, table: str, at: Path_
+    ) -> tuple[Condition, ...] | None:
+        before = len(self._problems.sentences)
+        if not isinstance(value, dict):
+            self._note(at, f"write “{quantifier}: {{of: …}}”, and not {shown(value)}")
+            return None
+        self._check_keys(quantifier, value, at)
+        of, column = self._collection(quantifier, value, table, at)
+        if of is None:
+            return None
+        target = of.relation.target
+        where = each = if_unknown = None
+        if "where" in value:
+            where = self.parse(value["where"], target, (*at, "where"))
+        if quantifier in _WITH_EACH and "is" in value:
+            each = self.parse(value["is"], target, (*at, "is"))
+        if IF_UNKNOWN in value:
+            if_unknown = self._tests.if_unknown(value[IF_UNKNOWN], (*at, IF_UNKNOWN))
+        tests: list[Any] = [None]
+        if quantifier in _WITH_TEST and "is" in value and (column or quantifier == "count"):
+            kind = self._type_of(quantifier, column)
+            subject = Subject(name=f"“{quantifier}”", type=kind)
+            read = self._tests.parse(value["is"], subject, (*at, "is"))
+            if_unknown = read.if_unknown or if_unknown
+            tests = [test for test, _ in read.tests]
+        if len(self._problems.sentences) > before:
+            return None
+        counted = Collection(table=of.table, hops=of.hops, relation=of.relation, where=where)
+        return tuple(
+            Related(
+                quantifier=quantifier,
+                of=counted,
+                column=column,
+                test=test,
+                each=each,
+                if_unknown=if_unknown,
+                text=f"{quantifier}: {flow(value)}",
+                place=self._document.key_place(at),
+            )
+            for test in tests
+        )
+
+    def _check_keys(self, quantifier: Quantifier, value: dict[str, object], at: Path_) -> None:
+        known = ["of", "where", IF_UNKNOWN]
+        needed = ["of"]
+        if quantifier in _WITH_FIELD:
+            known.append("field")
+        if quantifier in _WITH_TEST | _WITH_EACH:
+            known.append("is")
+            needed.append("is")
+        for key in value:
+            if key not in known:
+                self._note_key(
+                    (*at, key), f"unknown key “{key}” in “{quantifier}”{nearest(key, known)}"
+                )
+        for key in needed:
+            if key not in value:
+                self._note_key(at, f"“{quantifier}” needs “{key}:”{_EXAMPLES[key]}")
+
+    def _collection(
+        self, quantifier: Quantifier, value: dict[str, object], table: str, at: Path_
+    ) -> tuple[Collection | None, Column | None]:
+        path, name = value.get("of"), value.get("field")
+        if "of" not in value:
+            return None, None
+        if not isinstance(path, str):
+            self._note((*at, "of"), f"“of” names related records, and not {shown(path)}")
+            return None, None
+        field_at = (*at, "field")
+        if quantifier in _WITH_FIELD and name is None and "." in path:
+            # “of: deals.amount” is read like “of: deals, field: amount”.
+            path, _, name = path.rpartition(".")
+            field_at = (*at, "of")
+        try:
+            of = paths.collection(self._catalog, table, path)
+        except ValueError as error:
+            self._note((*at, "of"), str(error))
+            return None, None
+        if quantifier not in _WITH_FIELD:
+            return of, None
+        if not isinstance(name, str):
+            self._note_key(at, f"“{quantifier}” needs “field:”, the field of {path} that is meant")
+            return of, None
+        return of, self._summed(quantifier, of, name, field_at)
+
+    def _summed(
+        self, quantifier: Quantifier, of: Collection, name: str, at: Path_
+    ) -> Column | None:
+        try:
+            column = paths.column(self._catalog, of.relation.target, name)
+        except ValueError as error:
+            self._note(at, str(error))
+            return None
+        fitting = NUMBERS
+        if quantifier in {Quantifier.MIN, Quantifier.MAX}:
+            fitting = NUMBERS | TIMES
+        if column.type not in fitting:
+            self._note(
+                at, f"“{name}” is {TYPE_WORDS[column.type]}, which “{quantifier}” cannot take"
+            )
+            return None
+        return column
+
+    @staticmethod
+    def _type_of(quantifier: Quantifier, column: Column | None) -> FieldType:
+        if quantifier is Quantifier.COUNT or column is None:
+            return FieldType.INTEGER
+        if quantifier is Quantifier.AVG:
+            return FieldType.NUMBER
+        return column.type
+
+    def _keyword_hint(self, key: str) -> str:
+        return nearest(key, (*_GROUPS, _SEGMENT, *_QUANTIFIERS)) if "." not in key else ""
+
+    def _note(self, at: Path_, sentence: str) -> None:
+        self._problems.add(self._document.place(at), sentence)
+
+    def _note_key(self, at: Path_, sentence: str) -> None:
+        self._problems.add(self._document.key_place(at), sentence)
+
+
+_EXAMPLES = {
+    "of": ", the related records that are meant, for example “of: tickets”",
+    "is": ", what is asked of it, for example “is: {at_least: 3}”",
+}
+
+
+def _keys(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, dict) else ()
+
+
+def _written(key: str, value: Any, step: Path_) -> str:  # noqa: ANN401  YAML is anything
+    """A clause as it is written; of several operators behind one field, the one meant."""
+    if step and isinstance(value, dict):
+        value = {k: v for k, v in value.items() if k in {step[0], IF_UNKNOWN}}
+    return f"{key}: {flow(value)}"
+
+
+def flow(value: object) -> str:
+    """YAML data on one line, as an author would write it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

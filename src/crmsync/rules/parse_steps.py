@@ -1,0 +1,286 @@
+"""Reads the steps of a rule from YAML; texts stay Jinja2 source, parsed elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crmsync.config.yaml import nearest
+from crmsync.model.durations import Duration, parse_duration
+from crmsync.model.tables import BASE_FIELDS
+from crmsync.rules import paths
+from crmsync.rules.language import EmailStep, NoteStep, Recipient, Step, TaskStep, UpdateStep
+from crmsync.rules.operators import parse_literal, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from crmsync.config.yaml import Document, Path_, Place, Problems
+    from crmsync.model.actions import Scalar
+    from crmsync.model.catalog import Catalog
+
+_KEYS = {
+    "task": ("assign_to", "subject", "body", "due"),
+    "email": ("to", "template", "from", "class"),
+    "note": ("text",),
+    "update": ("record", "fields"),
+}
+_NEEDED = {
+    "task": ("assign_to", "subject"),
+    "email": ("to", "template"),
+    "note": ("text",),
+    "update": ("fields",),
+}
+_LATER_KINDS = ("notify", "survey", "offer", "promise", "digest", "wait", "choose")
+_LATER_KEYS = ("after", "if", "if_exists", "approval", "requires")
+_CLASSES = ("commercial", "service")
+_COMPANY = "company"
+_TEAM = "team."
+_MOST_ALTERNATIVES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepParser:
+    """Reads the steps of one rule; mistakes are noted, and a step that has them is left out.
+
+    Attributes:
+        table: the rule's subject.
+    """
+
+    catalog: Catalog
+    document: Document
+    problems: Problems
+    table: str
+    teams: Collection[str]
+
+    def parse(self, value: object, at: Path_) -> tuple[Step, ...]:
+        """The list behind ``then:``."""
+        if not isinstance(value, list) or not value:
+            self._note(at, f"“then” is a list of steps, and not {shown(value)}")
+            return ()
+        steps: list[Step] = []
+        ids: set[str] = set()
+        counts: dict[str, int] = {}
+        for i, item in enumerate(value):
+            here = (*at, i)
+            kind = self._kind(item, here)
+            if kind is None:
+                continue
+            counts[kind] = counts.get(kind, 0) + 1
+            usual = kind if counts[kind] == 1 else f"{kind}-{counts[kind]}"
+            step_id = item.get("id", usual)
+            if not isinstance(step_id, str) or not step_id:
+                self._note((*here, "id"), f"a step's id is a text, and not {shown(step_id)}")
+            elif step_id in ids:
+                self._note((*here, "id"), f"the id “{step_id}” stands at another step already")
+            else:
+                ids.add(step_id)
+                step = self._step(kind, step_id, item[kind], (*here, kind))
+                steps += [step] if step is not None else []
+        return tuple(steps)
+
+    def _kind(self, item: Any, at: Path_) -> str | None:  # noqa: ANN401  YAML is anything
+        if not isinstance(item, dict) or not item:
+            self._note(at, f"a step is written “task: {{…}}”, and not {shown(item)}")
+            return None
+        kinds = [key for key in item if key in _KEYS]
+        bad = False
+        for key in item:
+            if key == "id" or key in _KEYS:
+                continue
+            bad = True
+            if key in _LATER_KINDS or key in _LATER_KEYS:
+                self._note_key((*at, key), f"this version does not have “{key}” yet")
+            else:
+                self._note_key((*at, key), f"unknown step “{key}”{nearest(key, (*_KEYS, 'id'))}")
+        if len(kinds) != 1:
+            if not bad:
+                found = f"; here are {' and '.join(kinds)}" if kinds else ""
+                self._note(at, f"a step has exactly one of {', '.join(_KEYS)}{found}")
+            return None
+        return None if bad else kinds[0]
+
+    def _step(self, kind: str, step_id: str, value: object, at: Path_) -> Step | None:
+        if not isinstance(value, dict):
+            keys = ", ".join(f"{key}: …" for key in _NEEDED[kind])
+            self._note(at, f"write “{kind}: {{{keys}}}”, and not {shown(value)}")
+            return None
+        before = len(self.problems.sentences)
+        for key in value:
+            if key in _LATER_KEYS:
+                self._note_key((*at, key), f"this version does not have “{key}” yet")
+            elif key not in _KEYS[kind]:
+                hint = nearest(key, _KEYS[kind])
+                self._note_key((*at, key), f"unknown key “{key}” in “{kind}”{hint}")
+        for key in _NEEDED[kind]:
+            if key not in value:
+                self._note_key(at, f"“{kind}” needs “{key}:”")
+        step: Step
+        match kind:
+            case "task":
+                step = self._task(step_id, value, at)
+            case "email":
+                step = self._email(step_id, value, at)
+            case "note":
+                step = self._note_step(step_id, value, at)
+            case _:
+                step = self._update(step_id, value, at)
+        return step if len(self.problems.sentences) == before else None
+
+    def _task(self, step_id: str, value: dict[str, Any], at: Path_) -> TaskStep:
+        return TaskStep(
+            id=step_id,
+            assign_to=self._assignees(value.get("assign_to", "owner"), (*at, "assign_to")),
+            subject=self._text(value, "subject", at),
+            body=self._text(value, "body", at),
+            due=self._duration(value, "due", at),
+            place=self._place(at),
+        )
+
+    def _email(self, step_id: str, value: dict[str, Any], at: Path_) -> EmailStep:
+        email_class = value.get("class")
+        if email_class is not None and email_class not in _CLASSES:
+            self._note((*at, "class"), f"a mail's class is {' or '.join(_CLASSES)}")
+        sender = self._text(value, "from", at) or "owner"
+        if sender != _COMPANY:
+            problem = self._person(sender, ("user",))
+            if problem is not None:
+                where = self._note if "from" in value else self._note_key
+                where((*at, "from") if "from" in value else at, f"“from”: {problem}")
+        return EmailStep(
+            id=step_id,
+            to=self._recipient(value.get("to"), (*at, "to")),
+            template=self._text(value, "template", at),
+            sender=sender,
+            email_class=email_class,
+            place=self._place(at),
+        )
+
+    def _note_step(self, step_id: str, value: dict[str, Any], at: Path_) -> NoteStep:
+        return NoteStep(id=step_id, text=self._text(value, "text", at), place=self._place(at))
+
+    def _update(self, step_id: str, value: dict[str, Any], at: Path_) -> UpdateStep:
+        record = self._text(value, "record", at)
+        table = self.table
+        if record:
+            try:
+                table = paths.record(self.catalog, self.table, record).table
+            except ValueError as error:
+                self._note((*at, "record"), str(error))
+                return UpdateStep(id=step_id, record=record, fields={}, place=self._place(at))
+        fields = value.get("fields", {})
+        if not isinstance(fields, dict) or (not fields and "fields" in value):
+            self._note((*at, "fields"), f"“fields” is “field: new value”, and not {shown(fields)}")
+            fields = {}
+        for name, new in fields.items():
+            self._check_update(table, name, new, (*at, "fields", name))
+        return UpdateStep(id=step_id, record=record, fields=fields, place=self._place(at))
+
+    def _check_update(self, table: str, name: str, new: Scalar, at: Path_) -> None:
+        field = self.catalog.tables[table].field(name)
+        own = [f.name for f in self.catalog.tables[table].own_fields]
+        if field is None:
+            if self.catalog.fact(table, name) is not None:
+                self._note_key(at, f"“{name}” is computed, and cannot be updated")
+            else:
+                self._note_key(at, f"{table} has no field “{name}”{nearest(name, own)}")
+        elif field in BASE_FIELDS:
+            self._note_key(at, f"“{name}” belongs to the CRM, and cannot be updated")
+        elif new is not None and not (isinstance(new, str) and ("{{" in new or "{%" in new)):
+            try:
+                parse_literal(new, field.type)
+            except ValueError as error:
+                self._note(at, str(error))
+
+    def _assignees(self, value: object, at: Path_) -> tuple[str, ...]:
+        names = value if isinstance(value, list) else [value]
+        if not names:
+            self._note(at, "name at least one user here, for example owner")
+        for i, name in enumerate(names):
+            here = (*at, i) if isinstance(value, list) else at
+            if not isinstance(name, str):
+                self._note(here, f"a path to a user is a text, and not {shown(name)}")
+            elif name.startswith(_TEAM):
+                team = name.removeprefix(_TEAM)
+                if team not in self.teams:
+                    hint = nearest(team, self.teams)
+                    self._note(here, f"there is no team “{team}” in the config{hint}")
+            else:
+                problem = self._person(name, ("user",))
+                if problem is not None:
+                    self._note(here, problem)
+        return tuple(str(name) for name in names)
+
+    def _recipient(self, value: object, at: Path_, depth: int = 0) -> Recipient:
+        if isinstance(value, str):
+            problem = self._person(value, ("contact", "user"))
+            if problem is not None:
+                self._note(at, problem)
+            return Recipient(path=value)
+        if not isinstance(value, dict) or depth > _MOST_ALTERNATIVES:
+            if value is not None or depth:
+                self._note(
+                    at, f"write “to: primary_contact” or “to: {{role: …}}”, and not {shown(value)}"
+                )
+            return Recipient()
+        known = ("role", "path", "otherwise")
+        for key in value:
+            if key not in known:
+                self._note_key((*at, key), f"unknown key “{key}” in “to”{nearest(key, known)}")
+        role, path = value.get("role"), value.get("path")
+        if (role is None) == (path is None):
+            self._note(at, "“to” needs either a role or a path")
+        elif role is not None:
+            self._check_role(role, (*at, "role"))
+        else:
+            self._recipient(path, (*at, "path"), depth + 1)
+        otherwise = None
+        if "otherwise" in value:
+            otherwise = self._recipient(value["otherwise"], (*at, "otherwise"), depth + 1)
+        return Recipient(
+            path=None if path is None else str(path),
+            role=None if role is None else str(role),
+            otherwise=otherwise,
+        )
+
+    def _check_role(self, role: object, at: Path_) -> None:
+        if not isinstance(role, str):
+            self._note(at, f"a role is a text, and not {shown(role)}")
+        elif self.table != "account" and self.catalog.relation(self.table, "account") is None:
+            self._note(at, f"a role is sought among an account's contacts; {self.table} has none")
+
+    def _person(self, path: str, targets: tuple[str, ...]) -> str | None:
+        """None where the path leads to a person of these tables, else why not."""
+        if path == self.table and path in targets:  # the subject itself
+            return None
+        problem = None
+        for target in targets:
+            problem = paths.leads_to(self.catalog, self.table, path, target)
+            if problem is None:
+                return None
+        return problem
+
+    def _text(self, value: dict[str, Any], key: str, at: Path_) -> str:
+        text = value.get(key, "")
+        if not isinstance(text, str) or (key in value and not text.strip()):
+            self._note((*at, key), f"“{key}” is a text, and not {shown(text) if text else 'empty'}")
+            return ""
+        return text
+
+    def _duration(self, value: dict[str, Any], key: str, at: Path_) -> Duration | None:
+        if key not in value:
+            return None
+        try:
+            return parse_duration(value[key])
+        except ValueError as error:
+            self._note((*at, key), str(error))
+            return None
+
+    def _place(self, at: Path_) -> Place:
+        return self.document.key_place(at)
+
+    def _note(self, at: Path_, sentence: str) -> None:
+        self.problems.add(self.document.place(at), sentence)
+
+    def _note_key(self, at: Path_, sentence: str) -> None:
+        self.problems.add(self.document.key_place(at), sentence)

@@ -1,0 +1,212 @@
+"""Reads what stands behind a field: a value, a list of values, or operators with operands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from crmsync.config.yaml import nearest
+from crmsync.model.tables import FieldType
+from crmsync.rules import paths
+from crmsync.rules.conditions import (
+    NUMBERS,
+    TIMES,
+    Column,
+    IfUnknown,
+    Literal,
+    Operand,
+    Operator,
+    Test,
+    Today,
+)
+from crmsync.rules.operators import (
+    COLUMN_OPERATORS,
+    DURATION_OPERATORS,
+    LIST_OPERATORS,
+    OPERATORS,
+    TYPE_WORDS,
+    parse_age,
+    parse_boolean,
+    parse_literal,
+    parse_pattern,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from crmsync.config.yaml import Document, Path_, Problems
+    from crmsync.model.catalog import Catalog
+
+IF_UNKNOWN = "if_unknown"
+_LATER_OPERATORS = ("changed", "was")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is tested: how it is called in sentences, its type, and what fields are beside it.
+
+    Attributes:
+        table: where the path of an operand that names a field begins; None where none can.
+    """
+
+    name: str
+    type: FieldType
+    table: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tests:
+    """Everything that was asked of one value, and what it counts as while unknown."""
+
+    tests: tuple[tuple[Test, Path_], ...]
+    if_unknown: IfUnknown | None
+
+
+class TestParser:
+    """Reads tests of one document; mistakes are noted, and what has them is left out."""
+
+    __test__ = False
+
+    def __init__(self, catalog: Catalog, document: Document, problems: Problems) -> None:
+        self._catalog = catalog
+        self._document = document
+        self._problems = problems
+
+    def parse(self, value: object, subject: Subject, at: Path_) -> Tests:
+        """Whatever stands behind a field or behind ``is:``."""
+        if isinstance(value, dict):
+            return self._operators(value, subject, at)
+        operator = Operator.IN if isinstance(value, list) else Operator.IS
+        return Tests(tests=self._test(operator, value, subject, at), if_unknown=None)
+
+    def if_unknown(self, value: object, at: Path_) -> IfUnknown | None:
+        """The value of ``if_unknown``."""
+        try:
+            return IfUnknown(str(value))
+        except ValueError:
+            self._problems.add(
+                self._document.place(at),
+                f"if_unknown is hold, yes or no, and not {shown(value)}",
+            )
+            return None
+
+    def _operators(self, value: dict[str, object], subject: Subject, at: Path_) -> Tests:
+        if_unknown = None
+        tests: list[tuple[Test, Path_]] = []
+        for key, operand in value.items():
+            here = (*at, key)
+            if key == IF_UNKNOWN:
+                if_unknown = self.if_unknown(operand, here)
+                continue
+            operator = self._operator(key, subject, here)
+            if operator is not None:
+                tests += self._test(operator, operand, subject, here)
+        if not [key for key in value if key != IF_UNKNOWN]:
+            self._problems.add(
+                self._document.place(at), f"an operator is missing here, to test {subject.name}"
+            )
+        return Tests(tests=tuple(tests), if_unknown=if_unknown)
+
+    def _operator(self, key: str, subject: Subject, at: Path_) -> Operator | None:
+        place = self._document.key_place(at)
+        if key in _LATER_OPERATORS:
+            self._problems.add(place, f"this version does not have “{key}” yet")
+            return None
+        fitting = OPERATORS[subject.type]
+        if key not in list(Operator):
+            hint = nearest(key, (*fitting, IF_UNKNOWN))
+            self._problems.add(place, f"unknown operator “{key}”{hint}")
+            return None
+        operator = Operator(key)
+        if operator not in fitting:
+            self._problems.add(
+                place,
+                f"“{key}” does not fit {subject.name}, which is {TYPE_WORDS[subject.type]}; "
+                f"for that there are {', '.join(fitting)}",
+            )
+            return None
+        return operator
+
+    def _test(
+        self, operator: Operator, value: object, subject: Subject, at: Path_
+    ) -> tuple[tuple[Test, Path_], ...]:
+        try:
+            if operator not in OPERATORS[subject.type]:  # a plain value or a list
+                raise ValueError(
+                    f"{subject.name} is {TYPE_WORDS[subject.type]}, which is not tested so; "
+                    f"for that there are {', '.join(OPERATORS[subject.type])}"
+                )
+            operand = self._operand(operator, value, subject)
+        except ValueError as error:
+            self._problems.add(self._document.place(at), str(error))
+            return ()
+        return ((Test(operator=operator, operand=operand), at),)
+
+    def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:
+        if operator is Operator.PRESENT:
+            return parse_boolean(value)
+        if operator in DURATION_OPERATORS:
+            return parse_age(value, subject.type)
+        if operator is Operator.MATCHES:
+            return parse_pattern(value)
+        if operator is Operator.BETWEEN:
+            return _interval(value, subject.type)
+        if operator in LIST_OPERATORS:
+            if not isinstance(value, list) or not value:
+                raise ValueError(f"“{operator}” needs a list of values, and not {shown(value)}")
+            return tuple(parse_literal(item, subject.type) for item in value)
+        try:
+            return parse_literal(value, subject.type)
+        except ValueError:
+            other = self._other(operator, value, subject)
+            if other is None:
+                raise
+            return other
+
+    def _other(self, operator: Operator, value: object, subject: Subject) -> Column | None:
+        """The field that an operand names instead of a value; None where it names none."""
+        if operator not in COLUMN_OPERATORS or not isinstance(value, str) or subject.table is None:
+            return None
+        try:
+            other = paths.column(self._catalog, subject.table, value)
+        except ValueError:
+            return None
+        same = other.type is subject.type or {other.type, subject.type} <= NUMBERS
+        if not same:
+            raise ValueError(
+                f"“{value}” is {TYPE_WORDS[other.type]}, and {subject.name} is "
+                f"{TYPE_WORDS[subject.type]}; the two cannot be compared"
+            )
+        return other
+
+
+def _interval(value: object, kind: FieldType) -> tuple[Literal, ...]:
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004  an interval has two ends
+        raise ValueError(f"“between” needs two values, [lowest, highest], and not {shown(value)}")
+    low, high = (parse_literal(item, kind) for item in value)
+    if _reversed(low, high, kind):
+        raise ValueError(f"nothing is between {low} and {high}; write the lower one first")
+    return low, high
+
+
+def _reversed(low: Literal, high: Literal, kind: FieldType) -> bool:
+    if isinstance(low, Today) or isinstance(high, Today):
+        return False
+    if kind in TIMES:
+        # Ends of different kinds (a day and an instant) are compared by their days.
+        return _day(low) > _day(high) or (
+            isinstance(low, datetime)
+            and isinstance(high, datetime)
+            and low.replace(tzinfo=None) > high.replace(tzinfo=None)
+            and low.tzinfo == high.tzinfo
+        )
+    return isinstance(low, int | Decimal) and isinstance(high, int | Decimal) and low > high
+
+
+def _day(value: Literal) -> date:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    raise TypeError(f"{value!r} is not a time")

@@ -1,0 +1,107 @@
+"""Why a clause is unknown, as a sentence for the person who wrote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from crmsync.rules.conditions import Column, Comparison, Related
+from crmsync.rules.predicates import has_currency, is_fresh, predicate
+from crmsync.rules.rows import CONNECTION
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from crmsync.rules.rows import Rows
+    from crmsync.rules.world import World
+
+_NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED = range(6)
+
+
+def reason_columns(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> list[ir.Value]:
+    """A number that says why the clause is unknown (null where it is not), and the connection."""
+    verdict = predicate(rows, wide, clause)
+    if isinstance(clause, Related):
+        code, hops = _related_code(rows, wide, clause), clause.of.hops
+    else:
+        code, hops = _column_code(rows, wide, clause.column), clause.column.hops
+        other = clause.test.operand
+        if isinstance(other, Column):
+            # The operand is told of where the value itself is known.
+            value = _column_code(rows, wide, clause.column)
+            beside = _column_code(rows, wide, other) + _OF_OPERAND
+            code = _lacks(rows, wide, clause.column).ifelse(value, beside)
+    return [
+        verdict.isnull().ifelse(code, ibis.null("int64")),
+        rows.field(wide, hops, CONNECTION),
+    ]
+
+
+_OF_OPERAND = 10
+
+
+def _column_code(rows: Rows, wide: ir.Table, column: Column) -> ir.IntegerValue:
+    exists = rows.id_of(wide, column.hops).notnull()
+    if column.fact is None:
+        return exists.ifelse(_EMPTY, _NO_RECORD).cast("int64")
+    found, value = rows.fact(wide, column)
+    fresh = is_fresh(rows, wide, column.hops, column.fact.rests_on)
+    return ibis.cases(
+        (~exists, _NO_RECORD),
+        (~fresh, _STALE),
+        (found & value.isnull(), _NOT_COMPUTED),
+        else_=_EMPTY,
+    ).cast("int64")
+
+
+def _lacks(rows: Rows, wide: ir.Table, column: Column) -> ir.BooleanValue:
+    if column.fact is None:
+        return rows.field(wide, column.hops, column.name).isnull()
+    _, value = rows.fact(wide, column)
+    fresh = is_fresh(rows, wide, column.hops, column.fact.rests_on)
+    return ~fresh | (value.isnull() & ibis.literal(column.fact.default is None))
+
+
+def _related_code(rows: Rows, wide: ir.Table, clause: Related) -> ir.IntegerValue:
+    exists = rows.id_of(wide, clause.of.hops).notnull()
+    fresh = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
+    otherwise = ibis.literal(_UNSURE)
+    if has_currency(rows, clause):
+        mixed = rows.tally(wide, clause, "currencies").fill_null(0) > 1
+        otherwise = mixed.ifelse(_CURRENCIES, _UNSURE)
+    elif clause.column is not None:
+        unsure = rows.tally(wide, clause, "maybe").fill_null(0) > 0
+        otherwise = unsure.ifelse(_UNSURE, _EMPTY)
+    return ibis.cases((~exists, _NO_RECORD), (~fresh, _STALE), else_=otherwise).cast("int64")
+
+
+def sentence(world: World, clause: Comparison | Related, code: int, connection: str | None) -> str:
+    """The reason behind a number of `reason_columns`."""
+    if isinstance(clause, Related):
+        named = f"{clause.quantifier} of {clause.of.relation.name}"
+        hops, tables = clause.of.hops, (clause.of.relation.target,)
+    else:
+        column = clause.column
+        if code >= _OF_OPERAND and isinstance(clause.test.operand, Column):
+            column, code = clause.test.operand, code - _OF_OPERAND
+        named, hops = column.path, column.hops
+        tables = () if column.fact is None else column.fact.rests_on
+    match code:
+        case 0:
+            why = f"there is no {'.'.join(hop.name for hop in hops)}"
+        case 1:
+            why = "; ".join(world.freshness.reasons(connection or "", tables))
+        case 2:
+            why = (
+                f"of some {clause.of.relation.name} it cannot be said whether they count"
+                if (isinstance(clause, Related))
+                else "it cannot be said"
+            )
+        case 3:
+            why = "the amounts are in several currencies"
+        case 4:
+            why = "it is empty" if isinstance(clause, Comparison) else "there is nothing to take"
+        case _:
+            why = "it cannot be computed from these records"
+    return f"{named}: {why}"

@@ -1,0 +1,355 @@
+"""The rows of one table, widened by every column that conditions ask of them.
+
+All conditions about a table share one wide table: a field, path, fact or count that several of
+them name is joined and computed once. Names in it: ``h0`` is the record's id and ``h0_field`` its
+fields, ``h1`` a record that it refers to, ``f0`` a fact, ``r0`` related records, ``b0`` an end in
+time that depends on the record's zone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import ibis
+
+from crmsync.model.catalog import Relation
+from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import (
+    TIMES,
+    Column,
+    Comparison,
+    Condition,
+    Quantifier,
+    Related,
+    Test,
+    clauses,
+)
+from crmsync.rules.world import ZONE
+from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, activities_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import ibis.expr.types as ir
+
+    from crmsync.rules.calendar import Bound
+    from crmsync.rules.world import World
+
+Hops = tuple[Relation, ...]
+ID = "h0"
+CONNECTION = "connection"
+_ENDS = ("least", "most", "above", "below")
+_TALLIES = frozenset({Quantifier.SOME, Quantifier.NONE, Quantifier.COUNT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The ends between which a time passes; None where a side is open."""
+
+    least: ir.Value | None
+    most: ir.Value | None
+    above: ir.Value | None
+    below: ir.Value | None
+
+
+def tally_key(clause: Related) -> Related:
+    """What of a clause decides its columns: clauses with the same key share them."""
+    quantifier = Quantifier.COUNT if clause.quantifier in _TALLIES else clause.quantifier
+    return replace(clause, quantifier=quantifier, test=None, if_unknown=None, unknown_as=None)
+
+
+def zone_column(world: World, table: str) -> Column | None:
+    """The path to the time zone that a record lives in: its account's."""
+    columns = world.table(table).columns
+    if table in {"account", "user"}:
+        return Column(table=table, hops=(), name=ZONE, type=FieldType.TEXT)
+    if "account" not in columns:
+        return None
+    hop = Relation(name="account", source=table, target="account", column="account", many=False)
+    return Column(table=table, hops=(hop,), name=ZONE, type=FieldType.TEXT)
+
+
+class Rows:
+    """Collects what conditions need, then builds the wide table.
+
+    Args:
+        conditions: all that will be asked of these rows.
+        columns: further columns that are wanted.
+        ids: only these records; None for all.
+        zone: also the record's time zone.
+    """
+
+    def __init__(  # noqa: PLR0913  one private kind of object
+        self,
+        world: World,
+        table: str,
+        conditions: Iterable[Condition],
+        columns: Iterable[Column] = (),
+        *,
+        ids: Sequence[str] | None = None,
+        zone: bool = False,
+    ) -> None:
+        self.world = world
+        self.table = table
+        self.zone = zone_column(world, table)
+        self._ids = ids
+        self._fields: dict[Hops, dict[str, None]] = {(): {CONNECTION: None}}
+        self._facts: dict[Column, str] = {}
+        self._related: dict[Related, str] = {}
+        self._ends: dict[tuple[Test, FieldType], str] = {}
+        self._literals: dict[tuple[Test, FieldType], dict[str, Bound | None]] = {}
+        for condition in conditions:
+            for clause in clauses(condition):
+                self._need_clause(clause)
+        for column in columns:
+            self.need(column)
+        if self.zone is not None and (zone or self._ends):
+            self.need(self.zone)
+
+    def need(self, column: Column) -> None:
+        """The wide table shall have this column."""
+        if column.fact is not None:
+            self._need_record(column.hops)
+            self._facts.setdefault(column, f"f{len(self._facts)}")
+        else:
+            self._need_record(column.hops)[column.name] = None
+
+    def _need_record(self, hops: Hops) -> dict[str, None]:
+        if hops not in self._fields:
+            self._need_record(hops[:-1])[hops[-1].column] = None
+            self._fields[hops] = {CONNECTION: None}
+        return self._fields[hops]
+
+    def _need_clause(self, clause: Comparison | Related) -> None:
+        if isinstance(clause, Comparison):
+            self.need(clause.column)
+            if isinstance(clause.test.operand, Column):
+                self.need(clause.test.operand)
+            else:
+                self._need_ends(clause.test, clause.column.type)
+            return
+        self._need_record(clause.of.hops)
+        self._related.setdefault(tally_key(clause), f"r{len(self._related)}")
+        if clause.test is not None and clause.column is not None:
+            self._need_ends(clause.test, clause.column.type)
+
+    def _need_ends(self, test: Test, kind: FieldType) -> None:
+        key = (test, kind)
+        if kind not in TIMES or key in self._literals or isinstance(test.operand, bool):
+            return
+        here = self.world.company.bounds(test, kind)
+        self._literals[key] = {end: getattr(here, end) for end in _ENDS}
+        if self.zone is not None and any(
+            calendar.bounds(test, kind) != here for calendar in self.world.calendars.values()
+        ):
+            self._ends[key] = f"b{len(self._ends)}"
+
+    # -- the wide table
+
+    def expression(self) -> ir.Table:
+        """The wide table, one row for each record."""
+        names = {hops: f"h{i}" for i, hops in enumerate(self._fields)}
+        wide = self._records((), names)
+        for hops in list(self._fields)[1:]:
+            near = f"{names[hops[:-1]]}_{hops[-1].column}"
+            wide = wide.left_join(self._records(hops, names), [(near, names[hops])])
+        for column, name in self._facts.items():
+            fact = self.world.fact(column.fact) if column.fact is not None else None
+            if fact is not None:
+                fact = fact.select(**{f"{name}_id": fact.id, f"{name}_value": fact.value})
+                wide = wide.left_join(fact, [(names[column.hops], f"{name}_id")])
+        for clause, name in self._related.items():
+            tallied = related_table(self.world, clause)
+            tallied = tallied.rename({f"{name}_{column}": column for column in tallied.columns})
+            wide = wide.left_join(tallied, [(names[clause.of.hops], f"{name}_record")])
+        if self._ends and self.zone is not None:
+            zone = f"{names[self.zone.hops]}_{ZONE}"
+            wide = wide.left_join(self._clock(), [(zone, "clock_zone")])
+        return wide.select(*wide.columns) if len(self._fields) + len(self._facts) > 1 else wide
+
+    def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
+        table = self.world.table(hops[-1].target if hops else self.table)
+        if not hops and self._ids is not None:
+            table = table.filter(table.id.isin(self._ids))
+        prefix = names[hops]
+        return table.select(
+            **{prefix: table.id},
+            **{f"{prefix}_{field}": table[field] for field in self._fields[hops]},
+        )
+
+    def _clock(self) -> ir.Table:
+        """One row for each zone, with the ends in time that differ between zones."""
+        data: dict[str, list[object]] = {"clock_zone": list(self.world.calendars)}
+        types = {"clock_zone": "string"}
+        for (test, kind), name in self._ends.items():
+            for end, literal in self._literals[test, kind].items():
+                if literal is None:
+                    continue
+                column = f"{name}_{end}"
+                types[column] = "date" if kind is FieldType.DATE else "timestamp('UTC')"
+                data[column] = [
+                    getattr(calendar.bounds(test, kind), end)
+                    for calendar in self.world.calendars.values()
+                ]
+        return ibis.memtable(data, schema=ibis.schema(types))
+
+    # -- what stands where in the wide table
+
+    def id_of(self, wide: ir.Table, hops: Hops) -> ir.StringValue:
+        """The id of the record itself, or of one that it refers to; null where there is none."""
+        return wide[f"h{list(self._fields).index(hops)}"]
+
+    def field(self, wide: ir.Table, hops: Hops, name: str) -> ir.Value:
+        """A field of the record itself, or of one that it refers to."""
+        return wide[f"h{list(self._fields).index(hops)}_{name}"]
+
+    def fact(self, wide: ir.Table, column: Column) -> tuple[ir.BooleanValue, ir.Value]:
+        """Whether a fact has a row for the record, and its value."""
+        name = self._facts[column]
+        return wide[f"{name}_id"].notnull(), wide[f"{name}_value"]
+
+    def tally(self, wide: ir.Table, clause: Related, name: str) -> ir.Value:
+        """A column of what was found of related records."""
+        return wide[f"{self._related[tally_key(clause)]}_{name}"]
+
+    def has_tally(self, clause: Related, name: str) -> bool:
+        """Whether related records were tallied with that column."""
+        return name == "currencies" and bool(_currency_column(self.world, clause))
+
+    def interval(self, wide: ir.Table, test: Test, value: ir.Value, kind: FieldType) -> Interval:
+        """The ends in time that a test compares with, typed like the value."""
+        key = (test, kind)
+        ends: dict[str, ir.Value | None] = {}
+        for end, literal in self._literals[key].items():
+            if literal is None:
+                ends[end] = None
+                continue
+            ends[end] = time_literal(literal, value)
+            if key in self._ends:
+                own = wide[f"{self._ends[key]}_{end}"].cast(value.type())
+                ends[end] = own.fill_null(ends[end])
+        return Interval(**ends)
+
+
+def time_literal(bound: Bound, like: ir.Value) -> ir.Value:
+    """A date or instant as a literal of the type of a column."""
+    kind = like.type()
+    if kind.is_timestamp() and kind.timezone is None:
+        return ibis.literal(bound.replace(tzinfo=None), type=kind)  # type: ignore[call-arg]
+    return ibis.literal(bound, type=kind)
+
+
+def related_table(world: World, clause: Related) -> ir.Table:
+    """What related records hold, one row for each record that has any.
+
+    Returns:
+        ``record``, and for latest: ``verdict`` and ``time``; else ``yes`` and ``maybe`` (how many
+        count, and of how many that cannot be said), and for numbers ``value`` and ``currencies``.
+    """
+    from crmsync.rules.predicates import predicate  # noqa: PLC0415  conditions nest in conditions
+
+    target = clause.of.relation.target
+    where, each = clause.of.where, clause.each
+    wanted = [clause.column] if clause.column is not None else []
+    back = Column(table=target, hops=(), name=clause.of.relation.column, type=FieldType.REFERENCE)
+    wanted.append(back)
+    extra = _extra_columns(world, clause)
+    inner = Rows(
+        world, target, [c for c in (where, each) if c is not None], [*wanted, *extra.values()]
+    )
+    wide = inner.expression()
+    counts = ibis.literal(True) if where is None else predicate(inner, wide, where)  # noqa: FBT003
+    columns: dict[str, ir.Value] = {"key": wide[ID], "counts": counts}
+    columns["record"] = inner.field(wide, (), back.name)
+    if each is not None:
+        columns["each"] = predicate(inner, wide, each)
+    for name, column in extra.items():
+        columns[name] = inner.field(wide, (), column.name)
+    if clause.column is not None:
+        columns["value"] = _value_of(inner, wide, clause.column)
+    rows = wide.select(**columns)
+    if target == ACTIVITY and clause.of.relation.column in LINKED_TABLES:
+        pairs = activities_of(clause.of.relation.column, world.table)
+        pairs = pairs.rename({"owner_record": "record"})
+        rows = rows.drop("record").join(pairs, [("key", "activity")])
+        rows = rows.rename({"record": "owner_record"}).drop("activity")
+    rows = rows.filter(rows.record.notnull())
+    if clause.quantifier is Quantifier.LATEST:
+        return _latest(world, rows)
+    return _tallied(clause, rows)
+
+
+_MONEY = frozenset({"amount", "recurring_amount", "recurring_revenue"})
+_NATURAL_TIMES = {
+    "activity": "at",
+    "ticket": "opened_at",
+    "order": "at",
+    "feedback": "at",
+    "usage": "day",
+    "subscription": "start_date",
+    "deal": "opened_on",
+}
+
+
+def natural_time(table: str) -> str:
+    """The field that says when a record of a table happened."""
+    return _NATURAL_TIMES.get(table, "created_at")
+
+
+def _extra_columns(world: World, clause: Related) -> dict[str, Column]:
+    target = clause.of.relation.target
+    if clause.quantifier is Quantifier.LATEST:
+        name = natural_time(target)
+        return {"time": Column(table=target, hops=(), name=name, type=FieldType.INSTANT)}
+    return _currency_column(world, clause)
+
+
+def _currency_column(world: World, clause: Related) -> dict[str, Column]:
+    target = clause.of.relation.target
+    money = clause.column is not None and not clause.column.hops and clause.column.name in _MONEY
+    if money and "currency" in world.table(target).columns:
+        return {"currency": Column(table=target, hops=(), name="currency", type=FieldType.TEXT)}
+    return {}
+
+
+def _value_of(inner: Rows, wide: ir.Table, column: Column) -> ir.Value:
+    from crmsync.rules.predicates import seen  # noqa: PLC0415  likewise
+
+    return seen(inner, wide, column).value
+
+
+def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
+    if clause.quantifier is Quantifier.EVERY:
+        rows = rows.mutate(counts=rows.counts & ~rows.each)
+    rows = rows.filter(rows.counts.isnull() | rows.counts)
+    counted = rows.counts.fill_null(False)  # noqa: FBT003  ibis' own signature
+    measures = {"yes": counted.sum(), "maybe": rows.counts.isnull().sum()}
+    if "currency" in rows.columns:
+        # A record without a value adds nothing, so its currency does not matter.
+        mixed = rows.currency.fill_null("").nunique(where=counted & rows.value.notnull())
+        measures["currencies"] = mixed
+    match clause.quantifier:
+        case Quantifier.SUM:
+            measures["value"] = rows.value.sum(where=counted)
+        case Quantifier.AVG:
+            measures["value"] = rows.value.mean(where=counted)
+        case Quantifier.MIN:
+            measures["value"] = rows.value.min(where=counted)
+        case Quantifier.MAX:
+            measures["value"] = rows.value.max(where=counted)
+        case _:
+            pass
+    return rows.group_by("record").aggregate(**measures)
+
+
+def _latest(world: World, rows: ir.Table) -> ir.Table:
+    # What lies in the future has not happened, and what has no time cannot be the latest.
+    bound: Bound = world.company.today if rows.time.type().is_date() else world.now
+    rows = rows.filter(rows.counts.isnull() | rows.counts, rows.time.notnull())
+    rows = rows.filter(rows.time <= time_literal(bound, rows.time))
+    order = ibis.window(group_by=rows.record, order_by=[ibis.desc(rows.time), ibis.desc(rows.key)])
+    rows = rows.mutate(place=ibis.row_number().over(order))
+    rows = rows.filter(rows.place == 0)
+    verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)
+    return rows.select("record", "time", verdict=verdict)

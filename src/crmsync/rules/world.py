@@ -1,0 +1,118 @@
+"""What one evaluation looks at: records, facts and calendars, all at one instant."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import ibis
+
+from crmsync.rules.calendar import Calendar, zone_or_none
+from crmsync.rules.freshness import Freshness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date, datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    import ibis.expr.types as ir
+
+    from crmsync.model.catalog import FactSpec
+    from crmsync.model.records import RecordSource
+    from crmsync.plugins.contract import Fact
+
+ZONE = "time_zone"
+_TABLES_WITH_OWN_ZONE = ("account", "user")
+_ACCOUNT = "account"
+
+
+class World:
+    """Records at one instant; the `FactTables` that facts are built from.
+
+    Args:
+        now: aware; the only present that rules and facts know.
+        company_zone: where the subject has no zone that exists.
+        country: whose public holidays are no business days; None counts only weekends.
+        bound: how old what was read of a table may be.
+    """
+
+    def __init__(  # noqa: PLR0913  everything that evaluation depends on
+        self,
+        source: RecordSource,
+        facts: Sequence[Fact],
+        *,
+        now: datetime,
+        company_zone: ZoneInfo,
+        country: str | None,
+        bound: Callable[[str], timedelta],
+    ) -> None:
+        self.source = source
+        self.company = Calendar(now=now, zone=company_zone, country=country)
+        self.freshness = Freshness(states=tuple(source.stream_states()), now=now, bound=bound)
+        self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
+        self._tables: dict[str, ir.Table] = {}
+        self._built: dict[FactSpec, ir.Table] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The instant that is the present."""
+        return self.company.now
+
+    def company_today(self) -> date:
+        """Today's date in the company's zone."""
+        return self.company.today
+
+    def table(self, name: str) -> ir.Table:
+        """The live records of a table."""
+        if name not in self._tables:
+            self._tables[name] = self.source.table(name)
+        return self._tables[name]
+
+    def fact(self, spec: FactSpec) -> ir.Table:
+        """Columns ``id`` and ``value`` of a fact."""
+        if spec not in self._built:
+            self._built[spec] = self._facts[spec.table, spec.name].build(self)
+        return self._built[spec]
+
+    def today(self, table: str) -> ir.Table:
+        """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
+        zones = self.zones_of(table)
+        days = {
+            name: c.today for name, c in self.calendars.items() if c.today != self.company.today
+        }
+        company = ibis.literal(self.company.today)
+        if zones is None or not days:
+            return self.table(table).select("id", today=company)
+        clock = ibis.memtable(
+            {"clock_zone": list(days), "clock_today": list(days.values())},
+            schema=ibis.schema({"clock_zone": "string", "clock_today": "date"}),
+        )
+        joined = zones.left_join(clock, [("zone", "clock_zone")])
+        return joined.select("id", today=joined.clock_today.fill_null(company))
+
+    def zones_of(self, table: str) -> ir.Table | None:
+        """Columns ``id`` and ``zone``, as written in the records; None where there are none."""
+        records = self.table(table)
+        if table in _TABLES_WITH_OWN_ZONE:
+            return records.select("id", zone=records[ZONE])
+        if _ACCOUNT not in records.columns:
+            return None
+        accounts = self.table(_ACCOUNT)
+        accounts = accounts.select(account_id=accounts.id, zone=accounts[ZONE])
+        return records.left_join(accounts, [(_ACCOUNT, "account_id")]).select("id", "zone")
+
+    @cached_property
+    def calendars(self) -> dict[str, Calendar]:
+        """The calendar of each zone that a record names, if it exists and is not the company's."""
+        found: dict[str, Calendar] = {}
+        for table in _TABLES_WITH_OWN_ZONE:
+            zones = self.table(table).select(ZONE).distinct().to_pyarrow()
+            for name in zones[ZONE].to_pylist():
+                zone = zone_or_none(name)
+                if zone is not None and zone != self.company.zone:
+                    found[name] = Calendar(now=self.now, zone=zone, country=self.company.country)
+        return found
+
+    def calendar(self, zone: str | None) -> Calendar:
+        """The calendar of a zone; the company's where there is none of that name."""
+        return self.calendars.get(zone or "", self.company)
