@@ -100,7 +100,10 @@ def _no_network(*_: object, **__: object) -> None:
 
 def _reads(remote: RemoteUnderTest) -> bool:
     with connected(remote) as connector:
-        return isinstance(connector, Reads) and bool(list(connector.read(remote.stream, None)))
+        if not isinstance(connector, Reads):
+            return False
+        remote.put(sample_records(3))
+        return bool(list(connector.read(remote.stream, None)))
 
 
 def _writes(remote: RemoteUnderTest) -> bool:

@@ -38,9 +38,10 @@ from crmsync.testing.remote import Failure, Feature, RemoteUnderTest
 from crmsync.testing.replica import Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from crmsync.model.pages import Page
+    from crmsync.plugins.contract import Connector
 
 ERRORS: dict[Failure, type[ConnectorError]] = {
     Failure.AUTH: AuthError,
@@ -83,16 +84,24 @@ class FailingLaws:
                 )
 
     def test_what_failed_works_again(self, remote: RemoteUnderTest) -> None:
-        """After each error the same call succeeds, on the same connection and on a new one."""
+        """Once the remote is well, so is a new connection; after an outage, the old one too."""
         for failure in (Failure.TRANSIENT, Failure.QUOTA, Failure.AUTH):
             if failure in remote.absent:
                 continue
             failures(remote, failure)
             if Feature.READS not in remote.absent:
-                read(remote)
+                _assert_works(lambda: read(remote), f"a new connection after {failure.value}")
             if Feature.WRITES not in remote.absent:
                 for action in sample_actions(remote, f"again-{failure.value}"):
                     applied(remote, action)
+        if not {Feature.READS, Failure.TRANSIENT} & remote.absent.keys():
+            with connected(remote) as connector:
+                streams = reader(connector)
+                remote.fail_next(Failure.TRANSIENT)
+                caught(lambda: list(streams.read(remote.stream, None)), TransientError)
+                _assert_works(
+                    lambda: list(streams.read(remote.stream, None)), "the same connection"
+                )
 
     def test_pages_before_an_error_stay_valid(self, remote: RemoteUnderTest) -> None:
         """The read breaks off between two pages; the last cursor goes on from there."""
@@ -121,18 +130,23 @@ class FailingLaws:
     def test_close_is_safe_at_any_time(self, remote: RemoteUnderTest) -> None:
         """Unused, twice, in the middle of a read, and after an error."""
         unused = remote.connect()
-        unused.close()
-        unused.close()
-        if Feature.READS not in remote.absent:
-            remote.put(sample_records())
-            connector = remote.connect()
-            next(iter(reader(connector).read(remote.stream, None)))
-            connector.close()
-            assert_known(Replica(remote, read(remote)), texts(sample_records()), "after a close")
+        _close(unused, "the first close")
+        _close(unused, "the second close")
+        if Feature.READS in remote.absent:
+            return
+        records = sample_records()
+        remote.put(records)
+        connector = remote.connect()
+        next(iter(reader(connector).read(remote.stream, None)))
+        _close(connector, "the close in the middle of a read")
+        assert_known(Replica(remote, read(remote)), texts(records), "after a close")
         for failure in (Failure.AUTH, Failure.TRANSIENT, Failure.QUOTA):
             if failure not in remote.absent:
-                for error in failures(remote, failure):
-                    assert isinstance(error, ERRORS[failure])
+                connector = remote.connect()
+                remote.fail_next(failure)
+                reading = reader(connector).read(remote.stream, None)
+                caught(lambda r=reading: list(r), ERRORS[failure])  # type: ignore[misc]
+                _close(connector, "the close after an error")
 
 
 def failures(remote: RemoteUnderTest, failure: Failure) -> list[ConnectorError]:
@@ -158,6 +172,20 @@ def failures(remote: RemoteUnderTest, failure: Failure) -> list[ConnectorError]:
             )
             found.append(answer)
     return found
+
+
+def _assert_works(call: Callable[[], object], where: str) -> None:
+    try:
+        call()
+    except Exception as error:
+        raise AssertionError(f"{where} fails although the remote is well: {error}") from error
+
+
+def _close(connector: Connector, which: str) -> None:
+    try:
+        connector.close()
+    except Exception as error:
+        raise AssertionError(f"{which} raised {type(error).__name__}: {error}") from error
 
 
 @contextmanager

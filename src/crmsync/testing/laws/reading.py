@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
+
 from crmsync.errors import ConnectorError
 from crmsync.model.pages import RESERVED_COLUMNS
 from crmsync.testing.laws.steps import (
@@ -110,16 +112,18 @@ class ReadingLaws:
         assert_known(replica, texts([*records, *late]), "changed in the instant of the cursor")
 
     def test_an_unchanged_remote_brings_nothing_new(self, remote: RemoteUnderTest) -> None:
-        """At least once allows repeats, but a repeat says what was said before, and it ends."""
+        """At least once allows repeats near the cursor: equal to before, and not of everything."""
         need(remote, Feature.READS)
-        records = sample_records()
+        records = sample_records(minutes_apart=24 * 60)
         remote.put(records)
         pages = read(remote)
         rows = {str(row[remote.key]): row for page in pages for row in page.records.to_pylist()}
         cursor = pages[-1].cursor
         for _ in range(3):
             again = read(remote, cursor)
-            for row in (row for page in again for row in page.records.to_pylist()):
+            repeated = [row for page in again for row in page.records.to_pylist()]
+            assert len(repeated) < RECORDS, "nothing changed, yet everything was read again"
+            for row in repeated:
                 assert row == rows.get(str(row[remote.key])), (
                     f"nothing changed, yet this came anew: {row}"
                 )
@@ -156,11 +160,11 @@ class ReadingLaws:
     def test_the_oldest_change_comes_first(self, remote: RemoteUnderTest) -> None:
         """Except in a listing of everything, history is told in the order in which it happened."""
         need(remote, Feature.READS)
+        if remote.changed_at is None:
+            pytest.skip("the stream has no column that says when a record was changed")
         records = sample_records()
         remote.put([*records[13:], *records[:13]])
         pages = [page for page in read(remote) if page.snapshot is None]
-        if remote.changed_at is None:
-            return
         instants = [row[remote.changed_at] for page in pages for row in page.records.to_pylist()]
         for earlier, later in pairwise(instants):
             assert earlier <= later, f"a change at {later} came after one at {earlier}"

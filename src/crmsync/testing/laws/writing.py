@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from crmsync.errors import ConnectorError, RejectedError, UncertainError
 from crmsync.model.actions import ActionKind, KeyHandling, Receipt, SendEmail, UpdateFields
 from crmsync.testing.laws.steps import (
@@ -39,7 +41,12 @@ class WritingLaws:
             assert outcomes(connector, []) == [], "no actions, no answers"
             answers = outcomes(connector, actions)
         _assert_receipts(actions, answers)
-        assert len({answer.remote_id for answer in answers if isinstance(answer, Receipt)}) > 0
+        made = [
+            answer.remote_id
+            for action, answer in zip(actions, answers, strict=True)
+            if isinstance(answer, Receipt) and action.kind is not ActionKind.UPDATE
+        ]
+        assert len(set(made)) == len(made), f"what was made is named, each with its own id: {made}"
         for action in actions:
             assert_once(remote, action, "after a batch")
 
@@ -179,7 +186,7 @@ class WritingLaws:
         """Where the record no longer holds what the decision was based on, it stays as it is."""
         need(remote, Feature.WRITES, Feature.COMPARES)
         if ActionKind.UPDATE not in remote.spec.actions:
-            return
+            pytest.skip("the spec names no updates")
         answer, effects = stale_update(remote)
         assert isinstance(answer, RejectedError), f"RejectedError was due, not {answer!r}"
         assert not effects, "an update overwrote what somebody else had changed"
