@@ -1,1 +1,41 @@
-"""A folder of exports is the CRM."""
+"""A folder of CSV, JSON Lines or Parquet exports is the CRM.
+
+This module is loaded at every start, so what is heavy is imported when a connection is opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.model.actions import ActionKind, KeyHandling
+from crmsync.plugins.contract import ConnectorSpec, RateBudget
+from crmsync.plugins.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.plugins.contract import ConnectionContext, Connector
+
+
+def _open(context: ConnectionContext) -> Connector:
+    from crmsync_files.connector import FilesConnector  # noqa: PLC0415  heavy
+
+    return FilesConnector(context)
+
+
+@hookimpl
+def crmsync_connectors() -> Sequence[ConnectorSpec]:
+    """The connector “files”."""
+    from crmsync_files.options import FilesOptions, FilesStreamOptions  # noqa: PLC0415  heavy
+
+    return [
+        ConnectorSpec(
+            name="files",
+            description="A folder of CSV, JSON Lines or Parquet exports.",
+            options=FilesOptions,
+            stream_options=FilesStreamOptions,
+            open=_open,
+            actions=dict.fromkeys(ActionKind, KeyHandling.NATIVE),
+            rate=RateBudget(batch_size=500),
+        )
+    ]

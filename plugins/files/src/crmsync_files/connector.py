@@ -1,0 +1,96 @@
+"""The connector: an open folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crmsync.errors import ConnectorError
+from crmsync.plugins.contract import Finding
+from crmsync_files.folder import Folder
+from crmsync_files.formats.opening import reader_of
+from crmsync_files.options import FilesOptions
+from crmsync_files.reading import StreamReading, opened, stream_options
+from crmsync_files.writing import FolderWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from crmsync.model.actions import Action, Receipt
+    from crmsync.model.pages import Cursor, Page
+    from crmsync.plugins.contract import ConnectionContext, RemoteField, StreamRequest
+
+
+class FilesConnector:
+    """A folder of exports; tasks, notes, updates and mail are written into it."""
+
+    def __init__(self, context: ConnectionContext) -> None:
+        assert isinstance(context.options, FilesOptions)  # noqa: S101  the spec names that model
+        self._context = context
+        self._folder = Folder(context.options, context.folder)
+        self._writer = FolderWriter(self._folder, context.clock)
+
+    def check(self) -> Sequence[Finding]:
+        """Whether the folder is there and writable, and the files with their columns."""
+        shown = self._folder.shown("")
+        if not self._folder.path.is_dir():
+            return [Finding(sentence=f"there is no folder {shown}; it is the connection's “path”")]
+        findings = []
+        if not os.access(self._folder.path, os.W_OK | os.X_OK):
+            findings.append(
+                Finding(sentence=f"tasks and mail cannot be written to the folder {shown}")
+            )
+        for request in self._context.streams.values():
+            findings += self._check_stream(request)
+        return findings
+
+    def _check_stream(self, request: StreamRequest) -> Iterator[Finding]:
+        columns = tuple(dict.fromkeys((*request.columns, *request.key)))
+        own = stream_options(request).updated_at
+        if own is not None and own not in columns:
+            columns += (own,)
+        try:
+            for file in self._folder.files(stream_options(request)):
+                with opened(file, request) as export:
+                    for sentence in reader_of(export).doubts(columns):
+                        yield Finding(sentence=sentence, fatal=False)
+        except ConnectorError as error:
+            yield Finding(sentence=str(error))
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    def describe(self, stream: str) -> Sequence[RemoteField]:
+        """The columns of all files of the stream.
+
+        Raises:
+            RejectedError: there is no file, or its columns cannot be read.
+        """
+        request = self._context.streams[stream]
+        fields: dict[str, RemoteField] = {}
+        for file in self._folder.files(stream_options(request)):
+            with opened(file, request) as export:
+                for field in reader_of(export).fields():
+                    known = fields.setdefault(field.name, field)
+                    if known.type is not field.type:
+                        fields[field.name] = replace(known, type=None)
+        return list(fields.values())
+
+    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
+        """The records of files that are not as they were at that cursor.
+
+        Raises:
+            RejectedError: a file is missing, or cannot be read.
+            TransientError: a file changed while it was read.
+        """
+        request = self._context.streams[stream]
+        return StreamReading(self._folder, request, since, self._context.clock).pages()
+
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        """Write tasks, notes and updates to their files, and mail to the outbox."""
+        return self._writer.apply(actions)
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        """What was written under these keys."""
+        return self._writer.find(keys)

@@ -1,0 +1,1 @@
+"""The formats an export can have: each reads an open file piece by piece."""

@@ -1,0 +1,137 @@
+"""tasks.csv, notes.csv and updates.csv: tables that only grow, each row with its action's key."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crmsync.config.yaml import nearest
+from crmsync.errors import RejectedError
+from crmsync_files.folder import NOTES, TASKS, UPDATES
+from crmsync_files.storing import put_in_place, write_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crmsync_files.folder import Folder
+
+KEY = "key"
+COLUMNS = {
+    TASKS: (
+        KEY,
+        "subject",
+        "body",
+        "due",
+        "assignee",
+        "about_table",
+        "about_id",
+        "also_about",
+        "status",
+        "created_at",
+    ),
+    NOTES: (KEY, "text", "about_table", "about_id", "also_about", "created_at"),
+    UPDATES: (KEY, "stream", "table", "id", "field", "expected", "new", "at"),
+}
+
+# A spreadsheet takes a cell that begins like this for a formula, and runs it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NEUTRAL = r"^'('*[=+\-@\t\r])"
+_NEUTRAL_COLUMNS = {TASKS: ("subject", "body"), NOTES: ("text",)}
+
+
+def neutral(text: str) -> str:
+    """A customer's text as a cell that no spreadsheet takes for a formula.
+
+    One apostrophe is put before it, also where it begins with apostrophes already, so that
+    taking one away gives the text back.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def restored(name: str, records: pa.Table) -> pa.Table:
+    """Records that were read, with the texts as they were before `neutral`."""
+    for column in _NEUTRAL_COLUMNS.get(name, ()):
+        at = records.schema.get_field_index(column)
+        if at >= 0 and pa.types.is_string(records.schema.field(at).type):
+            text = pc.replace_substring_regex(records.column(at), _NEUTRAL, r"\1")
+            records = records.set_column(at, column, text)
+    return records
+
+
+class WrittenTable:
+    """One of the three files. Hold the folder's lock while using it."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._columns = COLUMNS[name]
+        self._shown = folder.shown(name)
+        self._name = name
+        # Where a person made a link of it, the file behind the link is replaced.
+        self._path = (folder.path / name).resolve()
+
+    def keys(self) -> set[str]:
+        """The keys that it has.
+
+        Raises:
+            RejectedError: it was changed so that rows cannot be added to it.
+        """
+        _, keys = self._header_and_keys()
+        return keys
+
+    def append(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Add rows after those that are there, which stay as they are.
+
+        Raises:
+            ConnectorError: they were not added, or that is uncertain.
+        """
+        header, _ = self._header_and_keys()
+        text = io.StringIO()
+        # RFC 4180's line ends; with others the csv module leaves a lone CR unquoted.
+        writer = csv.DictWriter(text, header or self._columns, lineterminator="\r\n")
+        if header is None:
+            writer.writeheader()
+        writer.writerows(rows)
+        temporary = self._path.with_name(f".{self._name}.new")
+        with put_in_place(temporary, self._path, self._shown) as target:
+            if header is not None:
+                shutil.copymode(self._path, temporary)
+                with self._path.open("rb") as source:
+                    shutil.copyfileobj(source, target, 2**20)
+                    source.seek(-1, io.SEEK_END)
+                    if source.read() != b"\n":
+                        target.write(b"\r\n")
+            target.write(text.getvalue().encode("utf-8"))
+
+    def _header_and_keys(self) -> tuple[list[str] | None, set[str]]:
+        try:
+            with self._path.open(encoding="utf-8-sig", newline="") as source:
+                return self._scanned(source)
+        except FileNotFoundError:
+            return None, set()
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise self._changed("it is no CSV file in UTF-8 any more") from error
+        except OSError as error:
+            raise write_error(error, self._shown) from error
+
+    def _scanned(self, source: io.TextIOBase) -> tuple[list[str] | None, set[str]]:
+        records = csv.reader(source)
+        header = next((record for record in records if record), None)
+        if header is None:
+            return None, set()
+        for column in self._columns:
+            if column not in header:
+                raise self._changed(f"it has no column “{column}”{nearest(column, header)}")
+        at = header.index(KEY)
+        return header, {record[at] for record in records if len(record) > at}
+
+    def _changed(self, what: str) -> RejectedError:
+        return RejectedError(
+            f"rows cannot be added to {self._shown}: {what}; mend it, or move it away and a new "
+            "one is begun",
+            origin=self._name,
+        )

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmsync.clock import FixedClock
+from crmsync.plugins.contract import ConnectionContext, StreamRequest
+from crmsync_files.connector import FilesConnector
+from crmsync_files.options import FilesOptions, FilesStreamOptions
+
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+Connect = Callable[..., FilesConnector]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "crm"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def connect(folder: Path) -> Connect:
+    """Opens the folder with one stream “accounts”."""
+
+    def connected(
+        file: str = "accounts.csv",
+        columns: tuple[str, ...] = ("id", "name"),
+        *,
+        key: tuple[str, ...] = ("id",),
+        now: datetime = NOW,
+        **options: Any,  # noqa: ANN401  the options of the stream
+    ) -> FilesConnector:
+        request = StreamRequest(
+            name="accounts",
+            options=FilesStreamOptions(file=file, **options),
+            columns=columns,
+            key=key,
+        )
+        return FilesConnector(
+            ConnectionContext(
+                name="crm",
+                options=FilesOptions(path=folder.name),
+                streams={"accounts": request},
+                folder=folder.parent,
+                clock=FixedClock(instant=now),
+            )
+        )
+
+    return connected
