@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crmsync.plugins.contract import Connector, ConnectorSpec
     from crmsync.rules.load import RuleSet
     from crmsync.templating.templates import Templates
-    from crmsync.warehouse.warehouse import Warehouse
+    from crmsync.warehouse.store import Warehouse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,14 @@ class Workspace:
     @cached_property
     def warehouse(self) -> Warehouse:
         """What is known of customers."""
-        from crmsync.warehouse.warehouse import Warehouse
+        from crmsync.warehouse.store import Warehouse
 
-        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables)
+        streams = {
+            (name, stream_name): stream.table
+            for name, connection in self.installation.settings.connections.items()
+            for stream_name, stream in connection.streams.items()
+        }
+        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables, streams)
 
     @cached_property
     def ledger(self) -> Ledger:

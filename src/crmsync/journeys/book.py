@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crmsync.templating.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from crmsync.model.catalog import Catalog
+    from crmsync.model.catalog import Catalog, FactSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordBook:
-    """Rows by table and global id; facts are columns like any other.
+    """Rows by table and global id. What is not in the book does not exist: deleted, or never read.
 
-    What is not in the book does not exist: deleted, or never read.
+    Attributes:
+        facts: answers with a fact of the records of a table, by id; asked only for facts that
+            a text names.
     """
 
     catalog: Catalog
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    facts: Callable[[FactSpec], Mapping[str, Any]]
     _contacts: dict[str, list[Mapping[str, Any]]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -68,15 +72,19 @@ class RecordBook:
 
     def record(self, table: str, row: Mapping[str, Any]) -> Record:
         """A row as templates see it, with the records that it refers to."""
-        related = {}
+        related: dict[str, Callable[[], object]] = {
+            spec.name: partial(self._fact, spec, row["id"])
+            for spec in self.catalog.facts
+            if spec.table == table
+        }
         for relation in self.catalog.relations(table):
             if not relation.many:
-                related[relation.name] = self._related(table, row, relation.name)
+                related[relation.name] = partial(self._related, table, row, relation.name)
         return Record(table, row, related)
 
-    def _related(self, table: str, row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401  a thunk
-        def look_up() -> Record | None:
-            found = self.follow(table, row, name)
-            return None if found is None else self.record(*found)
+    def _related(self, table: str, row: Mapping[str, Any], name: str) -> Record | None:
+        found = self.follow(table, row, name)
+        return None if found is None else self.record(*found)
 
-        return look_up
+    def _fact(self, spec: FactSpec, record_id: str) -> object:
+        return self.facts(spec).get(record_id, spec.default)

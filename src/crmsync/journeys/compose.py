@@ -47,12 +47,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
-    """An action, and the records that the gates ask about."""
+    """An action, and the records that the gates ask about.
+
+    Attributes:
+        colleague: the user who would do it or get it.
+        to: who that is, in words.
+    """
 
     action: Action
     connection: str
     account: Row | None
     contact: Row | None
+    colleague: Row | None
     to: str
 
 
@@ -109,7 +115,9 @@ class Composer:
             assignee=split_global_id(user["id"])[1],
             about=self._about(due, row),
         )
-        return self._composed(due, row, action, to=str(user.get("name") or user["id"]))
+        return self._composed(
+            due, row, action, colleague=user, to=str(user.get("name") or user["id"])
+        )
 
     def _due(self, step: TaskStep, zone: str) -> date | None:
         if step.due is None:
@@ -152,8 +160,14 @@ class Composer:
             about=self._about(due, row, reader if table == "contact" else None),
             at=self.now,
         )
+        is_customer = table == "contact"
         return self._composed(
-            due, row, action, contact=reader if table == "contact" else None, to=action.recipient
+            due,
+            row,
+            action,
+            contact=reader if is_customer else None,
+            colleague=None if is_customer else reader,
+            to=action.recipient,
         )
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
@@ -237,14 +251,22 @@ class Composer:
             )
         )
 
-    def _composed(
-        self, due: OpenStep, row: Row, action: Action, *, to: str, contact: Row | None = None
+    def _composed(  # noqa: PLR0913  one private call
+        self,
+        due: OpenStep,
+        row: Row,
+        action: Action,
+        *,
+        to: str,
+        contact: Row | None = None,
+        colleague: Row | None = None,
     ) -> Composed:
         return Composed(
             action=action,
             connection=split_global_id(due.enrolment.subject)[0],
             account=account_of(self.book, due.rule.subject, row),
             contact=contact,
+            colleague=colleague,
             to=to,
         )
 

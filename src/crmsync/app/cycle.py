@@ -1,0 +1,147 @@
+"""One cycle. ``plan`` is the same cycle with the last arrow removed, not a second one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crmsync.app.deciding import Decided, decide
+from crmsync.app.results import DeliveryCount, PlanResult, RunResult
+from crmsync.app.syncing import skipped, sync_all, sync_or_skip
+from crmsync.delivery.commit import commit_plan
+from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
+from crmsync.ledger.states import State
+from crmsync.plugins.contract import Writes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from crmsync.app.workspace import Workspace
+
+
+def plan_cycle(
+    workspace: Workspace,
+    *,
+    advance: Callable[[str, int], None],
+    sync_first: bool = True,
+    only: Sequence[str] | None = None,
+) -> PlanResult:
+    """What a run would do now. Nothing is recorded or sent.
+
+    Raises:
+        UsageError: there is no rule of a name in ``only``.
+        InvalidInputError: rules or templates hold mistakes.
+    """
+    workspace.rules  # noqa: B018  mistakes are told before anything is read
+    if sync_first:
+        sync = sync_or_skip(workspace, advance=advance)
+    else:
+        sync = skipped(workspace, "Taking what was last read.")
+    return decide(workspace, sync, only=only).plan
+
+
+def run_cycle(
+    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool = True
+) -> RunResult:
+    """Sync, decide, record, deliver.
+
+    Raises:
+        InvalidInputError: rules or templates hold mistakes.
+        StoreBusyError: another process is in the middle of a run.
+    """
+    workspace.rules  # noqa: B018  mistakes are told before anything is read
+    if sync_first:
+        sync = sync_all(workspace, advance=advance)
+    else:
+        sync = skipped(workspace, "Taking what was last read.")
+    run = _Run.started(workspace)
+    try:
+        decided = decide(workspace, sync)
+        if decided.plan.stopped is None:
+            commit_plan(
+                workspace.ledger, run.id, decided.transitions, decided.effects, decided.decisions
+            )
+            report, problems = _deliver(workspace, advance=advance)
+        else:
+            report, problems = DeliveryReport(), ()
+        run.finished(decided, report)
+    except CrmsyncError as error:
+        run.failed(error)
+        raise
+    return RunResult(
+        plan=decided.plan,
+        delivery=DeliveryCount(
+            done=report.done - report.already,
+            already=report.already,
+            waiting=report.waiting,
+            rejected=report.rejected,
+            uncertain=report.uncertain,
+            problems=(*problems, *report.problems),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """The ledger's record of a run."""
+
+    workspace: Workspace
+    id: int
+
+    @classmethod
+    def started(cls, workspace: Workspace) -> _Run:
+        now = workspace.clock.now()
+        return cls(
+            workspace=workspace, id=workspace.ledger.start_run("run", at=now, started_at=now)
+        )
+
+    def finished(self, decided: Decided, report: DeliveryReport) -> None:
+        self._finish(
+            {
+                "entering": len(decided.transitions.enrol),
+                "leaving": len(decided.transitions.end),
+                "actions": len(decided.effects),
+                "delivered": report.done,
+                "refused": report.rejected,
+                "uncertain": report.uncertain,
+            },
+            decided.plan.stopped,
+        )
+
+    def failed(self, error: CrmsyncError) -> None:
+        self._finish({}, str(error))
+
+    def _finish(self, counts: dict[str, int], error: str | None) -> None:
+        self.workspace.ledger.finish_run(
+            self.id, finished_at=self.workspace.clock.now(), counts=counts, error=error
+        )
+
+
+def _deliver(
+    workspace: Workspace, *, advance: Callable[[str, int], None]
+) -> tuple[DeliveryReport, tuple[str, ...]]:
+    """Everything in the outbox that is ready; and what kept a connection from being opened."""
+    waiting = (State.READY, State.SENDING, State.UNCERTAIN)
+    names = {effect.connection for effect in workspace.ledger.effects(states=waiting)}
+    targets: dict[str, Target] = {}
+    problems: list[str] = []
+    done = 0
+
+    def progress(settled: int, _total: int) -> None:
+        nonlocal done
+        advance("delivering", settled - done)
+        done = settled
+
+    with ExitStack() as stack:
+        for name in sorted(names & workspace.installation.settings.connections.keys()):
+            try:
+                connector = stack.enter_context(workspace.connected(name))
+            except (ConnectorError, InvalidInputError) as error:
+                problems.append(f"{name}: {error}")
+                continue
+            if isinstance(connector, Writes):
+                targets[name] = Target(writes=connector, spec=workspace.spec(name))
+        report = deliver(workspace.ledger, targets, clock=workspace.clock, progress=progress)
+    return report, tuple(problems)

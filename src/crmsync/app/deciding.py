@@ -1,0 +1,339 @@
+"""From what is known to what would be done: evaluate, enrol, compose, ask the gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from crmsync.app.gather import add_teams, gather
+from crmsync.app.results import HeldBack, PlannedAction, PlanResult, RuleCount, SyncResult
+from crmsync.errors import UsageError
+from crmsync.journeys.compose import Composed, Composer
+from crmsync.journeys.due import OpenStep, open_steps
+from crmsync.journeys.enrolments import decide_enrolments
+from crmsync.journeys.people import HeldError, display_name
+from crmsync.ledger.states import State
+from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect
+from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.policy.breaker import circuit_breaker
+from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
+from crmsync.rules.evaluate import evaluate
+from crmsync.rules.explain import reasons_for
+from crmsync.rules.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, timedelta
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.journeys.book import RecordBook
+    from crmsync.ledger.values import EnrolmentSnapshot, Transitions
+    from crmsync.model.actions import Action
+    from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.language import Rule
+    from crmsync.warehouse.reader import Records
+
+_STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What a cycle has decided: to be shown, or to be recorded as it stands."""
+
+    plan: PlanResult
+    transitions: Transitions
+    effects: tuple[NewEffect, ...]
+    decisions: tuple[Decision, ...]
+
+
+def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None = None) -> Decided:
+    """Decide for the workspace's now, from what was last read.
+
+    Raises:
+        UsageError: there is no rule of a name in ``only``.
+    """
+    rules = _chosen(workspace, only)
+    with workspace.warehouse.reading() as records:
+        now = workspace.clock.now()
+        world = world_of(workspace, records)
+        verdicts = evaluate(
+            rules,
+            records,
+            workspace.plugins.facts,
+            now=now,
+            company_zone=world.company.zone,
+            country=world.company.country,
+            bound=world.freshness.bound,
+        )
+        snapshot = workspace.ledger.enrolment_snapshot()
+        settings = workspace.installation.settings
+        transitions = decide_enrolments(
+            workspace.rules.rules,
+            verdicts,
+            snapshot,
+            now=now,
+            existing=settings.existing,
+            company=settings.company,
+        )
+        due = open_steps(rules, verdicts, snapshot, transitions, workspace.ledger.step_states())
+        wanted: dict[str, set[str]] = {}
+        for step in due:
+            wanted.setdefault(step.rule.subject, set()).add(step.enrolment.subject)
+        subjects = {rule.name: rule.subject for rule in rules}
+        for held in transitions.held:
+            wanted.setdefault(subjects[held.rule], set()).add(held.subject)
+        book = gather(records, world, workspace.catalog, wanted)
+        add_teams(records, book, rules)
+        return _Steps(workspace=workspace, records=records, world=world, book=book).decided(
+            rules=rules,
+            verdicts=verdicts,
+            snapshot=snapshot,
+            transitions=transitions,
+            due=due,
+            sync=sync,
+        )
+
+
+def world_of(workspace: Workspace, records: Records) -> World:
+    """What rules and facts look at, at the workspace's now."""
+    settings = workspace.installation.settings
+
+    def bound(table: str) -> timedelta:
+        return settings.freshness.bound(table).length
+
+    return World(
+        records,
+        workspace.plugins.facts,
+        now=workspace.clock.now(),
+        company_zone=ZoneInfo(settings.company.time_zone),
+        country=settings.company.country,
+        bound=bound,
+    )
+
+
+def _chosen(workspace: Workspace, only: Sequence[str] | None) -> tuple[Rule, ...]:
+    rules = workspace.rules.rules
+    if only is None:
+        return rules
+    unknown = set(only) - {rule.name for rule in rules}
+    if unknown:
+        known = ", ".join(rule.name for rule in rules)
+        raise UsageError(f"there is no rule “{min(unknown)}”; there are: {known}")
+    return tuple(rule for rule in rules if rule.name in only)
+
+
+@dataclass(kw_only=True)
+class _Steps:
+    """Composes each due step and asks the gates about it."""
+
+    workspace: Workspace
+    records: Records
+    world: World
+    book: RecordBook
+    passed: list[Draft] = field(default_factory=list)
+    effects: list[NewEffect] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    actions: list[PlannedAction] = field(default_factory=list)
+    held: list[HeldBack] = field(default_factory=list)
+
+    def decided(  # noqa: PLR0913  one private call
+        self,
+        *,
+        rules: Sequence[Rule],
+        verdicts: Mapping[str, RuleVerdicts],
+        snapshot: EnrolmentSnapshot,
+        transitions: Transitions,
+        due: Sequence[OpenStep],
+        sync: SyncResult,
+    ) -> Decided:
+        why = self._why(rules, due)
+        composer = Composer(
+            config=self.workspace.installation.settings,
+            book=self.book,
+            templates=self.workspace.templates,
+            now=self.world.now,
+            remote_field=self.workspace.remote_field,
+        )
+        for step in due:
+            try:
+                composed = composer.compose(step)
+            except HeldError as error:
+                self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
+                continue
+            self._ask(step, composed, why.get((step.rule.name, step.enrolment.subject), ()))
+        subjects = {rule.name: rule.subject for rule in rules}
+        for item in transitions.held:
+            name = self._name(subjects[item.rule], item.subject)
+            self.held.append(
+                HeldBack(
+                    rule=item.rule,
+                    subject=item.subject,
+                    subject_name=name,
+                    step=None,
+                    reason=item.reason,
+                )
+            )
+        plan = PlanResult(
+            at=self.world.now,
+            sync=sync,
+            rules=_counts(rules, verdicts, snapshot, transitions),
+            actions=tuple(self.actions),
+            held=tuple(self.held),
+            stopped=circuit_breaker(
+                self.passed,
+                accounts=self.records.counts()["account"],
+                policy=self.workspace.installation.settings.policy,
+            ),
+        )
+        return Decided(
+            plan=plan,
+            transitions=transitions,
+            effects=tuple(self.effects),
+            decisions=tuple(self.decisions),
+        )
+
+    def _why(
+        self, rules: Sequence[Rule], due: Sequence[OpenStep]
+    ) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """For each rule and subject with something due, a sentence for each clause that held."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for rule in rules:
+            ids = sorted({d.enrolment.subject for d in due if d.rule.name == rule.name})
+            if ids:
+                sentences = reasons_for(rule, ids, self.world)
+                found |= {(rule.name, subject): told for subject, told in sentences.items()}
+        return found
+
+    def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
+        draft = Draft(
+            rule=step.rule.name,
+            subject=step.enrolment.subject,
+            step=step.step.id,
+            connection=composed.connection,
+            action=composed.action,
+            abilities=self._abilities(composed.connection),
+            account=composed.account,
+            contact=composed.contact,
+            colleague=composed.colleague,
+        )
+        ruling = ask_gates(draft, self.workspace.installation.settings.policy, self.world.now)
+        if ruling.answer is Answer.HOLD:
+            self._hold(step, ruling)
+            return
+        self.decisions.append(as_decision(draft, ruling))
+        state = _STATES[ruling.answer]
+        self.effects.append(
+            NewEffect(
+                enrolment=step.enrolment,
+                step=step.step.id,
+                connection=composed.connection,
+                action=composed.action,
+                state=state,
+                reason=ruling.reason,
+                not_before=ruling.until,
+            )
+        )
+        if state is State.READY:
+            self.passed.append(draft)
+        self.actions.append(self._shown(step, composed, ruling, state, why))
+
+    def _hold(self, step: OpenStep, ruling: Ruling) -> None:
+        rule, subject = step.rule, step.enrolment.subject
+        self.decisions.append(
+            Decision(
+                rule=rule.name,
+                subject=subject,
+                step=step.step.id,
+                answer=ruling.answer,
+                gate=ruling.gate,
+                reason=ruling.reason,
+            )
+        )
+        self.held.append(
+            HeldBack(
+                rule=rule.name,
+                subject=subject,
+                subject_name=self._name(rule.subject, subject),
+                step=step.step.id,
+                reason=ruling.reason,
+            )
+        )
+
+    def _abilities(self, connection: str) -> tuple[str, ...]:
+        if connection not in self.workspace.installation.settings.connections:
+            return ()
+        return tuple(self.workspace.spec(connection).actions)
+
+    def _name(self, table: str, record_id: str) -> str:
+        row = self.book.row(table, record_id) or {}
+        return display_name(row) or str(row.get("subject") or row.get("title") or record_id)
+
+    def _shown(
+        self,
+        step: OpenStep,
+        composed: Composed,
+        ruling: Ruling,
+        state: State,
+        why: tuple[str, ...],
+    ) -> PlannedAction:
+        title, text, due, changes = _texts(composed.action)
+        return PlannedAction(
+            key=composed.action.key,
+            rule=step.rule.name,
+            subject=step.enrolment.subject,
+            subject_name=self._name(step.rule.subject, step.enrolment.subject),
+            step=step.step.id,
+            kind=composed.action.kind,
+            connection=composed.connection,
+            to=composed.to,
+            title=title,
+            text=text,
+            due=due,
+            changes=changes,
+            state=state,
+            reason="" if state is State.READY else ruling.reason,
+            not_before=ruling.until,
+            why=why,
+        )
+
+
+def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:
+    """An action's title, text, due day and changes."""
+    match action:
+        case CreateTask():
+            return action.subject, action.body, action.due, {}
+        case SendEmail():
+            return action.subject, action.text, None, {}
+        case AddNote():
+            return "", action.text, None, {}
+        case UpdateFields():
+            changes = ", ".join(f"{name} = {value}" for name, value in action.changes.items())
+            return changes, "", None, dict(action.changes)
+
+
+def _counts(
+    rules: Sequence[Rule],
+    verdicts: Mapping[str, RuleVerdicts],
+    snapshot: EnrolmentSnapshot,
+    transitions: Transitions,
+) -> tuple[RuleCount, ...]:
+    return tuple(
+        RuleCount(
+            rule=rule.name,
+            description=rule.description,
+            subject=rule.subject,
+            looked_at=verdicts[rule.name].subjects,
+            matches=len(verdicts[rule.name].matches),
+            unknown=len(verdicts[rule.name].unknown),
+            entering=sum(
+                move.ref.rule == rule.name and move.status is EnrolmentStatus.ACTIVE
+                for move in transitions.enrol
+            ),
+            inside=sum(
+                enrolment.ref.rule == rule.name and enrolment.status is EnrolmentStatus.ACTIVE
+                for enrolment in snapshot.open
+            ),
+        )
+        for rule in rules
+    )

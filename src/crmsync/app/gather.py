@@ -1,0 +1,88 @@
+"""Fetches what due steps speak of: a few queries for all of them, none for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from crmsync.journeys.book import RecordBook
+from crmsync.model.tables import FieldType
+from crmsync.rules.language import TaskStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from crmsync.model.catalog import Catalog, FactSpec
+    from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
+    from crmsync.warehouse.reader import Records
+
+    Rows = dict[str, dict[str, dict[str, Any]]]
+
+# subject → account → owner → manager, and one more for a path that is written out.
+_HOPS = 4
+
+
+def gather(
+    records: Records, world: World, catalog: Catalog, wanted: Mapping[str, Iterable[str]]
+) -> RecordBook:
+    """A book of these records, of what they refer to, and of the contacts of their accounts.
+
+    Args:
+        wanted: global ids by table.
+    """
+    rows: Rows = {}
+    _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
+    accounts = set(rows.get("account", {}))
+    if accounts:
+        contacts = records.table("contact").filter(
+            records.table("contact").account.isin(ibis.memtable({"id": sorted(accounts)}).id)
+        )
+        found = contacts.select("id").to_pyarrow()["id"].to_pylist()
+        _fetch(records, catalog, rows, {"contact": set(found)})
+    known: dict[FactSpec, Mapping[str, Any]] = {}
+
+    def facts(spec: FactSpec) -> Mapping[str, Any]:
+        if spec not in known:
+            known[spec] = _fact_values(world, spec, rows.get(spec.table, {}))
+        return known[spec]
+
+    return RecordBook(catalog=catalog, rows=rows, facts=facts)
+
+
+def add_teams(records: Records, book: RecordBook, rules: Iterable[Rule]) -> None:
+    """Put every user into the book where a rule assigns to a team."""
+    teams = any(
+        path.startswith("team.")
+        for rule in rules
+        for step in rule.then
+        if isinstance(step, TaskStep)
+        for path in step.assign_to
+    )
+    if teams:
+        users = records.table("user").to_pyarrow().to_pylist()
+        book.rows.setdefault("user", {}).update({user["id"]: user for user in users})
+
+
+def _fetch(records: Records, catalog: Catalog, rows: Rows, missing: dict[str, set[str]]) -> None:
+    for _ in range(_HOPS):
+        following: dict[str, set[str]] = {}
+        for table, ids in missing.items():
+            known = rows.setdefault(table, {})
+            fetched = records.rows(table, ids - known.keys()) if ids - known.keys() else {}
+            known.update(fetched)
+            for field in catalog.tables[table].fields:
+                if field.type is FieldType.REFERENCE and field.references is not None:
+                    named = {row[field.name] for row in fetched.values()} - {None}
+                    following.setdefault(field.references, set()).update(named)
+        missing = {table: ids - rows.get(table, {}).keys() for table, ids in following.items()}
+        if not any(missing.values()):
+            return
+
+
+def _fact_values(world: World, spec: FactSpec, rows: Mapping[str, Any]) -> Mapping[str, Any]:
+    values = world.fact(spec)
+    wanted = ibis.memtable({"id": sorted(rows)}, schema=ibis.schema({"id": "string"}))
+    found = values.semi_join(wanted, "id").to_pyarrow().to_pydict()
+    return dict(zip(found["id"], found["value"], strict=True))

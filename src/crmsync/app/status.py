@@ -1,0 +1,72 @@
+"""How an installation stands: data, quarantine, outbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.app.results import StatusResult, StreamStatus
+from crmsync.ledger.states import State
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.model.records import StreamState
+
+_NEED_A_PERSON = (State.REJECTED, State.UNCERTAIN)
+_MOST_NAMED = 20
+
+
+def read_status(workspace: Workspace) -> StatusResult:
+    """The state of the workspace at its now."""
+    with workspace.warehouse.reading() as records:
+        counts = records.counts()
+        quarantine = records.quarantine()
+        streams = tuple(
+            StreamStatus(
+                connection=state.connection,
+                stream=state.stream,
+                table=state.table,
+                records=counts[state.table],
+                read_at=state.read_at,
+                stale=_is_stale(workspace, state),
+                error=state.error,
+            )
+            for state in records.stream_states()
+        )
+    ledger = workspace.ledger
+    attention = [
+        f"{effect.state}: {effect.action.kind} of the rule {effect.enrolment.rule} "
+        f"for {effect.enrolment.subject}: {effect.error or 'no reason is known'}"
+        for effect in ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
+    ]
+    attention += [
+        f"{name} is left alone until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+        for name, (until, reason) in ledger.pauses(at=workspace.clock.now()).items()
+    ]
+    return StatusResult(
+        at=workspace.clock.now(),
+        streams=streams,
+        quarantined=sum(quarantine.counts.values()),
+        quarantine=tuple(row.sentence for row in quarantine.newest),
+        effects={str(state): number for state, number in ledger.effect_counts().items()},
+        attention=tuple(attention),
+        last_run=_last_run(workspace),
+    )
+
+
+def _is_stale(workspace: Workspace, state: StreamState) -> bool:
+    bound: timedelta = workspace.installation.settings.freshness.bound(state.table).length
+    return state.read_at is not None and workspace.clock.now() - state.read_at > bound
+
+
+def _last_run(workspace: Workspace) -> str | None:
+    for run in workspace.ledger.last_runs(1):
+        at = f"{run.at:%Y-%m-%d %H:%M} UTC"
+        if run.error is not None:
+            return f"{at}, ended with: {run.error}"
+        if run.finished_at is None:
+            return f"{at}, not finished: it is still going on, or its process ended"
+        done = ", ".join(f"{number:,} {what}" for what, number in run.counts.items() if number)
+        return f"{at}, {done or 'nothing was due'}"
+    return None

@@ -1,0 +1,94 @@
+"""Reads all connections of a workspace into its warehouse."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from crmsync.app.results import StreamRead, SyncResult
+from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
+from crmsync.plugins.contract import Reads
+from crmsync.sync.connection import sync_connection
+from crmsync.warehouse.locking import file_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from crmsync.app.workspace import Workspace
+
+_WAIT = timedelta(seconds=60)
+
+
+def sync_all(
+    workspace: Workspace,
+    names: Sequence[str] | None = None,
+    *,
+    advance: Callable[[str, int], None],
+    wait: timedelta = _WAIT,
+) -> SyncResult:
+    """Read these connections, or all of them; what one cannot do does not stop the others.
+
+    Raises:
+        UsageError: there is no connection of that name.
+        StoreBusyError: another process was still reading after ``wait``.
+        StoreError: the warehouse cannot be written.
+    """
+    chosen = list(workspace.installation.settings.connections) if names is None else list(names)
+    for name in chosen:
+        workspace.connection(name)
+    streams: list[StreamRead] = []
+    problems: list[str] = []
+    lock = workspace.state / "sync.lock"
+    with file_lock(lock, exclusive=True, wait=wait, store="the sync of this folder"):
+        for name in chosen:
+            try:
+                streams += _sync_one(workspace, name, advance=advance)
+            except InvalidInputError as error:
+                problems += error.problems
+            except ConnectorError as error:
+                problems.append(f"{name}: {error}")
+    return SyncResult(at=workspace.clock.now(), streams=tuple(streams), problems=tuple(problems))
+
+
+def sync_or_skip(workspace: Workspace, *, advance: Callable[[str, int], None]) -> SyncResult:
+    """The same for a plan: where another process is reading, what was last read will do."""
+    try:
+        return sync_all(workspace, advance=advance, wait=timedelta())
+    except StoreBusyError as error:
+        return skipped(workspace, f"Taking what was last read: {error}")
+
+
+def skipped(workspace: Workspace, why: str) -> SyncResult:
+    """A sync that did not take place."""
+    return SyncResult(at=workspace.clock.now(), skipped=why)
+
+
+def _sync_one(
+    workspace: Workspace, name: str, *, advance: Callable[[str, int], None]
+) -> list[StreamRead]:
+    with workspace.connected(name) as connector:
+        if not isinstance(connector, Reads):
+            return []
+        report = sync_connection(
+            connector,
+            workspace.connection(name),
+            name,
+            workspace.warehouse,
+            workspace.clock,
+            ZoneInfo(workspace.installation.settings.company.time_zone),
+            progress=advance,
+        )
+    return [
+        StreamRead(
+            connection=name,
+            stream=stream.stream,
+            table=stream.table,
+            read=stream.read,
+            changed=stream.changed,
+            deleted=stream.deleted,
+            quarantined=stream.quarantined,
+            error=stream.error,
+        )
+        for stream in report.streams
+    ]
