@@ -22,7 +22,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_MOST_BYTES_FROM_ONE = 4  # a character of any encoding becomes at most that many in UTF-8
 _UNDECODABLE = re.compile("[\udc80-\udcff]")  # what the error handler surrogateescape leaves
 
 
@@ -39,7 +38,7 @@ def start_of_text(handle: IO[bytes], declared: str) -> str:
 
 
 class Utf8Source(io.RawIOBase):
-    """A file's text as UTF-8, followed by an ending of our own."""
+    """A file's text as UTF-8, without empty lines at its start, and with an ending of our own."""
 
     def __init__(self, handle: IO[bytes], encoding: str, ending: bytes) -> None:
         super().__init__()
@@ -48,37 +47,46 @@ class Utf8Source(io.RawIOBase):
             None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("strict")
         )
         self._ending = ending
-        self._last = b"\n"
+        self._ended = False
+        self._waiting = b""
+        self._last = b""
 
     @property
     def ends_with_newline(self) -> bool:
         """Whether the text that was read so far ends with the end of a line, or is empty."""
-        return self._last in {b"\n", b"\r"}
+        return self._last in {b"", b"\n", b"\r"}
 
     def readable(self) -> bool:
         """Yes."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes, none at the end.
+        """As many bytes as asked for, fewer only at the end: what is read at once is parsed at once.
 
         Raises:
             UnicodeDecodeError: the file is not text in its encoding.
         """
-        text = self._handle.read(size) if self._decoder is None else self._decoded(size)
-        if text:
-            self._last = text[-1:]
-            return text
-        ending, self._ending = self._ending[:size], self._ending[size:]
-        return ending
+        parts = [self._waiting]
+        length = len(self._waiting)
+        while length < size and not self._ended:
+            parts.append(self._more(size))
+            length += len(parts[-1])
+        read = b"".join(parts)
+        self._waiting = read[size:]
+        return read[:size] if self._waiting else read
 
-    def _decoded(self, size: int) -> bytes:
-        assert self._decoder is not None  # noqa: S101  the only caller has looked
-        while True:
-            raw = self._handle.read(max(size // _MOST_BYTES_FROM_ONE, 1))
-            text = self._decoder.decode(raw, final=not raw)
-            if text or not raw:
-                return text.encode("utf-8")
+    def _more(self, size: int) -> bytes:
+        raw = self._handle.read(size)
+        text = raw
+        if self._decoder is not None:
+            text = self._decoder.decode(raw, final=not raw).encode("utf-8")
+        if not self._last:
+            text = text.lstrip(b"\r\n")
+        self._last = text[-1:] or self._last
+        if raw:
+            return text
+        self._ended = True
+        return text + self._ending
 
 
 @contextmanager
@@ -118,6 +126,7 @@ class Fault:
 
 
 _END = "\0end\0"
+_END_OF_LINE = "\0end of the last line\0"  # where it has no line end
 
 
 def find_fault(handle: IO[bytes], declared: str, delimiter: str) -> Fault:
@@ -134,13 +143,13 @@ def find_fault(handle: IO[bytes], declared: str, delimiter: str) -> Fault:
             for record in records:
                 row += bool(record)
                 if any(is_undecodable(value) for value in record):
-                    cut = is_undecodable(record[-1][-1:]) and next(records, None) == [_END]
+                    cut = is_undecodable(record[-1][-1:]) and next(records, None) == [_END_OF_LINE]
                     return Fault(kind=FaultKind.UNCLOSED if cut else FaultKind.UNDECODABLE, row=row)
         except UnicodeDecodeError:
             return Fault(kind=FaultKind.UNDECODABLE)
         except csv.Error:
             return Fault(kind=FaultKind.UNKNOWN, row=row + 1)
-    if record != [_END]:
+    if record not in ([_END], [_END_OF_LINE]):
         return Fault(kind=FaultKind.UNCLOSED, row=row)
     return Fault(kind=FaultKind.UNKNOWN)
 
@@ -151,9 +160,7 @@ def _ended(text: io.TextIOWrapper) -> Iterator[str]:
     for line in text:
         yield line
         last = line
-    if not last.endswith(("\n", "\r")):
-        yield "\n"
-    yield _END
+    yield _END if last.endswith(("\n", "\r")) else _END_OF_LINE
 
 
 @contextmanager
