@@ -35,13 +35,16 @@ class Scope:
     company: tuple[str, ...]
 
     def names(self, table: str) -> tuple[str, ...]:
-        """What a record of a table has."""
-        return self.company if table == COMPANY else self.catalog.names(table)
+        """What a record of a table has: fields and facts; lists of other records it has not."""
+        if table == COMPANY:
+            return self.company
+        lists = {relation.name for relation in self.catalog.relations(table) if relation.many}
+        return tuple(name for name in self.catalog.names(table) if name not in lists)
 
     def target(self, table: str, name: str) -> str | None:
-        """The table of the record, or of the records, that a name leads to; None for values."""
+        """The table of the record that a name leads to; None where it is a value."""
         relation = None if table == COMPANY else self.catalog.relation(table, name)
-        return None if relation is None else relation.target
+        return None if relation is None or relation.many else relation.target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,25 +183,8 @@ def _check_names(tree: nodes.Template, source: _Source, check: _Check) -> None:
         for name, table in check.scope.variables.items()
         if table is not None and name not in stored
     }
-    tables |= _loop_tables(tree, tables, check.scope)
     for attribute in tree.find_all(nodes.Getattr):
         _check_attribute(attribute, tables, source, check)
-
-
-def _loop_tables(tree: nodes.Template, tables: Mapping[str, str], scope: Scope) -> dict[str, str]:
-    """The tables of loop variables: ``for ticket in account.tickets``."""
-    found: dict[str, str] = {}
-    bound: dict[str, int] = {}
-    for node in tree.find_all(nodes.Name):
-        if node.ctx != "load":
-            bound[node.name] = bound.get(node.name, 0) + 1
-    for loop in tree.find_all(nodes.For):
-        target = loop.target
-        if isinstance(target, nodes.Name) and bound[target.name] == 1:
-            table = _table_of(loop.iter, tables, scope)
-            if table is not None:
-                found[target.name] = table
-    return found
 
 
 def _table_of(node: nodes.Node, tables: Mapping[str, str], scope: Scope) -> str | None:
@@ -216,8 +202,6 @@ def _check_attribute(
 ) -> None:
     table = _table_of(node.node, tables, check.scope)
     if table is None or node.attr in check.scope.names(table):
-        return
-    if check.scope.target(table, node.attr) is not None:
         return
     hint = nearest(node.attr, check.scope.names(table))
     place = source.place(node.lineno, node.attr)

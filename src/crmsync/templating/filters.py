@@ -76,7 +76,8 @@ def _instant(value: datetime, name: str, reader: Reader) -> datetime:
 def format_date(value: Any, style: str = "medium") -> str:  # noqa: ANN401  templates are untyped
     """``{{ account.renewal_date | date }}``; an instant becomes the date in the reader's zone.
 
-    ``style`` is short, medium, long, full or a CLDR pattern such as ``"d MMMM"``.
+    ``style`` is short, medium, long or full; ``day`` for day and month without the year; or a
+    CLDR pattern such as ``"MMM y"``.
     """
     _given(value, "date")
     reader = current_reader()
@@ -84,6 +85,8 @@ def format_date(value: Any, style: str = "medium") -> str:  # noqa: ANN401  temp
         value = _instant(value, "date", reader).date()
     if not isinstance(value, date):
         raise FilterError(f"“| date” needs a date, and was given “{value}”")
+    if style == "day":
+        return str(dates.format_skeleton("MMMMd", value, locale=reader.locale))
     return str(dates.format_date(value, style, locale=reader.locale))
 
 

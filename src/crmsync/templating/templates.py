@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError
 from crmsync.config.yaml import Place, nearest
 from crmsync.errors import InvalidInputError
 from crmsync.templating import checks
-from crmsync.templating.environment import Empty, make_environment, sentence_of
+from crmsync.templating.environment import Empty, empty, make_environment, sentence_of
 from crmsync.templating.files import TemplateFiles
 from crmsync.templating.locales import Reader, parse_locale, parse_zone, reading
 from crmsync.templating.records import Record
@@ -180,11 +180,7 @@ class Templates:
         )
 
     def _variables(self, context: Mapping[str, object], locale: Locale) -> dict[str, object]:
-        variables = {
-            name: value.called(name) if isinstance(value, Record) else value
-            for name, value in context.items()
-            if value is not None
-        }
+        variables = {name: _named(name, value) for name, value in context.items()}
         return {**variables, "company": self._company.called("company"), "locale": str(locale)}
 
     def _reader(
@@ -240,6 +236,13 @@ class Templates:
                 sentence += nearest(unknown[1], variables)
             where = checks.failing_place(error, sentence, self._files, place)
             raise InvalidInputError([f"{where}: {sentence}"]) from error
+
+
+def _named(name: str, value: object) -> object:
+    """A value that can say by which name a template reached it."""
+    if isinstance(value, Record):
+        return value.called(name)
+    return empty(name) if value is None else value
 
 
 def _tidy(text: str) -> str:
