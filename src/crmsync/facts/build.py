@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.catalog import FactSpec
-from crmsync.model.tables import FieldType
 from crmsync.plugins.contract import Fact
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from crmsync.model.tables import FieldType
     from crmsync.plugins.contract import FactTables
 
 

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import sqlglot as sg
 import sqlglot.expressions as sge
 
 from crmsync.model.verdicts import RuleVerdicts
@@ -81,7 +80,7 @@ def _kept(world: World, expression: ir.Table) -> Iterator[ir.Table]:
         yield table
     finally:
         # Not backend.drop_table: Ibis 12 names the table where sqlglot 30.30 no longer looks.
-        named = sg.table(name, db="main", catalog="temp", quoted=True)
+        named = sge.table_(name, db="main", catalog="temp", quoted=True)
         backend.raw_sql(sge.Drop(kind="TABLE", tables=[named]))
 
 

@@ -323,7 +323,7 @@ class _Options:
         return value
 
 
-def _check_keys(  # noqa: PLR0913  one private call for two kinds of file
+def _check_keys(  # noqa: PLR0913, PLR0917  one private call for two kinds of file
     document: Document,
     known: tuple[str, ...],
     later: tuple[str, ...],

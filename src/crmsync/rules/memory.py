@@ -130,7 +130,7 @@ def _value(value: object, kind: FieldType, table: Table, name: str) -> object:
         ) from None
 
 
-def _converted(value: object, kind: FieldType) -> object:
+def _converted(value: object, kind: FieldType) -> object:  # noqa: PLR0911  one per type
     match kind:
         case FieldType.TEXT | FieldType.REFERENCE if isinstance(value, str):
             return value

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from crmsync.config.yaml import nearest
-from crmsync.model.tables import FieldType
 from crmsync.rules import paths
 from crmsync.rules.conditions import (
     NUMBERS,
@@ -37,6 +36,7 @@ from crmsync.rules.operators import (
 if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Problems
     from crmsync.model.catalog import Catalog
+    from crmsync.model.tables import FieldType
 
 IF_UNKNOWN = "if_unknown"
 _LATER_OPERATORS = ("changed", "was")
@@ -143,7 +143,7 @@ class TestParser:
             return ()
         return ((Test(operator=operator, operand=operand), at),)
 
-    def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:
+    def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:  # noqa: PLR0911  one per operator
         if operator is Operator.PRESENT:
             return parse_boolean(value)
         if operator in DURATION_OPERATORS:

@@ -83,6 +83,9 @@ def seen(rows: Rows, wide: ir.Table, column: Column) -> Seen:
     if column.fact is None:
         return Seen(value=rows.field(wide, column.hops, column.name), type=column.type)
     found, value = rows.fact(wide, column)
+    if not column.fact.rests_on and column.fact.default is None:
+        # It says no more than the record's own fields: where they are empty, so is it.
+        return Seen(value=value, type=column.type)
     known = is_fresh(rows, wide, column.hops, column.fact.rests_on)
     # A row without a value says that it cannot be computed; no row, that there is nothing.
     known &= ~(found & value.isnull())
@@ -158,7 +161,7 @@ def _compared(value: ir.Value, operator: Operator, bound: ir.Value) -> ir.Boolea
             raise NotImplementedError(f"{operator} has no single bound")
 
 
-def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:
+def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:  # noqa: PLR0911  one per operator
     operand = test.operand
     match test.operator:
         case Operator.IN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.rules.conditions import Column, Comparison, Related
-from crmsync.rules.predicates import has_currency, is_fresh, predicate
+from crmsync.rules.predicates import clause_verdict, has_currency, is_fresh
 from crmsync.rules.rows import CONNECTION
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED = range(6)
 
 def reason_columns(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> list[ir.Value]:
     """A number that says why the clause is unknown (null where it is not), and the connection."""
-    verdict = predicate(rows, wide, clause)
+    verdict = clause_verdict(rows, wide, clause)
     if isinstance(clause, Related):
         code, hops = _related_code(rows, wide, clause), clause.of.hops
     else:
@@ -67,17 +67,18 @@ def _related_code(rows: Rows, wide: ir.Table, clause: Related) -> ir.IntegerValu
     exists = rows.id_of(wide, clause.of.hops).notnull()
     fresh = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
     otherwise = ibis.literal(_UNSURE)
-    if has_currency(rows, clause):
-        mixed = rows.tally(wide, clause, "currencies").fill_null(0) > 1
-        otherwise = mixed.ifelse(_CURRENCIES, _UNSURE)
-    elif clause.column is not None:
+    if clause.column is not None:
         unsure = rows.tally(wide, clause, "maybe").fill_null(0) > 0
         otherwise = unsure.ifelse(_UNSURE, _EMPTY)
+    if has_currency(rows, clause):
+        mixed = rows.tally(wide, clause, "currencies").fill_null(0) > 1
+        otherwise = mixed.ifelse(_CURRENCIES, otherwise)
     return ibis.cases((~exists, _NO_RECORD), (~fresh, _STALE), else_=otherwise).cast("int64")
 
 
 def sentence(world: World, clause: Comparison | Related, code: int, connection: str | None) -> str:
     """The reason behind a number of `reason_columns`."""
+    tables: tuple[str, ...]
     if isinstance(clause, Related):
         named = f"{clause.quantifier} of {clause.of.relation.name}"
         hops, tables = clause.of.hops, (clause.of.relation.target,)

@@ -1,0 +1,85 @@
+"""How far a value is from passing a test, in words: “3 of 14 days”."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from crmsync.model.durations import Duration
+from crmsync.rules.calendar import business_days_between
+from crmsync.rules.conditions import Operator, Test
+
+if TYPE_CHECKING:
+    from crmsync.rules.calendar import Calendar
+
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+def distance(value: object, test: Test, calendar: Calendar) -> str | None:  # noqa: PLR0911  one per operator
+    """How far a value is from passing, or by how much it passes; None where that says nothing.
+
+    Args:
+        value: what was seen; None where there is nothing.
+        calendar: that of the subject's time zone.
+    """
+    operand = test.operand
+    if isinstance(operand, Duration):
+        return _time_distance(value, operand, test.operator, calendar)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    if not isinstance(operand, int | Decimal) or isinstance(operand, bool):
+        return None
+    match test.operator:
+        case Operator.AT_LEAST:
+            return f"{_number(value)} of {_number(operand)}"
+        case Operator.OVER:
+            return f"{_number(value)} of more than {_number(operand)}"
+        case Operator.AT_MOST:
+            return f"{_number(value)} of at most {_number(operand)}"
+        case Operator.UNDER:
+            return f"{_number(value)} of less than {_number(operand)}"
+        case _:
+            return None
+
+
+def _time_distance(
+    value: object, bound: Duration, operator: Operator, calendar: Calendar
+) -> str | None:
+    if not isinstance(value, date):
+        return None
+    ahead = _is_ahead(value, calendar)
+    # What looks the other way than the test is no part of the way to it.
+    side = " ahead" if ahead else " ago"
+    count, unit, needed = _measured(value, bound, calendar)
+    wanted_ahead = operator in {Operator.IN_NEXT, Operator.FURTHER_THAN}
+    if count and ahead != wanted_ahead:
+        return f"{count} {unit}{side}"
+    words = "of at most " if operator in {Operator.IN_NEXT, Operator.IN_LAST} else "of "
+    return f"{count} {words}{needed} {unit}"
+
+
+def _is_ahead(value: date, calendar: Calendar) -> bool:
+    if isinstance(value, datetime):
+        return value > calendar.now
+    return value > calendar.today
+
+
+def _measured(value: date, bound: Duration, calendar: Calendar) -> tuple[int, str, int]:
+    """How far a time is from now, in whole units of the bound; the unit; the bound in it."""
+    if bound.business_days:
+        day = value.astimezone(calendar.zone).date() if isinstance(value, datetime) else value
+        first, last = sorted((day, calendar.today))
+        between = business_days_between(first, last, calendar.country)
+        return between, "business days", bound.business_days
+    if isinstance(value, datetime):
+        away = abs(calendar.now.astimezone(UTC) - value)
+    else:
+        away = abs(calendar.today - value)
+    unit, name = (_HOUR, "hours") if bound.length % _DAY else (_DAY, "days")
+    return away // unit, name, bound.length // unit
+
+
+def _number(value: Decimal | int) -> str:
+    return f"{Decimal(value).normalize():f}"
