@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from crmsync.app.gather import add_teams, gather
+from crmsync.app.gather import gather
 from crmsync.app.results import HeldBack, PlannedAction, PlanResult, RuleCount, SyncResult
 from crmsync.errors import UsageError
 from crmsync.journeys.compose import Composed, Composer
@@ -16,25 +16,28 @@ from crmsync.journeys.people import HeldError, display_name
 from crmsync.ledger.states import State
 from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.verdicts import Truth
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.explain import reasons_for
+from crmsync.rules.explain import ClauseReport, explain_all
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, timedelta
 
     from crmsync.app.workspace import Workspace
     from crmsync.journeys.book import RecordBook
     from crmsync.ledger.values import EnrolmentSnapshot, Transitions
-    from crmsync.model.actions import Action
+    from crmsync.model.actions import Action, ActionKind
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
     from crmsync.warehouse.reader import Records
 
 _STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
+
+_GROUPS = ("all", "any")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
     Raises:
         UsageError: there is no rule of a name in ``only``.
     """
-    rules = _chosen(workspace, only)
+    rules = chosen_rules(workspace, only)
     with workspace.warehouse.reading() as records:
         now = workspace.clock.now()
         world = world_of(workspace, records)
@@ -83,8 +86,7 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
         subjects = {rule.name: rule.subject for rule in rules}
         for held in transitions.held:
             wanted.setdefault(subjects[held.rule], set()).add(held.subject)
-        book = gather(records, world, workspace.catalog, wanted)
-        add_teams(records, book, rules)
+        book = gather(records, world, workspace.catalog, wanted, rules)
         return _Steps(workspace=workspace, records=records, world=world, book=book).decided(
             rules=rules,
             verdicts=verdicts,
@@ -112,7 +114,12 @@ def world_of(workspace: Workspace, records: Records) -> World:
     )
 
 
-def _chosen(workspace: Workspace, only: Sequence[str] | None) -> tuple[Rule, ...]:
+def chosen_rules(workspace: Workspace, only: Sequence[str] | None) -> tuple[Rule, ...]:
+    """The rules of these names, or all.
+
+    Raises:
+        UsageError: there is no rule of one of the names.
+    """
     rules = workspace.rules.rules
     if only is None:
         return rules
@@ -201,8 +208,11 @@ class _Steps:
         for rule in rules:
             ids = sorted({d.enrolment.subject for d in due if d.rule.name == rule.name})
             if ids:
-                sentences = reasons_for(rule, ids, self.world)
-                found |= {(rule.name, subject): told for subject, told in sentences.items()}
+                reports = explain_all(rule, ids, self.world)
+                found |= {
+                    (rule.name, subject): tuple(_reasons(report))
+                    for subject, report in reports.items()
+                }
         return found
 
     def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
@@ -260,7 +270,7 @@ class _Steps:
             )
         )
 
-    def _abilities(self, connection: str) -> tuple[str, ...]:
+    def _abilities(self, connection: str) -> tuple[ActionKind, ...]:
         if connection not in self.workspace.installation.settings.connections:
             return ()
         return tuple(self.workspace.spec(connection).actions)
@@ -296,6 +306,18 @@ class _Steps:
             not_before=ruling.until,
             why=why,
         )
+
+
+def _reasons(report: ClauseReport) -> Iterator[str]:
+    """The clauses that made a rule match, with what they saw."""
+    if report.verdict is not Truth.YES:
+        return
+    if report.parts and report.text in _GROUPS:
+        for part in report.parts:
+            yield from _reasons(part)
+    else:
+        away = f" ({report.distance})" if report.distance else ""
+        yield f"{report.text}: {report.value}{away}" if report.value else report.text
 
 
 def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from crmsync.journeys.book import RecordBook
+from crmsync.journeys.people import TEAM
 from crmsync.model.tables import FieldType
 from crmsync.rules.language import TaskStep
 
@@ -25,14 +26,21 @@ _HOPS = 4
 
 
 def gather(
-    records: Records, world: World, catalog: Catalog, wanted: Mapping[str, Iterable[str]]
+    records: Records,
+    world: World,
+    catalog: Catalog,
+    wanted: Mapping[str, Iterable[str]],
+    rules: Iterable[Rule],
 ) -> RecordBook:
     """A book of these records, of what they refer to, and of the contacts of their accounts.
 
     Args:
         wanted: global ids by table.
+        rules: where one of them assigns to a team, all users are in the book.
     """
     rows: Rows = {}
+    if _name_teams(rules):
+        rows["user"] = {user["id"]: user for user in records.table("user").to_pyarrow().to_pylist()}
     _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
     accounts = set(rows.get("account", {}))
     if accounts:
@@ -51,18 +59,14 @@ def gather(
     return RecordBook(catalog=catalog, rows=rows, facts=facts)
 
 
-def add_teams(records: Records, book: RecordBook, rules: Iterable[Rule]) -> None:
-    """Put every user into the book where a rule assigns to a team."""
-    teams = any(
-        path.startswith("team.")
+def _name_teams(rules: Iterable[Rule]) -> bool:
+    return any(
+        path.startswith(TEAM)
         for rule in rules
         for step in rule.then
         if isinstance(step, TaskStep)
         for path in step.assign_to
     )
-    if teams:
-        users = records.table("user").to_pyarrow().to_pylist()
-        book.rows.setdefault("user", {}).update({user["id"]: user for user in users})
 
 
 def _fetch(records: Records, catalog: Catalog, rows: Rows, missing: dict[str, set[str]]) -> None:

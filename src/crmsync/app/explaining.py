@@ -1,0 +1,127 @@
+"""Why a record matches a rule, or does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from crmsync.app.deciding import chosen_rules, world_of
+from crmsync.app.results import Clause, ExplainResult, RuleExplained
+from crmsync.errors import UsageError
+from crmsync.journeys.people import display_name
+from crmsync.ledger.states import State
+from crmsync.model.tables import ID_SEPARATOR
+from crmsync.model.verdicts import Truth
+from crmsync.rules.explain import explain_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.language import Rule
+    from crmsync.warehouse.reader import Records
+
+_MOST_NAMED = 10
+_NAMES = ("name", "email", "subject", "title")
+
+
+def explain_subject(
+    workspace: Workspace, wanted: str, *, only: Sequence[str] | None = None
+) -> ExplainResult:
+    """Every rule, or those of ``only``, for one record.
+
+    Args:
+        wanted: its global id, its id in the CRM, its name, or a part of its name.
+
+    Raises:
+        UsageError: there is no such record, or more than one.
+    """
+    rules = chosen_rules(workspace, only)
+    with workspace.warehouse.reading() as records:
+        tables = tuple(dict.fromkeys(rule.subject for rule in rules))
+        table, subject, name = _find(records, tables, wanted)
+        world = world_of(workspace, records)
+        explained = []
+        for rule in rules:
+            if rule.subject == table:
+                report = explain_all(rule, [subject], world)[subject]
+                explained.append(
+                    RuleExplained(
+                        rule=rule.name,
+                        description=rule.description,
+                        verdict=report.verdict,
+                        clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
+                        notes=_notes(workspace, rule, subject, report.verdict),
+                    )
+                )
+    return ExplainResult(
+        at=workspace.clock.now(),
+        subject=subject,
+        subject_name=name,
+        table=table,
+        rules=tuple(explained),
+    )
+
+
+def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, str, str]:
+    """The table, global id and name of the one record that is meant."""
+    exact: list[tuple[str, str, str]] = []
+    alike: list[tuple[str, str, str]] = []
+    for table in tables:
+        rows = records.table(table)
+        is_id = (rows.id == wanted) | rows.id.endswith(f"{ID_SEPARATOR}{wanted}")
+        named = [rows[name] for name in _NAMES if name in rows.columns]
+        is_name = ibis.or_(*(column.lower() == wanted.lower() for column in named))
+        is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
+        for found, into in ((is_id | is_name, exact), (is_part, alike)):
+            hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)  # noqa: FBT003  Ibis's own signature
+            into += [(table, row["id"], _name(row)) for row in hits.to_pyarrow().to_pylist()]
+    hits = exact or alike
+    if not hits:
+        raise UsageError(
+            f"no {' or '.join(tables)} is called “{wanted}”; "
+            "was it synced, and not deleted? See “crmsync status”"
+        )
+    if len(hits) > 1:
+        listed = ", ".join(f"{name} ({table} {id_})" for table, id_, name in hits[:_MOST_NAMED])
+        more = " and more" if len(hits) > _MOST_NAMED else ""
+        raise UsageError(f"“{wanted}” can be several: {listed}{more}; name one by its id")
+    return hits[0]
+
+
+def _name(row: dict[str, object]) -> str:
+    found = display_name(row) or next((row[n] for n in _NAMES if row.get(n)), None)
+    return str(found or row["id"])
+
+
+def _clause(report: ClauseReport) -> Clause:
+    return Clause(
+        text=report.text,
+        verdict=report.verdict,
+        seen=report.value or "",
+        distance=report.reason or report.distance or "",
+        place=str(report.place),
+        clauses=tuple(_clause(part) for part in report.parts),
+    )
+
+
+def _notes(workspace: Workspace, rule: Rule, subject: str, verdict: Truth) -> tuple[str, ...]:
+    """What the ledger knows: whether it is in the rule, and what came of it."""
+    notes = []
+    for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
+        told = f"in this rule since {enrolment.entered_at:%Y-%m-%d %H:%M} UTC ({enrolment.status})"
+        if enrolment.ended_at is not None:
+            told += f", until {enrolment.ended_at:%Y-%m-%d %H:%M} UTC: {enrolment.end_reason}"
+        notes.append(told)
+    for effect in workspace.ledger.effects(subject=subject):
+        if effect.enrolment.rule == rule.name:
+            about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
+            notes.append(
+                f"{effect.action.kind} {effect.state} at {effect.updated_at:%Y-%m-%d %H:%M} "
+                f"UTC{about}"
+            )
+    if not notes and verdict is Truth.YES:
+        notes.append("matches; the next run takes it up")
+    return tuple(notes)
