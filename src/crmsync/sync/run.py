@@ -1,0 +1,206 @@
+"""Reads the streams of a connection into the warehouse.
+
+Pages are gathered to batches before they are mapped and merged, because each merge has a price of
+its own; the pages of a batch and the cursor of its last one are committed together.
+The warehouse is locked only while a batch is merged.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError, QuotaError
+from crmsync.observe import logger, redact
+from crmsync.sync.mapping import StreamMapper
+from crmsync.sync.reports import NoProgress, Progress, StreamReport, SyncReport
+from crmsync.warehouse.batch import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crmsync.clock import Clock
+    from crmsync.config.mapping import StreamSettings
+    from crmsync.config.settings import ConnectionSettings
+    from crmsync.model.pages import Cursor, Page, Snapshot
+    from crmsync.plugins.contract import Reads
+    from crmsync.warehouse.store import Warehouse
+
+# A batch is merged when it has grown to one of these.
+BATCH_ROWS = 250_000
+BATCH_BYTES = 64 * 2**20
+BATCH_SECONDS = 5.0
+
+
+def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
+    *,
+    connector: Reads,
+    settings: ConnectionSettings,
+    name: str,
+    warehouse: Warehouse,
+    clock: Clock,
+    company_zone: str,
+    progress: Progress | None = None,
+    deletions_confirmed: bool = False,
+) -> SyncReport:
+    """Read every stream of a connection from where it was left.
+
+    An error of the connector ends its stream, not the others; what was read before it stays.
+    ``deletions_confirmed`` lets a complete listing delete all or most of a stream.
+
+    Raises:
+        StoreBusyError: another process held the warehouse for too long.
+        StoreError: the warehouse cannot be read or written.
+    """
+    with warehouse.reading() as records:
+        cursors = records.cursors(name)
+    told = progress or NoProgress()
+    reports = []
+    paused: str | None = None
+    for stream, stream_settings in settings.streams.items():
+        sync = _StreamSync(
+            connector=connector,
+            connection=name,
+            stream=stream,
+            settings=stream_settings,
+            warehouse=warehouse,
+            clock=clock,
+            company_zone=company_zone,
+            progress=told,
+            deletions_confirmed=deletions_confirmed,
+            report=StreamReport(stream=stream, table=stream_settings.table),
+        )
+        told.begin(name, stream)
+        report = sync.run(cursors.get(stream), paused=paused)
+        paused = report.error if sync.pauses else None
+        told.end(name, report)
+        reports.append(report)
+    return SyncReport(connection=name, streams=tuple(reports))
+
+
+@dataclass(kw_only=True)
+class _StreamSync:
+    connector: Reads
+    connection: str
+    stream: str
+    settings: StreamSettings
+    warehouse: Warehouse
+    clock: Clock
+    company_zone: str
+    progress: Progress
+    deletions_confirmed: bool
+    report: StreamReport
+    waiting: list[Page] = field(default_factory=list)
+    began: float = 0.0
+    pauses: bool = False
+
+    def run(self, since: Cursor | None, *, paused: str | None) -> StreamReport:
+        """Read the stream to its end or its error, and note which.
+
+        ``paused`` is the error of a stream before this one that concerns the whole connection.
+        """
+        self.began = started = time.monotonic()
+        read_at = self.clock.now()
+        error = paused
+        if paused is None:
+            with closing(self._mapper()) as mapper:
+                error = self._read(since, mapper)
+        self.pauses |= paused is not None
+        with self.warehouse.writing() as writer:
+            writer.note_read(
+                self.connection,
+                self.stream,
+                self.settings.table,
+                read_at=None if error else read_at,
+                error=error,
+            )
+        seconds = time.monotonic() - started
+        self.report = replace(self.report, error=error, seconds=seconds)
+        logger(connection=self.connection, stream=self.stream).info(
+            "stream_synced", rows=self.report.read, changed=self.report.changed, error=error
+        )
+        return self.report
+
+    def _mapper(self) -> StreamMapper:
+        return StreamMapper(
+            connection=self.connection,
+            stream=self.stream,
+            settings=self.settings,
+            table=self.warehouse.tables[self.settings.table],
+            company_zone=self.company_zone,
+        )
+
+    def _read(self, since: Cursor | None, mapper: StreamMapper) -> str | None:
+        """Read and merge; answers with the error's sentence, or None."""
+        sentence: str | None = None
+        try:
+            for page in self._pages(since):
+                if self.waiting and not _one_listing(self.waiting[-1].snapshot, page.snapshot):
+                    self._merge(mapper)
+                self.waiting.append(page)
+                if self._is_full():
+                    self._merge(mapper)
+        except (ConnectorError, PluginError) as error:
+            self.pauses = isinstance(error, AuthError | QuotaError)
+            sentence = redact(str(error))
+        # Pages that came before an error of the connector are valid.
+        try:
+            self._merge(mapper)
+        except ConnectorError as error:
+            sentence = sentence or redact(str(error))
+        return sentence
+
+    def _pages(self, since: Cursor | None) -> Iterator[Page]:
+        try:
+            for page in self.connector.read(self.stream, since):
+                rows = page.records.num_rows
+                self.report = replace(self.report, read=self.report.read + rows)
+                self.progress.advance(self.connection, self.stream, rows)
+                yield page
+        except CrmsyncError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"the connector of {self.connection} broke while it read {self.stream}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _merge(self, mapper: StreamMapper) -> None:
+        pages, self.waiting = self.waiting, []
+        self.began = time.monotonic()
+        if not pages:
+            return
+        batch = Batch(
+            connection=self.connection,
+            stream=self.stream,
+            table=self.settings.table,
+            rows=mapper.map([page.records for page in pages]),
+            cursor=pages[-1].cursor,
+            snapshot=pages[-1].snapshot,
+            deletions_confirmed=self.deletions_confirmed,
+        )
+        with self.warehouse.writing() as writer:
+            merged = writer.merge(batch, now=self.clock.now())
+        self.report = replace(
+            self.report,
+            changed=self.report.changed + merged.changed,
+            deleted=self.report.deleted + merged.deleted,
+            quarantined=self.report.quarantined + merged.quarantined,
+            warning=merged.warning or self.report.warning,
+        )
+
+    def _is_full(self) -> bool:
+        return (
+            sum(page.records.num_rows for page in self.waiting) >= BATCH_ROWS
+            or sum(page.records.nbytes for page in self.waiting) >= BATCH_BYTES
+            or time.monotonic() - self.began >= BATCH_SECONDS
+        )
+
+
+def _one_listing(before: Snapshot | None, after: Snapshot | None) -> bool:
+    """Whether two pages that follow each other belong to one listing, or to none."""
+    if before is None or after is None:
+        return before is after
+    return before.id == after.id and not before.last
