@@ -63,6 +63,7 @@ class Judge:
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
+                    in_doubt=effect.in_doubt,
                     not_before=aware(answer.until),
                 )
             case AuthError():
@@ -72,6 +73,7 @@ class Judge:
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
+                    in_doubt=effect.in_doubt,
                 )
             case RejectedError():
                 return rejected(effect, words(answer))
@@ -89,6 +91,7 @@ class Judge:
             after=State.READY,
             reason=words(error),
             error=words(error),
+            in_doubt=effect.in_doubt,
             not_before=self.now + wait,
         )
 
@@ -105,13 +108,17 @@ def landed(effect: Effect, receipt: Receipt) -> Settlement:
 
 
 def rejected(effect: Effect, sentence: str) -> Settlement:
-    """A dead letter."""
+    """A dead letter; but what may have landed at an earlier attempt stays uncertain."""
+    if effect.in_doubt:
+        return uncertain(effect, f"{sentence}; an earlier attempt may have landed")
     return Settlement(effect=effect, after=State.REJECTED, reason=sentence, error=sentence)
 
 
 def uncertain(effect: Effect, sentence: str) -> Settlement:
     """It may have landed."""
-    return Settlement(effect=effect, after=State.UNCERTAIN, reason=sentence, error=sentence)
+    return Settlement(
+        effect=effect, after=State.UNCERTAIN, reason=sentence, error=sentence, in_doubt=True
+    )
 
 
 def words(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crmsync.delivery.outcomes import landed, rejected, words
@@ -125,20 +125,22 @@ def _settlement(
     spent = effect.attempts >= patience.most_attempts
     if handling is KeyHandling.NATIVE:
         reason = "the remote knows its key, so it is applied again"
-        return None if spent else _ready(effect, reason)
+        return None if spent else _ready(effect, reason, in_doubt=True)
     if handling is KeyHandling.LOOKUP and effect.key in found:
         receipt = found[effect.key]
         if receipt is not None:
             return landed(effect, receipt)
         if spent:
             sentence = f"given up after {effect.attempts} attempts; it is not at the remote"
-            return rejected(effect, f"{sentence}: {effect.error}")
-        return _ready(effect, "it was looked for, and is not at the remote")
+            return rejected(replace(effect, in_doubt=False), f"{sentence}: {effect.error}")
+        return _ready(effect, "it was looked for, and is not at the remote", in_doubt=False)
     return None
 
 
-def _ready(effect: Effect, reason: str) -> Settlement:
-    return Settlement(effect=effect, after=State.READY, reason=reason, error=effect.error)
+def _ready(effect: Effect, reason: str, *, in_doubt: bool) -> Settlement:
+    return Settlement(
+        effect=effect, after=State.READY, reason=reason, error=effect.error, in_doubt=in_doubt
+    )
 
 
 def _problems(

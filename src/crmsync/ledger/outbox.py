@@ -32,6 +32,7 @@ class Move:
     after: State
     reason: str
     attempts: int
+    in_doubt: bool = False
     not_before: datetime | None = None
     worker: str | None = None
     lease_until: datetime | None = None
@@ -46,12 +47,14 @@ class Settlement:
 
     Attributes:
         counted: the attempt counts; not where nothing was tried (quota, credentials).
+        in_doubt: this attempt, or an earlier one, may have landed.
     """
 
     effect: Effect
     after: State
     reason: str
     counted: bool = True
+    in_doubt: bool = False
     not_before: datetime | None = None
     remote_id: str | None = None
     url: str | None = None
@@ -64,6 +67,7 @@ _UPDATE = (
     .values(
         state=sa.bindparam("after"),
         attempts=sa.bindparam("attempts"),
+        in_doubt=sa.bindparam("in_doubt"),
         not_before=sa.bindparam("not_before"),
         worker=sa.bindparam("worker"),
         lease_until=sa.bindparam("lease_until"),
@@ -96,6 +100,7 @@ def move_effects(
                 "expected": move.before,
                 "after": move.after,
                 "attempts": move.attempts,
+                "in_doubt": move.in_doubt,
                 "not_before": move.not_before,
                 "worker": move.worker,
                 "lease_until": move.lease_until,
@@ -266,6 +271,7 @@ def _new_row(new: NewEffect, enrolment_id: int, *, run_id: int, at: datetime) ->
         "payload": to_payload(new.action),
         "state": State.PLANNED,
         "attempts": 0,
+        "in_doubt": False,
         "created_at": at,
         "updated_at": at,
     }
@@ -278,21 +284,25 @@ def drop_waiting(
     moves: list[Move] = []
     for portion in chunks(sorted(reasons)):
         rows = connection.execute(
-            sa.select(effect.c.id, effect.c.state, effect.c.attempts, effect.c.enrolment_id).where(
+            sa.select(effect).where(
                 effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING))
             )
         )
-        moves += [
-            Move(
-                effect_id=row.id,
-                before=State(row.state),
-                after=State.DROPPED,
-                reason=reasons[row.enrolment_id],
-                attempts=row.attempts,
-                error=reasons[row.enrolment_id],
+        for row in rows:
+            reason = reasons[row.enrolment_id]
+            if row.in_doubt:
+                reason += "; an earlier attempt may have landed"
+            moves.append(
+                Move(
+                    effect_id=row.id,
+                    before=State(row.state),
+                    after=State.DROPPED,
+                    reason=reason,
+                    attempts=row.attempts,
+                    in_doubt=row.in_doubt,
+                    error=reason,
+                )
             )
-            for row in rows
-        ]
     move_effects(connection, moves, at=at, actor=actor)
     return len(moves)
 
@@ -324,6 +334,7 @@ def claim_ready(  # noqa: PLR0913  a claim has these parts
             after=State.SENDING,
             reason="claimed",
             attempts=row.attempts + 1,
+            in_doubt=row.in_doubt,
             worker=worker,
             lease_until=lease_until,
             error=row.error,
@@ -354,6 +365,7 @@ def expire_leases(
             after=State.UNCERTAIN,
             reason=reason,
             attempts=row.attempts,
+            in_doubt=True,
             error=reason,
         )
         for row in rows
@@ -437,6 +449,7 @@ def settle_effects(
                 after=settlement.after,
                 reason=settlement.reason,
                 attempts=row.attempts if settlement.counted else row.attempts - 1,
+                in_doubt=settlement.in_doubt,
                 not_before=settlement.not_before,
                 remote_id=settlement.remote_id,
                 url=settlement.url,
@@ -519,6 +532,7 @@ def _effect(row: sa.Row[Any]) -> Effect:
         action=action,
         state=State(row.state),
         attempts=row.attempts,
+        in_doubt=row.in_doubt,
         created_at=row.created_at,
         updated_at=row.updated_at,
         not_before=row.not_before,

@@ -96,6 +96,7 @@ effect = sa.Table(
     sa.Column("payload", sa.JSON, nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("in_doubt", sa.Boolean, nullable=False),
     sa.Column("not_before", Instant),
     sa.Column("worker", sa.Text),
     sa.Column("lease_until", Instant),

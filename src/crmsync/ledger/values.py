@@ -204,7 +204,9 @@ class Effect:
     """An effect as the ledger has it.
 
     Attributes:
-        attempts: how often it was handed to the connection and might have landed or been refused.
+        attempts: how often it was handed to the connection, calls that never got there (quota,
+            credentials) left out.
+        in_doubt: an earlier attempt may have landed, and nobody has found out since.
         lease_until: the wall-clock instant (UTC) until which ``worker`` alone may settle it.
         not_before: the instant (UTC) before which it is left alone.
         error: the last sentence that the remote or the engine had about it.
@@ -219,6 +221,7 @@ class Effect:
     action: Action
     state: State
     attempts: int
+    in_doubt: bool
     created_at: datetime
     updated_at: datetime
     not_before: datetime | None = None

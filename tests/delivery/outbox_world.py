@@ -1,0 +1,215 @@
+"""An outbox with a remote behind it that can fail in every way that a remote fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from crmsync.clock import FixedClock
+from crmsync.delivery.commit import commit_plan
+from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.settings import Patience
+from crmsync.journeys.keys import effect_key, running_key
+from crmsync.ledger.states import State
+from crmsync.ledger.values import (
+    Enrol,
+    EnrolmentRef,
+    EnrolmentStatus,
+    NewEffect,
+    Transitions,
+)
+from crmsync.model.actions import (
+    Action,
+    ActionKind,
+    AddNote,
+    CreateTask,
+    KeyHandling,
+    Receipt,
+    SendEmail,
+)
+from crmsync.plugins.contract import ConnectionContext, Connector, ConnectorSpec, RateBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crmsync.errors import ConnectorError
+    from crmsync.ledger.store import Ledger
+    from crmsync.ledger.values import Effect
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+WAITS = Patience(most_attempts=3, lease=timedelta(minutes=10))
+
+
+class NoOptions(BaseModel):
+    """No keys."""
+
+
+def _never_opened(_context: ConnectionContext) -> Connector:
+    raise NotImplementedError
+
+
+def spec(
+    handling: KeyHandling = KeyHandling.NATIVE,
+    *,
+    kinds: Sequence[ActionKind] = tuple(ActionKind),
+    batch_size: int = 100,
+) -> ConnectorSpec:
+    return ConnectorSpec(
+        name="fake",
+        description="A remote for tests.",
+        options=NoOptions,
+        stream_options=NoOptions,
+        open=_never_opened,
+        actions=dict.fromkeys(kinds, handling),
+        rate=RateBudget(batch_size=batch_size),
+    )
+
+
+@dataclass
+class FakeRemote:
+    """Keeps every action that landed, in order, doubles included.
+
+    ``answers`` are handed out before anything lands: an exception is raised, a callable is
+    asked, per call of `apply`. Where they are used up, everything lands.
+    """
+
+    native: bool = False
+    landed: list[Action] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+    searches: list[list[str]] = field(default_factory=list)
+    answers: list[BaseException | Callable[[Sequence[Action]], object]] = field(
+        default_factory=list
+    )
+    find_error: Exception | None = None
+
+    def land(self, action: Action) -> Receipt:
+        already = self.native and any(known.key == action.key for known in self.landed)
+        if not already:
+            self.landed.append(action)
+        return Receipt(key=action.key, remote_id=f"remote-{action.key}", already=already)
+
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        self.calls.append([action.key for action in actions])
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer(actions)  # type: ignore[return-value]  # wrong answers are the point
+        return [self.land(action) for action in actions]
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        self.searches.append(list(keys))
+        if self.find_error is not None:
+            raise self.find_error
+        return {
+            action.key: Receipt(key=action.key, remote_id=f"remote-{action.key}", already=True)
+            for action in self.landed
+            if action.key in keys
+        }
+
+    @property
+    def keys(self) -> list[str]:
+        return [action.key for action in self.landed]
+
+
+def ref(number: int, rule: str = "renewal-at-risk") -> EnrolmentRef:
+    subject = f"crm:{number}"
+    return EnrolmentRef(rule=rule, subject=subject, key=running_key(subject, 1))
+
+
+def action_of(kind: ActionKind, key: str) -> Action:
+    if kind is ActionKind.EMAIL:
+        return SendEmail(
+            key=key,
+            message_id=f"{key}@us.example",
+            sender="Us <hello@us.example>",
+            recipient="Ann <ann@customer.example>",
+            subject="Hello",
+            text="Hello Ann",
+            at=NOON,
+        )
+    if kind is ActionKind.NOTE:
+        return AddNote(key=key, text="Seen")
+    return CreateTask(key=key, subject="Call")
+
+
+def new_effect(  # noqa: PLR0913  each part matters to some test
+    number: int,
+    *,
+    kind: ActionKind = ActionKind.TASK,
+    connection: str = "crm",
+    state: State = State.READY,
+    not_before: datetime | None = None,
+    step: str = "task",
+) -> NewEffect:
+    return NewEffect(
+        enrolment=ref(number),
+        step=step,
+        connection=connection,
+        action=action_of(kind, effect_key(ref(number), step)),
+        state=state,
+        reason="every gate let it pass",
+        not_before=not_before,
+    )
+
+
+def enrolled(numbers: Sequence[int], *, at: datetime = NOON) -> Transitions:
+    return Transitions(
+        at=at,
+        enrol=tuple(
+            Enrol(
+                ref=ref(number),
+                rule_version="1",
+                steps=("task",),
+                status=EnrolmentStatus.ACTIVE,
+            )
+            for number in numbers
+        ),
+    )
+
+
+def plan(ledger: Ledger, effects: Sequence[NewEffect], *, at: datetime = NOON) -> list[str]:
+    """Enrol and record, as a run does; answers with the keys."""
+    run_id = ledger.start_run("run", at=at, started_at=at)
+    numbers = [int(new.enrolment.subject.partition(":")[2]) for new in effects]
+    commit_plan(ledger, run_id, enrolled(sorted(set(numbers)), at=at), effects)
+    return [new.action.key for new in effects]
+
+
+def send(  # noqa: PLR0913  each part matters to some test
+    ledger: Ledger,
+    remote: FakeRemote,
+    *,
+    handling: KeyHandling = KeyHandling.NATIVE,
+    at: datetime = NOON,
+    wall_clock: datetime = NOON,
+    batch_size: int = 100,
+    patience: Patience = WAITS,
+    worker: str | None = None,
+) -> DeliveryReport:
+    """Deliver to the connection “crm”."""
+    target = Target(writes=remote, spec=spec(handling, batch_size=batch_size))
+    return deliver(
+        ledger,
+        {"crm": target},
+        clock=FixedClock(instant=at),
+        lease_clock=FixedClock(instant=wall_clock),
+        patience=patience,
+        random=Random(7),  # noqa: S311  a test repeats
+        worker=worker,
+    )
+
+
+def only(ledger: Ledger) -> Effect:
+    """The one effect there is."""
+    (effect,) = ledger.effects()
+    return effect
+
+
+def path_of(ledger: Ledger, effect: Effect) -> list[State]:
+    """The states that an effect has been through."""
+    return [record.after for record in ledger.history_of(effect.id)]
