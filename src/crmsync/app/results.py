@@ -20,6 +20,7 @@ class StreamRead:
         changed: records that are new or different now.
         quarantined: rows that could not be read.
         error: the sentence of the error that ended the stream early.
+        warning: what was withheld, and how to let it through.
     """
 
     connection: str
@@ -30,6 +31,7 @@ class StreamRead:
     deleted: int = 0
     quarantined: int = 0
     error: str | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ class SyncResult:
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return bool(self.problems) or any(s.error or s.quarantined for s in self.streams)
+        return bool(self.problems) or any(
+            s.error or s.warning or s.quarantined for s in self.streams
+        )
 
     @property
     def failed(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from crmsync.app.results import StreamRead, SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.plugins.contract import Reads
-from crmsync.sync.connection import sync_connection
+from crmsync.sync.reports import NoProgress
+from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ def sync_all(
     *,
     advance: Callable[[str, int], None],
     wait: timedelta = _WAIT,
+    deletions_confirmed: bool = False,
 ) -> SyncResult:
     """Read these connections, or all of them; what one cannot do does not stop the others.
+
+    ``deletions_confirmed`` lets a complete export delete all or most of a stream.
 
     Raises:
         UsageError: there is no connection of that name.
@@ -43,7 +46,9 @@ def sync_all(
     with file_lock(lock, exclusive=True, wait=wait, store="the sync of this folder"):
         for name in chosen:
             try:
-                streams += _sync_one(workspace, name, advance=advance)
+                streams += _sync_one(
+                    workspace, name, advance=advance, deletions_confirmed=deletions_confirmed
+                )
             except InvalidInputError as error:
                 problems += error.problems
             except ConnectorError as error:
@@ -65,19 +70,24 @@ def skipped(workspace: Workspace, why: str) -> SyncResult:
 
 
 def _sync_one(
-    workspace: Workspace, name: str, *, advance: Callable[[str, int], None]
+    workspace: Workspace,
+    name: str,
+    *,
+    advance: Callable[[str, int], None],
+    deletions_confirmed: bool,
 ) -> list[StreamRead]:
     with workspace.connected(name) as connector:
         if not isinstance(connector, Reads):
             return []
         report = sync_connection(
-            connector,
-            workspace.connection(name),
-            name,
-            workspace.warehouse,
-            workspace.clock,
-            ZoneInfo(workspace.installation.settings.company.time_zone),
-            progress=advance,
+            connector=connector,
+            settings=workspace.connection(name),
+            name=name,
+            warehouse=workspace.warehouse,
+            clock=workspace.clock,
+            company_zone=workspace.installation.settings.company.time_zone,
+            progress=_Advance(advance),
+            deletions_confirmed=deletions_confirmed,
         )
     return [
         StreamRead(
@@ -89,6 +99,18 @@ def _sync_one(
             deleted=stream.deleted,
             quarantined=stream.quarantined,
             error=stream.error,
+            warning=stream.warning,
         )
         for stream in report.streams
     ]
+
+
+class _Advance(NoProgress):
+    """Tells the rows that were read, by stream."""
+
+    def __init__(self, advance: Callable[[str, int], None]) -> None:
+        self._advance = advance
+
+    def advance(self, connection: str, stream: str, rows: int) -> None:
+        """So many more rows were read."""
+        self._advance(f"{connection}/{stream}", rows)

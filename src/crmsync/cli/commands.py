@@ -96,6 +96,13 @@ def sync(
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
+    confirm_deletions: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-deletions",
+            help="Believe a complete export in which all or most records are missing.",
+        ),
+    ] = False,
     at: AtOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,7 +115,9 @@ def sync(
         workspace = open_workspace(config, clock_at(at))
         names = None if connection is None else (connection,)
         with progress(as_json=as_json) as advance:
-            report = sync_all(workspace, names, advance=advance)
+            report = sync_all(
+                workspace, names, advance=advance, deletions_confirmed=confirm_deletions
+            )
         reports.show_sync(report, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 

@@ -45,5 +45,8 @@ def print_sync(out: Console, result: SyncResult) -> None:
             unreadable,
         )
     out.print(table)
+    for stream in result.streams:
+        if stream.warning:
+            out.print(f"[yellow]{escape(redact(stream.warning))}[/]", soft_wrap=True)
     for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
         out.print(f"[red]{escape(redact(sentence))}[/]", soft_wrap=True)
