@@ -85,7 +85,8 @@ class RemoteUnderTest(ABC):
         stream: the name of a stream of ``connect()`` in which ``put`` shows.
         key: the column of that stream that holds the remote's id.
         text: the column of that stream that holds the record's text.
-        changed_at: the column that holds when the record was changed; None where there is none.
+        changed_at: the column by which changes are ordered, an instant or a number that grows;
+            None where there is none.
         table: the canonical table that the stream is mapped to.
         secret: the text of the credential that ``connect()`` uses; None where there is none.
         retry_after: what the remote answers, on a transient failure, to when it may be asked again.
