@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from crmsync.errors import ConnectorError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import ActionKind, AddNote, KeyHandling, Receipt, SendEmail
@@ -99,6 +101,32 @@ class RefusesWithoutAWord(MemoryConnector):
             RejectedError("") if isinstance(answer, RejectedError) else answer
             for answer in super().apply(actions)
         ]
+
+
+@killed_by("tasks_and_notes_stay_with_their_record", "landed on no record")
+class AttachesToNothing(MemoryConnector):
+    def _order(self, action: Action) -> Order:
+        order = super()._order(action)
+        return order if action.kind is ActionKind.UPDATE else replace(order, record="")
+
+
+@killed_by("a_due_day_is_never_shifted", "due on 2026-01-01 landed as due on 2025-12-31")
+class ShiftsDays(MemoryConnector):
+    """Takes a day for its midnight in UTC, in an office west of Greenwich."""
+
+    def _order(self, action: Action) -> Order:
+        order = super()._order(action)
+        if order.due is None:
+            return order
+        midnight = datetime.combine(order.due, time(), UTC)
+        return replace(order, due=midnight.astimezone(ZoneInfo("America/New_York")).date())
+
+
+@killed_by("a_due_day_is_never_shifted", "due on None landed as due on")
+class InventsADay(MemoryConnector):
+    def _order(self, action: Action) -> Order:
+        order = super()._order(action)
+        return replace(order, due=order.due or date(2026, 3, 2))
 
 
 # Twice.

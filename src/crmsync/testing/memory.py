@@ -209,6 +209,7 @@ class MemoryConnector:
                     kind=action.kind,
                     texts={"subject": action.subject, "body": action.body},
                     assignee=action.assignee,
+                    due=action.due,
                     record=about,
                 )
             case SendEmail():

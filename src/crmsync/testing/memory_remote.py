@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,7 @@ class Order:
     texts: Mapping[str, str] = field(default_factory=dict)
     headers: str = ""
     assignee: str | None = None
+    due: date | None = None
     stream: str = ""
     record: str = ""
     expected: Mapping[str, Scalar] = field(default_factory=dict)
@@ -123,6 +124,7 @@ class MemoryRemote:
         self.calls = 0
         self.effects: list[Effect] = []
         self._streams: dict[str, dict[str, StoredRecord]] = {}
+        self._columns: dict[str, set[str]] = {}
         self._revisions: dict[str, int] = {}
         self._failures: list[tuple[int, Failure]] = []
         self._made: dict[str, str] = {}
@@ -134,6 +136,7 @@ class MemoryRemote:
         held = self._streams.setdefault(stream, {})
         for record in records:
             held[record.id] = record
+            self._columns.setdefault(stream, set()).update(record.values)
             self._revisions[stream] = self.revision(stream) + 1
 
     def delete(self, stream: str, ids: Iterable[str], at: datetime) -> None:
@@ -169,8 +172,7 @@ class MemoryRemote:
     def columns(self, token: str | None, stream: str) -> list[str]:
         """The names of the fields that records of a stream have."""
         self._enter(token)
-        held = self._streams.get(stream, {}).values()
-        return sorted({name for record in held for name in record.values})
+        return sorted(self._columns.get(stream, set()))
 
     def changes(
         self, token: str | None, stream: str, after: tuple[datetime, str] | None
@@ -268,6 +270,7 @@ class MemoryRemote:
                 texts={**order.texts, **subject},
                 headers=headers,
                 record=order.record,
+                due=order.due,
             )
         )
         return Answer(key=order.key, remote_id=remote_id)

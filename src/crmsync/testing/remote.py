@@ -11,7 +11,7 @@ from crmsync.testing.samples import sample_action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import date, datetime, timedelta
 
     from crmsync.model.actions import Action, ActionKind
     from crmsync.plugins.contract import Connector, ConnectorSpec
@@ -25,6 +25,8 @@ class Feature(StrEnum):
     PAGES = "pages"  # 25 records do not fit on one page
     DELETIONS = "deletions"  # a read tells what was deleted
     MERGES = "merges"  # a read tells into which record another was merged
+    LINKS = "links"  # a task or note is attached to a record
+    DUE_DAYS = "due_days"  # a task has a day by which it is due
     COMPARES = "compares"  # an update is refused where the record has moved on
     SECRETS = "secrets"  # it wants credentials
 
@@ -64,7 +66,8 @@ class Effect:
             and ``body`` of a task; ``subject``, ``text`` and ``html`` of a mail; ``text`` of a
             note; for an update the remote's field names.
         headers: of a mail that travels as RFC 5322 text, the headers as they are read back.
-        record: of an update, the remote's id of the record.
+        record: the remote's id of the record that it is attached to, or that it updated.
+        due: of a task, the day by which it is due.
     """
 
     key: str
@@ -72,6 +75,7 @@ class Effect:
     texts: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
     record: str = ""
+    due: date | None = None
 
 
 class RemoteUnderTest(ABC):

@@ -17,6 +17,7 @@ from crmsync.testing.laws.failing import failures
 from crmsync.testing.laws.steps import (
     apply_one,
     connected,
+    landed,
     minutes,
     read,
     sample_actions,
@@ -138,6 +139,23 @@ def _compares(remote: RemoteUnderTest) -> bool:
     return isinstance(stale_update(remote)[0], RejectedError)
 
 
+def _lands(remote: RemoteUnderTest, kinds: set[ActionKind], what: str) -> bool:
+    for action in sample_actions(remote, "probe"):
+        if action.kind in kinds:
+            apply_one(remote, action)
+            if any(getattr(effect, what) for effect in landed(remote, action)):
+                return True
+    return False
+
+
+def _links(remote: RemoteUnderTest) -> bool:
+    return _lands(remote, {ActionKind.TASK, ActionKind.NOTE}, "record")
+
+
+def _due_days(remote: RemoteUnderTest) -> bool:
+    return _lands(remote, {ActionKind.TASK}, "due")
+
+
 def _secrets(remote: RemoteUnderTest) -> bool:
     return remote.secret is not None or _has_secret(remote.spec.options)
 
@@ -176,6 +194,8 @@ _PROBES: dict[Feature | Failure, Callable[[RemoteUnderTest], bool]] = {
     Feature.PAGES: _pages,
     Feature.DELETIONS: _deletions,
     Feature.MERGES: _merges,
+    Feature.LINKS: _links,
+    Feature.DUE_DAYS: _due_days,
     Feature.COMPARES: _compares,
     Feature.SECRETS: _secrets,
     Failure.AUTH: _fails(Failure.AUTH),

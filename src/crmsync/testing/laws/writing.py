@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
 from crmsync.errors import ConnectorError, RejectedError, UncertainError
-from crmsync.model.actions import ActionKind, KeyHandling, Receipt, SendEmail, UpdateFields
+from crmsync.model.actions import (
+    ActionKind,
+    AddNote,
+    CreateTask,
+    KeyHandling,
+    Receipt,
+    SendEmail,
+    UpdateFields,
+)
 from crmsync.testing.laws.steps import (
     applied,
     apply_one,
@@ -49,6 +58,35 @@ class WritingLaws:
         assert len(set(made)) == len(made), f"what was made is named, each with its own id: {made}"
         for action in actions:
             assert_once(remote, action, "after a batch")
+
+    def test_tasks_and_notes_stay_with_their_record(self, remote: RemoteUnderTest) -> None:
+        """What is attached to nothing is found by nobody."""
+        need(remote, Feature.WRITES, Feature.LINKS)
+        for action in sample_actions(remote, "linked"):
+            if isinstance(action, CreateTask | AddNote):
+                applied(remote, action)
+                assert_once(remote, action, "attached to a record")
+                found, meant = landed(remote, action)[0].record, action.about[0].id
+                assert found == meant, (
+                    f"a {action.kind} about {meant} landed on {found or 'no record'}; "
+                    "where the remote keeps it, `effects` tells it in Effect.record"
+                )
+
+    def test_a_due_day_is_never_shifted(self, remote: RemoteUnderTest) -> None:
+        """A day is a day: no time zone moves it to the one before, not even around the year."""
+        need(remote, Feature.WRITES, Feature.DUE_DAYS)
+        days = (date(2026, 1, 1), date(2026, 3, 29), date(2028, 2, 29), date(2026, 12, 31), None)
+        for number, day in enumerate(days):
+            for action in sample_actions(remote, f"due{number}"):
+                if isinstance(action, CreateTask):
+                    task = replace(action, due=day)
+                    applied(remote, task)
+                    assert_once(remote, task, "with a due day")
+                    found = landed(remote, task)[0].due
+                    assert found == day, (
+                        f"a task due on {day} landed as due on {found}; "
+                        "where the remote keeps it, `effects` tells it in Effect.due"
+                    )
 
     def test_a_refused_action_leaves_the_others_alone(self, remote: RemoteUnderTest) -> None:
         """A remote answers with its successes and failures sorted as it likes; we do not."""
