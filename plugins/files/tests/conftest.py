@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +10,9 @@ from crmsync.clock import FixedClock
 from crmsync.plugins.contract import ConnectionContext, StreamRequest
 from crmsync_files.connector import FilesConnector
 from crmsync_files.options import FilesOptions, FilesStreamOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,14 +10,15 @@ from crmsync.model.pages import ORIGIN, PROBLEM, ROW
 from crmsync_files.connector import FilesConnector
 from crmsync_files.formats import delimited
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 Connect = Callable[..., FilesConnector]
 
 
-def rows(connect: Connect, **options: object) -> list[dict[str, object]]:
+def rows(connect: Connect, **options: object) -> list[dict[str, Any]]:
     connector = connect(**options)
-    return [
-        row for page in connector.read("accounts", None) for row in page.records.to_pylist()
-    ]
+    return [row for page in connector.read("accounts", None) for row in page.records.to_pylist()]
 
 
 def refused(connect: Connect, **options: object) -> RejectedError:
@@ -109,9 +110,7 @@ def test_empty_and_repeated_names_matter_only_where_they_are_read(
 def test_a_missing_column_names_the_nearest(folder: Path, connect: Connect) -> None:
     (folder / "accounts.csv").write_text("id,Name\n1,a\n")
     error = refused(connect)
-    assert str(error) == (
-        "crm/accounts.csv: there is no column “name”; did you mean “Name”?"
-    )
+    assert str(error) == ("crm/accounts.csv: there is no column “name”; did you mean “Name”?")
     assert error.origin == "accounts.csv"
 
 
@@ -159,7 +158,7 @@ def test_ragged_rows_are_reported_and_lose_no_other(folder: Path, connect: Conne
         ROW: 2,
         PROBLEM: "crm/accounts.csv, row 2: it has 1 value, and the header has 2 columns",
     }
-    assert "row 4: it has 3 values" in str(found[4][PROBLEM])
+    assert "row 4: it has 3 values" in found[4][PROBLEM]
     assert found[5][PROBLEM] is None
 
 
@@ -255,9 +254,7 @@ def test_bytes_of_another_encoding_are_refused_with_their_row(
     assert rows(connect, encoding="cp1252")[1]["name"] == "Müller"
 
 
-def test_bytes_that_a_code_page_does_not_have_are_refused(
-    folder: Path, connect: Connect
-) -> None:
+def test_bytes_that_a_code_page_does_not_have_are_refused(folder: Path, connect: Connect) -> None:
     (folder / "accounts.csv").write_bytes(b"id,name\n1,a\n2,\x81\n")
     error = refused(connect, encoding="cp1252")
     assert "row 2: this is not cp1252 text" in str(error)

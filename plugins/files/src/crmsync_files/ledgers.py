@@ -110,6 +110,7 @@ class WrittenTable:
     def _header_and_keys(self) -> tuple[list[str] | None, set[str]]:
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as source:
+                csv.field_size_limit(2**31 - 1)  # one for the whole process, and too low for a note
                 return self._scanned(source)
         except FileNotFoundError:
             return None, set()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from crmsync.errors import ConnectorError, RejectedError, TransientError
 from crmsync.model.pages import ORIGIN, PROBLEM, RESERVED_COLUMNS, ROW, Page, Snapshot
 from crmsync_files.cursor import FileProgress, highest, progress_of
 from crmsync_files.folder import ExportFile, Folder, identity_of
-from crmsync_files.formats.export import OpenExport
+from crmsync_files.formats.export import OpenExport, parts_of
 from crmsync_files.formats.opening import reader_of
 from crmsync_files.ledgers import restored
 from crmsync_files.options import FilesStreamOptions
@@ -144,29 +144,28 @@ class StreamReading:
             return unread
         if unchanged and not unread:
             return None
-        self._progress = replace(self._progress, snapshot=self._new_snapshot(files), files={})
+        self._progress = replace(self._progress, snapshot=uuid4().hex, files={})
         return files
-
-    def _new_snapshot(self, files: tuple[ExportFile, ...]) -> str:
-        digest = hashlib.sha256(repr([(file.name, file.identity) for file in files]).encode())
-        return f"{self._now.isoformat()} {digest.hexdigest()[:16]}"
 
     def _pieces(self, file: ExportFile) -> Iterator[Piece]:
         """The pieces of a file that were not read before; at its end it is done."""
         with opened(file, self._request) as export:
             progress = self._start(export.file)
             self._progress = self._progress.with_file(file.name, progress)
+            at_start = progress.rows == 0
             try:
                 for piece in reader_of(export).pieces(self._columns, after=progress.rows):
-                    self._refuse_unreadable(export, piece, first=progress.rows == 0)
+                    if at_start:
+                        _refuse_unreadable(export, piece)
+                    at_start = False
                     _refuse_changed(export)
-                    yield piece
-                    progress = self._progress.files[file.name]
+                    yield from parts_of(piece, most=_PAGE_ROWS)
             except RejectedError:
                 _refuse_changed(export)
                 raise
             _refuse_changed(export)
-        self._progress = self._progress.with_file(file.name, progress.finished())
+        finished = self._progress.files[file.name].finished()
+        self._progress = self._progress.with_file(file.name, finished)
 
     def _start(self, file: ExportFile) -> FileProgress:
         if self._options.complete and file.identity.size == 0:
@@ -181,19 +180,6 @@ class StreamReading:
         if before.identity == file.identity:
             return before
         return FileProgress(identity=file.identity, mark=before.mark)
-
-    @staticmethod
-    def _refuse_unreadable(export: OpenExport, piece: Piece, *, first: bool) -> None:
-        """Where nothing at the start of a file can be read, it is the file, not its rows."""
-        if not first or piece.readable or not piece.records.num_rows:
-            return
-        problem = piece.records[PROBLEM][0].as_py()
-        all_of_them = f"; so it is with all rows down to row {piece.rows}" if piece.rows > 1 else ""
-        raise RejectedError(
-            f"{problem}{all_of_them}",
-            origin=export.file.name,
-            row=piece.records[ROW][0].as_py(),
-        )
 
     def _fits(self, records: pa.Table) -> bool:
         """Whether records can join those that wait for the page."""
@@ -251,6 +237,19 @@ class StreamReading:
         fields = [pa.field(column, pa.null()) for column in self._handed_out(self._columns)]
         fields += [pa.field(ORIGIN, pa.string()), pa.field(ROW, pa.int64())]
         return pa.schema(fields).empty_table()
+
+
+def _refuse_unreadable(export: OpenExport, piece: Piece) -> None:
+    """Where nothing at the start of a file can be read, it is the file, not its rows."""
+    if piece.readable or not piece.records.num_rows:
+        return
+    problem = piece.records[PROBLEM][0].as_py()
+    all_of_them = f"; so it is with all rows down to row {piece.rows}" if piece.rows > 1 else ""
+    raise RejectedError(
+        f"{problem}{all_of_them}",
+        origin=export.file.name,
+        row=piece.records[ROW][0].as_py(),
+    )
 
 
 def _refuse_changed(export: OpenExport) -> None:

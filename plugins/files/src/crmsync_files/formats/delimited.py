@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from crmsync.errors import RejectedError
 
 _BLOCK_BYTES = 8 * 2**20  # also the most that one record can have
+_MOST_HEADER = 2**20  # characters
 _OTHER_DELIMITERS = ";\t|,"
 
 # A row of our own after the last one: where it is missing, a quote was open at the end.
@@ -93,13 +95,14 @@ class DelimitedExport:
         """The header's values; none where the file is empty.
 
         Raises:
-            RejectedError: it cannot be decoded, or its end is not found.
+            RejectedError: it is no text in the encoding, or no CSV.
         """
         handle = self._export.handle
         encoding = start_of_text(handle, self._export.options.encoding)
         with text_of(handle, encoding) as text:
             try:
-                records = csv.reader(text, delimiter=self._delimiter)
+                start = io.StringIO(text.read(_MOST_HEADER), newline="")
+                records = csv.reader(start, delimiter=self._delimiter)
                 names = next((record for record in records if record), [])
             except UnicodeDecodeError:
                 raise self._export.undecodable(encoding, None) from None

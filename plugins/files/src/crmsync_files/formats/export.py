@@ -150,3 +150,18 @@ def piece_of(
         )
         records = pa.concat_tables([records, unreadable], promote_options="default")
     return Piece(records=records, rows=rows, readable=good)
+
+
+def parts_of(piece: Piece, *, most: int) -> Iterator[Piece]:
+    """A piece in parts of at most so many records."""
+    records = piece.records
+    if records.num_rows <= most:
+        yield piece
+        return
+    if PROBLEM in records.column_names:  # those with problems stand after the others
+        records = records.sort_by(ROW)
+    for start in range(0, records.num_rows, most):
+        part = records.slice(start, most)
+        at_end = start + most >= records.num_rows
+        rows = piece.rows if at_end else part[ROW][-1].as_py()
+        yield Piece(records=part, rows=rows, readable=piece.readable)

@@ -14,6 +14,9 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The csv module's limit on a value is one for the whole process, and lower than a long mail.
+csv.field_size_limit(2**31 - 1)
+
 # The longer first: that of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -61,7 +64,7 @@ class Utf8Source(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """As many bytes as asked for, fewer only at the end: what is read at once is parsed at once.
+        """As many bytes as asked for, fewer only at the end: Arrow parses what it reads at once.
 
         Raises:
             UnicodeDecodeError: the file is not text in its encoding.
@@ -137,7 +140,7 @@ def find_fault(handle: IO[bytes], declared: str, delimiter: str) -> Fault:
     encoding = start_of_text(handle, declared)
     row = -1  # the header is no record
     record: list[str] = []
-    with text_of(handle, encoding) as text, _unbounded_fields():
+    with text_of(handle, encoding) as text:
         records = csv.reader(_ended(text), delimiter=delimiter)
         try:
             for record in records:
@@ -161,13 +164,3 @@ def _ended(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
         last = line
     yield _END if last.endswith(("\n", "\r")) else _END_OF_LINE
-
-
-@contextmanager
-def _unbounded_fields() -> Iterator[None]:
-    """The csv module's limit on a value is there for the whole process; put it back."""
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
