@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
 
 _GROUPS = ("all", "any")
+_NEGATIONS = ("not", "none_of")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +294,7 @@ class _Steps:
             rule=step.rule.name,
             subject=step.enrolment.subject,
             subject_name=self._name(step.rule.subject, step.enrolment.subject),
+            account=display_name(composed.account or {}),
             step=step.step.id,
             kind=composed.action.kind,
             connection=composed.connection,
@@ -315,9 +317,21 @@ def _reasons(report: ClauseReport) -> Iterator[str]:
     if report.parts and report.text in _GROUPS:
         for part in report.parts:
             yield from _reasons(part)
+    elif report.parts and report.text in _NEGATIONS:
+        yield f"{report.text}: {', '.join(_clause_texts(report))}"
+    elif report.value is None or report.text.endswith(f": {report.value}"):
+        yield report.text
     else:
         away = f" ({report.distance})" if report.distance else ""
-        yield f"{report.text}: {report.value}{away}" if report.value else report.text
+        yield f"{report.text} is {report.value}{away}"
+
+
+def _clause_texts(report: ClauseReport) -> Iterator[str]:
+    for part in report.parts:
+        if part.text in (*_GROUPS, *_NEGATIONS):
+            yield from _clause_texts(part)
+        else:
+            yield part.text
 
 
 def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:

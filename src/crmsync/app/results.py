@@ -80,6 +80,7 @@ class PlannedAction:
     """An action, ready or held by a gate.
 
     Attributes:
+        account: the name of the subject's account; empty where it has none.
         state: ready, deferred or dropped.
         why: one sentence for each clause that led to it.
         changes: for an update, the remote's field to its new value.
@@ -89,6 +90,7 @@ class PlannedAction:
     rule: str
     subject: str
     subject_name: str
+    account: str
     step: str
     kind: str
     connection: str

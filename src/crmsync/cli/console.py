@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import traceback
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -100,12 +101,19 @@ def command(*, as_json: bool = False) -> Iterator[None]:
     except CrmsyncError as error:
         _tell(error, as_json=as_json)
         raise typer.Exit(WRONG_USE if isinstance(error, UsageError) else FINDINGS) from None
+    except typer.Exit:
+        raise
+    except Exception:  # noqa: BLE001  a traceback can hold secrets, so it passes the redaction
+        typer.echo(redact(traceback.format_exc()), err=True)
+        typer.echo(
+            "This is a mistake in crmsync or in a plugin, not in your files; "
+            "what was committed stays. Please report it with the text above.",
+            err=True,
+        )
+        raise typer.Exit(FINDINGS) from None
     except KeyboardInterrupt:
         typer.echo("Stopped. What was committed stays; run it again to go on.", err=True)
         raise typer.Exit(130) from None
-
-
-Progress = "Callable[[str, int], None]"
 
 
 @contextmanager

@@ -138,7 +138,8 @@ def _print_rules(out: Console, result: PlanResult) -> None:
 
 def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) -> None:
     first = actions[0]
-    out.print(f"  {escape(first.subject_name)} [dim]{escape(first.subject)}[/]")
+    account = f" at {first.account}" if first.account not in {"", first.subject_name} else ""
+    out.print(f"  {escape(first.subject_name + account)} [dim]{escape(first.subject)}[/]")
     for why in first.why:
         out.print(f"    [dim]because {escape(why)}[/]", soft_wrap=True)
     for action in actions:
@@ -146,7 +147,7 @@ def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) ->
         state = (
             ""
             if action.state == "ready"
-            else f" [yellow]{action.state}: {escape(action.reason)}[/]"
+            else f" [yellow]({action.state}: {escape(action.reason)})[/]"
         )
         title = f": {escape(action.title)}" if action.title else ""
         noun = _NOUNS.get(action.kind, action.kind)
