@@ -177,7 +177,7 @@ def test_nobody_is_greeted_without_a_name(name: str, locale: str) -> None:
 
 def test_names_are_in_the_order_of_the_person() -> None:
     mail = render("renewal/check-in", "de_DE", first_name="Ádám", last_name="Nagy", locale="hu_HU")
-    assert mail.text.startswith("Guten Tag Nagy Ádám\n")
+    assert mail.text.startswith("Guten Tag Nagy Ádám,\n")
 
 
 def test_nothing_is_misspelt_in_rules_and_templates() -> None:
