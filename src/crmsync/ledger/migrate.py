@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 SCHEMA_REVISION = "0001"
 
 
+def is_current(connection: sa.Connection) -> bool:
+    """Whether nothing is to be done: asked first, because it needs no lock."""
+    return _revision(connection) == SCHEMA_REVISION
+
+
 def migrate(connection: sa.Connection, path: Path) -> None:
     """Run the migrations that are missing, in the connection's transaction.
 
@@ -24,7 +29,7 @@ def migrate(connection: sa.Connection, path: Path) -> None:
         StoreError: the ledger is newer than this version of crmsync.
     """
     revision = _revision(connection)
-    if revision == SCHEMA_REVISION:
+    if revision == SCHEMA_REVISION:  # another process was quicker
         return
     from alembic import command  # noqa: PLC0415  slow to import, and seldom needed
     from alembic.script import ScriptDirectory  # noqa: PLC0415  likewise

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crmsync.errors import StoreError
 from crmsync.ledger import engine as engines
 from crmsync.ledger import enrolments, outbox
-from crmsync.ledger.migrate import migrate
+from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
 from crmsync.ledger.states import State
 from crmsync.ledger.values import (
@@ -54,8 +54,11 @@ class Ledger:
             raise StoreError(f"{path} cannot be made: the folder {path.parent} does not exist")
         self._engine = engines.make_engine(path, wait_seconds=wait_seconds)
         try:
-            with self.writing() as connection:
-                migrate(connection, path)
+            with self.reading() as connection:
+                current = is_current(connection)
+            if not current:
+                with self.writing() as connection:
+                    migrate(connection, path)
         except BaseException:
             self._engine.dispose()
             raise
