@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crmsync.errors import TransientError
-from crmsync.model.pages import DELETED, MERGED_INTO, Page, Snapshot
+from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, Page, Snapshot
 from crmsync.testing.memory import ID, UPDATED_AT, MemoryConnector
 from crmsync.testing.reference import TEXT, MemoryUnderTest
 from testing.mutants import killed_by
@@ -284,6 +284,41 @@ class ListsWithoutSayingSo(_Edited):
 class ForgetsTheSurvivor(_Edited):
     def edited(self, page: Page) -> Page:
         return replace(page, records=page.records.drop_columns([MERGED_INTO]))
+
+
+# Records that cannot be read.
+
+
+@killed_by("an_unreadable_record_is_told_and_kept", "and no row says so")
+class SkipsWhatItCannotRead(_Edited):
+    def edited(self, page: Page) -> Page:
+        return replace(page, records=page.records.filter(pc.is_valid(page.records.column(ID))))
+
+
+@killed_by("an_unreadable_record_is_told_and_kept", "does not say where it stands")
+class DoesNotSayWhere(_Edited):
+    def edited(self, page: Page) -> Page:
+        places = [name for name in page.records.column_names if name == ORIGIN]
+        return replace(page, records=page.records.drop_columns(places))
+
+
+@killed_by("an_unreadable_record_is_told_and_kept", "these records are lost: ", lists=True)
+class TakesUnreadableForDeleted(_Edited):
+    def edited(self, page: Page) -> Page:
+        assert page.snapshot is not None
+        last = page.snapshot.last or json.loads(page.cursor)["after"] is None
+        return replace(page, snapshot=replace(page.snapshot, last=last))
+
+
+@killed_by("an_unreadable_record_is_told_and_kept", "beside .* out of date")
+class StopsAtWhatItCannotRead(MemoryConnector):
+    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
+        for page in super().read(stream, since):
+            if PROBLEM in page.records.column_names:
+                problems = page.records.filter(pc.is_valid(page.records.column(PROBLEM)))
+                yield replace(page, records=problems)
+                return
+            yield page
 
 
 # Keys.

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from crmsync.errors import ConnectorError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import ActionKind, AddNote, KeyHandling, Receipt, SendEmail
+from crmsync.plugins.contract import RateBudget
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.reference import MemoryUnderTest
 from crmsync.testing.remote import Failure
@@ -308,6 +309,57 @@ class SendsPlainTextOnly(MemoryConnector):
         order = super()._order(action)
         texts = {name: text for name, text in order.texts.items() if name != "html"}
         return replace(order, texts=texts)
+
+
+@killed_by("control_characters_land_or_are_refused", "apply` raised ValueError, which is none")
+class BreaksDownOverALetter(_Mended):
+    def mended(self, text: str) -> str:
+        if "\x00" in text:
+            raise ValueError("embedded null byte")
+        return text
+
+
+@killed_by("control_characters_land_or_are_refused", "half a character.*UncertainError")
+class EncodesTooLate(MemoryConnector):
+    """Takes its own failure for one of the wire."""
+
+    def _submitted(self, orders: Sequence[Order]) -> Mapping[str, Receipt | ConnectorError]:
+        try:
+            for order in orders:
+                "".join(order.texts.values()).encode()
+        except UnicodeEncodeError:
+            return {order.key: UncertainError("the connection broke") for order in orders}
+        return super()._submitted(orders)
+
+
+@killed_by("control_characters_land_or_are_refused", "landed as 'ab'")
+class DropsWhatItCannotHold(_Mended):
+    def mended(self, text: str) -> str:
+        return text.replace("\x00", "")
+
+
+@killed_by("a_full_batch_lands", "a sound task was refused")
+class PromisesLargeBatches(MemoryUnderTest):
+    def __init__(self, folder: Path, **options: object) -> None:
+        super().__init__(folder, **options)  # type: ignore[arg-type]  # passed through
+        self.spec = replace(self.spec, rate=RateBudget(batch_size=50))
+
+
+@killed_by("a_full_batch_lands", "in a batch of 10, a task landed 2 times")
+class SendsTheEndTwice(_SpecSaysNative):
+    """Cuts a batch into overlapping pieces."""
+
+    class Cutting(MemoryConnector):
+        def _submitted(self, orders: Sequence[Order]) -> Mapping[str, Receipt | ConnectorError]:
+            pieces = [orders[start : start + 6] for start in range(0, len(orders), 5)]
+            return {
+                key: answer
+                for piece in pieces
+                for key, answer in super(SendsTheEndTwice.Cutting, self)._submitted(piece).items()
+            }
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        super().__init__(folder, **(options | {"connector": self.Cutting}))
 
 
 class _Careless(MemoryConnector):

@@ -29,7 +29,7 @@ from crmsync.model.actions import (
     SendEmail,
     UpdateFields,
 )
-from crmsync.model.pages import DELETED, MERGED_INTO, Page, Snapshot
+from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, Page, Snapshot
 from crmsync.model.tables import FieldType
 from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget, RemoteField
 from crmsync.testing.memory_remote import Order, WireError
@@ -115,7 +115,7 @@ class MemoryConnector:
             newest = batch[-1].updated_at
             handed = [r for r in [*handed, *batch] if r.updated_at == newest]
             cursor = json.dumps({"at": newest.isoformat(), "seen": _digest(handed)})
-            yield Page(records=_table(batch, columns), cursor=cursor)
+            yield Page(records=_table(stream, batch, columns), cursor=cursor)
 
     def _start(
         self, stream: str, since: Cursor | None
@@ -144,17 +144,19 @@ class MemoryConnector:
         revision = self._remote.revision(stream)
         columns = self._remote.columns(self._token, stream)
         state = json.loads(since) if since is not None else {"revision": None}
-        if state["revision"] == revision:
-            listing, after = str(state["listing"]), state["after"]
-        else:
-            listing, after = secrets.token_hex(8), ""
+        if state["revision"] != revision:
+            state = {"listing": secrets.token_hex(8), "after": "", "whole": True}
+        listing, after, whole = str(state["listing"]), state["after"], bool(state["whole"])
         while after is not None:
             batch, more = self._remote.listing(self._token, stream, after)
             after = batch[-1].id if more else None
+            # A listing that could not read a record has not named it, so it may not end.
+            whole = whole and not any(record.damaged for record in batch)
+            position = {"listing": listing, "revision": revision, "after": after, "whole": whole}
             yield Page(
-                records=_table(batch, columns),
-                cursor=json.dumps({"listing": listing, "revision": revision, "after": after}),
-                snapshot=Snapshot(id=listing, last=not more),
+                records=_table(stream, batch, columns),
+                cursor=json.dumps(position),
+                snapshot=Snapshot(id=listing, last=whole and not more),
             )
 
     # Writing.
@@ -249,6 +251,8 @@ class MemoryConnector:
                 return QuotaError("the remote's daily limit is reached", until=fault.until)
             case None if sent:
                 return UncertainError("the connection broke before the remote answered")
+            case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                return RejectedError("the remote takes fewer at once than it was sent")
             case _:
                 return TransientError("the remote is down", retry_after=fault.retry_after)
 
@@ -275,7 +279,7 @@ def _digest(records: Iterable[StoredRecord]) -> str:
     return hashlib.sha256(repr(list(records)).encode()).hexdigest()[:16]
 
 
-def _table(batch: Sequence[StoredRecord], columns: Sequence[str]) -> pa.Table:
+def _table(stream: str, batch: Sequence[StoredRecord], columns: Sequence[str]) -> pa.Table:
     """Records as text, as most remotes' JSON would have them."""
     values = {
         name: pa.array(
@@ -284,14 +288,21 @@ def _table(batch: Sequence[StoredRecord], columns: Sequence[str]) -> pa.Table:
         )
         for name in columns
     }
-    return pa.table(
+    table = pa.table(
         {
-            ID: pa.array([r.id for r in batch], pa.string()),
+            ID: pa.array([None if r.damaged else r.id for r in batch], pa.string()),
             UPDATED_AT: pa.array([r.updated_at for r in batch], pa.timestamp("us", "UTC")),
             **values,
             DELETED: pa.array([r.deleted for r in batch], pa.bool_()),
             MERGED_INTO: pa.array([r.merged_into for r in batch], pa.string()),
         }
+    )
+    if not any(r.damaged for r in batch):
+        return table
+    problems = [f"the remote cannot read {r.id}" if r.damaged else None for r in batch]
+    origins = [f"{stream} {r.id}" if r.damaged else None for r in batch]
+    return table.append_column(PROBLEM, pa.array(problems, pa.string())).append_column(
+        ORIGIN, pa.array(origins, pa.string())
     )
 
 

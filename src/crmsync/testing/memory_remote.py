@@ -45,13 +45,18 @@ class WireError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRecord:
-    """A record as the remote holds it; only its present state, as everywhere."""
+    """A record as the remote holds it; only its present state, as everywhere.
+
+    Attributes:
+        damaged: the remote itself cannot read it any more.
+    """
 
     id: str
     updated_at: datetime
     values: Mapping[str, Scalar] = field(default_factory=dict)
     deleted: bool = False
     merged_into: str | None = None
+    damaged: bool = False
 
     @property
     def position(self) -> tuple[datetime, str]:
@@ -105,6 +110,7 @@ class MemoryRemote:
 
     retry_after = timedelta(seconds=7)
     quota_until = datetime(2026, 3, 3, tzinfo=UTC)
+    most_orders = 10
     refused_assignee = "left-the-company"
 
     def __init__(
@@ -159,6 +165,11 @@ class MemoryRemote:
         else:
             self.put(stream, [gone])
 
+    def damage(self, stream: str, record_id: str, at: datetime) -> None:
+        """Let a record become unreadable; the next `put` of it mends it."""
+        record = self._streams[stream][record_id]
+        self.put(stream, [replace(record, damaged=True, values={}, updated_at=at)])
+
     def fail_next(self, failure: Failure, *, after_calls: int = 0) -> None:
         """Let one of the next calls fail; REJECTED depends on the order, not on the call."""
         self._failures.append((self.calls + after_calls + 1, failure))
@@ -198,6 +209,8 @@ class MemoryRemote:
     def submit(self, token: str | None, orders: Sequence[Order]) -> list[Answer]:
         """Do a batch; answers come sorted: what was refused first, then the rest by key."""
         breaks = self._enter(token, writing=True)
+        if len(orders) > self.most_orders:
+            raise WireError("too many at once", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if breaks:
             # The first half lands, then the line goes dead.
             orders = orders[: (len(orders) + 1) // 2]

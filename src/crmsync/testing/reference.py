@@ -100,6 +100,10 @@ class MemoryUnderTest(RemoteUnderTest):
         """Merge a record into another."""
         self.remote.merge(self.stream, loser, survivor, at)
 
+    def spoil(self, record_id: str, at: datetime) -> None:
+        """Damage a record."""
+        self.remote.damage(self.stream, record_id, at)
+
     def fail_next(self, failure: Failure) -> None:
         """Let the next call fail."""
         self.remote.fail_next(failure)

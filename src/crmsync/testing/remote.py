@@ -25,6 +25,7 @@ class Feature(StrEnum):
     PAGES = "pages"  # 25 records do not fit on one page
     DELETIONS = "deletions"  # a read tells what was deleted
     MERGES = "merges"  # a read tells into which record another was merged
+    UNREADABLE = "unreadable"  # a record can be in a state in which it cannot be read
     LINKS = "links"  # a task or note is attached to a record
     DUE_DAYS = "due_days"  # a task has a day by which it is due
     COMPARES = "compares"  # an update is refused where the record has moved on
@@ -126,6 +127,10 @@ class RemoteUnderTest(ABC):
 
     def merge(self, loser: str, survivor: str, at: datetime) -> None:
         """Merge one record into another, as somebody else at the remote would at that instant."""
+        raise NotImplementedError
+
+    def spoil(self, record_id: str, at: datetime) -> None:
+        """Damage this record at the remote, so that it cannot be read; a `put` mends it."""
         raise NotImplementedError
 
     def fail_next(self, failure: Failure) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.model.pages import DELETED, MERGED_INTO, PROBLEM
+from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +19,14 @@ class Replica:
     Attributes:
         texts: the text of each live record by its id.
         aliases: the survivor's id by the id of each record that was merged into it.
+        problems: one sentence for each row that could not be read, with its origin.
     """
 
     def __init__(self, remote: RemoteUnderTest, pages: Iterable[Page] = ()) -> None:
         self._key, self._text = remote.key, remote.text
         self.texts: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
+        self.problems: list[str] = []
         self._named: dict[str, set[str]] = {}
         self._ended: set[str] = set()
         for page in pages:
@@ -34,9 +36,9 @@ class Replica:
         """Commit one page."""
         named: set[str] = set()
         for row in page.records.to_pylist():
-            assert row.get(PROBLEM) is None, (
-                f"a sound record came as one that cannot be read: {row[PROBLEM]}"
-            )
+            if row.get(PROBLEM) is not None:
+                self.problems.append(f"{row.get(ORIGIN)}, row {row.get(ROW)}: {row[PROBLEM]}")
+                continue
             key = row[self._key]
             assert key is not None, f"a record has no key in column {self._key}: {row}"
             assert row.get(DELETED) in {True, False, None}, (

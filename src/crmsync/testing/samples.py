@@ -20,6 +20,7 @@ INJECTED = "X-Injected"
 
 HOSTILE_TEXTS = {
     "line breaks": "first\nsecond\r\nthird\n\nfifth",
+    "other line ends": "page\x0cbreak\x0bnext\x85line\u2028separator\u2029end",
     "mail lines": "one\n.\nFrom here on\n--\nend",
     "quotes": "she said \"it's, 'fine'\"; a\\b | c `d` \"",
     "commas and tabs": ',a,"",\tb;c\t',

@@ -133,6 +133,13 @@ def _merges(remote: RemoteUnderTest) -> bool:
     return bool(Replica(remote, [*pages, *read(remote, pages[-1].cursor)]).aliases)
 
 
+def _unreadable(remote: RemoteUnderTest) -> bool:
+    records = sample_records()
+    remote.put(records)
+    remote.spoil(records[0].id, _LATER)
+    return bool(Replica(remote, read(remote)).problems)
+
+
 def _compares(remote: RemoteUnderTest) -> bool:
     if ActionKind.UPDATE not in remote.spec.actions:
         return False
@@ -194,6 +201,7 @@ _PROBES: dict[Feature | Failure, Callable[[RemoteUnderTest], bool]] = {
     Feature.PAGES: _pages,
     Feature.DELETIONS: _deletions,
     Feature.MERGES: _merges,
+    Feature.UNREADABLE: _unreadable,
     Feature.LINKS: _links,
     Feature.DUE_DAYS: _due_days,
     Feature.COMPARES: _compares,

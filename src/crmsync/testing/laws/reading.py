@@ -199,6 +199,30 @@ class ReadingLaws:
             f"{loser} was merged into {survivor}, but the pages say {replica.aliases}"
         )
 
+    def test_an_unreadable_record_is_told_and_kept(self, remote: RemoteUnderTest) -> None:
+        """It stops nothing and vanishes in no silence, and it is not taken for deleted."""
+        need(remote, Feature.READS, Feature.UNREADABLE)
+        records = sample_records()
+        remote.put(records)
+        pages = read(remote)
+        spoilt, other = records[4], replace(records[9], changed_at=_LATER, text="changed")
+        remote.spoil(spoilt.id, _LATER)
+        remote.put([other])
+        pages += read(remote, pages[-1].cursor)
+        replica = Replica(remote, pages)
+        assert replica.problems, "a record could not be read, and no row says so"
+        assert not [p for p in replica.problems if p.startswith("None")], (
+            f"a row that could not be read does not say where it stands: {replica.problems}"
+        )
+        replica.problems.clear()
+        assert_known(replica, texts([*records, other]), "beside a record that cannot be read")
+        mended = replace(spoilt, changed_at=_LATER + minutes(1), text="mended")
+        remote.put([mended])
+        pages += read(remote, pages[-1].cursor)
+        replica = Replica(remote, pages)
+        replica.problems.clear()
+        assert_known(replica, texts([*records, other, mended]), "after the record was mended")
+
     def test_keys_are_unique_and_present(self, remote: RemoteUnderTest) -> None:
         """A page, and a listing over all its pages, name each record once, and by a key."""
         need(remote, Feature.READS)

@@ -93,6 +93,7 @@ def texts(records: Sequence[SampleRecord]) -> dict[str, str]:
 
 def assert_known(replica: Replica, expected: dict[str, str], after: str) -> None:
     """The replica has exactly these records."""
+    assert not replica.problems, f"{after}, sound records could not be read: {replica.problems}"
     lost = sorted(expected.keys() - replica.texts.keys())
     assert not lost, f"{after}, these records are lost: {', '.join(lost)}"
     extra = sorted(replica.texts.keys() - expected.keys())
@@ -104,20 +105,44 @@ def assert_known(replica: Replica, expected: dict[str, str], after: str) -> None
 def assert_resumable(
     remote: RemoteUnderTest, pages: Sequence[Page], expected: dict[str, str], after: str
 ) -> None:
-    """From the cursor of each page, a new connection brings what the pages up to it lack."""
+    """From the cursor of each page, a new connection brings what the pages up to it lack.
+
+    A second read may bring the rest: a listing that goes on where it broke off is due for
+    what changed behind it.
+    """
     for count in range(1, len(pages) + 1):
-        replica = Replica(remote, pages[:count])
-        for page in read(remote, pages[count - 1].cursor):
-            replica.take(page)
-        assert_known(replica, expected, f"{after} and resumed after page {count} of {len(pages)}")
+        known = list(pages[:count])
+        for _ in range(2):
+            known += read(remote, known[-1].cursor)
+        assert_known(
+            Replica(remote, known),
+            expected,
+            f"{after} and resumed after page {count} of {len(pages)}",
+        )
 
 
-def outcomes(connector: Connector, actions: Sequence[Action]) -> list[Receipt | ConnectorError]:
+def outcomes(
+    remote: RemoteUnderTest, connector: Connector, actions: Sequence[Action]
+) -> list[Receipt | ConnectorError]:
+    """What became of each action, in batches of the declared size."""
+    size = remote.spec.rate.batch_size
+    return [
+        answer
+        for start in range(0, max(len(actions), 1), size)
+        for answer in _batch(connector, actions[start : start + size])
+    ]
+
+
+def _batch(connector: Connector, actions: Sequence[Action]) -> list[Receipt | ConnectorError]:
     """What became of each action; an error that was raised is everybody's."""
     try:
         answers = list(writer(connector).apply(actions))
     except ConnectorError as error:
         return [error] * len(actions)
+    except Exception as error:
+        raise AssertionError(
+            f"`apply` raised {type(error).__name__}, which is none of the five errors: {error}"
+        ) from error
     assert len(answers) == len(actions), (
         f"{len(actions)} actions were answered by {len(answers)} receipts or errors"
     )
@@ -131,7 +156,7 @@ def outcomes(connector: Connector, actions: Sequence[Action]) -> list[Receipt | 
 def apply_one(remote: RemoteUnderTest, action: Action) -> Receipt | ConnectorError:
     """What became of one action, over a connection of its own."""
     with connected(remote) as connector:
-        return outcomes(connector, [action])[0]
+        return outcomes(remote, connector, [action])[0]
 
 
 def applied(remote: RemoteUnderTest, action: Action) -> Receipt:

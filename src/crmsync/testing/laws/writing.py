@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crmsync.errors import ConnectorError, RejectedError, UncertainError
+from crmsync.errors import ConnectorError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import (
     ActionKind,
     AddNote,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync.testing.remote import RemoteUnderTest
 
+_MOST_ACTIONS = 200  # more would test patience
+
 
 class WritingLaws:
     """What holds for every action, however its remote honours keys."""
@@ -47,8 +49,8 @@ class WritingLaws:
         need(remote, Feature.WRITES)
         actions = [*sample_actions(remote, "one"), *reversed(sample_actions(remote, "two"))]
         with connected(remote) as connector:
-            assert outcomes(connector, []) == [], "no actions, no answers"
-            answers = outcomes(connector, actions)
+            assert outcomes(remote, connector, []) == [], "no actions, no answers"
+            answers = outcomes(remote, connector, actions)
         _assert_receipts(actions, answers)
         made = [
             answer.remote_id
@@ -94,7 +96,7 @@ class WritingLaws:
         before, after = sample_actions(remote, "before"), sample_actions(remote, "after")
         refused = remote.refused_action("key-refused")
         with connected(remote) as connector:
-            answers = outcomes(connector, [*before, refused, *after])
+            answers = outcomes(remote, connector, [*before, refused, *after])
         place = len(before)
         assert isinstance(answers[place], RejectedError), (
             f"RejectedError was due in place {place + 1}, not {answers[place]!r}"
@@ -136,7 +138,7 @@ class WritingLaws:
             if remote.spec.actions[action.kind] is KeyHandling.NATIVE
         ]
         with connected(remote) as connector:
-            answers = outcomes(connector, [*actions, *actions])
+            answers = outcomes(remote, connector, [*actions, *actions])
         _assert_receipts([*actions, *actions], answers)
         for action in actions:
             assert_once(remote, action, "with its key twice in a batch")
@@ -169,7 +171,7 @@ class WritingLaws:
             for batch in batches:
                 remote.fail_next(Failure.UNCERTAIN)
                 with connected(remote) as connector:
-                    answers = outcomes(connector, batch)
+                    answers = outcomes(remote, connector, batch)
                 assert any(landed(remote, action) for action in batch), (
                     "fail_next(UNCERTAIN) let nothing land, so it shows nothing"
                 )
@@ -182,9 +184,41 @@ class WritingLaws:
         for number, (name, text) in enumerate(hostile_texts(remote.longest_text).items()):
             actions = sample_actions(remote, f"hostile{number}", text)
             with connected(remote) as connector:
-                _assert_receipts(actions, outcomes(connector, actions))
+                _assert_receipts(actions, outcomes(remote, connector, actions))
             for action in actions:
                 assert_once(remote, action, f"as the text “{name}”")
+
+    def test_control_characters_land_or_are_refused(self, remote: RemoteUnderTest) -> None:
+        """What a remote cannot hold is refused by name; it is no reason to break down."""
+        need(remote, Feature.WRITES)
+        for number, text in enumerate(("a\x00b", "a\x1b[31mb\x07", "half a character: \ud800")):
+            for action in sample_actions(remote, f"control{number}"):
+                hostile = remote.action(action.kind, action.key, text, f"control{number}-x")
+                if isinstance(hostile, UpdateFields) and isinstance(action, UpdateFields):
+                    hostile = replace(hostile, record=action.record)
+                answer = apply_one(remote, hostile)
+                assert isinstance(answer, Receipt | RejectedError), (
+                    f"{text!r} in a {action.kind} was answered by {answer!r}"
+                )
+                if isinstance(answer, Receipt):
+                    assert_once(remote, hostile, f"with {text!r}")
+
+    def test_a_full_batch_lands(self, remote: RemoteUnderTest) -> None:
+        """The declared batch size is one that the remote takes."""
+        need(remote, Feature.WRITES)
+        for kind in remote.spec.actions:
+            abouts = [f"full-{kind.value}-{i}" for i in range(_full_batch(remote))]
+            if kind is ActionKind.UPDATE:
+                remote.put([SampleRecord(id=a, changed_at=START, text="as it was") for a in abouts])
+            actions = [remote.action(kind, f"key-{about}", "plain", about) for about in abouts]
+            with connected(remote) as connector:
+                _assert_receipts(actions, outcomes(remote, connector, actions))
+            effects = remote.effects()
+            names = [effect.key or f"key-{effect.record}" for effect in effects]
+            for action in actions:
+                assert names.count(action.key) == 1, (
+                    f"in a batch of {len(actions)}, a {kind} landed {names.count(action.key)} times"
+                )
 
     def test_line_breaks_never_become_headers(self, remote: RemoteUnderTest) -> None:
         """A header with a line break is refused, or lands as one line; it injects nothing."""
@@ -233,6 +267,10 @@ class WritingLaws:
         assert_once(remote, update, "with the expected value in place")
 
 
+def _full_batch(remote: RemoteUnderTest) -> int:
+    return min(remote.spec.rate.batch_size, _MOST_ACTIONS)
+
+
 def _update(remote: RemoteUnderTest, about: str, *, expected: str) -> UpdateFields:
     remote.put([SampleRecord(id=about, changed_at=START, text="as it was")])
     update = remote.action(ActionKind.UPDATE, f"key-{about}", "by the rule", about)
@@ -273,6 +311,11 @@ def _reconcile(remote: RemoteUnderTest, action: Action, answer: Receipt | Connec
     handling = remote.spec.actions[action.kind]
     if isinstance(answer, Receipt):
         assert_once(remote, action, "with a receipt although the connection broke")
+        return
+    if isinstance(answer, TransientError) and not landed(remote, action):
+        # It was not on its way yet when the connection broke, and the connector knows.
+        applied(remote, action)
+        assert_once(remote, action, after)
         return
     assert isinstance(answer, UncertainError), (
         f"the effect may have landed: UncertainError was due, not {answer!r}"
