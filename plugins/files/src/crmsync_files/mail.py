@@ -83,7 +83,8 @@ def _address(what: str, text: str) -> Address:
     pairs = getaddresses([_line(what, text)])
     name, address = pairs[0] if len(pairs) == 1 else ("", "")
     local, _, domain = address.rpartition("@")
-    if not local or not domain:
+    # The parser mends what it can, and the mended address may be a stranger's.
+    if not local or not domain or address not in text:
         raise RejectedError(f"the mail's {what} “{_shown(text)}” is not one e-mail address")
     if not local.isascii():
         raise RejectedError(
