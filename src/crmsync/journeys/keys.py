@@ -56,8 +56,9 @@ def message_id(key: str, sender: str) -> str:
     Raises:
         ValueError: the sender has no domain.
     """
-    domain = parseaddr(sender)[1].rpartition("@")[2].strip().lower()
-    if not domain:
+    _, at, domain = parseaddr(sender)[1].rpartition("@")
+    domain = domain.strip().lower()
+    if not at or not domain:
         raise ValueError(f"“{sender}” is no e-mail address")
     if not domain.isascii():
         domain = domain.encode("idna").decode("ascii")

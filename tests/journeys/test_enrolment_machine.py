@@ -1,0 +1,107 @@
+"""Enrolments under any course of conditions, authors' changes and time."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from crmsync.config.settings import Existing
+from crmsync.ledger.store import Ledger
+from crmsync.ledger.values import OPEN, EnrolmentStatus
+from journeys.rule_world import Cycle, a_rule, verdict
+
+SUBJECTS = ("crm:1", "crm:2", "crm:3")
+COOLDOWN = timedelta(days=3)
+# What is said of a subject: that it does not match, or is unknown, or matches with a tier.
+SAID = st.sampled_from([None, "unknown", "", "gold", "tin"])
+
+
+class Enrolments(RuleBasedStateMachine):
+    """Whatever happens, nobody is contacted more often than the rule says."""
+
+    @initialize(existing=st.sampled_from(Existing), cooling=st.booleans())
+    def begin(self, existing: Existing, cooling: bool) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(Path(self.folder.name) / "ledger.sqlite")
+        self.cycle = Cycle(self.ledger, existing)
+        self.cooldown = "3 days" if cooling else None
+        self.once_per: tuple[str, ...] = ()
+        self.may_activate = dict.fromkeys(SUBJECTS, existing is Existing.ENROL)
+        self.activations: dict[str, list[datetime]] = {subject: [] for subject in SUBJECTS}
+        self.contacts: Counter[str] = Counter()
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.folder.cleanup()
+
+    @rule()
+    def the_author_says_once_per_or_no_longer(self) -> None:
+        self.once_per = () if self.once_per else ("tier",)
+
+    @rule(hours=st.sampled_from([1, 24, 72, 100]))
+    def time_passes(self, hours: int) -> None:
+        self.cycle.now += timedelta(hours=hours)
+
+    @rule(said=st.fixed_dictionaries(dict.fromkeys(SUBJECTS, SAID)))
+    def a_run(self, said: dict[str, str | None]) -> None:
+        tested = a_rule(steps=["mail"], once_per=self.once_per, cooldown=self.cooldown)
+        matches = {
+            subject: (value,) if self.once_per else ()
+            for subject, value in said.items()
+            if value not in {None, "unknown"}
+        }
+        unknown = [subject for subject, value in said.items() if value == "unknown"]
+        transitions = self.cycle.plan([tested], verdict(tested, matches, unknown))
+        for move in transitions.enrol:
+            if move.status is EnrolmentStatus.ACTIVE:
+                subject = move.ref.subject
+                assert subject in matches
+                assert self.may_activate[subject], "it had matched, or may have, all along"
+                self.activations[subject].append(self.cycle.now)
+        self.contacts.update(due.key for due in self.cycle.due)
+        self.cycle.commit(transitions, steps=None)
+        for subject, value in said.items():
+            # Who has been seen not to match is new when it does; so is another tier.
+            if value is None or (self.once_per and value not in {"", "unknown"}):
+                self.may_activate[subject] = True
+
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def nobody_is_contacted_twice_by_one_enrolment(self) -> None:
+        assert all(count == 1 for count in self.contacts.values())
+
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def a_subject_is_in_a_rule_once_at_a_time(self) -> None:
+        inside = Counter(e.ref.subject for e in self.ledger.enrolments(statuses=OPEN))
+        assert all(count == 1 for count in inside.values())
+
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def a_value_of_once_per_is_used_once(self) -> None:
+        used = Counter(
+            enrolment.ref.key
+            for enrolment in self.ledger.enrolments()
+            if enrolment.ref.key.startswith("{")
+        )
+        assert all(count == 1 for count in used.values())
+
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def a_cooldown_lies_between_two_enrolments(self) -> None:
+        if self.cooldown is not None:
+            for instants in self.activations.values():
+                for earlier, later in itertools.pairwise(instants):
+                    assert later - earlier >= COOLDOWN
+
+
+Enrolments.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+test_enrolments = Enrolments.TestCase
