@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from crmsync.config.settings import Policy
+from crmsync.ledger.values import Answer
+from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
+from crmsync.policy.gates import GATES, PASS, Draft, Ruling, as_decision, ask_gates
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ACCOUNT: dict[str, Any] = {"id": "crm:a1", "name": "Customer", "do_not_contact": False}
+CONTACT: dict[str, Any] = {"id": "crm:c1", "name": "Ann", "email": "ann@customer.example"}
+
+
+def mail(email_class: str = "commercial", to: str = "Ann <ann@customer.example>") -> SendEmail:
+    return SendEmail(
+        key="k",
+        message_id="k@acme.example",
+        sender="hello@acme.example",
+        recipient=to,
+        subject="Hello",
+        text="Hello Ann",
+        email_class=email_class,
+        at=NOW,
+    )
+
+
+def draft(*, account: dict[str, Any] | None = None, contact: dict[str, Any] | None = None) -> Draft:
+    return Draft(
+        rule="renewal-at-risk",
+        subject="crm:a1",
+        step="mail",
+        connection="crm",
+        action=mail(),
+        abilities=frozenset(ActionKind),
+        account=ACCOUNT | (account or {}),
+        contact=CONTACT | (contact or {}),
+    )
+
+
+def ask(one: Draft) -> Ruling:
+    return ask_gates(one, Policy(), NOW)
+
+
+def test_what_nothing_speaks_against_passes() -> None:
+    assert ask(draft()) == PASS
+
+
+@pytest.mark.parametrize("empty", [None, False])
+def test_an_empty_mark_is_no_mark(empty: object) -> None:
+    marks = {"unsubscribed": empty, "bounced": empty, "do_not_contact": empty}
+    assert ask(draft(account={"do_not_contact": empty}, contact=marks)) == PASS
+
+
+@pytest.mark.parametrize(
+    ("account", "contact", "answer", "words"),
+    [
+        ({"do_not_contact": True}, {}, Answer.DROP, "the account is marked do-not-contact"),
+        ({}, {"do_not_contact": True}, Answer.DROP, "the contact is marked do-not-contact"),
+        ({}, {"unsubscribed": True}, Answer.DROP, "has unsubscribed"),
+        ({}, {"bounced": True}, Answer.HOLD, "correct the address in the CRM"),
+        ({}, {"bounced": True, "unsubscribed": True}, Answer.DROP, "has unsubscribed"),
+    ],
+)
+def test_a_mail_that_is_not_wanted_is_not_sent(
+    account: dict[str, Any], contact: dict[str, Any], answer: Answer, words: str
+) -> None:
+    ruling = ask(draft(account=account, contact=contact))
+    assert (ruling.answer, ruling.gate) == (answer, "suppression")
+    assert words in ruling.reason
+
+
+@pytest.mark.parametrize(
+    ("email_class", "answer"),
+    [("commercial", Answer.DROP), ("service", Answer.PASS), ("newsletter", Answer.DROP)],
+)
+def test_only_what_is_plainly_service_reaches_the_unsubscribed(
+    email_class: str, answer: Answer
+) -> None:
+    one = replace(draft(contact={"unsubscribed": True}), action=mail(email_class))
+    assert ask(one).answer is answer
+
+
+@pytest.mark.parametrize("mark", ["do_not_contact", "bounced"])
+def test_service_mail_respects_the_other_marks(mark: str) -> None:
+    one = replace(draft(contact={mark: True}), action=mail("service"))
+    assert ask(one).answer is not Answer.PASS
+
+
+@pytest.mark.parametrize("action", [CreateTask(key="k", subject="Call"), AddNote(key="k", text="")])
+def test_tasks_and_notes_reach_colleagues_only_so_they_pass(action: CreateTask | AddNote) -> None:
+    marked = {"unsubscribed": True, "bounced": True, "do_not_contact": True}
+    one = draft(account={"do_not_contact": True}, contact=marked)
+    assert ask(replace(one, action=action)) == PASS
+
+
+def test_mail_to_a_colleague_is_not_suppressed_with_the_customer() -> None:
+    one = replace(draft(account={"do_not_contact": True}), contact=None)
+    assert ask(one) == PASS
+
+
+@pytest.mark.parametrize("address", ["", "Ann", "Ann <>", "@customer.example", "ann@"])
+def test_a_mail_needs_an_address(address: str) -> None:
+    ruling = ask(replace(draft(), action=mail(to=address)))
+    assert (ruling.answer, ruling.gate) == (Answer.HOLD, "recipient")
+
+
+def test_an_inactive_colleague_gets_nothing() -> None:
+    bob = {"id": "crm:u1", "name": "Bob", "active": False}
+    one = replace(draft(), action=CreateTask(key="k", subject="Call"), colleague=bob)
+    assert ask(one).reason == "Bob is no longer active"
+    assert ask(replace(one, colleague=bob | {"active": None})) == PASS
+
+
+def test_a_connection_is_asked_only_for_what_it_can_do() -> None:
+    ruling = ask(replace(draft(), abilities={ActionKind.TASK, ActionKind.NOTE}))
+    assert (ruling.answer, ruling.gate) == (Answer.HOLD, "ability")
+    assert ruling.reason == "the connection “crm” cannot do “email”; it can do: note, task"
+    assert ask(replace(draft(), abilities=())).reason.endswith("it can do: nothing")
+
+
+def test_the_first_gate_that_does_not_pass_answers_and_later_ones_are_not_asked() -> None:
+    asked: list[str] = []
+
+    def gate(name: str, answer: Answer) -> Any:  # noqa: ANN401  a gate
+        def rule(_draft: Draft, _policy: Policy, now: datetime) -> Ruling:
+            asked.append(name)
+            return Ruling(answer=answer, gate=name, until=now + timedelta(hours=1))
+
+        return rule
+
+    gates = [
+        gate("first", Answer.PASS),
+        gate("second", Answer.DEFER),
+        gate("third", Answer.DROP),
+    ]
+    ruling = ask_gates(draft(), Policy(), NOW, gates=gates)
+    assert asked == ["first", "second"]
+    assert (ruling.gate, ruling.until) == ("second", NOW + timedelta(hours=1))
+
+
+def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_about() -> None:
+    one = replace(draft(contact={"do_not_contact": True}), action=mail(to="Ann"))
+    assert ask(one).gate == "suppression"
+    assert [gate.__name__ for gate in GATES] == ["ability", "suppression", "recipient"]
+
+
+def test_a_ruling_becomes_a_decision_with_all_it_says() -> None:
+    one = draft(contact={"unsubscribed": True})
+    decision = as_decision(one, ask(one))
+    assert (decision.rule, decision.subject, decision.step) == (one.rule, one.subject, one.step)
+    assert (decision.answer, decision.gate) == (Answer.DROP, "suppression")
+    assert "unsubscribed" in decision.reason
+    assert as_decision(one, PASS).reason == "every gate let it pass"
