@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import pyarrow as pa
 
 from crmsync.journeys.book import RecordBook
 from crmsync.journeys.people import TEAM
@@ -13,6 +14,8 @@ from crmsync.rules.language import TaskStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import ibis.expr.types as ir
 
     from crmsync.model.catalog import Catalog, FactSpec
     from crmsync.rules.language import Rule
@@ -44,9 +47,7 @@ def gather(
     _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
     accounts = set(rows.get("account", {}))
     if accounts:
-        contacts = records.table("contact").filter(
-            records.table("contact").account.isin(ibis.memtable({"id": sorted(accounts)}).id)
-        )
+        contacts = records.table("contact").semi_join(_ids(accounts), [("account", "id")])
         found = contacts.select("id").to_pyarrow()["id"].to_pylist()
         _fetch(records, catalog, rows, {"contact": set(found)})
     known: dict[FactSpec, Mapping[str, Any]] = {}
@@ -87,6 +88,9 @@ def _fetch(records: Records, catalog: Catalog, rows: Rows, missing: dict[str, se
 
 def _fact_values(world: World, spec: FactSpec, rows: Mapping[str, Any]) -> Mapping[str, Any]:
     values = world.fact(spec)
-    wanted = ibis.memtable({"id": sorted(rows)}, schema=ibis.schema({"id": "string"}))
-    found = values.semi_join(wanted, "id").to_pyarrow().to_pydict()
+    found = values.semi_join(_ids(rows), "id").to_pyarrow().to_pydict()
     return dict(zip(found["id"], found["value"], strict=True))
+
+
+def _ids(ids: Iterable[str]) -> ir.Table:
+    return ibis.memtable(pa.table({"id": pa.array(sorted(ids), pa.string())}))

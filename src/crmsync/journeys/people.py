@@ -139,5 +139,8 @@ def sender(book: RecordBook, table: str, row: Row, path: str, company: Company) 
     us = {"id": "company", "name": company.name, "email": company.email}
     if path == "company":
         return address(us), us
-    user = assignee(book, table, row, (path,), {})
+    try:
+        user = assignee(book, table, row, (path,), {})
+    except HeldError:
+        raise HeldError(f"there is no active {path} in whose name it could be sent") from None
     return address(user), user

@@ -106,11 +106,12 @@ def _build_account(
         since=_since(profile, today, export.dice),
         renewal=today + timedelta(days=export.dice.between(*profile.renewal)),
         revenue=int(export.dice.between(low, high) * place.scale) // 100 * 100,
-        owner=_owner(profile, export.dice),
+        owner="",
         contacts=(),
         now=now,
         today=today,
     )
+    account = replace(account, owner=_owner(account, export.dice))
     account = replace(account, contacts=_build_contacts(account, domain, export))
     export.add(
         "accounts",
@@ -178,10 +179,12 @@ def _since(profile: Profile, today: date, dice: Dice) -> date:
     return today - timedelta(days=365 * years + dice.between(30, 330))
 
 
-def _owner(profile: Profile, dice: Dice) -> str:
-    if profile.owner == "none":
+def _owner(account: Account, dice: Dice) -> str:
+    if account.profile.owner == "none":
         return ""
-    return people.WHO_LEFT if profile.owner == "inactive" else dice.one_of(people.ACCOUNT_OWNERS)
+    if account.profile.owner == "inactive":
+        return people.WHO_LEFT
+    return dice.one_of(people.OWNERS[account.zone.partition("/")[0]])
 
 
 def _primary(account: Account, dice: Dice) -> str:
@@ -212,6 +215,7 @@ def _build_contact(account: Account, domain: str, role: str, export: Export) -> 
         account_id=account.id,
         first_name="" if champion and profile.no_first_name else person.given,
         last_name=person.family,
+        full_name="" if champion and profile.no_first_name else person.full,
         email="" if champion and profile.no_email else f"{person.mail_name}{number}@{domain}",
         role=role,
         country=place.country,

@@ -16,6 +16,7 @@ class Place:
             spelling for the e-mail address follow.
         companies: the first parts of company names, written like the names.
         forms: the whole name, with ``{}`` where the first part goes.
+        full_name: in which order a person's names stand.
     """
 
     country: str
@@ -28,6 +29,7 @@ class Place:
     companies: tuple[str, ...]
     forms: tuple[str, ...]
     scale: float = 1.0
+    full_name: str = "{given} {family}"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -212,13 +214,14 @@ PLACES: tuple[Place, ...] = (
     Place(
         country="HU",
         locale="hu_HU",
+        full_name="{family} {given}",
         zones=("Europe/Budapest",),
         currency="HUF",
         scale=360.0,
         weight=2,
         given=_words("Zsófia Ádám Eszter Gergő Réka Bálint"),
         family=_words("Nagy Kovács Szűcs Tóth Horváth Bíró"),
-        companies=_words("Dunapart Tisza Bükk Hortobágy"),
+        companies=_words("Dunapart Tisza Bükk Hortobágy Mecsek Balaton"),
         forms=("{} Kft.", "{} Zrt.", "{} Szolgáltató Kft."),
     ),
     Place(
@@ -230,24 +233,36 @@ PLACES: tuple[Place, ...] = (
         weight=5,
         given=_words("Aarav Ananya Rohan Meera Karthik Divya Ishaan Lakshmi"),
         family=_words("Iyer Sharma Reddy Chatterjee Nair Kulkarni Bose"),
-        companies=_words("Lotus Banyan Ganges Deccan Saffron Monsoon"),
-        forms=("{} Pvt. Ltd.", "{} Technologies", "{} Textiles"),
+        companies=_words(
+            "Lotus Banyan Ganges Deccan Saffron Monsoon Malabar Peacock Sandal Marigold"
+        ),
+        forms=("{} Pvt. Ltd.", "{} Technologies", "{} Textiles", "{} Motors"),
     ),
     Place(
         country="JP",
         locale="ja_JP",
+        full_name="{family}{given}",
         zones=("Asia/Tokyo",),
         currency="JPY",
         scale=150.0,
         weight=4,
         given=("美咲|misaki", "翔太|shota", "陽菜|hina", "健一|kenichi", "さくら|sakura"),
         family=("佐藤|sato", "鈴木|suzuki", "高橋|takahashi", "田中|tanaka", "渡辺|watanabe"),
-        companies=("青空|aozora", "若葉|wakaba", "桜井|sakurai", "富士見|fujimi", "北斗|hokuto"),
+        companies=(
+            "青空|aozora",
+            "若葉|wakaba",
+            "桜井|sakurai",
+            "富士見|fujimi",
+            "北斗|hokuto",
+            "千歳|chitose",
+            "大和|yamato",
+        ),
         forms=("株式会社{}", "{}商事株式会社", "{}電機", "{}物流株式会社"),
     ),
     Place(
         country="CN",
         locale="zh_CN",
+        full_name="{family}{given}",
         zones=("Asia/Shanghai",),
         currency="CNY",
         scale=7.2,
@@ -260,6 +275,7 @@ PLACES: tuple[Place, ...] = (
     Place(
         country="KR",
         locale="ko_KR",
+        full_name="{family}{given}",
         zones=("Asia/Seoul",),
         currency="KRW",
         scale=1350.0,

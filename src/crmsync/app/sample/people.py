@@ -26,7 +26,14 @@ _USERS = (
     ("U-10", "Lena Fischer", "U-01", "Europe/Zurich", "yes"),
     ("U-11", "Samuel Adeyemi", "U-02", "Europe/London", "yes"),
 )
-ACCOUNT_OWNERS = ("U-03", "U-04", "U-05", "U-06", "U-07", "U-08")
+# Whose part of the world it is, by the beginning of the time zone.
+OWNERS = {
+    "America": ("U-06", "U-07"),
+    "Asia": ("U-05",),
+    "Atlantic": ("U-04",),
+    "Australia": ("U-05",),
+    "Europe": ("U-03", "U-03", "U-04", "U-06", "U-08"),
+}
 WHO_LEFT = "U-09"
 SUPPORT = ("U-10", "U-11")
 TEAMS = {"success": ("U-01", "U-02"), "support": SUPPORT}
@@ -60,10 +67,11 @@ def team_mailboxes(team: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A name, and how it is spelt in an e-mail address."""
+    """A name: its parts, as it is written in full, and how it is spelt in an e-mail address."""
 
     given: str
     family: str
+    full: str
     mail_name: str
 
 
@@ -71,14 +79,16 @@ def draw_person(place: Place, dice: Dice) -> Person:
     """Somebody from a country."""
     given, given_plain = _both(dice.one_of(place.given))
     family, family_plain = _both(dice.one_of(place.family))
-    return Person(given=given, family=family, mail_name=f"{given_plain}.{family_plain}")
+    full = place.full_name.format(given=given, family=family)
+    mail_name = f"{given_plain}.{family_plain}"
+    return Person(given=given, family=family, full=full, mail_name=mail_name)
 
 
 def draw_company(place: Place, dice: Dice) -> tuple[str, str]:
     """A company's name, and its domain."""
     stem, plain = _both(dice.one_of(place.companies))
     form = dice.one_of(place.forms)
-    latin = [_plain(word) for word in form.replace("{}", " ").split()]
+    latin = [_plain(word).replace(".", "") for word in form.replace("{}", " ").split()]
     word = next((word for word in latin if len(word) > 4), "group")  # noqa: PLR2004  a real word
     return form.format(stem), f"{plain}-{word}.example"
 

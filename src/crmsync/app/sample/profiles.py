@@ -163,7 +163,8 @@ COHORTS: tuple[Profile, ...] = (
     replace(_PROMISE, promises=(PromisePlan(due=(30, 60), slip=14),), count=2),
     replace(_PROMISE, promises=(PromisePlan(due=(-30, -5), slip=0, state="kept"),), count=6),
     # Another year is full, and near it.
-    replace(_ANNIVERSARY, count=6),
+    replace(_ANNIVERSARY, count=4),
+    replace(_ANNIVERSARY, anniversary=2, count=2),
     replace(_ANNIVERSARY, anniversary=8, count=3),
     replace(_ANNIVERSARY, tickets=(TicketPlan(opened=(1, 3)),), count=2),
     replace(_ANNIVERSARY, status="churned"),

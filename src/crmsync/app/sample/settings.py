@@ -86,7 +86,8 @@ connections:
           account: account_id
           first_name: first_name
           last_name: last_name
-          name: {join: [first_name, last_name]}
+          # As the person writes it; where it is empty, the last name alone.
+          name: {column: [full_name, last_name]}
           email: email
           role: role
           country: country

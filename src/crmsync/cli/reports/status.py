@@ -28,8 +28,8 @@ def show_status(result: StatusResult, *, as_json: bool) -> None:
     if result.quarantined:
         out.print()
         out.print(
-            f"[yellow]{count(result.quarantined, 'row')} could not be read[/] "
-            "and wait in quarantine until their file changes:"
+            f"[yellow]{count(result.quarantined, 'row')} could not be read[/]; "
+            "mend the file, and the next sync reads it again:"
         )
         for sentence in result.quarantine:
             out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
