@@ -231,7 +231,10 @@ class ConditionParser:
                 )
         for key in needed:
             if key not in value:
-                self._note_key(at, f"“{quantifier}” needs “{key}:”{_EXAMPLES[key]}")
+                example = _EXAMPLES[key]
+                if key == "is" and quantifier in _WITH_EACH:
+                    example = ", what a record must fulfil, for example “is: [{status: open}]”"
+                self._note_key(at, f"“{quantifier}” needs “{key}:”{example}")
 
     def _collection(
         self, quantifier: Quantifier, value: dict[str, object], table: str, at: Path_

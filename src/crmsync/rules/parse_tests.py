@@ -132,6 +132,8 @@ class TestParser:
         self, operator: Operator, value: object, subject: Subject, at: Path_
     ) -> tuple[tuple[Test, Path_], ...]:
         try:
+            if value is None:
+                raise ValueError(f"a value is missing here, to test {subject.name}")
             if operator not in OPERATORS[subject.type]:  # a plain value or a list
                 raise ValueError(
                     f"{subject.name} is {TYPE_WORDS[subject.type]}, which is not tested so; "

@@ -86,9 +86,9 @@ def _follow(catalog: Catalog, table: str, names: list[str], path: str) -> Destin
         relation = catalog.relation(table, name)
         if relation is None:
             if catalog.column(table, name) is not None:
+                inside = f" in “{path}”" if name != path else ""
                 raise ValueError(
-                    f"“{name}” in “{path}” is a value of {_named(table)}; "
-                    "nothing can be asked beyond it"
+                    f"“{name}”{inside} is a value of {_named(table)}, and leads to no record"
                 )
             references = [r.name for r in catalog.relations(table) if not r.many]
             raise ValueError(
