@@ -16,9 +16,9 @@ from crmsync_files.cursor import FileProgress, highest, progress_of
 from crmsync_files.folder import ExportFile, Folder, identity_of
 from crmsync_files.formats.export import OpenExport, parts_of
 from crmsync_files.formats.opening import reader_of
-from crmsync_files.ledgers import restored
 from crmsync_files.options import FilesStreamOptions
 from crmsync_files.update_times import read_update_times
+from crmsync_files.written_tables import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from crmsync.errors import ConnectorError, RejectedError
 from crmsync.model.actions import AddNote, CreateTask, Receipt, SendEmail, UpdateFields
 from crmsync_files.folder import NOTES, TASKS, UPDATES
-from crmsync_files.ledgers import KEY, WrittenTable, neutral
 from crmsync_files.mail import message_of
 from crmsync_files.maildir import Outbox, digest_of
 from crmsync_files.storing import locked
+from crmsync_files.written_tables import KEY, WrittenTable, neutral
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
