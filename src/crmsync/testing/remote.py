@@ -1,4 +1,5 @@
 """What the author of a connector tells the laws about the remote, in one class."""
+# ruff: noqa: ARG002  a method that was left out has no use for its arguments
 
 from __future__ import annotations
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import Action, ActionKind
     from crmsync.plugins.contract import Connector, ConnectorSpec
+
+
+def _left_out(method: str, part: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"give the remote under test `{method}`, or declare {part} absent, with the reason"
+    )
 
 
 class Feature(StrEnum):
@@ -119,19 +126,19 @@ class RemoteUnderTest(ABC):
 
     def put(self, records: Sequence[SampleRecord]) -> None:
         """Create or change these records, as somebody else at the remote would."""
-        raise NotImplementedError
+        raise _left_out("put", "Feature.READS")
 
     def delete(self, ids: Sequence[str], at: datetime) -> None:
         """Delete these records, as somebody else at the remote would at that instant."""
-        raise NotImplementedError
+        raise _left_out("delete", "Feature.DELETIONS")
 
     def merge(self, loser: str, survivor: str, at: datetime) -> None:
         """Merge one record into another, as somebody else at the remote would at that instant."""
-        raise NotImplementedError
+        raise _left_out("merge", "Feature.MERGES")
 
     def spoil(self, record_id: str, at: datetime) -> None:
         """Damage this record at the remote, so that it cannot be read; a `put` mends it."""
-        raise NotImplementedError
+        raise _left_out("spoil", "Feature.UNREADABLE")
 
     def fail_next(self, failure: Failure) -> None:
         """Let the next call over the wire fail; the calls after it work again.
@@ -139,18 +146,18 @@ class RemoteUnderTest(ABC):
         Called with AUTH, TRANSIENT, QUOTA, and UNCERTAIN: for the last one, the next write lands
         (all of it, or the first few actions), and then the connection breaks before the answer.
         """
-        raise NotImplementedError
+        raise _left_out("fail_next", "the failures")
 
     def refused_action(self, key: str) -> Action:
         """An action that this remote refuses, for instance about a record that does not exist."""
-        raise NotImplementedError
+        raise _left_out("refused_action", "Failure.REJECTED")
 
     def effects(self) -> Sequence[Effect]:
         """What really landed, read from the remote itself and not through the connector.
 
         An effect that was made twice stands here twice.
         """
-        raise NotImplementedError
+        raise _left_out("effects", "Feature.WRITES")
 
     def action(self, kind: ActionKind, key: str, text: str, about: str) -> Action:
         """An action of that kind that carries the text, about an existing record.

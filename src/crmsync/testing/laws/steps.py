@@ -182,26 +182,34 @@ def caught(call: Callable[[], object], expected: type[ConnectorError]) -> Connec
 
 def landed(remote: RemoteUnderTest, action: Action) -> list[Effect]:
     """What an action left at the remote."""
+    return _of(action, remote.effects())
+
+
+def _of(action: Action, effects: Sequence[Effect]) -> list[Effect]:
     record = action.record.id if isinstance(action, UpdateFields) else ""
     return [
         effect
-        for effect in remote.effects()
+        for effect in effects
         if effect.kind is action.kind
         and (effect.key == action.key or (not effect.key and record and effect.record == record))
     ]
 
 
-def assert_once(remote: RemoteUnderTest, action: Action, after: str) -> None:
-    """The action has landed once, with all its texts."""
-    effects = landed(remote, action)
-    assert len(effects) == 1, f"{after}, the {action.kind} {action.key} landed {len(effects)} times"
-    for name, sent in texts_of(action).items():
-        found = effects[0].texts.get(name)
-        assert found is not None, f"the {action.kind} landed without its {name}"
-        assert _normal(found) == _normal(sent), (
-            f"{after}, the {name} of the {action.kind} landed as {found[:200]!r}, "
-            f"not as {sent[:200]!r}"
+def assert_once(remote: RemoteUnderTest, actions: Sequence[Action], after: str) -> None:
+    """Each action has landed once, with all its texts."""
+    everything = remote.effects()
+    for action in actions:
+        effects = _of(action, everything)
+        assert len(effects) == 1, (
+            f"{after}, the {action.kind} {action.key} landed {len(effects)} times"
         )
+        for name, sent in texts_of(action).items():
+            found = effects[0].texts.get(name)
+            assert found is not None, f"the {action.kind} landed without its {name}"
+            assert _normal(found) == _normal(sent), (
+                f"{after}, the {name} of the {action.kind} landed as {found[:200]!r}, "
+                f"not as {sent[:200]!r}"
+            )
 
 
 def _normal(text: str) -> str:
