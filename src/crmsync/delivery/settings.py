@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tenacity import RetryCallState, Retrying, wait_exponential
+
 if TYPE_CHECKING:
     from random import Random
 
@@ -35,8 +37,12 @@ class Patience:
         """The wait after so many attempts.
 
         Between half and all of the doubled wait, so that what failed together does not come
-        back together. (tenacity's waits draw from the global generator, and cannot be repeated.)
+        back together. tenacity's own jitter draws from the global generator, which a test
+        could not repeat.
         """
-        doubled = self.first_wait * (1 << min(attempts - 1, 30))
-        share: float = random.uniform(0.5, 1)
-        return min(doubled, self.longest_wait) * share
+        doubling = wait_exponential(
+            multiplier=self.first_wait.total_seconds(), max=self.longest_wait.total_seconds()
+        )
+        state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+        state.attempt_number = attempts
+        return timedelta(seconds=doubling(state) * random.uniform(0.5, 1))

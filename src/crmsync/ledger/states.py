@@ -36,7 +36,7 @@ MEANING: Mapping[State, str] = {
 ALLOWED: Mapping[State, frozenset[State]] = {
     State.PLANNED: frozenset({State.READY, State.DEFERRED, State.DROPPED}),
     State.DEFERRED: frozenset({State.PLANNED, State.DROPPED}),
-    State.READY: frozenset({State.SENDING, State.REJECTED, State.DROPPED}),
+    State.READY: frozenset({State.SENDING, State.DROPPED}),
     State.SENDING: frozenset({State.DONE, State.READY, State.REJECTED, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset({State.DONE, State.READY, State.REJECTED}),
     State.DONE: frozenset(),
