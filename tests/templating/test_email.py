@@ -91,13 +91,17 @@ def test_a_misspelt_requirement_is_an_error_not_a_skip(
         ),
         (
             "Hi {{ account.industry }}",
-            "4:7: account.industry is empty; list it under “requires”, "
-            "or give account.industry a “| default(…)”",
+            (
+                "4:7: account.industry is empty; list it under “requires”, "
+                "or give account.industry a “| default(…)”"
+            ),
         ),
         (
             "{{ account.parent.name }}",
-            "4:4: account.parent is empty; list it under “requires”, "
-            "or give account.parent.name a “| default(…)”",
+            (
+                "4:4: account.parent is empty; list it under “requires”, "
+                "or give account.parent.name a “| default(…)”"
+            ),
         ),
         ("{{ account }}", "4:1: account is a whole record; name one of its fields"),
         (

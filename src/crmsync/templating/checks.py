@@ -156,9 +156,10 @@ def _check_source(text: str, source: _Source, check: _Check) -> None:
         place = source.place(error.lineno)
         check.problems.append(f"{place}: {sentence_of(error)}")
         return
-    _check_names(tree, source, check)
-    _check_filters(tree, source, check)
     _check_includes(tree, source, check)
+    # Jinja2 cannot tell the names of a template whose filters it does not know.
+    if _check_filters(tree, source, check):
+        _check_names(tree, source, check)
 
 
 def _check_names(tree: nodes.Template, source: _Source, check: _Check) -> None:
@@ -208,17 +209,19 @@ def _check_attribute(
     check.problems.append(f"{place}: {table} has no field “{node.attr}”{hint}")
 
 
-def _check_filters(tree: nodes.Template, source: _Source, check: _Check) -> None:
-    for kind, known in (
-        (nodes.Filter, check.environment.filters),
-        (nodes.Test, check.environment.tests),
+def _check_filters(tree: nodes.Template, source: _Source, check: _Check) -> bool:
+    """Whether all filters and tests exist."""
+    before = len(check.problems)
+    for kind, word, known in (
+        (nodes.Filter, "filter", check.environment.filters),
+        (nodes.Test, "test", check.environment.tests),
     ):
-        word = "filter" if kind is nodes.Filter else "test"
         for node in tree.find_all(kind):
             if node.name not in known:
                 hint = nearest(node.name, known)
                 place = source.place(node.lineno, node.name)
                 check.problems.append(f"{place}: there is no {word} “{node.name}”{hint}")
+    return len(check.problems) == before
 
 
 def _check_includes(tree: nodes.Template, source: _Source, check: _Check) -> None:
