@@ -155,6 +155,7 @@ class DropsTies(MemoryConnector):
 
 
 @killed_by("ties_across_pages_lose_nothing", "stopped among ties and resumed")
+@killed_by("an_eventful_day_loses_nothing", "after .* eventful hours")
 class DropsTiesWhenResumed(MemoryConnector):
     def _start(
         self, stream: str, since: Cursor | None
@@ -248,6 +249,19 @@ class ClosesTheBooksAtTheEnd(MemoryConnector):
             yield replace(page, cursor=newest.cursor)
 
 
+@killed_by("an_eventful_day_loses_nothing", "after .* eventful hours", lists=True)
+class GoesOnWithAnOldListing(MemoryConnector):
+    """Resumes a listing whatever happened meanwhile, and takes its end for the present."""
+
+    def _listing(self, stream: str, since: Cursor | None) -> Iterator[Page]:
+        revision = self._remote.revision(stream)
+        if since is not None:
+            state = json.loads(since)
+            if state["after"] is not None:
+                since = json.dumps(state | {"revision": revision})
+        yield from super()._listing(stream, since)
+
+
 # Order.
 
 
@@ -261,6 +275,7 @@ class MixesUpAPage(_Edited):
 
 
 @killed_by("deletions_are_told", "should not be there")
+@killed_by("an_eventful_day_loses_nothing", "after .* eventful hours, .* should not be there")
 class ForgetsTombstones(_Edited):
     def edited(self, page: Page) -> Page:
         return replace(page, records=page.records.filter(pc.invert(page.records.column(DELETED))))

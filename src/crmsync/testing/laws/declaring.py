@@ -184,10 +184,14 @@ def _fails(failure: Failure) -> Callable[[RemoteUnderTest], bool]:
 
 
 def _rejects(remote: RemoteUnderTest) -> bool:
+    if Feature.WRITES in remote.absent:
+        return False
     return isinstance(apply_one(remote, remote.refused_action("key-refused")), RejectedError)
 
 
 def _is_uncertain(remote: RemoteUnderTest) -> bool:
+    if Feature.WRITES in remote.absent:
+        return False
     answers = []
     for action in sample_actions(remote, "probe"):
         remote.fail_next(Failure.UNCERTAIN)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
+from datetime import timedelta
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,6 +158,33 @@ class ReadingLaws:
         for _ in range(2):
             pages += read(remote, pages[-1].cursor)
         assert_known(Replica(remote, pages), expected, "changed during the read")
+
+    def test_an_eventful_day_loses_nothing(self, remote: RemoteUnderTest) -> None:
+        """People change, delete and restore records while reads begin, break off and go on."""
+        need(remote, Feature.READS)
+        day = random.Random(20260302)  # noqa: S311  the same day each time, not a secret
+        truth: dict[str, str] = {}
+        pages: list[Page] = []
+        for hour in range(40):
+            now = START + timedelta(seconds=hour // 3)  # so that hours share an instant
+            changed = [
+                SampleRecord(id=f"d{number:02}", changed_at=now, text=f"{number} at {hour}")
+                for number in day.sample(range(30), 4)
+            ]
+            remote.put(changed)
+            truth |= texts(changed)
+            if Feature.DELETIONS not in remote.absent:
+                gone = day.sample(sorted(truth), day.randrange(3))
+                remote.delete(gone, now)
+                truth = {key: text for key, text in truth.items() if key not in gone}
+            with connected(remote) as connector:
+                since = pages[-1].cursor if pages else None
+                reading = iter(reader(connector).read(remote.stream, since))
+                pages += islice(reading, day.randrange(4))
+            if hour % 8 == 7:
+                for _ in range(2):
+                    pages += read(remote, pages[-1].cursor)
+                assert_known(Replica(remote, pages), truth, f"after {hour + 1} eventful hours")
 
     def test_the_oldest_change_comes_first(self, remote: RemoteUnderTest) -> None:
         """Except in a listing of everything, history is told in the order in which it happened."""

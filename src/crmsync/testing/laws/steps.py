@@ -135,8 +135,9 @@ def outcomes(
 
 def _batch(connector: Connector, actions: Sequence[Action]) -> list[Receipt | ConnectorError]:
     """What became of each action; an error that was raised is everybody's."""
+    writes = writer(connector)
     try:
-        answers = list(writer(connector).apply(actions))
+        answers = list(writes.apply(actions))
     except ConnectorError as error:
         return [error] * len(actions)
     except Exception as error:
