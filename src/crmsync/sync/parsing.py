@@ -33,8 +33,13 @@ if TYPE_CHECKING:
 # Formats that are no strptime formats: microseconds in one unit of the number.
 EPOCH_FORMATS = {"epoch_ms": 1_000, "epoch_s": 1_000_000}
 
-_YES = ("true", "yes", "y", "t", "1")
-_NO = ("false", "no", "n", "f", "0")
+NOT_A = {
+    FieldType.NUMBER: "is not a number",
+    FieldType.INTEGER: "is not a whole number",
+    FieldType.BOOLEAN: "is neither yes nor no; translate it under “values” in the mapping",
+    FieldType.DATE: "is not a date; declare its format in the mapping",
+    FieldType.INSTANT: "is not a time; declare its format in the mapping",
+}
 
 _SPACE = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
 _GROUPS = "[,' \u00a0\u2009\u202f’]"
@@ -81,8 +86,8 @@ class Way:
     connection: str = ""
 
 
-def clean_text(column: ir.Column) -> ir.StringColumn:
-    """Any column as trimmed text, null where that is empty."""
+def clean_text(column: ir.Column, *, trimmed: bool = False) -> ir.StringColumn:
+    """Any column as trimmed text, null where that is empty; ``trimmed`` says that it is already."""
     if column.type().is_floating():
         # Keys that a table of numbers has made to 12.0 are 12.
         whole = column.try_cast("int64")
@@ -91,7 +96,7 @@ def clean_text(column: ir.Column) -> ir.StringColumn:
         text = column
     else:
         text = column.cast("string")
-    return _trim(text, _SPACE).nullif("")
+    return (text if trimmed else _trim(text, _SPACE)).nullif("")
 
 
 def read(column: ir.Column, to: FieldType, way: Way) -> ir.Column:
@@ -106,13 +111,23 @@ def read(column: ir.Column, to: FieldType, way: Way) -> ir.Column:
         case FieldType.INTEGER:
             value = _integer(column, way.decimal)
         case FieldType.BOOLEAN:
-            value = column if column.type().is_boolean() else _boolean(_text(column))
+            # DuckDB's own cast reads the words above and no others.
+            value = _text(column).try_cast("boolean")
         case FieldType.DATE:
             value = _date(column, way)
         case FieldType.INSTANT:
             value = _instant(column, way)
             value = ibis.ifelse(value.between(_FIRST, _LAST), value, ibis.null(INSTANT))
     return value
+
+
+def constant(value: object, to: FieldType, way: Way) -> ir.Value:
+    """What the mapping itself says, as a field's type; written the plain way."""
+    if value is None:
+        return ibis.null(DATA_TYPES[to])
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    plain = Way(zone=way.zone, connection=way.connection)
+    return read(ibis.literal(text), to, plain)
 
 
 def _number(column: ir.Column, decimal: str) -> ir.DecimalColumn:
@@ -145,15 +160,6 @@ def _integer(column: ir.Column, decimal: str) -> ir.IntegerColumn:
         text.re_search(_WHOLE_NUMBER),
         text.try_cast("int64"),
         ibis.ifelse(rounded == number, rounded, ibis.null("int64")),
-    )
-
-
-def _boolean(text: ir.StringColumn) -> ir.BooleanColumn:
-    lower = text.lower()
-    return ibis.cases(
-        (lower.isin(_YES), ibis.literal(value=True)),
-        (lower.isin(_NO), ibis.literal(value=False)),
-        else_=ibis.null("boolean"),
     )
 
 
@@ -190,12 +196,13 @@ def _instant(column: ir.Column, way: Way) -> ir.TimestampColumn:
     text = _text(column)
     if way.formats:
         return ibis.coalesce(*(_formatted(text, pattern, way.zone) for pattern in way.formats))
-    upper = text.upper()
-    iso = ibis.ifelse(text.like("____-__-__%"), upper, ibis.null("string"))
+    iso = ibis.ifelse(text.like("____-__-__%"), text, ibis.null("string"))
+    # In small letters, as RFC 3339 allows, DuckDB does not read it.
+    instant = ibis.coalesce(iso.try_cast(INSTANT), iso.upper().try_cast(INSTANT))
     if way.zone == "UTC":
-        return iso.try_cast(INSTANT)
-    local = _in_zone(way.zone, iso.try_cast("timestamp"))
-    return ibis.ifelse(iso.re_search(_HAS_OFFSET), iso.try_cast(INSTANT), local)
+        return instant
+    local = _in_zone(way.zone, iso.upper().try_cast("timestamp"))
+    return ibis.ifelse(iso.re_search(_HAS_OFFSET), instant, local)
 
 
 def _formatted(text: ir.StringColumn, pattern: str, zone: str) -> ir.TimestampColumn:

@@ -1,0 +1,174 @@
+"""Holds a stream's mapping against the canonical table and the remote's own description."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import duckdb
+import ibis
+
+from crmsync.config.yaml import nearest
+from crmsync.model.tables import CANONICAL_TABLES, FieldType
+from crmsync.sync.parsing import EPOCH_FORMATS, NOT_A, Way, constant
+from crmsync.warehouse.types import KNOWN_SINCE, STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from crmsync.config.mapping import FieldMapping, StreamSettings
+    from crmsync.plugins.contract import RemoteField
+
+# Fields that a mapping cannot give, and what they are made of.
+_OWN = {"id": "the “key” of the stream", "connection": "the connection’s name"}
+
+# Without these fields a table says nothing.
+_NEEDED = {"activity": ("kind", "at"), "activity_link": ("activity",), "usage": ("day",)}
+
+_HOW_TO_ADD = "To add a field of your own, give it a “type”"
+
+Mistake = tuple[tuple[str | int, ...], str]
+
+
+def check_mapping(
+    settings: StreamSettings, described: Sequence[RemoteField] | None = None
+) -> list[Mistake]:
+    """What is wrong with a mapping: the path of each mistake within the stream, and a sentence.
+
+    ``described`` is the remote's description of its fields; None where it cannot be had.
+    """
+    if settings.table not in CANONICAL_TABLES:
+        hint = nearest(settings.table, CANONICAL_TABLES)
+        return [(("table",), f"there is no table “{settings.table}”{hint}")]
+    mistakes: list[Mistake] = []
+    for name, mapping in settings.fields.items():
+        mistakes += _check_field(settings, name, mapping)
+    for name in _NEEDED.get(settings.table, ()):
+        if name not in settings.fields:
+            sentence = f"“{name}” is not mapped, and {settings.table} means nothing without it"
+            mistakes.append((("fields",), sentence))
+    if settings.deleted is not None:
+        mistakes += _check_values(("deleted",), settings.deleted, FieldType.BOOLEAN)
+    if described is not None:
+        mistakes += _check_columns(settings, {field.name for field in described})
+    return mistakes
+
+
+def _check_field(settings: StreamSettings, name: str, mapping: FieldMapping) -> Iterator[Mistake]:
+    path = ("fields", name)
+    table = CANONICAL_TABLES[settings.table]
+    known = table.field(name)
+    if name in _OWN:
+        yield path, f"“{name}” cannot be mapped: it is made of {_OWN[name]}"
+    elif known is None and mapping.type is None:
+        hint = nearest(name, (field.name for field in table.fields if field.name not in _OWN))
+        yield (
+            path,
+            f"{settings.table} has no field “{name}”{hint or '.'} {_HOW_TO_ADD}",
+        )
+    elif known is None and mapping.type is not None:
+        yield from _check_custom(settings, name, mapping)
+        yield from _check_values(path, mapping, mapping.type)
+    elif known is not None:
+        if mapping.type not in {None, known.type}:
+            yield (
+                (*path, "type"),
+                f"“{name}” of {settings.table} is of type {known.type.value}; leave “type” out",
+            )
+        yield from _check_values(path, mapping, known.type)
+
+
+def _check_custom(settings: StreamSettings, name: str, mapping: FieldMapping) -> Iterator[Mistake]:
+    path = ("fields", name)
+    # DuckDB takes names that differ in case only for one.
+    taken = [field.name for field in CANONICAL_TABLES[settings.table].fields]
+    taken += [other for other in settings.fields if other != name]
+    alike = [other for other in taken if other.lower() == name.lower()]
+    if alike:
+        yield path, f"“{name}” differs from “{alike[0]}” in case only; choose another name"
+    if name.lower() in {STREAM, KNOWN_SINCE} or name.startswith("_"):
+        yield path, f"“{name}” is a name that crmsync keeps for itself; choose another"
+    if mapping.references is not None and mapping.references not in CANONICAL_TABLES:
+        hint = nearest(mapping.references, CANONICAL_TABLES)
+        yield (*path, "references"), f"there is no table “{mapping.references}”{hint}"
+
+
+def _check_values(
+    path: tuple[str | int, ...], mapping: FieldMapping, to: FieldType
+) -> Iterator[Mistake]:
+    zone = mapping.time_zone or "UTC"
+    if not _is_zone(zone):
+        yield (
+            (*path, "time_zone"),
+            f"“{zone}” is not a time zone; write for example Europe/Zurich",
+        )
+        return
+    for number, pattern in enumerate(mapping.format):
+        wrong = _wrong_format(pattern, to)
+        if wrong:
+            yield (*path, "format", number), wrong
+    said = {(*path, "values", key): value for key, value in mapping.values.items()}
+    if not mapping.columns:
+        said[(*path, "value")] = mapping.value
+    for where, value in said.items():
+        if value is not None and to in NOT_A and _cannot_be(value, to):
+            yield where, f"“{value}” {NOT_A[to].partition(';')[0]}"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _wrong_format(pattern: str, to: FieldType) -> str | None:
+    if to not in {FieldType.DATE, FieldType.INSTANT}:
+        return f"a format is for dates and instants; this field is of type {to.value}"
+    if pattern in EPOCH_FORMATS:
+        return f"“{pattern}” is for instants" if to is FieldType.DATE else None
+    if to is FieldType.DATE and ("%z" in pattern or "%Z" in pattern):
+        return f"“{pattern}” has a time zone, and a date has none; leave it out"
+    try:
+        with closing(duckdb.connect()) as engine:
+            engine.execute("SELECT try_strptime('', ?)", [pattern]).fetchall()
+    except duckdb.Error as error:
+        return (
+            f"“{pattern}” is not a format: {str(error).strip().splitlines()[0].rpartition(': ')[2]}"
+        )
+    if "%" not in pattern:
+        return f"“{pattern}” is not a format; write for example %d.%m.%Y"
+    return None
+
+
+def _cannot_be(value: object, to: FieldType) -> bool:
+    expression = constant(value, to, Way()).name("value").as_table()
+    backend = ibis.duckdb.connect()
+    try:
+        found: pa.Table = backend.to_pyarrow(expression)
+        return bool(found.column("value").null_count)
+    finally:
+        backend.disconnect()
+
+
+def _check_columns(settings: StreamSettings, there: set[str]) -> Iterator[Mistake]:
+    read: dict[tuple[str | int, ...], str] = {
+        ("key", number): column for number, column in enumerate(settings.key)
+    }
+    mappings: dict[tuple[str | int, ...], FieldMapping] = {
+        ("fields", name): mapping for name, mapping in settings.fields.items()
+    }
+    if settings.deleted is not None:
+        mappings |= {("deleted",): settings.deleted}
+    for path, mapping in mappings.items():
+        source = "join" if mapping.join else "column"
+        read |= {(*path, source, number): name for number, name in enumerate(mapping.columns)}
+    if settings.merged_into is not None:
+        read[("merged_into",)] = settings.merged_into
+    for where, column in read.items():
+        if column not in there:
+            yield where, f"there is no column “{column}”{nearest(column, there)}"

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from warehouse.warehouse_world import Store
+
+from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.warehouse.store import Warehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(Warehouse(tmp_path / "warehouse.duckdb", CANONICAL_TABLES))
