@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from crmsync.rules.memory import MemoryRecords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
@@ -51,7 +51,7 @@ def rule_of(folder: Path, when: str, subject: str = "account", more: str = "") -
     return rule
 
 
-def verdicts_of(
+def verdicts_of(  # noqa: PLR0913  everything that a verdict depends on
     rule: Rule,
     records: Mapping[str, Sequence[Mapping[str, object]]],
     *,

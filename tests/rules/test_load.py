@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from rules.rules_world import THEN, rules_from
 
 from crmsync.config.settings import Existing
 from crmsync.errors import InvalidInputError
 from crmsync.model.durations import parse_duration
 from crmsync.rules.language import EmailStep, Recipient, TaskStep, UpdateStep
+from crmsync.rules.load import load_rules
+from rules.rules_world import CATALOG, THEN, rules_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,9 +179,6 @@ def test_tests_are_no_rules_and_subfolders_are_read(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no such folder"):
-        from crmsync.rules.load import load_rules  # noqa: PLC0415  only here
-        from rules.rules_world import CATALOG  # noqa: PLC0415  only here
-
         load_rules(tmp_path / "nowhere", tmp_path, CATALOG, [], tmp_path)
 
 

@@ -56,10 +56,9 @@ class MemoryRecords:
             if name not in tables:
                 raise ValueError(f"there is no table “{name}”{nearest(name, tables)}")
         self._backend = ibis.duckdb.connect()
-        self._tables: dict[str, ir.Table] = {
-            name: self._created(name, arrow_table(table, records.get(name, ())))
-            for name, table in tables.items()
-        }
+        self._definitions = tables
+        self._rows = {name: arrow_table(tables[name], rows) for name, rows in records.items()}
+        self._tables: dict[str, ir.Table] = {}
         self._states = tuple(
             StreamState(
                 connection=CONNECTION,
@@ -70,11 +69,6 @@ class MemoryRecords:
             for name in tables
         )
 
-    def _created(self, name: str, rows: pa.Table) -> ir.Table:
-        # By way of a memtable: given rows directly, Ibis 12 drops a view that has no name for
-        # sqlglot 30.30.
-        return self._backend.create_table(name, ibis.memtable(rows))
-
     @property
     def backend(self) -> BaseBackend:
         """DuckDB, in memory."""
@@ -82,6 +76,13 @@ class MemoryRecords:
 
     def table(self, name: str) -> ir.Table:
         """The records of a table."""
+        if name not in self._tables:
+            rows = self._rows.get(name)
+            if rows is None:
+                rows = arrow_table(self._definitions[name], ())
+            # By way of a memtable: given rows directly, Ibis 12 drops a view that has no name for
+            # sqlglot 30.30.
+            self._tables[name] = self._backend.create_table(name, ibis.memtable(rows))
         return self._tables[name]
 
     def stream_states(self) -> Sequence[StreamState]:

@@ -66,9 +66,15 @@ def predicate(rows: Rows, wide: ir.Table, condition: Condition) -> ir.BooleanVal
         case AnyOf():
             return reduce(or_, [predicate(rows, wide, c) for c in condition.conditions])
         case Not():
-            return ~predicate(rows, wide, condition.condition)
+            return negated(predicate(rows, wide, condition.condition))
         case InSegment():
             return predicate(rows, wide, condition.condition)
+
+
+def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
+    """Not."""
+    # Within a function call: Ibis 12 writes (~x).isnull() as NOT x IS NULL, which is another thing.
+    return ibis.coalesce(~verdict, _UNKNOWN)
 
 
 def clause_verdict(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> ir.BooleanValue:
@@ -140,7 +146,7 @@ def _within(rows: Rows, wide: ir.Table, subject: Seen, test: Test) -> ir.Boolean
     if ends.below is not None:
         sides.append(value < ends.below)
     verdict = reduce(and_, sides)
-    return ~verdict if test.operator is Operator.IS_NOT else verdict
+    return negated(verdict) if test.operator is Operator.IS_NOT else verdict
 
 
 def _compared(value: ir.Value, operator: Operator, bound: ir.Value) -> ir.BooleanValue:
@@ -167,7 +173,7 @@ def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:  # noqa: PLR0911  o
         case Operator.IN:
             return value.isin(_literals(operand))
         case Operator.NOT_IN:
-            return ~value.isin(_literals(operand))
+            return negated(value.isin(_literals(operand)))
         case Operator.BETWEEN:
             low, high = _literals(operand)
             return (value >= low) & (value <= high)

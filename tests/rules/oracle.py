@@ -1,0 +1,278 @@
+"""Rules evaluated naively, one record at a time, in plain Python: the compiler's oracle.
+
+Shares nothing with it but the condition tree.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from crmsync.model.durations import Duration
+from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import (
+    All,
+    AnyOf,
+    Column,
+    Comparison,
+    Condition,
+    InSegment,
+    Not,
+    Operator,
+    Quantifier,
+    Related,
+    Test,
+    Today,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Row = dict[str, Any]
+_NEVER = object()  # a fact that found nothing
+
+
+class Oracle:
+    """All records, the present, and which tables were never read."""
+
+    def __init__(
+        self,
+        records: Mapping[str, Sequence[Row]],
+        *,
+        now: datetime,
+        zone: str,
+        unread: Sequence[str],
+    ) -> None:
+        self._records = records
+        self._now = now
+        self._company = zone
+        self._unread = unread
+
+    def verdict(self, condition: Condition, row: Row, table: str) -> bool | None:
+        match condition:
+            case Comparison():
+                value, known = self._value(condition.column, row)
+                verdict = self._passes(value, known, condition.test, row, table, condition.column)
+                return condition.unknown_as if verdict is None else verdict
+            case Related():
+                verdict = self._related(condition, row, table)
+                return condition.unknown_as if verdict is None else verdict
+            case All():
+                return _all([self.verdict(c, row, table) for c in condition.conditions])
+            case AnyOf():
+                return _any([self.verdict(c, row, table) for c in condition.conditions])
+            case Not():
+                return _not(self.verdict(condition.condition, row, table))
+            case InSegment():
+                return self.verdict(condition.condition, row, table)
+
+    def _value(self, column: Column, row: Row | None) -> tuple[Any, bool]:
+        """The value, and whether it is known; an empty field is not."""
+        for hop in column.hops:
+            row = self._record(hop.target, None if row is None else row.get(hop.column))
+        if row is None:
+            return None, False
+        if column.fact is None:
+            return row.get(column.name), row.get(column.name) is not None
+        if set(column.fact.rests_on) & set(self._unread):
+            return None, False
+        return self._fact(column.name, row), True
+
+    def _fact(self, name: str, account: Row) -> object:
+        if name == "last_contact":
+            times = [
+                a["at"]
+                for a in self._records["activity"]
+                if a["account"] == account["id"] and a["at"] <= self._now
+            ]
+            return max(times, default=_NEVER)
+        assert name == "open_tickets"
+        return sum(
+            1
+            for t in self._records["ticket"]
+            if t["account"] == account["id"]
+            and (t["opened_at"] is None or t["opened_at"] <= self._now)
+            and t["status"] != "closed"
+        )
+
+    def _record(self, table: str, record_id: str | None) -> Row | None:
+        return next((r for r in self._records.get(table, ()) if r["id"] == record_id), None)
+
+    def _zone(self, row: Row, table: str) -> ZoneInfo:
+        account = row if table == "account" else self._record("account", row.get("account"))
+        name = None if account is None else account.get("time_zone")
+        return ZoneInfo(name if name in available_timezones() else self._company)
+
+    def _passes(  # noqa: PLR0911, PLR0913  as plain as can be
+        self,
+        value: Any,  # noqa: ANN401  of any type
+        known: bool,
+        test: Test,
+        row: Row,
+        table: str,
+        column: Column,
+    ) -> bool | None:
+        if test.operator is Operator.PRESENT:
+            if column.fact is not None and not known:
+                return None
+            return (known and value is not _NEVER) == test.operand
+        if not known:
+            return None
+        if value is _NEVER:
+            if isinstance(test.operand, Column) and test.operator not in {
+                Operator.OLDER_THAN,
+                Operator.FURTHER_THAN,
+            }:
+                return False
+            return test.operator in {Operator.OLDER_THAN, Operator.FURTHER_THAN}
+        if isinstance(test.operand, Column):
+            other, other_known = self._value(test.operand, row)
+            if not other_known or other is _NEVER:
+                return None
+            return _compare(value, test.operator, other)
+        if column.type in {FieldType.DATE, FieldType.INSTANT}:
+            return self._time(value, test, self._zone(row, table))
+        return _plain(value, test)
+
+    def _time(self, value: Any, test: Test, zone: ZoneInfo) -> bool:  # noqa: ANN401, PLR0911
+        is_day = not isinstance(value, datetime)
+        present: Any = self._now.astimezone(zone).date() if is_day else self._now
+        operand = test.operand
+        if isinstance(operand, Duration):
+            match test.operator:
+                case Operator.IN_NEXT:
+                    return bool(present <= value <= present + operand.length)
+                case Operator.IN_LAST:
+                    return bool(present - operand.length <= value <= present)
+                case Operator.OLDER_THAN:
+                    return bool(present - value >= operand.length)
+                case _:
+                    return bool(value - present >= operand.length)
+        low, high = operand if isinstance(operand, tuple) else (operand, operand)
+        match test.operator:
+            case Operator.BEFORE:
+                return bool(value < self._first(low, zone, is_day=is_day))
+            case Operator.AFTER:
+                return bool(value > self._last(low, zone, is_day=is_day))
+            case Operator.IS:
+                return bool(value == self._first(low, zone, is_day=is_day))
+            case Operator.IS_NOT:
+                return bool(value != self._first(low, zone, is_day=is_day))
+            case _:
+                first = self._first(low, zone, is_day=is_day)
+                return bool(first <= value <= self._last(high, zone, is_day=is_day))
+
+    def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:  # noqa: ANN401
+        if isinstance(literal, Today):
+            literal = self._now.astimezone(zone).date()
+        if is_day or isinstance(literal, datetime):
+            return literal
+        return datetime.combine(literal, time(), tzinfo=zone).astimezone(UTC)
+
+    def _last(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:  # noqa: ANN401
+        first = self._first(literal, zone, is_day=is_day)
+        if is_day or isinstance(literal, datetime):
+            return first
+        next_day = first.astimezone(zone).date() + timedelta(days=1)
+        return self._first(next_day, zone, is_day=False) - timedelta(microseconds=1)
+
+    def _related(self, clause: Related, row: Row, table: str) -> bool | None:  # noqa: PLR0911
+        target, column = clause.of.relation.target, clause.of.relation.column
+        del table
+        if target in self._unread:
+            return None
+        related = [r for r in self._records.get(target, ()) if r[column] == row["id"]]
+        where = [
+            True if clause.of.where is None else self.verdict(clause.of.where, r, target)
+            for r in related
+        ]
+        if clause.quantifier is Quantifier.LATEST:
+            return self._latest(clause, related, where)
+        if clause.quantifier is Quantifier.EVERY:
+            assert clause.each is not None
+            each = [self.verdict(clause.each, r, target) for r in related]
+            return _all([_any([_not(w), e]) for w, e in zip(where, each, strict=True)])
+        if clause.quantifier is Quantifier.SOME:
+            return _any(where)
+        if clause.quantifier is Quantifier.NONE:
+            return _not(_any(where))
+        assert clause.test is not None
+        if clause.quantifier is Quantifier.SUM:
+            if None in where:
+                return None
+            assert clause.column is not None
+            counting = [r for r, w in zip(related, where, strict=True) if w]
+            amounts = [(r[clause.column.name], r["currency"]) for r in counting]
+            amounts = [(a, c) for a, c in amounts if a is not None]
+            if len({c for _, c in amounts}) > 1:
+                return None
+            return _plain(sum((a for a, _ in amounts), Decimal(0)), clause.test)
+        # Every number that the count may be, once the undecided ones are known.
+        least, most = where.count(True), where.count(True) + where.count(None)
+        verdicts = {_plain(count, clause.test) for count in range(least, most + 1)}
+        if clause.test.operator in {Operator.IS, Operator.BETWEEN} and least != most:
+            return None
+        return verdicts.pop() if len(verdicts) == 1 else None
+
+    def _latest(self, clause: Related, related: list[Row], where: list[bool | None]) -> bool | None:
+        assert clause.each is not None
+        dated = [
+            (r["opened_at"], r["id"], r, w)
+            for r, w in zip(related, where, strict=True)
+            if w is not False and r["opened_at"] is not None and r["opened_at"] <= self._now
+        ]
+        if not dated:
+            return False
+        _, _, latest, counts = max(dated, key=lambda d: d[:2])
+        return self.verdict(clause.each, latest, "ticket") if counts else None
+
+
+def _all(verdicts: list[bool | None]) -> bool | None:
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _any(verdicts: list[bool | None]) -> bool | None:
+    return True if True in verdicts else None if None in verdicts else False
+
+
+def _not(verdict: bool | None) -> bool | None:
+    return None if verdict is None else not verdict
+
+
+def _compare(value: Any, operator: Operator, bound: Any) -> bool:  # noqa: ANN401
+    return bool(
+        {
+            Operator.OVER: lambda: value > bound,
+            Operator.AFTER: lambda: value > bound,
+            Operator.UNDER: lambda: value < bound,
+            Operator.BEFORE: lambda: value < bound,
+            Operator.AT_LEAST: lambda: value >= bound,
+            Operator.AT_MOST: lambda: value <= bound,
+            Operator.IS: lambda: value == bound,
+            Operator.IS_NOT: lambda: value != bound,
+        }[operator]()
+    )
+
+
+def _plain(value: Any, test: Test) -> bool:  # noqa: ANN401, PLR0911
+    operand: Any = test.operand
+    match test.operator:
+        case Operator.IN:
+            return value in operand
+        case Operator.NOT_IN:
+            return value not in operand
+        case Operator.BETWEEN:
+            return bool(operand[0] <= value <= operand[1])
+        case Operator.CONTAINS:
+            return operand in value
+        case Operator.STARTS_WITH:
+            return bool(value.startswith(operand))
+        case Operator.ENDS_WITH:
+            return bool(value.endswith(operand))
+        case Operator.MATCHES:
+            return re.search(operand, value) is not None
+        case _:
+            return _compare(value, test.operator, operand)

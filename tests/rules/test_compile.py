@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crmsync.model.catalog import Catalog
+from crmsync.rules.evaluate import evaluate
+from crmsync.rules.memory import MemoryRecords
+from rules.rules_world import FACTS, NOW, a_day, rule_of, rules_from, verdicts_of
+from rules.test_load import SMALLEST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Records = dict[str, list[dict[str, Any]]]
+ACME = {"id": "acme", "renewal_date": "2026-03-20"}
+
+
+def call(account: str, at: str, **more: object) -> dict[str, object]:
+    return {"id": f"call-{account}-{at}", "account": account, "kind": "call", "at": at, **more}
+
+
+def test_the_smallest_rule(tmp_path: Path) -> None:
+    (rule,) = rules_from(tmp_path, {"smallest": SMALLEST}).rules
+    said = verdicts_of(
+        rule,
+        {
+            "account": [
+                {"id": "silent", "renewal_date": "2026-03-31"},
+                {"id": "never", "renewal_date": "2026-03-01"},
+                {"id": "recent", "renewal_date": "2026-03-31"},
+                {"id": "later", "renewal_date": "2026-04-01"},
+                {"id": "past", "renewal_date": "2026-02-28"},
+                {"id": "undated"},
+            ],
+            "activity": [
+                call("silent", "2026-02-15T12:00"),
+                call("recent", "2026-02-15T12:00:01"),
+            ],
+        },
+    )
+    assert dict(said.matches) == {"silent": (), "never": ()}
+    assert not said.unknown
+    assert said.subjects == 6
+
+
+def test_absence_is_unknown_while_the_stream_was_never_read(tmp_path: Path) -> None:
+    (rule,) = rules_from(tmp_path, {"smallest": SMALLEST}).rules
+    said = verdicts_of(rule, {"account": [ACME, {"id": "undated"}]}, unread=["activity"])
+    assert not said.matches
+    assert said.unknown == {"acme": ("last_contact: the activity stream of test was never read",)}
+
+
+@pytest.mark.parametrize(
+    ("clause", "verdict"),
+    [
+        # Made true through missing records: hold.
+        ("last_contact: {older_than: 14 days}", "unknown"),
+        ("last_contact: {present: false}", "unknown"),
+        ("none: {of: activities}", "unknown"),
+        ("every: {of: activities, is: [{automated: true}]}", "unknown"),
+        ("count: {of: activities, is: {at_most: 2}}", "unknown"),
+        ("count: {of: activities, is: 0}", "unknown"),
+        ("open_tickets: 0", "unknown"),
+        ("open_tickets: {under: 3}", "unknown"),
+        ("usage_30d: {under: usage_previous_30d}", "unknown"),
+        ("max: {of: activities, field: at, is: {older_than: 3 days}}", "unknown"),
+        ("not: [{last_contact: {older_than: 14 days}}]", "unknown"),
+        # All others work against the match, whatever stands around them.
+        ("last_contact: {in_last: 14 days}", "no"),
+        ("last_contact: {present: true}", "no"),
+        ("not: [{last_contact: {in_last: 14 days}}]", "no"),
+        ("none_of: [{some: {of: activities}}, {tier: gold}]", "no"),
+        ("not: [{not: [{some: {of: activities}}]}]", "no"),
+        ("count: {of: activities, is: {at_least: 1}}", "no"),
+        ("open_tickets: {over: 0}", "no"),
+        ("tier: gold", "no"),
+        ("tier: {is_not: gold}", "no"),
+        ("not: [{tier: gold}]", "no"),
+        ("latest: {of: activities, is: [{kind: call}]}", "no"),
+        ("none: {of: contacts, where: [{role: champion}]}", "no"),
+        # Written out, it is taken literally.
+        ("tier: {is: gold, if_unknown: yes}", "match"),
+        ("not: [{tier: {is: gold, if_unknown: yes}}]", "no"),
+        ("not: [{tier: {is: gold, if_unknown: no}}]", "match"),
+        ("tier: {is: gold, if_unknown: hold}", "unknown"),
+        ("none: {of: activities, if_unknown: yes}", "match"),
+        ("last_contact: {older_than: 14 days, if_unknown: no}", "no"),
+        # Presence of a plain field is never unknown.
+        ("tier: {present: false}", "match"),
+        ("owner.active: {present: false}", "match"),
+    ],
+)
+def test_what_an_unknown_clause_counts_as(tmp_path: Path, clause: str, verdict: str) -> None:
+    rule = rule_of(tmp_path, f"  - {clause}")
+    records = {"account": [{"id": "a"}], "contact": [{"id": "c", "account": "a"}]}
+    said = verdicts_of(rule, records, unread=["activity", "ticket", "usage"])
+    actual = "match" if said.matches else "unknown" if said.unknown else "no"
+    assert actual == verdict
+    assert all(reasons for reasons in said.unknown.values())
+
+
+@pytest.mark.parametrize(
+    ("clause", "matches"),
+    [
+        ("last_contact: {older_than: 14 days}", True),
+        ("last_contact: {in_last: 14 days}", False),
+        ("not: [{last_contact: {in_last: 14 days}}]", True),
+        ("last_contact: {before: 2020-01-01}", False),
+        ("last_contact: {present: false}", True),
+        ("next_meeting: {further_than: 30 days}", True),
+        ("latest_nps: {present: false}", True),
+        ("max: {of: orders, field: at, is: {older_than: 90 days}}", True),
+        ("next_anniversary: {present: false}", True),
+        ("latest: {of: activities, is: [{kind: call}]}", False),
+    ],
+)
+def test_nothing_found_is_never(tmp_path: Path, clause: str, *, matches: bool) -> None:
+    said = verdicts_of(rule_of(tmp_path, f"  - {clause}"), {"account": [{"id": "a"}]})
+    assert bool(said.matches) is matches
+    assert not said.unknown
+
+
+def test_today_is_told_in_the_accounts_zone(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - renewal_date: today")
+    accounts = [
+        {"id": "auckland", "time_zone": "Pacific/Auckland", "renewal_date": "2026-03-02"},
+        {"id": "honolulu", "time_zone": "Pacific/Honolulu", "renewal_date": "2026-02-28"},
+        {"id": "company", "renewal_date": "2026-03-01"},
+        {"id": "nowhere", "time_zone": "Mars/Base", "renewal_date": "2026-03-01"},
+        {"id": "other", "time_zone": "Pacific/Auckland", "renewal_date": "2026-03-01"},
+    ]
+    now = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
+    early = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    matched = set(verdicts_of(rule, {"account": accounts}, now=now).matches)
+    assert matched == {"auckland", "company", "nowhere"}
+    assert "honolulu" in verdicts_of(rule, {"account": accounts}, now=early).matches
+
+
+def test_business_days_skip_weekends_and_the_countrys_holidays(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - renewal_date: {in_next: 2 business days}")
+    days = [f"2026-04-{day:02}" for day in range(2, 12)]
+    accounts = [{"id": day, "renewal_date": day} for day in days]
+    maundy_thursday = datetime(2026, 4, 2, 12, tzinfo=UTC)
+    german = verdicts_of(rule, {"account": accounts}, now=maundy_thursday, country="DE").matches
+    plain = verdicts_of(rule, {"account": accounts}, now=maundy_thursday).matches
+    assert max(german) == "2026-04-08"  # Good Friday and Easter Monday are off
+    assert max(plain) == "2026-04-06"
+
+
+def test_activities_reach_an_account_by_contact_deal_and_link_each_once(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - count: {of: activities, where: [{kind: call}], is: 1}")
+    records: Records = {
+        "account": [{"id": name} for name in ("direct", "person", "deal", "link", "all", "none")],
+        "contact": [{"id": "c", "account": "person"}, {"id": "c2", "account": "all"}],
+        "deal": [{"id": "d", "account": "deal"}, {"id": "d2", "account": "all"}],
+        "activity": [
+            {"id": "1", "kind": "call", "account": "direct", "at": "2026-02-01T10:00"},
+            {"id": "2", "kind": "call", "contact": "c", "at": "2026-02-01T10:00"},
+            {"id": "3", "kind": "call", "deal": "d", "at": "2026-02-01T10:00"},
+            {"id": "4", "kind": "call", "at": "2026-02-01T10:00"},
+            {
+                "id": "5",
+                "kind": "call",
+                "account": "all",
+                "contact": "c2",
+                "deal": "d2",
+                "at": "2026-02-01T10:00",
+            },
+        ],
+        "activity_link": [
+            {"id": "l1", "activity": "4", "account": "link"},
+            {"id": "l2", "activity": "5", "contact": "c2"},
+        ],
+    }
+    said = verdicts_of(rule, records)
+    assert set(said.matches) == {"direct", "person", "deal", "link", "all"}
+
+
+def test_a_sum_over_several_currencies_is_unknown(tmp_path: Path) -> None:
+    rule = rule_of(
+        tmp_path,
+        "  - sum: {of: deals.amount, where: [{open: true}], is: {over: 10}, if_unknown: hold}",
+    )
+    deals = [
+        ("one", 20, "EUR"),
+        ("mixed", 20, "EUR"),
+        ("mixed", 20, "USD"),
+        ("empty", None, "USD"),
+        ("empty", 11, "EUR"),
+    ]
+    records: Records = {
+        "account": [{"id": name} for name in ("one", "mixed", "empty", "none")],
+        "deal": [
+            {"id": str(i), "account": account, "amount": amount, "currency": unit, "open": True}
+            for i, (account, amount, unit) in enumerate(deals)
+        ],
+    }
+    said = verdicts_of(rule, records)
+    assert set(said.matches) == {"one", "empty"}
+    assert said.unknown == {"mixed": ("sum of deals: the amounts are in several currencies",)}
+
+
+def test_segments_paths_and_once_per(tmp_path: Path) -> None:
+    text = (
+        "rule: r\nsubject: ticket\nonce_per: [account.renewal_date, account.recurring_revenue]\n"
+        "when:\n  - account.owner.active: false\n  - segment: open\n"
+        "then: [{note: {text: x}}]\n"
+    )
+    segment = "segment: open\nsubject: ticket\nwhen: [{status: [open, new]}]\n"
+    (rule,) = rules_from(tmp_path, {"r": text}, {"open": segment}).rules
+    records: Records = {
+        "user": [{"id": "u", "active": False}],
+        "account": [{**ACME, "owner": "u", "recurring_revenue": 12.5}, {"id": "b"}],
+        "ticket": [
+            {"id": "1", "account": "acme", "status": "new"},
+            {"id": "2", "account": "acme", "status": "closed"},
+            {"id": "3", "account": "b", "status": "new"},
+            {"id": "4", "status": "new"},
+        ],
+    }
+    assert dict(verdicts_of(rule, records).matches) == {"1": ("2026-03-20", "12.5")}
+
+
+def test_the_latest_is_not_in_the_future(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - latest: {of: activities, is: [{direction: inbound}]}")
+    records: Records = {
+        "account": [{"id": "a"}],
+        "activity": [
+            call("a", "2026-03-05T10:00", direction="outbound"),
+            call("a", "2026-02-05T10:00", direction="inbound"),
+            call("a", "2026-01-05T10:00", direction="outbound"),
+        ],
+    }
+    assert set(verdicts_of(rule, records).matches) == {"a"}
+
+
+def test_nothing_is_left_in_the_database_and_no_rules_need_no_records() -> None:
+    source = MemoryRecords(Catalog(tables={}).tables, {}, now=NOW)
+    settings = {"now": NOW, "company_zone": NOW.tzinfo, "country": None, "bound": a_day}
+    assert evaluate([], source, FACTS, **settings) == {}  # type: ignore[arg-type]
+    source.close()

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from crmsync.rules.evaluate import evaluate
+from crmsync.rules.memory import MemoryRecords
+from rules.oracle import Oracle
+from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from
+
+if TYPE_CHECKING:
+    from crmsync.rules.language import Rule
+
+# The days on which clocks change in Zurich and Los Angeles, a leap day, and the turn of a year.
+PRESENTS = [
+    datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, 0, tzinfo=UTC),
+    datetime(2026, 3, 8, 10, 0, tzinfo=UTC),
+    datetime(2028, 2, 29, 23, 30, tzinfo=UTC),
+    datetime(2026, 12, 31, 23, 0, tzinfo=UTC),
+]
+ZONES = [None, "Pacific/Auckland", "America/Los_Angeles", "Europe/Zurich", "Nowhere/Land", ""]
+ACCOUNTS = ["a1", "a2", "a3", "a4"]
+TEXTS = ["gold", "silver", "go", "", "öl d"]
+OFFSETS = [timedelta(days=d, seconds=s) for d in (-3, -2, -1, 0, 1, 2, 3) for s in (-1, 0, 1)]
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+@st.composite
+def companies(draw: st.DrawFn) -> dict[str, Any]:
+    now = draw(st.sampled_from(PRESENTS))
+    instants = st.sampled_from([now + offset for offset in OFFSETS])
+    days = st.sampled_from([now.date() + timedelta(days=d) for d in range(-4, 5)])
+    numbers = st.sampled_from([Decimal(n) for n in ("-5", "0", "0.5", "1", "2", "1000.25")])
+    accounts = [
+        {
+            "id": name,
+            "tier": draw(maybe(st.sampled_from(TEXTS))),
+            "recurring_revenue": draw(maybe(numbers)),
+            "renewal_date": draw(maybe(days)),
+            "customer_since": draw(maybe(days)),
+            "created_at": draw(maybe(instants)),
+            "do_not_contact": draw(maybe(st.booleans())),
+            "time_zone": draw(st.sampled_from(ZONES)),
+            "owner": draw(st.sampled_from([None, "u1", "u2", "gone"])),
+        }
+        for name in ACCOUNTS
+    ]
+    owners = st.sampled_from([*ACCOUNTS, None, "gone"])
+    tickets = [
+        {
+            "id": f"t{i}",
+            "account": draw(owners),
+            "status": draw(maybe(st.sampled_from(["open", "closed"]))),
+            "opened_at": draw(maybe(instants)),
+        }
+        for i in range(draw(st.integers(0, 6)))
+    ]
+    deals = [
+        {
+            "id": f"d{i}",
+            "account": draw(owners),
+            "amount": draw(maybe(numbers)),
+            "currency": draw(st.sampled_from(["EUR", "EUR", "USD", None])),
+            "open": draw(maybe(st.booleans())),
+        }
+        for i in range(draw(st.integers(0, 5)))
+    ]
+    activities = [
+        {"id": f"c{i}", "account": draw(owners), "kind": "call", "at": draw(instants)}
+        for i in range(draw(st.integers(0, 5)))
+    ]
+    users = [
+        {"id": "u1", "active": draw(maybe(st.booleans())), "time_zone": None},
+        {"id": "u2", "active": True, "time_zone": "America/Los_Angeles"},
+    ]
+    return {
+        "now": now,
+        "zone": draw(st.sampled_from(["UTC", "Europe/Zurich", "Pacific/Auckland"])),
+        "unread": draw(st.sampled_from([[], [], [], ["activity"], ["ticket", "activity"]])),
+        "records": {
+            "account": accounts,
+            "ticket": tickets,
+            "deal": deals,
+            "activity": activities,
+            "user": users,
+        },
+    }
+
+
+TEXT_TESTS = st.one_of(
+    st.sampled_from(TEXTS),
+    st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3),
+    st.builds(
+        lambda key, text: {key: text},
+        st.sampled_from(["is", "is_not", "contains", "starts_with", "ends_with"]),
+        st.sampled_from(TEXTS),
+    ),
+    st.sampled_from([{"not_in": ["gold", "x"]}, {"matches": "^g.*d$"}, {"matches": "o"}]),
+)
+NUMBERS = st.sampled_from([-5, 0, 0.5, 1, 2, 1000.25])
+NUMBER_TESTS = st.one_of(
+    NUMBERS,
+    st.lists(NUMBERS, min_size=1, max_size=2),
+    st.builds(
+        lambda key, number: {key: number},
+        st.sampled_from(["is", "is_not", "over", "under", "at_least", "at_most"]),
+        NUMBERS,
+    ),
+    st.sampled_from([{"between": [0, 1]}, {"not_in": [0, 2]}, {"between": [-5, 0.5]}]),
+)
+COUNT_TESTS = st.one_of(
+    st.integers(0, 2),
+    st.builds(
+        lambda key, number: {key: number},
+        st.sampled_from(["is", "over", "under", "at_least", "at_most"]),
+        st.integers(0, 3),
+    ),
+    st.just({"between": [1, 2]}),
+)
+AGES = st.builds(
+    lambda key, age: {key: age},
+    st.sampled_from(["in_next", "in_last", "older_than", "further_than"]),
+    st.sampled_from(["0 days", "1 day", "2d", "3 days", "1 week"]),
+)
+DAYS = st.sampled_from(
+    ["today"]
+    + [(now.date() + timedelta(days=d)).isoformat() for now in PRESENTS for d in (-2, -1, 0, 1, 2)]
+)
+DAY_TESTS = st.one_of(
+    AGES,
+    st.builds(lambda key, day: {key: day}, st.sampled_from(["before", "after"]), DAYS),
+    st.builds(lambda low: {"between": [low, "today"]}, st.just("today")),
+    st.builds(lambda pair: {"between": sorted(pair)}, st.tuples(DAYS, DAYS)).filter(
+        lambda test: "today" not in test["between"]
+    ),
+)
+PRESENT = st.builds(lambda answer: {"present": answer}, st.booleans())
+IF_UNKNOWN = st.sampled_from([None, None, None, "hold", "yes", "no"])
+
+
+@st.composite
+def clauses_of(
+    draw: st.DrawFn, choices: list[tuple[str, st.SearchStrategy[Any]]]
+) -> dict[str, Any]:
+    field, tests = draw(st.sampled_from(choices))
+    test = draw(tests)
+    said = draw(IF_UNKNOWN)
+    if said is not None:
+        if not isinstance(test, dict):
+            test = {"in" if isinstance(test, list) else "is": test}
+        test = {**test, "if_unknown": said}
+    return {field: test}
+
+
+FLAG = st.one_of(st.booleans(), st.sampled_from([{"is_not": True}]), PRESENT)
+ACCOUNT_CLAUSES = clauses_of(
+    [
+        ("tier", st.one_of(TEXT_TESTS, PRESENT)),
+        ("recurring_revenue", st.one_of(NUMBER_TESTS, PRESENT)),
+        ("renewal_date", st.one_of(DAY_TESTS, PRESENT, DAYS)),
+        ("renewal_date", st.sampled_from([{"before": "customer_since"}])),
+        ("created_at", st.one_of(DAY_TESTS, PRESENT)),
+        ("do_not_contact", FLAG),
+        ("owner.active", FLAG),
+        ("owner", PRESENT),
+        ("last_contact", st.one_of(DAY_TESTS, PRESENT)),
+        ("last_contact", st.sampled_from([{"before": "created_at"}])),
+        ("open_tickets", COUNT_TESTS),
+    ]
+)
+TICKET_CLAUSES = clauses_of(
+    [
+        ("status", st.sampled_from(["open", "closed", {"is_not": "open"}, {"present": False}])),
+        ("opened_at", st.one_of(DAY_TESTS, PRESENT)),
+        ("account.tier", TEXT_TESTS),
+        ("account.last_contact", AGES),
+    ]
+)
+DEAL_CLAUSES = clauses_of([("open", FLAG), ("amount", NUMBER_TESTS), ("account.tier", TEXT_TESTS)])
+
+
+def nested(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        clauses,
+        lambda inner: st.builds(
+            lambda key, parts: {key: parts},
+            st.sampled_from(["any", "all", "not", "none_of"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        max_leaves=4,
+    )
+
+
+def where(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    listed = st.lists(nested(clauses), min_size=1, max_size=2)
+    return st.one_of(st.just({}), st.builds(lambda conditions: {"where": conditions}, listed))
+
+
+UNKNOWN_OF_RELATED = IF_UNKNOWN.map(lambda said: {} if said is None else {"if_unknown": said})
+TICKETS = where(TICKET_CLAUSES)
+RELATED = st.one_of(
+    st.builds(
+        lambda kind, which, said: {kind: {"of": "tickets", **which, **said}},
+        st.sampled_from(["some", "none"]),
+        TICKETS,
+        UNKNOWN_OF_RELATED,
+    ),
+    st.builds(
+        lambda which, test, said: {"count": {"of": "tickets", **which, "is": test, **said}},
+        TICKETS,
+        COUNT_TESTS,
+        UNKNOWN_OF_RELATED,
+    ),
+    st.builds(
+        lambda kind, which, each: {kind: {"of": "tickets", **which, "is": [each]}},
+        st.sampled_from(["every", "latest"]),
+        TICKETS,
+        TICKET_CLAUSES,
+    ),
+    st.builds(
+        lambda which, test: {"sum": {"of": "deals", "field": "amount", **which, "is": test}},
+        where(DEAL_CLAUSES),
+        NUMBER_TESTS,
+    ),
+)
+CONDITIONS = st.lists(nested(st.one_of(ACCOUNT_CLAUSES, RELATED)), min_size=1, max_size=3)
+
+
+def compiled(conditions: list[list[dict[str, Any]]]) -> tuple[Rule, ...]:
+    texts = {
+        f"r{i}": f"rule: r{i}\nsubject: account\nwhen: {json.dumps(when)}\n{THEN}"
+        for i, when in enumerate(conditions)
+    }
+    with TemporaryDirectory() as folder:
+        return rules_from(Path(folder), texts).rules
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    # A failure is read more quickly than it is shrunk.
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(company=companies(), conditions=st.lists(CONDITIONS, min_size=6, max_size=6))
+def test_compiled_rules_say_what_the_naive_evaluator_says(
+    company: dict[str, Any], conditions: list[list[dict[str, Any]]]
+) -> None:
+    rules = compiled(conditions)
+    records, now, zone = company["records"], company["now"], company["zone"]
+    source = MemoryRecords(CATALOG.tables, records, now=now, unread=company["unread"])
+    verdicts = evaluate(
+        rules, source, FACTS, now=now, company_zone=ZoneInfo(zone), country=None, bound=a_day
+    )
+    source.close()
+    oracle = Oracle(records, now=now, zone=zone, unread=company["unread"])
+    for rule in rules:
+        said = verdicts[rule.name]
+        for account in records["account"]:
+            expected = oracle.verdict(rule.when, account, "account")
+            actual = (
+                True
+                if account["id"] in said.matches
+                else None
+                if account["id"] in said.unknown
+                else False
+            )
+            event(f"verdict {expected}")
+            assert actual is expected, (
+                account,
+                json.dumps(conditions[int(rule.name[1:])]),
+                records,
+            )
+        assert all(said.unknown.values()), "an unknown verdict has a reason"
