@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, TransientError
-from crmsync.model.actions import ActionKind, Receipt
+from crmsync.model.actions import ActionKind, KeyHandling, Receipt
 from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.memory_remote import WireError
@@ -83,6 +83,17 @@ class FailsAfterSending(MemoryConnector):
         except WireError as fault:
             raise self._translated(fault) from None
         return answers
+
+
+@killed_by("a_transient_failure_says_when_to_retry", "nothing was raised", keys=KeyHandling.LOOKUP)
+class FindsNothingInAnOutage(MemoryConnector):
+    """Whatever cannot be looked up is sent again."""
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        try:
+            return super().find(keys)
+        except TransientError:
+            return {}
 
 
 @killed_by("a_used_up_quota_says_until_when", "has no time zone")

@@ -19,6 +19,7 @@ from crmsync.errors import (
     TransientError,
     UncertainError,
 )
+from crmsync.model.actions import KeyHandling
 from crmsync.plugins.contract import Reads, Writes
 from crmsync.testing.laws.steps import (
     applied,
@@ -33,6 +34,7 @@ from crmsync.testing.laws.steps import (
     sample_actions,
     sample_records,
     texts,
+    writer,
 )
 from crmsync.testing.remote import Failure, Feature, RemoteUnderTest
 from crmsync.testing.replica import Replica
@@ -150,7 +152,7 @@ class FailingLaws:
 
 
 def failures(remote: RemoteUnderTest, failure: Failure) -> list[ConnectorError]:
-    """The errors of a read and of a write that met this failure."""
+    """The errors of a read, of writes and of a search that met this failure."""
     expected = ERRORS[failure]
     found: list[ConnectorError] = []
     if Feature.READS not in remote.absent:
@@ -171,7 +173,16 @@ def failures(remote: RemoteUnderTest, failure: Failure) -> list[ConnectorError]:
                 f"{expected.__name__} says that nothing happened, but the {action.kind} landed"
             )
             found.append(answer)
+    if KeyHandling.LOOKUP in remote.spec.actions.values():
+        # Whoever finds nothing because he could not look sends everything again.
+        remote.fail_next(failure)
+        found.append(caught(lambda: _find(remote, "key-sought"), expected))
     return found
+
+
+def _find(remote: RemoteUnderTest, key: str) -> object:
+    with connected(remote) as connector:
+        return writer(connector).find([key])
 
 
 def _assert_works(call: Callable[[], object], where: str) -> None:
