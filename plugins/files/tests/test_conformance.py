@@ -4,7 +4,7 @@ import csv
 import errno
 import os
 import stat
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -43,6 +43,7 @@ class FolderUnderTest(RemoteUnderTest):
         self._folder = path
         self._options = stream
         self._records: dict[str, SampleRecord] = {}
+        self._spoilt: set[str] = set()
         self._writes = 0
         self._failure: Failure | None = None
         self.absent = {
@@ -77,6 +78,12 @@ class FolderUnderTest(RemoteUnderTest):
 
     def put(self, records: Sequence[SampleRecord]) -> None:
         self._records |= {record.id: record for record in records}
+        self._spoilt -= {record.id for record in records}
+        self._save()
+
+    def spoil(self, record_id: str, at: datetime) -> None:
+        del at  # a row with too few values tells no time
+        self._spoilt.add(record_id)
         self._save()
 
     def delete(self, ids: Sequence[str], at: datetime) -> None:
@@ -96,7 +103,8 @@ class FolderUnderTest(RemoteUnderTest):
             writer = csv.writer(target)
             writer.writerow(["id", "changed_at", "text"])
             for record in self._records.values():
-                writer.writerow([record.id, record.changed_at.isoformat(), record.text])
+                row = [record.id, record.changed_at.isoformat(), record.text]
+                writer.writerow(row[:2] if record.id in self._spoilt else row)
         # Exports are made hours apart, not within one tick of the file system's clock.
         os.utime(new, (self._writes, self._writes))
         new.replace(path)
@@ -144,13 +152,20 @@ class FolderUnderTest(RemoteUnderTest):
                 key=row["key"],
                 kind=ActionKind.TASK,
                 texts={"subject": _plain(row["subject"]), "body": _plain(row["body"])},
+                record=row["about_id"],
+                due=date.fromisoformat(row["due"]) if row["due"] else None,
             )
             for row in self._rows("tasks.csv")
         ]
 
     def _notes(self) -> list[Effect]:
         return [
-            Effect(key=row["key"], kind=ActionKind.NOTE, texts={"text": _plain(row["text"])})
+            Effect(
+                key=row["key"],
+                kind=ActionKind.NOTE,
+                texts={"text": _plain(row["text"])},
+                record=row["about_id"],
+            )
             for row in self._rows("notes.csv")
         ]
 

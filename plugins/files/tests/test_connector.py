@@ -3,7 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -14,9 +15,6 @@ from crmsync.plugins.contract import Connector, Reads, Writes
 from crmsync.plugins.manager import Plugins
 from crmsync_files.connector import FilesConnector
 from crmsync_files.options import FilesOptions, FilesStreamOptions
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Connect = Callable[..., FilesConnector]
 
@@ -104,6 +102,18 @@ def test_check_names_what_is_wrong_with_a_file(  # noqa: PLR0913  one table of c
     assert is_fatal is fatal
 
 
+def test_a_folder_that_may_not_be_listed(
+    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert folder.is_dir()
+
+    def denied(_: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert sentences(connect()) == [("the folder crm cannot be read: Permission denied", True)]
+
+
 # describe
 
 
@@ -132,6 +142,7 @@ def test_describe_of_a_missing_file(connect: Connect) -> None:
         ({"file": "../accounts.csv"}, "is not the name of something inside"),
         ({"file": "/etc/passwd"}, "is not the name of something inside"),
         ({"file": ""}, "is not the name of something inside"),
+        ({"file": "a**b.csv"}, "must stand alone between slashes"),
         ({"file": "a.csv", "encoding": "utf-9"}, "“utf-9” is not an encoding"),
         ({"file": "a.csv", "encoding": "base64"}, "“base64” is not an encoding"),
         ({"file": "a.csv", "delimiter": "||"}, "a delimiter is one ASCII character"),

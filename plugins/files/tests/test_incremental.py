@@ -127,6 +127,13 @@ def test_many_small_files_share_a_page(folder: Path, connect: Connect) -> None:
     assert ids([page]) == [str(number) for number in range(20)]
 
 
+def test_the_cursor_of_many_files_is_short(folder: Path, connect: Connect) -> None:
+    for number in range(365):
+        (folder / f"activities-2026-{number:03}.csv").write_text(export(number))
+    (page,) = read(connect(file="activities-*.csv", updated_at="name"))
+    assert len(page.cursor) < 40_000
+
+
 def test_another_mapping_reads_all_anew(folder: Path, connect: Connect) -> None:
     write(folder / "accounts.csv", "id,name,tier\n1,a,gold\n")
     (page,) = read(connect())

@@ -183,6 +183,21 @@ def test_a_file_of_which_no_row_can_be_read_is_refused(folder: Path, connect: Co
     assert error.row == 1
 
 
+def test_empty_lines_do_not_move_the_numbers_of_ragged_rows(
+    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 64)
+    lines = ["ragged\n\n" if number % 5 == 2 else f"\n{number},x" for number in range(1, 100)]
+    (folder / "accounts.csv").write_text("\nid,name\n" + "\n".join(lines) + "\n\n")
+    found = {row[ROW]: row["id"] for row in rows(connect)}
+    assert found == {n: None if n % 5 == 2 else str(n) for n in range(1, 100)}
+
+
+def test_a_last_row_with_too_many_values_is_not_torn(folder: Path, connect: Connect) -> None:
+    (folder / "accounts.csv").write_text("id,name\n1,a\n2,b,c")
+    assert "row 2: it has 3 values" in rows(connect)[1][PROBLEM]
+
+
 def test_many_ragged_rows_at_the_end_are_reported(folder: Path, connect: Connect) -> None:
     (folder / "accounts.csv").write_text("id,name\n1,a\n2\n3\n4\n")
     assert [row[ROW] for row in rows(connect)] == [1, 2, 3, 4]

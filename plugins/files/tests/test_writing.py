@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from crmsync.model.actions import (
     CreateTask,
     Receipt,
     RecordRef,
+    SendEmail,
     UpdateFields,
 )
 from crmsync_files import storing
@@ -244,7 +245,7 @@ def test_an_empty_file_is_begun(folder: Path, connect: Connect, content: str) ->
 
 def test_no_folder_to_write_to(folder: Path, connect: Connect) -> None:
     folder.rmdir()
-    with pytest.raises(RejectedError, match="there is no folder crm to write to"):
+    with pytest.raises(RejectedError, match="there is no folder crm"):
         connect().apply([task()])
 
 
@@ -304,6 +305,29 @@ def test_a_folder_without_the_right_to_write(
     with pytest.raises(RejectedError, match="crm cannot be written: Permission denied"):
         connect().apply([task()])
     assert _files(folder) == {}
+
+
+def test_a_folder_in_the_place_of_a_file(folder: Path, connect: Connect) -> None:
+    (folder / "tasks.csv").mkdir()
+    (folder / "outbox").write_text("no folder")
+    error, receipt, mail = connect().apply([task(), note("n1", "a"), _mail()])
+    assert isinstance(error, RejectedError)
+    assert "crm/tasks.csv cannot be written: Is a directory" in str(error)
+    assert isinstance(receipt, Receipt)
+    assert isinstance(mail, RejectedError)
+    assert "crm/outbox cannot be written" in str(mail)
+
+
+def _mail() -> SendEmail:
+    return SendEmail(
+        key="m1",
+        message_id="m1@example.com",
+        sender="ann@example.com",
+        recipient="bo@example.org",
+        subject="Hello",
+        text="Hello",
+        at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
 
 
 def test_a_disk_that_does_not_confirm(

@@ -33,11 +33,11 @@ class FilesConnector:
 
     def check(self) -> Sequence[Finding]:
         """Whether the folder is there and writable, and the files with their columns."""
-        shown = self._folder.shown("")
-        if not self._folder.path.is_dir():
-            return [Finding(sentence=f"there is no folder {shown}; it is the connection's “path”")]
+        if not self._folder.exists():
+            return [Finding(sentence=self._folder.missing())]
         findings = []
         if not os.access(self._folder.path, os.W_OK | os.X_OK):
+            shown = self._folder.shown("")
             findings.append(
                 Finding(sentence=f"tasks and mail cannot be written to the folder {shown}")
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crmsync_files.folder import Identity
@@ -38,17 +38,45 @@ class FileProgress:
     mark: int | None = None
     highest: int | None = None
 
+    def to_list(self) -> list[int | bool | None]:
+        """As it stands in a cursor: short, because there can be a thousand files."""
+        where = self.identity
+        return [where.size, where.mtime_ns, where.inode, self.rows, self.done, self.problems,
+                self.mark, self.highest]  # fmt: skip
+
+    @classmethod
+    def from_list(  # noqa: PLR0913, PLR0917  the values of `to_list`, in order
+        cls,
+        size: int,
+        mtime_ns: int,
+        inode: int,
+        rows: int,
+        done: bool,
+        problems: bool,
+        mark: int | None,
+        highest: int | None,
+    ) -> FileProgress:
+        """What `to_list` has made a list."""
+        return cls(
+            identity=Identity(size=size, mtime_ns=mtime_ns, inode=inode),
+            rows=rows,
+            done=done,
+            problems=problems,
+            mark=mark,
+            highest=highest,
+        )
+
     def finished(self) -> FileProgress:
         """This progress at the end of the file.
 
         While some rows cannot be read the mark stays: when the file is mended, they must not be
         taken for old ones.
         """
-        mark = self.mark if self.problems else highest(self.mark, self.highest)
+        mark = self.mark if self.problems else higher(self.mark, self.highest)
         return replace(self, done=True, mark=mark, highest=None)
 
 
-def highest(one: int | None, other: int | None) -> int | None:
+def higher(one: int | None, other: int | None) -> int | None:
     """The higher of two, where None is lower than anything."""
     if one is None or other is None:
         return other if one is None else one
@@ -79,7 +107,7 @@ class Progress:
                 "version": _VERSION,
                 "shape": self.shape,
                 "snapshot": self.snapshot,
-                "files": {name: asdict(file) for name, file in self.files.items()},
+                "files": {name: file.to_list() for name, file in self.files.items()},
             },
             separators=(",", ":"),
         )
@@ -101,10 +129,7 @@ def progress_of(since: Cursor | None, request: StreamRequest) -> Progress:
         data = json.loads(since or "{}")
         if data.get("version") != _VERSION or data.get("shape") != shape:
             return Progress(shape=shape)
-        files = {
-            name: FileProgress(**{**file, "identity": Identity(**file["identity"])})
-            for name, file in data["files"].items()
-        }
+        files = {name: FileProgress.from_list(*file) for name, file in data["files"].items()}
         return Progress(shape=shape, snapshot=data["snapshot"], files=files)
     except (ValueError, TypeError, KeyError, AttributeError):
         return Progress(shape=shape)

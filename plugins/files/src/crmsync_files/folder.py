@@ -65,17 +65,22 @@ class Folder:
         """How a sentence names a file of this folder."""
         return (Path(self._as_configured) / name).as_posix()
 
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return os.path.isdir(self.path)  # noqa: PTH112  Path's own raises where it may not look
+
+    def missing(self) -> str:
+        """The sentence that it is not."""
+        return f"there is no folder {self._as_configured}; it is the connection's “path”"
+
     def files(self, options: FilesStreamOptions) -> tuple[ExportFile, ...]:
         """The files of a stream, by name.
 
         Raises:
             RejectedError: there is none.
         """
-        if not self.path.is_dir():
-            raise RejectedError(
-                f"there is no folder {self._as_configured}; it is the connection's “path”",
-                origin=options.file,
-            )
+        if not self.exists():
+            raise RejectedError(self.missing(), origin=options.file)
         exact = self._file(options.file)
         if exact is not None:
             return (exact,)
@@ -117,4 +122,11 @@ class Folder:
         )
 
     def _names(self) -> list[str]:
-        return [entry.name for entry in os.scandir(self.path) if not entry.name.startswith(".")]
+        try:
+            names = [path.name for path in self.path.iterdir()]
+        except OSError as error:
+            raise RejectedError(
+                f"the folder {self._as_configured} cannot be read: {error.strerror}",
+                origin=self._as_configured,
+            ) from error
+        return [name for name in names if not name.startswith(".")]

@@ -33,6 +33,8 @@ def _inside(path: str) -> str:
     pure = PurePosixPath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts:
         raise ValueError(f"“{path}” is not the name of something inside the connection's folder")
+    if any("**" in part and part != "**" for part in pure.parts):
+        raise ValueError(f"in “{path}”, “**” must stand alone between slashes")
     return path
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from crmsync.errors import ConnectorError, RejectedError, TransientError
 from crmsync.model.pages import ORIGIN, PROBLEM, RESERVED_COLUMNS, ROW, Page, Snapshot
-from crmsync_files.cursor import FileProgress, highest, progress_of
+from crmsync_files.cursor import FileProgress, higher, progress_of
 from crmsync_files.folder import ExportFile, Folder, identity_of
 from crmsync_files.formats.export import OpenExport, parts_of
 from crmsync_files.formats.opening import reader_of
@@ -201,7 +201,7 @@ class StreamReading:
         own = self._options.updated_at
         if own is not None and not self._options.complete:
             times = read_update_times(records[own], self._options.updated_at_format)
-            top = highest(top, times.highest(self._now))
+            top = higher(top, times.highest(self._now))
             if progress.mark is not None:
                 records = records.filter(times.at_or_after(progress.mark))
         self._tables.append(records.select(self._handed_out(records.column_names)))

@@ -21,6 +21,7 @@ _LOCK = ".crmsync.lock"
 _LOCK_WAIT = 30.0  # seconds; a batch takes far less
 _LOCK_PAUSE = 0.02
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -30,6 +31,11 @@ def write_error(error: OSError, shown: str) -> ConnectorError:
         return RejectedError(
             f"{shown} cannot be written: {error.strerror}; give crmsync the right to write to "
             "its folder",
+            origin=shown,
+        )
+    if error.errno in _IN_THE_WAY:
+        return RejectedError(
+            f"{shown} cannot be written: {error.strerror}; move what is in its place away",
             origin=shown,
         )
     if error.errno in _FULL:

@@ -40,8 +40,8 @@ class FolderWriter:
         """
         if not actions:
             return []
-        if not self._folder.path.is_dir():
-            raise RejectedError(f"there is no folder {self._folder.shown('')} to write to")
+        if not self._folder.exists():
+            raise RejectedError(self._folder.missing())
         answers: dict[int, _Answer] = {}
         with locked(self._folder):
             for name, kind in ((TASKS, CreateTask), (NOTES, AddNote), (UPDATES, UpdateFields)):

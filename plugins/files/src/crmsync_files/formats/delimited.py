@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from crmsync.errors import RejectedError
 
-_BLOCK_BYTES = 8 * 2**20  # also the most that one record can have
+_BLOCK_BYTES = 4 * 2**20  # also the most that one record can have; Arrow reads 32 of them ahead
 _MOST_HEADER = 2**20  # characters
 _OTHER_DELIMITERS = ";\t|,"
 
@@ -115,12 +115,12 @@ class DelimitedExport:
     def _find(self, columns: Sequence[str], names: Sequence[str]) -> dict[str, int]:
         """Where the columns stand; with a hint where the whole header came out as one."""
         others = [other for other in _OTHER_DELIMITERS if len(names) == 1 and other in names[0]]
-        also = (
-            f". The header is one column as it stands; is the stream's “delimiter” “{others[0]}”?"
+        hint = (
+            f"; the header is one column as it stands: is the stream's “delimiter” “{others[0]}”?"
             if others
-            else ""
+            else None
         )
-        return find_columns(self._export, columns, names, also=also)
+        return find_columns(self._export, columns, names, hint=hint)
 
     def _parsed(self, found: dict[str, int], width: int, after: int) -> Iterator[Piece]:
         ragged = _Ragged()
@@ -134,7 +134,7 @@ class DelimitedExport:
             if ended:
                 rest = ragged.rest()
                 row += len(rest)
-                if rest and not source.ends_with_newline:
+                if rest and rest[-1][1] < width and not source.ends_with_newline:
                     raise self._truncated(row)
                 bad += rest
             if row <= after:

@@ -98,7 +98,7 @@ def plain_name(name: str) -> str:
 
 
 def find_columns(
-    export: OpenExport, wanted: Sequence[str], names: Sequence[str], *, also: str = ""
+    export: OpenExport, wanted: Sequence[str], names: Sequence[str], *, hint: str | None = None
 ) -> dict[str, int]:
     """The position in ``names`` of each wanted column.
 
@@ -112,8 +112,9 @@ def find_columns(
     for column in wanted:
         there = positions.get(plain_name(column), [])
         if not there:
-            hint = nearest(plain_name(column), (name for name in positions if name))
-            raise export.rejected(f"there is no column “{column}”{hint}{also}")
+            if hint is None:
+                hint = nearest(plain_name(column), (name for name in positions if name))
+            raise export.rejected(f"there is no column “{column}”{hint}")
         if len(there) > 1:
             raise export.rejected(
                 f"the column “{column}” stands {len(there)} times in the header; "
