@@ -467,7 +467,7 @@ class CutsLongText(_Mended):
 # Errors between pages.
 
 
-@killed_by("pages_before_an_error_stay_valid", "nothing was raised")
+@killed_by("pages_before_an_error_stay_valid", "behind page 1, these records are lost")
 class EndsQuietlyOnAnError(MemoryConnector):
     """Takes an outage for the end of the stream."""
 
@@ -478,7 +478,7 @@ class EndsQuietlyOnAnError(MemoryConnector):
             return
 
 
-@killed_by("pages_before_an_error_stay_valid", "broken off after page 1, these records are lost")
+@killed_by("pages_before_an_error_stay_valid", "behind page 1, these records are lost")
 class CursorOfTheWholeRead(MemoryConnector):
     """Hands out the position of the newest record with every page."""
 
@@ -486,3 +486,11 @@ class CursorOfTheWholeRead(MemoryConnector):
         end = [page.cursor for page in super().read(stream, since)]
         for page in super().read(stream, since):
             yield replace(page, cursor=end[-1])
+
+
+@killed_by("pages_before_an_error_stay_valid", "and no read broke off")
+class ReadsAllInAdvance(MemoryConnector):
+    """Holds a whole stream in memory before it yields the first page."""
+
+    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
+        yield from list(super().read(stream, since))
