@@ -106,7 +106,7 @@ class Oracle:
         name = None if account is None else account.get("time_zone")
         return ZoneInfo(name if name in available_timezones() else self._company)
 
-    def _passes(  # noqa: PLR0911, PLR0913  as plain as can be
+    def _passes(  # noqa: PLR0911, PLR0913, PLR0917  as plain as can be
         self,
         value: Any,  # noqa: ANN401  of any type
         known: bool,
