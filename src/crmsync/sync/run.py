@@ -8,6 +8,7 @@ The warehouse is locked only while a batch is merged.
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError,
 from crmsync.observe import logger, redact
 from crmsync.sync.mapping import StreamMapper
 from crmsync.sync.reports import NoProgress, Progress, StreamReport, SyncReport
-from crmsync.warehouse.batch import Batch
+from crmsync.warehouse.batch import Batch, Merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,9 @@ class _StreamSync:
     deletions_confirmed: bool
     report: StreamReport
     waiting: list[Page] = field(default_factory=list)
+    # A batch is merged while the next is read; one at a time, and in order.
+    merger: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+    merging: Future[Merged] | None = None
     began: float = 0.0
     pauses: bool = False
 
@@ -105,7 +109,7 @@ class _StreamSync:
         read_at = self.clock.now()
         error = paused
         if paused is None:
-            with closing(self._mapper()) as mapper:
+            with closing(self._mapper()) as mapper, self.merger:
                 error = self._read(since, mapper)
         self.pauses |= paused is not None
         with self.warehouse.writing() as writer:
@@ -148,6 +152,7 @@ class _StreamSync:
         # Pages that came before an error of the connector are valid.
         try:
             self._merge(mapper)
+            self._finish_merge()
         except ConnectorError as error:
             sentence = sentence or redact(str(error))
         return sentence
@@ -168,6 +173,7 @@ class _StreamSync:
             ) from error
 
     def _merge(self, mapper: StreamMapper) -> None:
+        """Map what waits and begin to merge it, when the merge before it has ended well."""
         pages, self.waiting = self.waiting, []
         self.began = time.monotonic()
         if not pages:
@@ -181,8 +187,19 @@ class _StreamSync:
             snapshot=pages[-1].snapshot,
             deletions_confirmed=self.deletions_confirmed,
         )
+        self._finish_merge()
+        self.merging = self.merger.submit(self._write, batch)
+
+    def _write(self, batch: Batch) -> Merged:
         with self.warehouse.writing() as writer:
-            merged = writer.merge(batch, now=self.clock.now())
+            return writer.merge(batch, now=self.clock.now())
+
+    def _finish_merge(self) -> None:
+        """Wait for the merge that goes on, and raise its error."""
+        if self.merging is None:
+            return
+        merging, self.merging = self.merging, None
+        merged = merging.result()
         self.report = replace(
             self.report,
             changed=self.report.changed + merged.changed,

@@ -105,6 +105,7 @@ class Warehouse:
         self.tables = dict(CANONICAL_TABLES if tables is None else tables)
         self._streams = dict(streams or {})
         self._lock = path.with_name(path.name + ".lock")
+        self._current: tuple[int, int] | None = None  # the file whose schema we know to be current
 
     @contextmanager
     def reading(self, wait: timedelta = _WAIT) -> Iterator[Records]:
@@ -137,8 +138,10 @@ class Warehouse:
             with store_errors(self.path, "written"):
                 database = Database(self.path, read_only=False)
             try:
-                with store_errors(self.path, "written"), database.transaction():
-                    ensure_schema(database, self.tables)
+                if self._current != self._identity():
+                    with store_errors(self.path, "written"), database.transaction():
+                        ensure_schema(database, self.tables)
+                    self._current = self._identity()
                 yield Writer(database, self.tables)
             finally:
                 database.close()
@@ -146,6 +149,10 @@ class Warehouse:
     @property
     def _called(self) -> str:
         return f"the warehouse {self.path}"
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _open_current(self) -> Iterator[Database | None]:
@@ -156,8 +163,10 @@ class Warehouse:
         with store_errors(self.path, "read"):
             database = Database(self.path, read_only=True)
         try:
-            with store_errors(self.path, "read"):
-                current = is_current(database, self.tables)
-            yield database if current else None
+            if self._current != self._identity():
+                with store_errors(self.path, "read"):
+                    current = is_current(database, self.tables)
+                self._current = self._identity() if current else None
+            yield database if self._current is not None else None
         finally:
             database.close()
