@@ -12,7 +12,7 @@ from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import ORIGIN, ROW, Page
 from crmsync_files import reading
 from crmsync_files.connector import FilesConnector
-from crmsync_files.formats import delimited
+from crmsync_files.formats import delimited, text
 
 Connect = Callable[..., FilesConnector]
 
@@ -435,3 +435,40 @@ def test_the_present_instant_is_the_clock_s(folder: Path, connect: Connect) -> N
     (page,) = read(early)
     write(folder / "accounts.csv", dated((3, "2026-01-01"), (4, "2026-01-20")))
     assert ids(read(early, page.cursor)) == ["4"]
+
+
+def test_a_file_that_changes_after_its_last_row_was_parsed(
+    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "accounts.csv"
+    write(path, export(1, 2))
+    parsed = delimited.DelimitedExport.pieces
+
+    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
+        yield from parsed(self, *args, **options)
+        with path.open("a") as target:
+            target.write("3,c\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delimited.DelimitedExport, "pieces", pieces)
+        with pytest.raises(TransientError, match="changed while it was read"):
+            read(connect())
+    assert ids(read(connect())) == ["1", "2", "3"]
+
+
+def test_a_file_that_seems_broken_because_it_is_being_written(
+    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "accounts.csv"
+    write(path, 'id,name\n1,a\n2,"b')
+    found = text.find_fault
+
+    def find_fault(*args: Any) -> Any:  # noqa: ANN401  as it is called
+        with path.open("a") as target:
+            target.write('"\n')
+        return found(*args)
+
+    monkeypatch.setattr(delimited, "find_fault", find_fault)
+    with pytest.raises(TransientError, match="changed while it was read"):
+        read(connect())
+    assert ids(read(connect())) == ["1", "2"]
