@@ -131,9 +131,10 @@ def test_empty_values_can_be_asked_for(make_templates: Make, context: dict[str, 
         '{% if account.industry == "x" %}wrong{% endif %}'
         "{% if not account.parent.owner.name %} no parent{% endif %}"
         '{{ account.parent.name | default(" alone") }}'
+        '{{ 0 | default(" none", true) }}{{ 0 | default("wrong") }}'
     )
     templates = make_templates({"t.txt": FRONT + body})
-    assert rendered(templates, context).text == "your field none no parent alone\n"
+    assert rendered(templates, context).text == "your field none no parent alone none0\n"
 
 
 def test_lines_stay_whole(make_templates: Make, context: dict[str, Any]) -> None:

@@ -157,6 +157,7 @@ def test_names(write: Callable[..., str], who: Record, locale: str, written: str
         ("3 | date", "“| date” needs a date, and was given “3”"),
         ("naive | datetime", "was given a time without a zone"),
         ("day | datetime", "“| datetime” needs an instant"),
+        ("day | date('medum')", "has no style “medum”; did you mean “medium”?"),
         ("who | name", "who has no name"),
         ("'x' | name", "“| name” needs a person"),
         ("missing | name", "“missing” is not known here"),

@@ -189,10 +189,11 @@ def _finalize(value: object) -> object:
     return written
 
 
-def _default(value: object, otherwise: object = "") -> object:
+def _default(value: object, otherwise: object = "", also_false: bool = False) -> object:
     if isinstance(value, Unknown):
         value._fail()  # noqa: SLF001  a misspelt name must not hide behind its default
-    return otherwise if value is None or isinstance(value, Empty) else value
+    missing = value is None or isinstance(value, Empty) or (also_false and not value)
+    return otherwise if missing else value
 
 
 def _is_none(value: object) -> bool:

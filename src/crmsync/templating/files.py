@@ -7,6 +7,7 @@ What starts with an underscore is there to be included, and makes no template.
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -91,7 +92,7 @@ class TemplateFiles:
     def files_of(self, name: str) -> list[str]:
         """All files of a template: its base, then its variants."""
         folder = self._folder / PurePosixPath(name).parent
-        stem = PurePosixPath(name).name
+        stem = glob.escape(PurePosixPath(name).name)
         return sorted(
             path.relative_to(self._folder).as_posix()
             for kind in ("txt", "html")

@@ -7,6 +7,7 @@ Formats and plural rules are those of the Unicode CLDR, through Babel.
 from __future__ import annotations
 
 import copy
+import difflib
 import math
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -85,6 +86,9 @@ def format_date(value: Any, style: str = "medium") -> str:  # noqa: ANN401  temp
         value = _instant(value, "date", reader).date()
     if not isinstance(value, date):
         raise FilterError(f"“| date” needs a date, and was given “{value}”")
+    close = difflib.get_close_matches(style, (*_WIDTHS, "day"), n=1)
+    if close and style != close[0]:
+        raise FilterError(f"“| date” has no style “{style}”; did you mean “{close[0]}”?")
     if style == "day":
         return str(dates.format_skeleton("MMMMd", value, locale=reader.locale))
     return str(dates.format_date(value, style, locale=reader.locale))
