@@ -289,6 +289,15 @@ def test_effects_of_a_connection_that_is_not_there_wait_and_are_reported(ledger:
     assert report.problems == ("1 effects wait for the connection “old”, which is not there",)
 
 
+def test_only_connections_with_work_need_to_be_opened(ledger: Ledger) -> None:
+    plan(ledger, [new_effect(1, connection="old"), new_effect(2), new_effect(3)])
+    assert ledger.connections_with_work() == {"old", "crm"}
+    send(ledger, FakeRemote(answers=[UncertainError("broken off")]), handling=KeyHandling.UNSAFE)
+    assert ledger.connections_with_work() == {"old", "crm"}
+    plan(ledger, [new_effect(4, connection="other", state=State.DROPPED)])
+    assert ledger.connections_with_work() == {"old", "crm"}
+
+
 def test_each_connection_gets_its_own_and_one_that_fails_stops_no_other(ledger: Ledger) -> None:
     keys = plan(ledger, [new_effect(1, connection="a"), new_effect(2, connection="b")])
     broken, good = FakeRemote(answers=[AuthError("no")]), FakeRemote()

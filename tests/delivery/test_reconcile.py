@@ -8,7 +8,7 @@ import pytest
 from crmsync.delivery.outcomes import landed
 from crmsync.delivery.settings import Patience
 from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError, UncertainError
-from crmsync.ledger.outbox import claim_ready, settle_effects
+from crmsync.ledger.claims import claim_ready, settle_effects
 from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling, Receipt
 from delivery.outbox_world import (

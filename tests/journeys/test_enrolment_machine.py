@@ -103,5 +103,5 @@ class Enrolments(RuleBasedStateMachine):
                     assert later - earlier >= COOLDOWN
 
 
-Enrolments.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+Enrolments.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
 test_enrolments = Enrolments.TestCase

@@ -13,7 +13,7 @@ from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
 from crmsync.delivery.worker import is_gone, worker_name
 from crmsync.errors import AuthError, QuotaError, TransientError
-from crmsync.ledger.outbox import claim_ready, expire_leases, settle_effects
+from crmsync.ledger.claims import claim_ready, expire_leases, settle_effects
 from crmsync.ledger.states import State
 from crmsync.observe import logger
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.clock import Clock
-    from crmsync.ledger.outbox import Settlement
+    from crmsync.ledger.claims import Settlement
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes

@@ -12,7 +12,7 @@ from crmsync.errors import (
     RejectedError,
     TransientError,
 )
-from crmsync.ledger.outbox import Settlement
+from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
 from crmsync.model.actions import Receipt
 from crmsync.observe import redact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crmsync.delivery.outcomes import landed, rejected, words
 from crmsync.delivery.worker import is_gone
 from crmsync.errors import ConnectorError
-from crmsync.ledger.outbox import (
+from crmsync.ledger.claims import (
     Settlement,
     claim_uncertain,
     release_uncertain,

@@ -1,4 +1,4 @@
-"""Effects in the database: recorded, claimed under a lease, settled; each move along the table."""
+"""Effects are recorded and moved, each move along the table of states."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.errors import StoreError
 from crmsync.ledger.enrolments import chunks, moved_meanwhile
-from crmsync.ledger.payload import from_payload, to_payload
-from crmsync.ledger.schema import effect, enrolment, transition
+from crmsync.ledger.payload import to_payload
+from crmsync.ledger.schema import effect, transition
 from crmsync.ledger.states import WAITING, State, check_transition
-from crmsync.ledger.values import Effect, EnrolmentRef, StepState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import NewEffect
+    from crmsync.ledger.values import EnrolmentRef, NewEffect
 
     _KeyRow = sa.Row[int, str, str]
 
@@ -36,26 +34,6 @@ class Move:
     not_before: datetime | None = None
     worker: str | None = None
     lease_until: datetime | None = None
-    remote_id: str | None = None
-    url: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
-    """What came of an effect that was claimed.
-
-    Attributes:
-        counted: the attempt counts; not where nothing was tried (quota, credentials).
-        in_doubt: this attempt, or an earlier one, may have landed.
-    """
-
-    effect: Effect
-    after: State
-    reason: str
-    counted: bool = True
-    in_doubt: bool = False
-    not_before: datetime | None = None
     remote_id: str | None = None
     url: str | None = None
     error: str | None = None
@@ -114,7 +92,7 @@ def move_effects(
     )
     if result.rowcount != len(moves):
         raise moved_meanwhile()
-    _write_down(
+    write_down(
         connection,
         [(move.effect_id, move.before, move.after, move.reason) for move in moves],
         at=at,
@@ -122,13 +100,16 @@ def move_effects(
     )
 
 
-def _write_down(
+def write_down(
     connection: sa.Connection,
     moves: Sequence[tuple[int, State | None, State, str]],
     *,
     at: datetime,
     actor: str,
 ) -> None:
+    """Keep moves in the history: the effect's number, the two states, the reason."""
+    if not moves:
+        return
     connection.execute(
         sa.insert(transition),
         [
@@ -176,13 +157,12 @@ def record_effects(
     except (KeyError, sa.exc.IntegrityError) as error:
         raise moved_meanwhile() from error
     ids = {row.key: row.id for row in _rows_by_key(connection, keys)}
-    if fresh:
-        _write_down(
-            connection,
-            [(ids[row["key"]], None, State.PLANNED, "its step is due") for row in fresh],
-            at=at,
-            actor=actor,
-        )
+    write_down(
+        connection,
+        [(ids[row["key"]], None, State.PLANNED, "its step is due") for row in fresh],
+        at=at,
+        actor=actor,
+    )
     move_effects(
         connection,
         [
@@ -305,240 +285,3 @@ def drop_waiting(
             )
     move_effects(connection, moves, at=at, actor=actor)
     return len(moves)
-
-
-def claim_ready(  # noqa: PLR0913  a claim has these parts
-    connection: sa.Connection,
-    name: str,
-    *,
-    worker: str,
-    now: datetime,
-    lease_until: datetime,
-    limit: int,
-) -> tuple[Effect, ...]:
-    """Take up to ``limit`` effects of a connection into sending, oldest first."""
-    rows = connection.execute(
-        _SELECT.where(
-            effect.c.connection == name,
-            effect.c.state == State.READY,
-            sa.or_(effect.c.not_before.is_(None), effect.c.not_before <= now),
-        )
-        .order_by(effect.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=effect)
-    ).all()
-    moves = [
-        Move(
-            effect_id=row.id,
-            before=State.READY,
-            after=State.SENDING,
-            reason="claimed",
-            attempts=row.attempts + 1,
-            in_doubt=row.in_doubt,
-            worker=worker,
-            lease_until=lease_until,
-            error=row.error,
-        )
-        for row in rows
-    ]
-    move_effects(connection, moves, at=now, actor=worker)
-    return read_effects_by_id(connection, [move.effect_id for move in moves])
-
-
-def expire_leases(
-    connection: sa.Connection,
-    *,
-    wall_clock: datetime,
-    is_gone: Callable[[str], bool],
-    at: datetime,
-    actor: str,
-) -> int:
-    """Mark as uncertain what a process was sending that is gone or has overstayed its lease."""
-    rows = connection.execute(
-        sa.select(effect).where(effect.c.state == State.SENDING).order_by(effect.c.id)
-    )
-    reason = "the process that was sending it ended, or hung, before it knew the outcome"
-    moves = [
-        Move(
-            effect_id=row.id,
-            before=State.SENDING,
-            after=State.UNCERTAIN,
-            reason=reason,
-            attempts=row.attempts,
-            in_doubt=True,
-            error=reason,
-        )
-        for row in rows
-        if row.lease_until <= wall_clock or is_gone(row.worker)
-    ]
-    move_effects(connection, moves, at=at, actor=actor)
-    return len(moves)
-
-
-def claim_uncertain(  # noqa: PLR0913  a claim has these parts
-    connection: sa.Connection,
-    name: str,
-    *,
-    worker: str,
-    wall_clock: datetime,
-    lease_until: datetime,
-    is_gone: Callable[[str], bool],
-) -> tuple[Effect, ...]:
-    """Take a connection's uncertain effects, so that one process alone finds out about each.
-
-    Without this, one process could send again what another has found missing and sent already.
-    """
-    rows = connection.execute(
-        sa.select(effect.c.id, effect.c.worker, effect.c.lease_until)
-        .where(effect.c.connection == name, effect.c.state == State.UNCERTAIN)
-        .order_by(effect.c.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-    free = [
-        row.id
-        for row in rows
-        if row.worker is None or row.lease_until <= wall_clock or is_gone(row.worker)
-    ]
-    for portion in chunks(free):
-        connection.execute(
-            sa.update(effect)
-            .where(effect.c.id.in_(portion))
-            .values(worker=worker, lease_until=lease_until)
-        )
-    return read_effects_by_id(connection, free)
-
-
-def release_uncertain(connection: sa.Connection, worker: str) -> None:
-    """Give back what this worker took by `claim_uncertain` and could not find out."""
-    connection.execute(
-        sa.update(effect)
-        .where(effect.c.state == State.UNCERTAIN, effect.c.worker == worker)
-        .values(worker=None, lease_until=None)
-    )
-
-
-def settle_effects(
-    connection: sa.Connection, settlements: Sequence[Settlement], *, worker: str, at: datetime
-) -> tuple[Effect, ...]:
-    """Record outcomes; answers with the effects that were no longer this worker's to settle.
-
-    A receipt that comes late, after the lease, still settles an effect that became uncertain:
-    it is the truth that is being looked for.
-    """
-    current = {
-        row.id: row
-        for portion in chunks([settlement.effect.id for settlement in settlements])
-        for row in connection.execute(
-            sa.select(effect.c.id, effect.c.state, effect.c.worker, effect.c.attempts)
-            .where(effect.c.id.in_(portion))
-            .with_for_update()
-        )
-    }
-    moves: list[Move] = []
-    late: list[Effect] = []
-    for settlement in settlements:
-        row = current[settlement.effect.id]
-        ours = row.state == settlement.effect.state and row.worker == worker
-        if not (ours or (row.state == State.UNCERTAIN and settlement.after is State.DONE)):
-            late.append(settlement.effect)
-            continue
-        moves.append(
-            Move(
-                effect_id=row.id,
-                before=State(row.state),
-                after=settlement.after,
-                reason=settlement.reason,
-                attempts=row.attempts if settlement.counted else row.attempts - 1,
-                in_doubt=settlement.in_doubt,
-                not_before=settlement.not_before,
-                remote_id=settlement.remote_id,
-                url=settlement.url,
-                error=settlement.error,
-            )
-        )
-    move_effects(connection, moves, at=at, actor=worker)
-    return tuple(late)
-
-
-_SELECT = sa.select(
-    effect, enrolment.c.rule, enrolment.c.subject, enrolment.c.key.label("enrolment_key")
-).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
-
-
-def read_effects(
-    connection: sa.Connection,
-    *,
-    run_id: int | None = None,
-    states: Collection[State] = (),
-    subject: str | None = None,
-    limit: int | None = None,
-) -> tuple[Effect, ...]:
-    """Effects in the order in which they were first recorded."""
-    query = _SELECT.order_by(effect.c.id)
-    if run_id is not None:
-        query = query.where(effect.c.run_id == run_id)
-    if states:
-        query = query.where(effect.c.state.in_(sorted(states)))
-    if subject is not None:
-        query = query.where(enrolment.c.subject == subject)
-    if limit is not None:
-        query = query.limit(limit)
-    return tuple(_effect(row) for row in connection.execute(query))
-
-
-def read_effects_by_id(connection: sa.Connection, ids: Sequence[int]) -> tuple[Effect, ...]:
-    """Effects by their numbers, in the order of these."""
-    return tuple(
-        _effect(row)
-        for portion in chunks(ids)
-        for row in connection.execute(_SELECT.where(effect.c.id.in_(portion)).order_by(effect.c.id))
-    )
-
-
-def read_step_states(
-    connection: sa.Connection, statuses: Collection[str]
-) -> dict[EnrolmentRef, dict[str, StepState]]:
-    """How far the steps of the enrolments with these statuses have come."""
-    found: dict[EnrolmentRef, dict[str, StepState]] = {}
-    rows = connection.execute(
-        sa.select(
-            enrolment.c.rule,
-            enrolment.c.subject,
-            enrolment.c.key,
-            effect.c.step,
-            effect.c.state,
-            effect.c.not_before,
-        )
-        .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
-        .where(enrolment.c.status.in_(sorted(statuses)))
-    )
-    for rule, subject, key, step, state, not_before in rows:
-        ref = EnrolmentRef(rule=rule, subject=subject, key=key)
-        found.setdefault(ref, {})[step] = StepState(state=State(state), not_before=not_before)
-    return found
-
-
-def _effect(row: sa.Row[Any]) -> Effect:
-    action = from_payload(row.payload)
-    if action.key != row.key:
-        raise StoreError(f"the ledger is damaged: effect {row.key} holds an action of another key")
-    return Effect(
-        id=row.id,
-        key=row.key,
-        run_id=row.run_id,
-        enrolment=EnrolmentRef(rule=row.rule, subject=row.subject, key=row.enrolment_key),
-        step=row.step,
-        connection=row.connection,
-        action=action,
-        state=State(row.state),
-        attempts=row.attempts,
-        in_doubt=row.in_doubt,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        not_before=row.not_before,
-        worker=row.worker,
-        lease_until=row.lease_until,
-        remote_id=row.remote_id,
-        url=row.url,
-        error=row.error,
-    )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import sqlalchemy as sa
 
 from crmsync.errors import StoreError
+from crmsync.ledger import effects, enrolments
 from crmsync.ledger import engine as engines
-from crmsync.ledger import enrolments, outbox
 from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
 from crmsync.ledger.states import State
@@ -127,7 +127,7 @@ class Ledger:
     def step_states(self) -> Mapping[EnrolmentRef, Mapping[str, StepState]]:
         """For each open enrolment, the steps that are in the outbox, or have been."""
         with self.reading() as connection:
-            return outbox.read_step_states(connection, OPEN)
+            return effects.read_step_states(connection, OPEN)
 
     # What people ask
 
@@ -154,7 +154,7 @@ class Ledger:
     ) -> tuple[Effect, ...]:
         """Effects, oldest first; in any state where none is given."""
         with self.reading() as connection:
-            return outbox.read_effects(
+            return effects.read_effects(
                 connection, run_id=run_id, states=states, subject=subject, limit=limit
             )
 
@@ -165,6 +165,13 @@ class Ledger:
                 sa.select(effect.c.state, sa.func.count()).group_by(effect.c.state)
             )
             return {State(state): count for state, count in rows}
+
+    def connections_with_work(self) -> frozenset[str]:
+        """The connections that have effects to be sent, or to be found out about."""
+        at_work = [State.READY, State.SENDING, State.UNCERTAIN]
+        with self.reading() as connection:
+            query = sa.select(effect.c.connection).where(effect.c.state.in_(at_work)).distinct()
+            return frozenset(connection.scalars(query))
 
     def ready_by_connection(self) -> Mapping[str, int]:
         """How many effects are ready for each connection, those for later included."""

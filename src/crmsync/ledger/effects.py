@@ -1,0 +1,103 @@
+"""Effects are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from crmsync.errors import StoreError
+from crmsync.ledger.enrolments import chunks
+from crmsync.ledger.payload import from_payload
+from crmsync.ledger.schema import effect, enrolment
+from crmsync.ledger.states import State
+from crmsync.ledger.values import Effect, EnrolmentRef, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+SELECT_EFFECTS = sa.select(
+    effect, enrolment.c.rule, enrolment.c.subject, enrolment.c.key.label("enrolment_key")
+).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
+
+
+def read_effects(
+    connection: sa.Connection,
+    *,
+    run_id: int | None = None,
+    states: Collection[State] = (),
+    subject: str | None = None,
+    limit: int | None = None,
+) -> tuple[Effect, ...]:
+    """Effects in the order in which they were first recorded."""
+    query = SELECT_EFFECTS.order_by(effect.c.id)
+    if run_id is not None:
+        query = query.where(effect.c.run_id == run_id)
+    if states:
+        query = query.where(effect.c.state.in_(sorted(states)))
+    if subject is not None:
+        query = query.where(enrolment.c.subject == subject)
+    if limit is not None:
+        query = query.limit(limit)
+    return tuple(effect_of(row) for row in connection.execute(query))
+
+
+def read_effects_by_id(connection: sa.Connection, ids: Sequence[int]) -> tuple[Effect, ...]:
+    """Effects by their numbers, in the order of these."""
+    return tuple(
+        effect_of(row)
+        for portion in chunks(ids)
+        for row in connection.execute(
+            SELECT_EFFECTS.where(effect.c.id.in_(portion)).order_by(effect.c.id)
+        )
+    )
+
+
+def read_step_states(
+    connection: sa.Connection, statuses: Collection[str]
+) -> dict[EnrolmentRef, dict[str, StepState]]:
+    """How far the steps of the enrolments with these statuses have come."""
+    found: dict[EnrolmentRef, dict[str, StepState]] = {}
+    rows = connection.execute(
+        sa.select(
+            enrolment.c.rule,
+            enrolment.c.subject,
+            enrolment.c.key,
+            effect.c.step,
+            effect.c.state,
+            effect.c.not_before,
+        )
+        .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
+        .where(enrolment.c.status.in_(sorted(statuses)))
+    )
+    for rule, subject, key, step, state, not_before in rows:
+        ref = EnrolmentRef(rule=rule, subject=subject, key=key)
+        found.setdefault(ref, {})[step] = StepState(state=State(state), not_before=not_before)
+    return found
+
+
+def effect_of(row: sa.Row[Any]) -> Effect:
+    """An effect from a row of `SELECT_EFFECTS`."""
+    action = from_payload(row.payload)
+    if action.key != row.key:
+        raise StoreError(f"the ledger is damaged: effect {row.key} holds an action of another key")
+    return Effect(
+        id=row.id,
+        key=row.key,
+        run_id=row.run_id,
+        enrolment=EnrolmentRef(rule=row.rule, subject=row.subject, key=row.enrolment_key),
+        step=row.step,
+        connection=row.connection,
+        action=action,
+        state=State(row.state),
+        attempts=row.attempts,
+        in_doubt=row.in_doubt,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        not_before=row.not_before,
+        worker=row.worker,
+        lease_until=row.lease_until,
+        remote_id=row.remote_id,
+        url=row.url,
+        error=row.error,
+    )
