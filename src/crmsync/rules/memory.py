@@ -106,9 +106,9 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
         for name in row:
             if name not in names:
                 raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
-    for number, record_id in enumerate(ids, start=1):
+    for record_id in ids:
         if not isinstance(record_id, str) or not record_id:
-            raise ValueError(f"{table.name} {number} has no id, or one that is no text")
+            raise ValueError(f"a record of {table.name} has no id, or one that is no text")
         if ids.count(record_id) > 1:
             raise ValueError(f"the id “{record_id}” stands twice among {table.plural}")
     columns = {}

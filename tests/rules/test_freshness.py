@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from crmsync.model.records import StreamState
+from crmsync.rules.freshness import Freshness
+from rules.rules_world import NOW, a_day
+
+HOUR = timedelta(hours=1)
+
+
+def state(
+    table: str,
+    *,
+    age: timedelta | None = HOUR,
+    connection: str = "crm",
+    stream: str | None = None,
+    error: str | None = None,
+) -> StreamState:
+    return StreamState(
+        connection=connection,
+        stream=stream or table,
+        table=table,
+        read_at=None if age is None else NOW - age,
+        error=error,
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "reasons"),
+    [
+        ([state("activity")], ()),
+        ([state("activity", age=timedelta(days=1))], ()),
+        (
+            [state("activity", age=timedelta(hours=25))],
+            ("the activity stream of crm was last read 25 hours ago, longer than 24 hours",),
+        ),
+        ([state("activity", age=-HOUR)], ()),
+        ([state("activity", age=None)], ("the activity stream of crm was never read",)),
+        ([state("ticket")], ("the activity stream of crm was never read",)),
+        (
+            [state("activity", error="the file is gone")],
+            ("the activity stream of crm could not be read to its end: the file is gone",),
+        ),
+        # One of two streams of the table is enough to be in doubt.
+        (
+            [state("activity", stream="calls"), state("activity", stream="mails", age=None)],
+            ("the activity stream “mails” of crm was never read",),
+        ),
+        # Links complete activities where they are read, and need not be there.
+        (
+            [state("activity"), state("activity_link", age=None)],
+            ("the activity_link stream of crm was never read",),
+        ),
+        # Another connection says nothing of this one.
+        (
+            [state("activity", age=None), state("activity", connection="other")],
+            ("the activity stream of crm was never read",),
+        ),
+    ],
+)
+def test_why_a_table_cannot_be_trusted(states: list[StreamState], reasons: tuple[str, ...]) -> None:
+    freshness = Freshness(states=states, now=NOW, bound=a_day)
+    assert freshness.reasons("crm", ["activity"]) == reasons
+    assert ("crm" in freshness.fresh_connections(["activity"])) == (not reasons)
