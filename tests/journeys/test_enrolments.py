@@ -164,6 +164,14 @@ def test_under_once_per_too_who_was_unknown_at_first_stays_previewed(ledger: Led
     assert entered(cycle.run(DATED, dated("2027-05-01"))) == {"crm:1": ACTIVE}
 
 
+def test_who_had_an_empty_value_at_first_stays_previewed(ledger: Ledger) -> None:
+    cycle = Cycle(ledger, Existing.PREVIEW)
+    assert held(cycle.run(DATED, dated(""))) == {"crm:1": "empty_key"}
+    assert entered(cycle.run(DATED, dated("2026-05-01"))) == {"crm:1": PREVIEWED}
+    assert entered(cycle.run(a_rule(), ["crm:1"])) == {}
+    assert cycle.due == ()
+
+
 def test_a_rule_that_has_looked_at_nobody_is_still_new(ledger: Ledger) -> None:
     cycle, rule = Cycle(ledger, Existing.PREVIEW), a_rule()
     nobody = cycle.plan([rule], verdict(rule, subjects=0))

@@ -129,9 +129,7 @@ class _RuleMoves:
             self._enter(subject, status)
         for subject in sorted(self.verdict.unknown.keys() - known):
             self._hold_unknown(subject)
-            if status is not EnrolmentStatus.ACTIVE:
-                # It may have matched all along: once that is known, it is not a new match.
-                self._enrol(self._running_ref(subject), status)
+            self._remember(subject, status)
 
     def _stay_or_leave(self, enrolment: Enrolment) -> None:
         subject = enrolment.ref.subject
@@ -184,6 +182,7 @@ class _RuleMoves:
             key = self._once_key(subject)
             if key is None:
                 self._hold_empty_key(subject)
+                self._remember(subject, status)
                 return
             ref = EnrolmentRef(rule=self.rule.name, subject=subject, key=key)
             user = self.taken.get(key) or self.snapshot.used_keys.get((self.rule.name, key))
@@ -198,6 +197,11 @@ class _RuleMoves:
         self.taken[ref.key] = subject
         self._enrol(ref, status)
         self._say_why_quiet(subject, status)
+
+    def _remember(self, subject: str, status: EnrolmentStatus) -> None:
+        """When a rule is new: what is held now may match all along, so it is no new match later."""
+        if status is not EnrolmentStatus.ACTIVE:
+            self._enrol(self._running_ref(subject), status)
 
     def _enrol(self, ref: EnrolmentRef, status: EnrolmentStatus) -> None:
         self.moves.enrol.append(
