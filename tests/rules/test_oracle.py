@@ -248,7 +248,7 @@ def compiled(conditions: list[list[dict[str, Any]]]) -> tuple[Rule, ...]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     # A failure is read more quickly than it is shrunk.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.facts.build import declared, instant
 from crmsync.model.tables import FieldType
-from crmsync.warehouse.associations import LINKED_TABLES, activities_of
+from crmsync.warehouse.associations import LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +47,9 @@ def conversations(tables: FactTables) -> ir.Table:
 def _first_or_last(
     tables: FactTables, activities: ir.Table, subject: str, *, last: bool = True
 ) -> ir.Table:
-    when = activities.select(activity_id="id", when="at")
-    pairs = activities_of(subject, tables.table)
-    joined = pairs.join(when, [("activity", "activity_id")])
-    chosen = joined.when.max() if last else joined.when.min()
-    return joined.group_by(id=joined.record).aggregate(value=chosen)
+    found = reached_by(subject, activities, tables.table, ["at"])
+    chosen = found["at"].max() if last else found["at"].min()
+    return found.group_by(id=found.record).aggregate(value=chosen)
 
 
 def _last_contact(subject: str) -> Callable[[FactTables], ir.Table]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
-
-    TableByName = Callable[[str], ir.Table]
 
 ACTIVITY = "activity"
 LINKED_TABLES = ("account", "contact", "deal")
@@ -28,22 +26,49 @@ def activities_of(table: str, records: Callable[[str], ir.Table]) -> ir.Table:
     Returns:
         Columns ``activity`` and ``record``, both global ids, no nulls.
     """
-    pairs = _direct(table, records)
+    pairs = reached_by(table, records(ACTIVITY), records, ())
+    return pairs.rename(activity="id").distinct()
+
+
+def reached_by(
+    table: str,
+    activity: ir.Table,
+    records: Callable[[str], ir.Table],
+    columns: Sequence[str],
+) -> ir.Table:
+    """The records that some activities belong to, without looking whether a pair repeats.
+
+    Cheaper than `activities_of` where a repetition does no harm, as for the latest of them.
+
+    Args:
+        table: ``account``, ``contact`` or ``deal``.
+        activity: the activities that are meant.
+        records: answers with the live records of a table.
+        columns: which of their columns are wanted.
+
+    Returns:
+        ``id``, ``record`` and these columns.
+    """
+    found = _direct(table, activity, records, columns)
     if table == "account":
         for between in ("contact", "deal"):
-            people = records(between)
-            near = _direct(between, records)
-            pairs = pairs.union(
-                near.join(people.select("id", record_account="account"), near.record == people.id)
-                .select("activity", record="record_account")
-                .filter(lambda pair: pair.record.notnull())
-            )
-    return pairs.distinct()
+            near = records(between)
+            near = near.filter(near.account.notnull()).select(between_id="id", owner="account")
+            reached = _direct(between, activity, records, columns)
+            reached = reached.join(near, [("record", "between_id")])
+            found = found.union(reached.select("id", *columns, record="owner"))
+    return found
 
 
-def _direct(table: str, records: Callable[[str], ir.Table]) -> ir.Table:
-    activity, link = records(ACTIVITY), records("activity_link")
-    own = activity.select(activity=activity.id, record=activity[table])
-    linked = link.select(activity=link.activity, record=link[table])
-    pairs = own.union(linked)
-    return pairs.filter(pairs.activity.notnull(), pairs.record.notnull())
+def _direct(
+    table: str,
+    activity: ir.Table,
+    records: Callable[[str], ir.Table],
+    columns: Sequence[str],
+) -> ir.Table:
+    link = records("activity_link")
+    link = link.filter(link[table].notnull())
+    link = link.select(link_activity="activity", link_record=table)
+    own = activity.filter(activity[table].notnull()).select("id", *columns, record=table)
+    linked = activity.join(link, [("id", "link_activity")])
+    return own.union(linked.select("id", *columns, record="link_record"))
