@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, TransientError
 from crmsync.model.actions import ActionKind, KeyHandling, Receipt
-from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget
+from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget, RemoteField
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.memory_remote import WireError
 from crmsync.testing.reference import MemoryUnderTest
@@ -170,11 +170,13 @@ class ShowsItsToken(MemoryConnector):
         return f"MemoryConnector(token={self._token!r})"
 
 
-@killed_by("secrets_never_leak", "stands in a AuthError")
+@killed_by("secrets_never_leak", "stands in a QuotaError: 'daily limit of")
 class RepeatsTheRemotesWords(MemoryConnector):
     def _translated(self, fault: WireError, *, sent: bool = False) -> ConnectorError:
         error = super()._translated(fault, sent=sent)
-        return AuthError(str(fault)) if isinstance(error, AuthError) else error
+        if isinstance(error, QuotaError):
+            return QuotaError(str(fault), until=error.until)
+        return error
 
 
 @killed_by("secrets_never_leak", "stands in a AuthError: 'Traceback")
@@ -184,6 +186,26 @@ class ChainsTheFault(MemoryConnector):
             yield from self._changes(stream, since)
         except WireError as fault:
             raise self._translated(fault) from fault
+
+
+@killed_by("secrets_never_leak", "stands in a AuthError: 'Traceback")
+class ChainsTheFaultOfDescribe(MemoryConnector):
+    def describe(self, stream: str) -> Sequence[RemoteField]:
+        try:
+            self._remote.columns(self._token, stream)
+        except WireError as fault:
+            raise self._translated(fault) from fault
+        return super().describe(stream)
+
+
+@killed_by("secrets_never_leak", "stands in a finding")
+class FindsInTheRemotesWords(MemoryConnector):
+    def check(self) -> Sequence[Finding]:
+        try:
+            self._remote.ping(self._token)
+        except WireError as fault:
+            return [Finding(sentence=str(fault))]
+        return []
 
 
 @killed_by("secrets_never_leak", "stands in a log or the output")

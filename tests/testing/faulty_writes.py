@@ -12,6 +12,7 @@ from crmsync.errors import ConnectorError, RejectedError, TransientError, Uncert
 from crmsync.model.actions import ActionKind, AddNote, KeyHandling, Receipt, SendEmail
 from crmsync.plugins.contract import RateBudget
 from crmsync.testing.memory import MemoryConnector
+from crmsync.testing.memory_remote import WireError
 from crmsync.testing.reference import MemoryUnderTest
 from crmsync.testing.remote import Failure
 from testing.mutants import killed_by
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crmsync.model.actions import Action
-    from crmsync.testing.memory_remote import Order, WireError
+    from crmsync.testing.memory_remote import Order
 
 
 # Answers.
@@ -68,6 +69,27 @@ class NamesNothing(MemoryConnector):
 class AnswersWithWords(MemoryConnector):
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         return ["done" for _ in super().apply(actions)]  # type: ignore[misc]  # the fault
+
+
+@killed_by("each_action_lands_and_is_answered_in_order", "an empty batch is no reason to fail")
+class SendsEmptyBatches(MemoryConnector):
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        if not actions:
+            try:
+                self._remote.submit(self._token, [])
+            except WireError as fault:
+                raise self._translated(fault) from None
+        return super().apply(actions)
+
+
+@killed_by("find_tells_only_what_landed", "no keys are no reason to fail", keys=KeyHandling.LOOKUP)
+class SearchesForNothing(MemoryConnector):
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        try:
+            self._remote.search(self._token, keys)
+        except WireError as fault:
+            raise self._translated(fault) from None
+        return super().find(keys)
 
 
 @killed_by("a_refused_action_leaves_the_others_alone", "RejectedError was due in place|was refused")

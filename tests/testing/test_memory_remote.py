@@ -219,6 +219,15 @@ def test_a_wrong_token_is_quoted_back_by_the_remote() -> None:
         MemoryRemote(token="right").ping("wrong")  # noqa: S106  it opens nothing
 
 
+def test_a_connection_that_breaks_in_a_read_is_transient() -> None:
+    class Breaking(MemoryRemote):
+        def changes(self, *_: object) -> list[StoredRecord]:
+            raise WireError("connection reset by peer")
+
+    with pytest.raises(TransientError):
+        list(_connect(Breaking()).read("accounts", None))
+
+
 def test_too_many_at_once_are_refused_together() -> None:
     remote = MemoryRemote()
     answers = _connect(remote).apply(

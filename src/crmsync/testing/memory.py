@@ -181,9 +181,7 @@ class MemoryConnector:
         except WireError as fault:
             error = self._translated(fault, sent=True)
             return {order.key: error for order in orders}
-        found = {answer.key: self._outcome(answer) for answer in answers}
-        silent = UncertainError("the remote took the batch, but did not answer for this item")
-        return {order.key: found.get(order.key, silent) for order in orders}
+        return {answer.key: self._outcome(answer) for answer in answers}
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
         """Those that landed, by the key that the remote keeps with each."""

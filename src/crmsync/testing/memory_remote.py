@@ -209,6 +209,8 @@ class MemoryRemote:
     def submit(self, token: str | None, orders: Sequence[Order]) -> list[Answer]:
         """Do a batch; answers come sorted: what was refused first, then the rest by key."""
         breaks = self._enter(token, writing=True)
+        if not orders:
+            raise WireError("nothing to do", status=HTTPStatus.BAD_REQUEST)
         if len(orders) > self.most_orders:
             raise WireError("too many at once", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if breaks:
@@ -222,6 +224,8 @@ class MemoryRemote:
     def search(self, token: str | None, keys: Sequence[str]) -> list[Answer]:
         """Those keys that are known, in no order that helps."""
         self._enter(token)
+        if not keys:
+            raise WireError("nothing to look for", status=HTTPStatus.BAD_REQUEST)
         known = self._made if self.keys is not KeyHandling.UNSAFE else {}
         return [
             Answer(key=key, remote_id=known[key], already=True)

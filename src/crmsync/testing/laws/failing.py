@@ -254,6 +254,7 @@ def _everything_told(remote: RemoteUnderTest) -> list[tuple[str, str]]:
 
 def _told_by_errors(remote: RemoteUnderTest, failure: Failure) -> list[tuple[str, str]]:
     errors: list[ConnectorError] = []
+    findings: list[tuple[str, str]] = []
     if failure is Failure.REJECTED:
         answer = apply_one(remote, remote.refused_action("key-secret-refused"))
         errors += [answer] if isinstance(answer, ConnectorError) else []
@@ -264,7 +265,8 @@ def _told_by_errors(remote: RemoteUnderTest, failure: Failure) -> list[tuple[str
             errors += [answer] if isinstance(answer, ConnectorError) else []
     else:
         errors += failures(remote, failure)
-    return [
+        findings += _asked(remote, failure, errors)
+    return findings + [
         (f"a {type(error).__name__}", text)
         for error in errors
         for text in (
@@ -275,3 +277,23 @@ def _told_by_errors(remote: RemoteUnderTest, failure: Failure) -> list[tuple[str
             "".join(traceback.format_exception(error)),
         )
     ]
+
+
+def _asked(
+    remote: RemoteUnderTest, failure: Failure, errors: list[ConnectorError]
+) -> list[tuple[str, str]]:
+    """What ``check`` and ``describe`` find when they meet a failure; what they raise is added."""
+    told: list[tuple[str, str]] = []
+    with connected(remote) as connector:
+        asked: list[Callable[[], object]] = [connector.check]
+        if isinstance(connector, Reads) and Feature.READS not in remote.absent:
+            asked.append(lambda: connector.describe(remote.stream))
+        for ask in asked:
+            remote.fail_next(failure)
+            # The second time meets the failure that the first did not touch.
+            for _ in range(2):
+                try:
+                    told.append(("a finding", repr(ask())))
+                except ConnectorError as error:
+                    errors.append(error)
+    return told
