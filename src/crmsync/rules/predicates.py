@@ -25,7 +25,7 @@ from crmsync.rules.conditions import (
     Related,
     Test,
 )
-from crmsync.rules.rows import CONNECTION
+from crmsync.rules.rows import CONNECTION, has_currency
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -228,18 +228,13 @@ def tallied(rows: Rows, wide: ir.Table, clause: Related) -> Seen:
     value = rows.tally(wide, clause, "value")
     known = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
     known &= rows.tally(wide, clause, "maybe").fill_null(0) == 0
-    if has_currency(rows, clause):
+    if has_currency(rows.world, clause):
         known &= rows.tally(wide, clause, "currencies").fill_null(0) <= 1
     if clause.quantifier is Quantifier.SUM:
         value = value.fill_null(0)
     kind = FieldType.NUMBER if clause.quantifier is Quantifier.AVG else clause.column.type
     value = known.ifelse(value, ibis.null(value.type()))
     return Seen(value=value, type=kind, known=known)
-
-
-def has_currency(rows: Rows, clause: Related) -> bool:
-    """Whether the related records' values are money, each in its currency."""
-    return rows.has_tally(clause, "currencies")
 
 
 def _count(test: Test | None, counted: ir.Value, unsure: ir.Value) -> ir.BooleanValue:

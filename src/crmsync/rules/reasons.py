@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.rules.conditions import Column, Comparison, Related
-from crmsync.rules.predicates import clause_verdict, has_currency, is_fresh
-from crmsync.rules.rows import CONNECTION
+from crmsync.rules.predicates import clause_verdict, is_fresh
+from crmsync.rules.rows import CONNECTION, has_currency
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -70,7 +70,7 @@ def _related_code(rows: Rows, wide: ir.Table, clause: Related) -> ir.IntegerValu
     if clause.column is not None:
         unsure = rows.tally(wide, clause, "maybe").fill_null(0) > 0
         otherwise = unsure.ifelse(_UNSURE, _EMPTY)
-    if has_currency(rows, clause):
+    if has_currency(rows.world, clause):
         mixed = rows.tally(wide, clause, "currencies").fill_null(0) > 1
         otherwise = mixed.ifelse(_CURRENCIES, otherwise)
     return ibis.cases((~exists, _NO_RECORD), (~fresh, _STALE), else_=otherwise).cast("int64")

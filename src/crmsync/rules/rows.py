@@ -26,7 +26,7 @@ from crmsync.rules.conditions import (
     clauses,
 )
 from crmsync.rules.world import ZONE
-from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, activities_of
+from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -213,10 +213,6 @@ class Rows:
         """A column of what was found of related records."""
         return wide[f"{self._related[tally_key(clause)]}_{name}"]
 
-    def has_tally(self, clause: Related, name: str) -> bool:
-        """Whether related records were tallied with that column."""
-        return name == "currencies" and bool(_currency_column(self.world, clause))
-
     def interval(self, wide: ir.Table, test: Test, value: ir.Value, kind: FieldType) -> Interval:
         """The ends in time that a test compares with, typed like the value."""
         key = (test, kind)
@@ -247,33 +243,33 @@ def related_table(world: World, clause: Related) -> ir.Table:
         ``record``, and for latest: ``verdict`` and ``time``; else ``yes`` and ``maybe`` (how many
         count, and of how many that cannot be said), and for numbers ``value`` and ``currencies``.
     """
-    from crmsync.rules.predicates import predicate  # noqa: PLC0415  conditions nest in conditions
+    # Here, since conditions nest in conditions.
+    from crmsync.rules.predicates import predicate, seen  # noqa: PLC0415
 
-    target = clause.of.relation.target
+    target, back = clause.of.relation.target, clause.of.relation.column
     where, each = clause.of.where, clause.each
-    wanted = [clause.column] if clause.column is not None else []
-    back = Column(table=target, hops=(), name=clause.of.relation.column, type=FieldType.REFERENCE)
-    wanted.append(back)
-    extra = _extra_columns(world, clause)
-    inner = Rows(
-        world, target, [c for c in (where, each) if c is not None], [*wanted, *extra.values()]
-    )
+    linked = target == ACTIVITY and back in LINKED_TABLES
+    fields = {"record": back} | ({name: name for name in LINKED_TABLES} if linked else {})
+    fields |= _extra_fields(world, clause)
+    wanted = [
+        Column(table=target, hops=(), name=name, type=FieldType.TEXT) for name in fields.values()
+    ]
+    if clause.column is not None:
+        wanted.append(clause.column)
+    inner = Rows(world, target, [c for c in (where, each) if c is not None], wanted)
     wide = inner.expression()
-    counts = ibis.literal(True) if where is None else predicate(inner, wide, where)  # noqa: FBT003
-    columns: dict[str, ir.Value] = {"key": wide[ID], "counts": counts}
-    columns["record"] = inner.field(wide, (), back.name)
+    columns = {name: inner.field(wide, (), field) for name, field in fields.items()}
+    columns["id"] = wide[ID]
+    columns["counts"] = ibis.literal(True) if where is None else predicate(inner, wide, where)  # noqa: FBT003
     if each is not None:
         columns["each"] = predicate(inner, wide, each)
-    for name, column in extra.items():
-        columns[name] = inner.field(wide, (), column.name)
     if clause.column is not None:
-        columns["value"] = _value_of(inner, wide, clause.column)
+        columns["value"] = seen(inner, wide, clause.column).value
     rows = wide.select(**columns)
-    if target == ACTIVITY and clause.of.relation.column in LINKED_TABLES:
-        pairs = activities_of(clause.of.relation.column, world.table)
-        pairs = pairs.rename({"owner_record": "record"})
-        rows = rows.drop("record").join(pairs, [("key", "activity")])
-        rows = rows.rename({"record": "owner_record"}).drop("activity")
+    rows = rows.filter(rows.counts.isnull() | rows.counts)
+    if linked:
+        kept = [name for name in columns if name not in {"id", "record", *LINKED_TABLES}]
+        rows = reached_by(back, rows.drop("record"), world.table, kept).distinct()
     rows = rows.filter(rows.record.notnull())
     if clause.quantifier is Quantifier.LATEST:
         return _latest(world, rows)
@@ -297,32 +293,24 @@ def natural_time(table: str) -> str:
     return _NATURAL_TIMES.get(table, "created_at")
 
 
-def _extra_columns(world: World, clause: Related) -> dict[str, Column]:
-    target = clause.of.relation.target
+def _extra_fields(world: World, clause: Related) -> dict[str, str]:
+    """Fields that a clause needs of related records, beside those that it names."""
     if clause.quantifier is Quantifier.LATEST:
-        name = natural_time(target)
-        return {"time": Column(table=target, hops=(), name=name, type=FieldType.INSTANT)}
-    return _currency_column(world, clause)
+        return {"time": natural_time(clause.of.relation.target)}
+    return {"currency": "currency"} if has_currency(world, clause) else {}
 
 
-def _currency_column(world: World, clause: Related) -> dict[str, Column]:
-    target = clause.of.relation.target
-    money = clause.column is not None and not clause.column.hops and clause.column.name in _MONEY
-    if money and "currency" in world.table(target).columns:
-        return {"currency": Column(table=target, hops=(), name="currency", type=FieldType.TEXT)}
-    return {}
-
-
-def _value_of(inner: Rows, wide: ir.Table, column: Column) -> ir.Value:
-    from crmsync.rules.predicates import seen  # noqa: PLC0415  likewise
-
-    return seen(inner, wide, column).value
+def has_currency(world: World, clause: Related) -> bool:
+    """Whether what is summed is money, each amount in its currency."""
+    column, target = clause.column, clause.of.relation.target
+    money = column is not None and not column.hops and column.name in _MONEY
+    return money and "currency" in world.table(target).columns
 
 
 def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
     if clause.quantifier is Quantifier.EVERY:
         rows = rows.mutate(counts=rows.counts & ~rows.each)
-    rows = rows.filter(rows.counts.isnull() | rows.counts)
+        rows = rows.filter(rows.counts.isnull() | rows.counts)
     counted = rows.counts.fill_null(False)  # noqa: FBT003  ibis' own signature
     measures = {"yes": counted.sum(), "maybe": rows.counts.isnull().sum()}
     if "currency" in rows.columns:
@@ -346,9 +334,9 @@ def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
 def _latest(world: World, rows: ir.Table) -> ir.Table:
     # What lies in the future has not happened, and what has no time cannot be the latest.
     bound: Bound = world.company.today if rows.time.type().is_date() else world.now
-    rows = rows.filter(rows.counts.isnull() | rows.counts, rows.time.notnull())
+    rows = rows.filter(rows.time.notnull())
     rows = rows.filter(rows.time <= time_literal(bound, rows.time))
-    order = ibis.window(group_by=rows.record, order_by=[ibis.desc(rows.time), ibis.desc(rows.key)])
+    order = ibis.window(group_by=rows.record, order_by=[ibis.desc(rows.time), ibis.desc(rows.id)])
     rows = rows.mutate(place=ibis.row_number().over(order))
     rows = rows.filter(rows.place == 0)
     verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)

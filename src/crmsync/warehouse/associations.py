@@ -13,36 +13,21 @@ ACTIVITY = "activity"
 LINKED_TABLES = ("account", "contact", "deal")
 
 
-def activities_of(table: str, records: Callable[[str], ir.Table]) -> ir.Table:
-    """Which activity belongs to which record of a table, each pair once.
-
-    An activity belongs to a contact or a deal by its own reference or by a link; to an account
-    also through a contact or a deal of that account.
-
-    Args:
-        table: ``account``, ``contact`` or ``deal``.
-        records: answers with the live records of a table.
-
-    Returns:
-        Columns ``activity`` and ``record``, both global ids, no nulls.
-    """
-    pairs = reached_by(table, records(ACTIVITY), records, ())
-    return pairs.rename(activity="id").distinct()
-
-
 def reached_by(
     table: str,
     activity: ir.Table,
     records: Callable[[str], ir.Table],
     columns: Sequence[str],
 ) -> ir.Table:
-    """The records that some activities belong to, without looking whether a pair repeats.
+    """The records of a table that some activities belong to; a pair may stand there repeatedly.
 
-    Cheaper than `activities_of` where a repetition does no harm, as for the latest of them.
+    An activity belongs to a contact or a deal by its own reference or by a link; to an account
+    also through a contact or a deal of that account. Whoever counts takes the distinct rows; for
+    the latest of them repetitions do no harm.
 
     Args:
         table: ``account``, ``contact`` or ``deal``.
-        activity: the activities that are meant.
+        activity: the activities that are meant, with ``id`` and their references.
         records: answers with the live records of a table.
         columns: which of their columns are wanted.
 
