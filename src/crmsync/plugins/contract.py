@@ -183,8 +183,9 @@ class Fact:
     """A derived column, and how it is computed.
 
     Attributes:
-        build: answers with a table of ``id`` and ``value``; subjects that are not in it have
-            the spec's default.
+        build: answers with a table of ``id`` and ``value``, at most one row for each subject;
+            subjects that are not in it have the spec's default, and a row without a value says
+            that it cannot be computed, which makes clauses about it unknown.
     """
 
     spec: FactSpec
