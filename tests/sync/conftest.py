@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sync.sync_world import ACCOUNTS, CONTACTS, Run
 
 from crmsync.config.settings import ConnectionSettings
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.warehouse.store import Warehouse
+from sync.sync_world import ACCOUNTS, CONTACTS, Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,20 +8,19 @@ import pyarrow as pa
 
 from crmsync.clock import FixedClock
 from crmsync.config.mapping import StreamSettings
-from crmsync.config.settings import ConnectionSettings
 from crmsync.model.pages import ORIGIN, ROW, Page, Snapshot
 from crmsync.model.tables import CANONICAL_TABLES, Table
 from crmsync.plugins.contract import RemoteField
 from crmsync.sync.mapping import StreamMapper
 from crmsync.sync.run import sync_connection
-from crmsync.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from crmsync.config.settings import ConnectionSettings
     from crmsync.model.pages import Cursor
     from crmsync.sync.reports import SyncReport
+    from crmsync.warehouse.store import Warehouse
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -66,9 +65,7 @@ class Listed:
     errors: dict[str, Exception] = field(default_factory=dict)
     reads: list[tuple[str, Cursor | None]] = field(default_factory=list)
 
-    def add(
-        self, stream: str, *rows: dict[str, Any], snapshot: Snapshot | None = None
-    ) -> None:
+    def add(self, stream: str, *rows: dict[str, Any], snapshot: Snapshot | None = None) -> None:
         there = self.pages.setdefault(stream, [])
         before = sum(page.records.num_rows for page in there)
         numbered = [
@@ -111,7 +108,7 @@ class Run:
     connector: Listed = field(default_factory=Listed)
     clock: FixedClock = field(default_factory=lambda: FixedClock(instant=NOW))
 
-    def sync(self, **options: Any) -> SyncReport:
+    def sync(self, *, deletions_confirmed: bool = False) -> SyncReport:
         return sync_connection(
             connector=self.connector,
             settings=self.settings,
@@ -119,7 +116,7 @@ class Run:
             warehouse=self.warehouse,
             clock=self.clock,
             company_zone="UTC",
-            **options,
+            deletions_confirmed=deletions_confirmed,
         )
 
     def live(self, table: str = "account") -> dict[str, dict[str, Any]]:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from warehouse.warehouse_world import Store
 
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.warehouse.store import Warehouse
+from warehouse.warehouse_world import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,19 +4,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import pyarrow as pa
 
-from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.warehouse.batch import Batch, Merged
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE
-from crmsync.warehouse.store import Warehouse
 from crmsync.warehouse.types import DATA_TYPES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crmsync.model.pages import Snapshot
+    from crmsync.warehouse.store import Warehouse
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -44,7 +40,7 @@ class Store:
     ) -> Batch:
         self.cursors += 1
         fields = self.warehouse.tables[table].fields
-        types = {f.name: ibis.schema({"x": DATA_TYPES[f.type]}).to_pyarrow()[0].type for f in fields}
+        types = {f.name: DATA_TYPES[f.type].to_pyarrow() for f in fields}
         types |= {"_position": pa.int64(), "_deleted": pa.bool_(), "_merged_into": pa.string()}
         types |= {"_origin": pa.string(), "_row": pa.int64(), "_problem": pa.string()}
         base = {"connection": self.connection, "_deleted": False, "_origin": "accounts.csv"}
@@ -74,7 +70,7 @@ class Store:
             deletions_confirmed=confirmed,
         )
 
-    def merge(self, *rows: dict[str, Any], now: datetime = NOW, **options: Any) -> Merged:
+    def merge(self, *rows: dict[str, Any], now: datetime = NOW, **options: Any) -> Merged:  # noqa: ANN401  those of `batch`
         with self.warehouse.writing() as writer:
             return writer.merge(self.batch(*rows, **options), now=now)
 

@@ -59,23 +59,26 @@ class Merge:
             listing = Listing(self._database, self._batch, self._batch.snapshot, self._now)
             quarantined += self._quarantine.add(listing.outdone(staged, stored))
             merged = self._records(staged, stored, quarantined)
-            listing.note(arrived)
+            listing.note(arrived, stored)
             if not self._batch.snapshot.last:
                 return merged
-            return self._finish(listing, self._batch.snapshot.id, arrived, merged)
+            return self._finish(listing, arrived, stored, merged)
 
-    def _finish(self, listing: Listing, snapshot: str, arrived: ir.Table, merged: Merged) -> Merged:
+    def _finish(
+        self, listing: Listing, arrived: ir.Table, stored: ir.Table, merged: Merged
+    ) -> Merged:
         deleted, warning = merged.deleted, None
-        unnamed = self._quarantine.unnamed(snapshot)
+        unnamed = self._quarantine.unnamed(listing.id)
         if unnamed:
             warning = (
-                f"{self._batch.connection}, stream {self._batch.stream}: {unnamed} rows have no "
-                "key that can be read, so nothing was deleted for being absent; mend them"
+                f"{self._batch.connection}, stream {self._batch.stream}: "
+                f"{unnamed} {'row has' if unnamed == 1 else 'rows have'} no key that can be read, "
+                "so nothing was deleted for being absent; mend the export"
             )
         else:
-            deleted += listing.delete_absent(arrived)
+            deleted += listing.delete_absent(arrived, stored)
         listing.forget()
-        self._quarantine.forget_other_listings(snapshot)
+        self._quarantine.forget_other_listings(listing.id)
         return Merged(
             changed=merged.changed,
             deleted=deleted,

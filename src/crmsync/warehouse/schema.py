@@ -63,7 +63,8 @@ def _first_books(database: Database) -> None:
             "new": text,
             "at": INSTANT,
         },
-        # What an unfinished listing has named so far, with or without mistakes in the row.
+        # What an unfinished listing has named so far, with or without mistakes in the row;
+        # known: the record was there before.
         SNAPSHOT_SEEN: {
             "connection": text,
             "stream": text,
@@ -71,6 +72,7 @@ def _first_books(database: Database) -> None:
             "id": text,
             "origin": text,
             "row": dt.int64,
+            "known": dt.boolean,
         },
     }
     for name, columns in tables.items():

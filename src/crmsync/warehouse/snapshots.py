@@ -37,6 +37,7 @@ class Listing:
         self._database = database
         self._batch = batch
         self._snapshot = snapshot
+        self.id = snapshot.id
         self._now = now
 
     def outdone(self, staged: ir.Table, stored: ir.Table) -> ir.Table:
@@ -85,7 +86,7 @@ class Listing:
         )
         return pairs.select(origin=origin, row=pairs.row, record=pairs.id, sentence=sentence)
 
-    def note(self, arrived: ir.Table) -> None:
+    def note(self, arrived: ir.Table, stored: ir.Table) -> None:
         """Remember what the listing has named so far; forget a listing that was given up."""
         books = self._database.table(SNAPSHOT_SEEN, BOOKS)
         mine = self._of_stream(books)
@@ -109,10 +110,11 @@ class Listing:
                 id=named.id,
                 origin=named[ORIGIN],
                 row=named[ROW],
+                known=named.id.isin(_live(stored).id),
             ),
         )
 
-    def delete_absent(self, arrived: ir.Table) -> int:
+    def delete_absent(self, arrived: ir.Table, stored: ir.Table) -> int:
         """Make tombstones of the stream's records that the finished listing did not name.
 
         Raises:
@@ -129,7 +131,11 @@ class Listing:
         count = int(self._database.scalar(absent.count()))
         if not count:
             return 0
-        self._refuse_most(count, int(self._database.scalar(live.count())))
+        seen = self._seen()
+        known = ibis.union(
+            seen.filter(seen.known).select("id"), _live(stored).select("id")
+        ).distinct()
+        self._refuse_most(count, count + int(self._database.scalar(known.count())))
         self._database.delete(self._batch.table, RECORDS, rows=absent.select("id"), on=["id"])
         self._database.insert(
             self._batch.table, RECORDS, absent.mutate(deleted_at=self._now.cast(INSTANT))
@@ -156,7 +162,9 @@ class Listing:
 
     def _seen(self) -> ir.Table:
         books = self._of_stream(self._database.table(SNAPSHOT_SEEN, BOOKS))
-        return books.filter(books.snapshot == self._snapshot.id).select("id", "origin", "row")
+        return books.filter(books.snapshot == self._snapshot.id).select(
+            "id", "origin", "row", "known"
+        )
 
     def _of_stream(self, books: ir.Table) -> ir.Table:
         return books.filter(
@@ -170,3 +178,7 @@ def _pairs(losing: ir.Table, counting: ir.Table) -> ir.Table:
     pairs = losing.select("id", "origin", "row").join(other, "id")
     same = pairs.origin.identical_to(pairs.other_origin) & (pairs.row == pairs.other_row)
     return pairs.filter(pairs.row.notnull() & ~same)
+
+
+def _live(stored: ir.Table) -> ir.Table:
+    return stored.filter(stored.deleted_at.isnull())
