@@ -9,7 +9,7 @@ from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
-from crmsync.sync.mapping import check_mapping
+from crmsync.sync.checks import check_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

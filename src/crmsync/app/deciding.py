@@ -12,7 +12,7 @@ from crmsync.errors import UsageError
 from crmsync.journeys.compose import Composed, Composer
 from crmsync.journeys.due import OpenStep, open_steps
 from crmsync.journeys.enrolments import decide_enrolments
-from crmsync.journeys.people import HeldError, display_name
+from crmsync.journeys.people import HeldError, display_name, record_name
 from crmsync.ledger.states import State
 from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
@@ -277,8 +277,7 @@ class _Steps:
         return tuple(self.workspace.spec(connection).actions)
 
     def _name(self, table: str, record_id: str) -> str:
-        row = self.book.row(table, record_id) or {}
-        return display_name(row) or str(row.get("subject") or row.get("title") or record_id)
+        return record_name(self.book.row(table, record_id) or {"id": record_id})
 
     def _shown(
         self,

@@ -9,7 +9,7 @@ import ibis
 from crmsync.app.deciding import chosen_rules, world_of
 from crmsync.app.results import Clause, ExplainResult, RuleExplained
 from crmsync.errors import UsageError
-from crmsync.journeys.people import display_name
+from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
 from crmsync.model.tables import ID_SEPARATOR
 from crmsync.model.verdicts import Truth
@@ -77,7 +77,7 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
         is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
         for found, into in ((is_id | is_name, exact), (is_part, alike)):
             hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)  # noqa: FBT003  Ibis's own signature
-            into += [(table, row["id"], _name(row)) for row in hits.to_pyarrow().to_pylist()]
+            into += [(table, row["id"], record_name(row)) for row in hits.to_pyarrow().to_pylist()]
     hits = exact or alike
     if not hits:
         raise UsageError(
@@ -89,11 +89,6 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
         more = " and more" if len(hits) > _MOST_NAMED else ""
         raise UsageError(f"“{wanted}” can be several: {listed}{more}; name one by its id")
     return hits[0]
-
-
-def _name(row: dict[str, object]) -> str:
-    found = display_name(row) or next((row[n] for n in _NAMES if row.get(n)), None)
-    return str(found or row["id"])
 
 
 def _clause(report: ClauseReport) -> Clause:

@@ -16,6 +16,7 @@ from crmsync.journeys.people import (
     address,
     assignee,
     recipient,
+    record_name,
     sender,
 )
 from crmsync.model.actions import (
@@ -175,7 +176,7 @@ class Composer:
             step.text, self._context(due, row), self.config.company.time_zone, step.place
         )
         action = AddNote(key=due.key, text=text, about=self._about(due, row))
-        return self._composed(due, row, action, to=_name(row))
+        return self._composed(due, row, action, to=record_name(row))
 
     def _update(self, due: OpenStep, step: UpdateStep, row: Row) -> Composed:
         table, target = due.rule.subject, row
@@ -209,7 +210,7 @@ class Composer:
             changes=changes,
             expected=expected,
         )
-        return self._composed(due, row, action, to=_name(target))
+        return self._composed(due, row, action, to=record_name(target))
 
     def _context(self, due: OpenStep, row: Row) -> dict[str, object]:
         """What templates can name; docs/templates.md lists it."""
@@ -276,10 +277,6 @@ def _zone(name: object, otherwise: str) -> ZoneInfo:
         return ZoneInfo(str(name or otherwise))
     except (KeyError, ValueError, OSError):
         return ZoneInfo(otherwise)
-
-
-def _name(row: Row) -> str:
-    return str(row.get("name") or row.get("subject") or row["id"])
 
 
 def _scalar(value: object) -> Scalar:

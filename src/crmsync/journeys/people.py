@@ -144,3 +144,8 @@ def sender(book: RecordBook, table: str, row: Row, path: str, company: Company) 
     except HeldError:
         raise HeldError(f"there is no active {path} in whose name it could be sent") from None
     return address(user), user
+
+
+def record_name(row: Row) -> str:
+    """What a person would call a record: its name, its subject or title, else its id."""
+    return display_name(row) or str(row.get("subject") or row.get("title") or row["id"])

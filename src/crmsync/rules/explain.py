@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import UsageError
@@ -30,7 +31,7 @@ from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from zoneinfo import ZoneInfo
 
     import ibis.expr.types as ir
@@ -176,14 +177,18 @@ class _Reporter:
     ) -> str | None:
         if value is None:
             return "never" if known and _is_time_fact(clause) else "nothing" if known else None
-        text = as_text(value)
+        text = _readable(value)
         if f"other_{i}" in self._line:
-            return f"{text}, against {as_text(self._line[f'other_{i}']) or 'nothing'}"
+            return f"{text}, against {_readable(self._line[f'other_{i}']) or 'nothing'}"
         if isinstance(clause, Related) and f"unsure_{i}" in self._line:
             unsure = self._line[f"unsure_{i}"]
             kind = "exceptions" if clause.quantifier is Quantifier.EVERY else "found"
             return f"{text} {kind}" + (f", {unsure} undecided" if unsure else "")
         return text
+
+
+def _readable(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else as_text(value)
 
 
 def _is_time_fact(clause: Comparison | Related) -> bool:
