@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import ibis.expr.datatypes as dt
 import pytest
+from ibis.common.exceptions import TableNotFound
 
 from crmsync.errors import StoreBusyError, StoreError
 from crmsync.model.tables import CANONICAL_TABLES, Field, FieldType
@@ -71,9 +72,10 @@ def test_reading_before_anything_was_written_gives_empty_tables(tmp_path: Path) 
 def test_several_read_at_once_and_make_temporary_tables(store: Store) -> None:
     store.merge({"id": "1"})
     with store.warehouse.reading() as one, store.warehouse.reading(AT_ONCE) as other:
-        one.backend.con.execute("CREATE TEMP TABLE mine AS SELECT 1 AS x").fetchall()
+        one.backend.create_table("mine", one.table("account").select("id"), temp=True)
         assert one.backend.to_pyarrow(one.backend.table("mine")).num_rows == 1
-        assert "mine" not in other.backend.list_tables()
+        with pytest.raises(TableNotFound):
+            other.backend.table("mine")
 
 
 @pytest.mark.parametrize(

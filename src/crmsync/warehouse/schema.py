@@ -12,7 +12,7 @@ from crmsync.warehouse.database import BOOKS, RECORDS
 from crmsync.warehouse.types import INSTANT, record_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from crmsync.model.tables import Table
     from crmsync.warehouse.database import Database
@@ -96,20 +96,18 @@ def is_current(database: Database, tables: Mapping[str, Table]) -> bool:
     return not _missing(database, found, tables)
 
 
-def ensure_schema(
-    database: Database, tables: Mapping[str, Table], migrations: Sequence[Migration] = MIGRATIONS
-) -> None:
+def ensure_schema(database: Database, tables: Mapping[str, Table]) -> None:
     """Create what is missing and bring an older version up to date.
 
     Raises:
         StoreError: a newer crmsync has written it, or a field has changed its type.
     """
     found = database.columns()
-    version = _version(database, found, newest=len(migrations))
-    if version < len(migrations):
-        for migrate in migrations[version:]:
+    version = _version(database, found)
+    if version < len(MIGRATIONS):
+        for migrate in MIGRATIONS[version:]:
             migrate(database)
-        _write_version(database, len(migrations))
+        _write_version(database, len(MIGRATIONS))
     for name, missing in _missing(database, found, tables).items():
         if (RECORDS, name) not in found:
             database.create(name, RECORDS, missing)
@@ -118,18 +116,16 @@ def ensure_schema(
             database.add_column(name, RECORDS, column, data_type)
 
 
-def _version(
-    database: Database, found: Mapping[tuple[str, str], object], newest: int | None = None
-) -> int:
-    newest = len(MIGRATIONS) if newest is None else newest
+def _version(database: Database, found: Mapping[tuple[str, str], object]) -> int:
     if (BOOKS, SCHEMA_VERSION) not in found:
         return 0
     rows = database.query(database.table(SCHEMA_VERSION, BOOKS)).to_pylist()
     version = int(rows[0]["version"])
-    if version > newest:
+    if version > len(MIGRATIONS):
         raise StoreError(
             f"the warehouse {database.path} was written by a newer crmsync (its schema is "
-            f"version {version}, this one knows up to {newest}); install that version again"
+            f"version {version}, this one knows up to {len(MIGRATIONS)}); "
+            "install that version again"
         )
     return version
 
