@@ -472,3 +472,26 @@ def test_a_file_that_seems_broken_because_it_is_being_written(
     with pytest.raises(TransientError, match="changed while it was read"):
         read(connect())
     assert ids(read(connect())) == ["1", "2"]
+
+
+def test_rows_that_were_not_handed_out_come_after_the_disk_has_recovered(
+    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "accounts-a.csv", export(1, 2))
+    write(folder / "accounts-b.csv", export(3, 4))
+    parsed = delimited.DelimitedExport.pieces
+    calls: list[object] = []
+
+    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
+        yield from parsed(self, *args, **options)
+        calls.append(self)
+        if len(calls) == 2:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(delimited.DelimitedExport, "pieces", pieces)
+    connector = connect(file="accounts-*.csv")
+    pages: list[Page] = []
+    with pytest.raises(TransientError, match=r"accounts-b\.csv cannot be read now"):
+        pages.extend(connector.read("accounts", None))
+    assert ids(pages) == ["1", "2"]
+    assert ids(read(connector, pages[-1].cursor)) == ["3", "4"]
