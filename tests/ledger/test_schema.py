@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,6 +107,22 @@ def test_another_writer_is_waited_for_and_then_named(ledger: Ledger) -> None:
         other.execute("ROLLBACK")
         with impatient.writing():
             pass
+    other.close()
+
+
+def test_a_process_that_is_making_the_file_is_waited_for_too(tmp_path: Path) -> None:
+    # SQLite answers a switch to WAL with “busy” at once while another process writes.
+    path = tmp_path / "ledger.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE early (number)")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusyError, match="another process is writing"):
+        Ledger(path, wait_seconds=0.1)
+    release = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+    release.start()
+    with Ledger(path, wait_seconds=10) as opened:
+        assert opened.effects() == ()
+    release.join()
     other.close()
 
 
