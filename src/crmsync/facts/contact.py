@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from crmsync.plugins.contract import Fact, FactTables
 
-_CONVERSATIONS = ("call", "email", "meeting", "chat")
+_CONVERSATIONS = ("call", "email", "meeting")
 _NOT_YET = ("planned", "cancelled")
 _RESTS_ON = ("activity",)
 
@@ -89,7 +89,7 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
     return (
         fact(
             "last_contact",
-            "The latest call, meeting, mail or chat between people, either way; never automated.",
+            "The latest call, meeting or mail between people, either way; never automated.",
             _last_contact(subject),
         ),
         fact(
