@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from crmsync.app.deciding import Decided, decide
 from crmsync.app.results import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
+from crmsync.clock import SystemClock
 from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
-from crmsync.ledger.states import State
 from crmsync.plugins.contract import Writes
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ class _Run:
 
     @classmethod
     def started(cls, workspace: Workspace) -> _Run:
-        now = workspace.clock.now()
-        return cls(
-            workspace=workspace, id=workspace.ledger.start_run("run", at=now, started_at=now)
-        )
+        # When it really ran; ``at`` is what it took for the present.
+        started_at = SystemClock().now()
+        number = workspace.ledger.start_run("run", at=workspace.clock.now(), started_at=started_at)
+        return cls(workspace=workspace, id=number)
 
     def finished(self, decided: Decided, report: DeliveryReport) -> None:
         self._finish(
@@ -115,7 +115,7 @@ class _Run:
 
     def _finish(self, counts: dict[str, int], error: str | None) -> None:
         self.workspace.ledger.finish_run(
-            self.id, finished_at=self.workspace.clock.now(), counts=counts, error=error
+            self.id, finished_at=SystemClock().now(), counts=counts, error=error
         )
 
 
@@ -123,8 +123,7 @@ def _deliver(
     workspace: Workspace, *, advance: Callable[[str, int], None]
 ) -> tuple[DeliveryReport, tuple[str, ...]]:
     """Everything in the outbox that is ready; and what kept a connection from being opened."""
-    waiting = (State.READY, State.SENDING, State.UNCERTAIN)
-    names = {effect.connection for effect in workspace.ledger.effects(states=waiting)}
+    names = workspace.ledger.connections_with_work()
     targets: dict[str, Target] = {}
     problems: list[str] = []
     done = 0
