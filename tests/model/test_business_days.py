@@ -4,7 +4,11 @@ from datetime import date
 
 import pytest
 
-from crmsync.model.business_days import add_business_days, is_business_day
+from crmsync.model.business_days import (
+    add_business_days,
+    business_days_between,
+    is_business_day,
+)
 
 _FRIDAY = date(2026, 12, 18)
 _CHRISTMAS_EVE = date(2026, 12, 24)
@@ -32,3 +36,19 @@ def test_working_days_are_counted_over_weekends_and_holidays(
 def test_a_country_without_a_calendar_has_weekends_only() -> None:
     assert is_business_day(date(2026, 12, 25), "XX")
     assert not is_business_day(date(2026, 12, 26), "XX")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "country", "expected"),
+    [
+        (_FRIDAY, _FRIDAY, None, 0),
+        (_FRIDAY, date(2026, 12, 20), None, 0),
+        (_FRIDAY, date(2026, 12, 21), None, 1),
+        (_CHRISTMAS_EVE, date(2026, 12, 28), "DE", 1),
+        (_CHRISTMAS_EVE, date(2026, 12, 28), None, 2),
+    ],
+)
+def test_working_days_after_a_day(
+    first: date, last: date, country: str | None, expected: int
+) -> None:
+    assert business_days_between(first, last, country) == expected

@@ -42,3 +42,9 @@ def add_business_days(day: date, count: int, country: str | None) -> date:
         while not is_business_day(day, country):
             day += step
     return day
+
+
+def business_days_between(first: date, last: date, country: str | None) -> int:
+    """How many working days lie after the first day, up to and including the last."""
+    days = (first + timedelta(days=i) for i in range(1, (last - first).days + 1))
+    return sum(1 for day in days if is_business_day(day, country))

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
-from crmsync.model.business_days import add_business_days, is_business_day
+from crmsync.model.business_days import add_business_days
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Operator, Test, Today
@@ -40,12 +40,6 @@ def zone_or_none(name: str | None) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
         return None
-
-
-def business_days_between(first: date, last: date, country: str | None) -> int:
-    """How many working days lie after the first day, up to and including the last."""
-    days = (first + timedelta(days=i) for i in range(1, (last - first).days + 1))
-    return sum(1 for day in days if is_business_day(day, country))
 
 
 @dataclass(frozen=True, kw_only=True)

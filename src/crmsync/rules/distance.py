@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from crmsync.model.business_days import business_days_between
 from crmsync.model.durations import Duration
-from crmsync.rules.calendar import business_days_between
 from crmsync.rules.conditions import Operator, Test
 
 if TYPE_CHECKING:
