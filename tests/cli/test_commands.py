@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.cli.console import command
+from crmsync.errors import UsageError
+from crmsync.observe import remember_secret
+from support.commands import call, call_json
+from support.company import make_company
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HEAVY = ("ibis", "duckdb", "sqlalchemy", "jinja2", "pyarrow", "pandas", "babel", "alembic")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["no-such-command"]])
+def test_nobody_waits_for_heavy_libraries_to_be_told_how_to_call(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from crmsync.cli import main\n"
+        f"sys.argv = ['crmsync', *{arguments!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        f"print('loaded:', *[name for name in {_HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(  # noqa: S603  our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_init_lays_out_a_config_that_is_complete_but_for_the_exports(tmp_path: Path) -> None:
+    folder = tmp_path / "my crm"
+    assert call("init", folder).exit_code == 0
+    assert (folder / "rules" / "renewal-at-risk.yaml").is_file()
+    assert (folder / "rules" / "tests" / "renewal-at-risk.yaml").is_file()
+    assert call("check", "--offline", "--config", folder / "config.yaml").exit_code == 0
+    missing = call("check", "--config", folder / "config.yaml")
+    assert missing.exit_code == 1
+    assert "config.yaml:" in missing.output
+    assert "Traceback" not in missing.output
+
+
+def test_plugins_are_listed_with_what_they_bring() -> None:
+    result = call("plugins", "list", "--json")
+    assert result.exit_code == 0
+    found = {report["name"]: report for report in json.loads(result.stdout)}
+    assert found["files"]["connectors"] == ["files"]
+    assert found["files"]["distribution"] == "crmsync-files"
+    assert "account.last_contact" in found["facts"]["facts"]
+    assert "connector files" in call("plugins", "list").stdout
+
+
+def test_every_report_is_json_on_demand(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    at = ("--config", config, "--at", "2026-03-02T09:00")
+    assert call_json("check", "--config", config)["problems"] == []
+    assert {s["stream"]: s["read"] for s in call_json("sync", *at)["streams"]}["accounts"] == 3
+    assert len(call_json("plan", *at)["actions"]) == 4
+    assert call_json("run", *at)["delivery"]["done"] == 3
+    assert call_json("status", *at)["effects"]["done"] == 3
+    assert call_json("explain", "A1", *at)["rules"][0]["verdict"] == "yes"
+
+
+def test_a_mistake_is_json_too_where_json_was_asked_for(tmp_path: Path) -> None:
+    report = call_json("plan", "--config", tmp_path / "none.yaml")
+    assert report["error"] == "UsageError"
+    assert "crmsync init" in report["problems"][0]
+
+
+def test_what_goes_wrong_unexpectedly_shows_no_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    remember_secret("tok-12345-secret")
+    with pytest.raises(Exception, match="1") as caught, command():
+        raise ValueError("the header was Bearer tok-12345-secret")
+    assert type(caught.value).__name__ == "Exit"
+    printed = capsys.readouterr().err
+    assert "tok-12345-secret" not in printed
+    assert "Bearer [redacted]" in printed
+    assert "Please report it" in printed
+
+
+def test_a_sentence_shows_no_secret_either(capsys: pytest.CaptureFixture[str]) -> None:
+    remember_secret("tok-67890-secret")
+    with pytest.raises(Exception, match="2"), command(as_json=True):
+        raise UsageError("tok-67890-secret is no file")
+    assert json.loads(capsys.readouterr().out)["problems"] == ["[redacted] is no file"]
