@@ -33,7 +33,7 @@ bench: $(READY) ## Measure speed and memory, each as a ratio within one run.
 
 lock: $(READY) ## Resolve the dependencies anew into requirements.lock; needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-emit-find-links --group dev --group plugins pyproject.toml -o requirements.lock
 
 clean: ## Remove what the targets above have made.
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

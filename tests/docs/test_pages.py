@@ -1,0 +1,44 @@
+"""What the pages promise of the repository itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = sorted(
+    page for pattern in ("*.md", "docs/**/*.md", "plugins/*/*.md") for page in _ROOT.glob(pattern)
+)
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_NAME = re.compile(r"^[A-Za-z0-9_.-]+")
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=[str(p.relative_to(_ROOT)) for p in _PAGES])
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = _LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_dependency_has_its_line() -> None:
+    declared: set[str] = set()
+    for project in (_ROOT / "pyproject.toml", *_ROOT.glob("plugins/*/pyproject.toml")):
+        dependencies = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+        for dependency in dependencies:
+            name = _NAME.match(dependency)
+            assert name is not None
+            declared.add(name[0])
+    page = (_ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| ([a-z0-9-]+) \|", page, flags=re.MULTILINE))
+    assert told == declared - {"crmsync"}
+
+
+def test_the_lock_file_names_no_index_and_hashes_everything() -> None:
+    text = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    pinned = re.findall(r"^[a-z0-9][^\s]*==", text, flags=re.MULTILINE)
+    assert len(pinned) > 40
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in block for block in blocks)
