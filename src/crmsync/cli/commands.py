@@ -131,7 +131,9 @@ def plan(
     rule: Annotated[
         list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Show the texts in full.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show all texts, and all who are held back.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show who would get what now, and who is held back and why; send nothing."""
@@ -153,7 +155,9 @@ def run(
     *,
     at: AtOption = None,
     sync_first: SyncOption = True,
-    full: Annotated[bool, typer.Option("--full", help="Show the texts in full.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show all texts, and all who are held back.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Do what plan shows: write the tasks, notes, updates and mails."""

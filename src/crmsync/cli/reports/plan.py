@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from crmsync.app.setup import Layout
 
 _NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
+# In the demo, of each rule; and of those held back, where nobody asked for all with --full.
 _MOST_SHOWN = 3
+_MOST_HELD = 20
 
 
 def show_plan(result: PlanResult, *, full: bool, as_json: bool) -> None:
@@ -95,14 +97,15 @@ def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | Non
         for subject in subjects[:most]:
             _print_subject(out, [a for a in actions if a.subject == subject], full=full)
         _print_more(out, len(subjects), most, "more like these")
-        for item in held[:most]:
+        most_held = None if full else most or _MOST_HELD
+        for item in held[:most_held]:
             step = f" {item.step}:" if item.step else ""
             out.print(
                 f"  [yellow]held[/] {escape(item.subject_name)}:{escape(step)} "
                 f"{escape(redact(item.reason))}",
                 soft_wrap=True,
             )
-        _print_more(out, len(held), most, "more held back")
+        _print_more(out, len(held), most_held, "more held back; --full shows all")
     out.print()
     if result.stopped:
         out.print(f"[red]{escape(result.stopped)}[/]", soft_wrap=True)
