@@ -49,11 +49,11 @@ def _accounts(old: str, new: str) -> str:
         ),
         (
             _accounts("2026-03-25", "25.03.2026"),
-            "accounts.csv row 2: “25.03.2026” in renewal is not a date",
+            "accounts.csv, row 2: “25.03.2026” in renewal is not a date",
         ),
         (
             _accounts("A2,Blue", "A1,Blue"),
-            "accounts.csv row 1: its key “A1” stands again in row 2",
+            "accounts.csv, row 1: its key “A1” stands again in row 2",
         ),
         (
             _accounts("A2,Blue,U1,silver,2026-03-25", "A2,Blue,U1,silver"),

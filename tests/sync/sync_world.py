@@ -11,7 +11,7 @@ from crmsync.config.mapping import StreamSettings
 from crmsync.model.pages import ORIGIN, ROW, Page, Snapshot
 from crmsync.model.tables import CANONICAL_TABLES, Table
 from crmsync.plugins.contract import RemoteField
-from crmsync.sync.mapping import StreamMapper
+from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.run import sync_connection
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def map_rows(
         numbers = pa.array(range(1, records.num_rows + 1), pa.int64())
         records = records.append_column(ORIGIN, pa.array([origin] * records.num_rows))
         records = records.append_column(ROW, numbers)
+    engine = MappingEngine()
     mapper = StreamMapper(
+        engine=engine,
         connection="crm",
         stream="accounts",
         settings=stream,
@@ -53,7 +55,7 @@ def map_rows(
     try:
         mapped: list[dict[str, Any]] = mapper.map([records]).to_pylist()
     finally:
-        mapper.close()
+        engine.close()
     return mapped
 
 
@@ -107,6 +109,7 @@ class Run:
     settings: ConnectionSettings
     connector: Listed = field(default_factory=Listed)
     clock: FixedClock = field(default_factory=lambda: FixedClock(instant=NOW))
+    zone: str = "UTC"
 
     def sync(self, *, deletions_confirmed: bool = False) -> SyncReport:
         return sync_connection(
@@ -115,9 +118,13 @@ class Run:
             name="crm",
             warehouse=self.warehouse,
             clock=self.clock,
-            company_zone="UTC",
+            company_zone=self.zone,
             deletions_confirmed=deletions_confirmed,
         )
+
+    def cursors(self) -> dict[str, Cursor | None]:
+        with self.warehouse.reading() as records:
+            return {name: at.cursor for name, at in records.positions("crm").items()}
 
     def live(self, table: str = "account") -> dict[str, dict[str, Any]]:
         with self.warehouse.reading() as records:

@@ -18,7 +18,7 @@ def _read(field: str, mapping: dict[str, Any], *texts: object, zone: str = "UTC"
 
 
 def _bad(row: int, text: str, what: str) -> str:
-    return f"accounts.csv row {row}: “{text}” in X is not {what}"
+    return f"accounts.csv, row {row}: “{text}” in X is not {what}"
 
 
 def test_numbers() -> None:
@@ -43,7 +43,7 @@ def test_booleans() -> None:
     ]  # fmt: skip
     (sentence,) = _read("do_not_contact", {}, "maybe")
     assert sentence == (
-        "accounts.csv row 1: “maybe” in X is neither yes nor no; "
+        "accounts.csv, row 1: “maybe” in X is neither yes nor no; "
         "translate it under “values” in the mapping"
     )
 
@@ -147,7 +147,7 @@ def test_keys_of_several_columns() -> None:
     first, second = map_rows({"key": ["A", "B"], "fields": {}}, rows)
     assert (first["id"], second["id"]) == ("crm:1-x", None)
     assert second["_problem"] == (
-        "accounts.csv row 2: there is nothing in “A” or “B”, which is the key of the record"
+        "accounts.csv, row 2: there is nothing in “A” or “B”, which is the key of the record"
     )
 
 

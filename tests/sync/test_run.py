@@ -47,7 +47,7 @@ def test_an_error_keeps_what_came_before_it_and_the_other_streams(run: Run) -> N
     assert contacts.error is None
     with run.warehouse.reading() as records:
         states = {state.stream: state for state in records.stream_states()}
-        assert records.cursors("crm") == {"accounts": "1", "contacts": "1"}
+    assert run.cursors() == {"accounts": "1", "contacts": "1"}
     assert (states["accounts"].read_at, states["accounts"].error) == (None, "the line is down")
     assert (states["contacts"].read_at, states["contacts"].error) == (NOW, None)
     del run.connector.errors["accounts"]
@@ -86,7 +86,7 @@ def test_unreadable_rows_wait_in_quarantine_until_they_are_mended(run: Run) -> N
     report = run.sync().streams[0]
     assert (report.changed, report.quarantined) == (1, 2)
     assert set(run.sentences()) == {
-        "accounts.csv row 2: “soon” in Modified is not a time; declare its format in the mapping",
+        "accounts.csv, row 2: “soon” in Modified is not a time; declare its format in the mapping",
         "accounts.csv, row 3: it has 2 values",
     }
 
@@ -119,12 +119,11 @@ def test_batches_are_bounded_and_end_in_the_same_state(
     report = run.sync().streams[0]
     assert (report.read, report.error) == (5, None)
     assert {key: row["name"] for key, row in run.live().items()} == {"0": "3", "1": "4", "2": "2"}
-    with run.warehouse.reading() as records:
-        assert records.cursors("crm") == {"accounts": "5"}
+    assert run.cursors() == {"accounts": "5", "contacts": None}
 
 
 def test_what_the_error_of_a_connector_says_is_kept_for_status(run: Run) -> None:
-    run.connector.errors["accounts"] = RejectedError("accounts.csv row 7 is cut off", row=7)
+    run.connector.errors["accounts"] = RejectedError("accounts.csv, row 7 is cut off", row=7)
     run.sync()
     with run.warehouse.reading() as records:
-        assert records.stream_states()[0].error == "accounts.csv row 7 is cut off"
+        assert records.stream_states()[0].error == "accounts.csv, row 7 is cut off"

@@ -60,7 +60,7 @@ def test_a_listing_without_most_of_many_is_refused(store: Store) -> None:
 
 def test_a_row_that_cannot_be_read_is_named_all_the_same(store: Store) -> None:
     store.merge(*_rows("1", "2", "3"), snapshot=FIRST)
-    bad = {"id": "2", "_row": 2, "_problem": "accounts.csv row 2: no date"}
+    bad = {"id": "2", "_row": 2, "_problem": "accounts.csv, row 2: no date"}
     merged = store.merge(*_rows("1"), bad, snapshot=Snapshot(id="two", last=True))
     assert (merged.deleted, merged.quarantined) == (1, 1)
     assert set(store.live()) == {"1", "2"}
@@ -68,7 +68,7 @@ def test_a_row_that_cannot_be_read_is_named_all_the_same(store: Store) -> None:
 
 def test_nothing_is_deleted_while_a_row_has_no_key(store: Store) -> None:
     store.merge(*_rows("1", "2"), snapshot=FIRST)
-    bad = {"_row": 2, "_problem": "accounts.csv row 2: no key"}
+    bad = {"_row": 2, "_problem": "accounts.csv, row 2: no key"}
     merged = store.merge(*_rows("1"), bad, snapshot=Snapshot(id="two", last=True))
     assert merged.deleted == 0
     assert merged.warning is not None
@@ -82,7 +82,7 @@ def test_of_a_key_that_stands_twice_the_last_row_counts(store: Store) -> None:
     rows[2]["name"] = "again"
     assert store.merge(*rows, snapshot=FIRST).quarantined == 1
     assert store.live()["1"]["name"] == "again"
-    expected = "accounts.csv row 1: the key “1” stands again in row 3, which counts"
+    expected = "accounts.csv, row 1: the key “1” stands again in row 3, which counts"
     assert store.sentences()[0].startswith(expected)
 
 
@@ -93,7 +93,7 @@ def test_a_key_that_stands_again_in_a_later_batch(store: Store) -> None:
     assert store.sentences() == []
     late = {"id": "2", "name": "x", "_row": 9, "_origin": "more.csv"}
     store.merge(late, snapshot=FIRST)
-    expected = "accounts.csv row 2: the key “2” stands again in more.csv row 9, which counts"
+    expected = "accounts.csv, row 2: the key “2” stands again in more.csv, row 9, which counts"
     assert store.sentences()[0].startswith(expected)
 
 
@@ -103,7 +103,7 @@ def test_a_late_row_of_a_listing_is_the_one_that_does_not_count(store: Store) ->
     )
     store.merge({"id": "1", "name": "old", "updated_at": day(2), "_row": 2}, snapshot=FIRST)
     assert store.live()["1"]["name"] == "new"
-    assert store.sentences()[0].startswith("accounts.csv row 2: the key “1” stands again in row 1")
+    assert store.sentences()[0].startswith("accounts.csv, row 2: the key “1” stands again in row 1")
 
 
 def test_quarantine_is_replaced_when_its_origin_is_read_again(store: Store) -> None:

@@ -42,7 +42,7 @@ def test_a_circle_of_merges_is_refused_with_its_row(store: Store) -> None:
     assert merged.quarantined == 1
     assert set(store.live()) == {"b", "c"}
     (sentence,) = store.sentences()
-    assert sentence.startswith("accounts.csv row 7: “b” is said to be merged into “a”")
+    assert sentence.startswith("accounts.csv, row 7: “b” is said to be merged into “a”")
 
 
 def test_a_record_merged_into_itself_is_refused(store: Store) -> None:

@@ -80,8 +80,8 @@ class PageExpressions:
         in_detail = ibis.cases((self._no_key, self._no_key_sentence()), *self._problems)
         origin = ibis.coalesce(self._optional(ORIGIN, "string"), ibis.literal(self._stream))
         place = ibis.coalesce(
-            " row " + self._optional(ROW, "int64").cast("string"),
-            " record “" + self._key + "”",
+            ", row " + self._optional(ROW, "int64").cast("string"),
+            ", record “" + self._key + "”",
             ibis.literal(""),
         )
         said = ibis.ifelse(self._wrong(), origin + place + ": " + in_detail, ibis.null("string"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ibis.expr.types as ir
+    from ibis.backends import BaseBackend
 
     from crmsync.config.mapping import StreamSettings
     from crmsync.model.tables import Table
@@ -27,31 +29,42 @@ if TYPE_CHECKING:
 _PAGE = "page"
 
 
+class MappingEngine:
+    """A DuckDB in memory in which rows are mapped; begun when it is first needed."""
+
+    @cached_property
+    def backend(self) -> BaseBackend:
+        """It, through Ibis."""
+        return ibis.duckdb.connect()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if "backend" in self.__dict__:
+            self.backend.disconnect()
+
+
 class StreamMapper:
-    """The mapping of one stream, run in a DuckDB of its own in memory.
+    """The mapping of one stream.
 
     A row with a value that cannot be read is answered with a sentence in ``_problem``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by keyword
         self,
         *,
+        engine: MappingEngine,
         connection: str,
         stream: str,
         settings: StreamSettings,
         table: Table,
         company_zone: str,
     ) -> None:
+        self._engine = engine
         self._connection = connection
         self._stream = stream
         self._settings = settings
         self._table = table
         self._zone = company_zone
-        self._backend = ibis.duckdb.connect()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._backend.disconnect()
 
     def map(self, pages: Sequence[pa.Table]) -> pa.Table:
         """Rows of pages, in order, as a batch wants them.
@@ -85,10 +98,10 @@ class StreamMapper:
         return mapped.drop_columns([WRONG]).append_column(PROBLEM, problems)
 
     def _run(self, rows: pa.Table, trimmed: frozenset[str], *, sentences: bool) -> pa.Table:
-        self._backend.con.register(_PAGE, rows)
+        self._engine.backend.con.register(_PAGE, rows)
         try:
             expressions = PageExpressions(
-                page=self._backend.table(_PAGE),
+                page=self._engine.backend.table(_PAGE),
                 trimmed=trimmed,
                 connection=self._connection,
                 stream=self._stream,
@@ -97,9 +110,9 @@ class StreamMapper:
                 company_zone=self._zone,
             )
             expression: ir.Table = expressions.sentences() if sentences else expressions.values()
-            return self._backend.to_pyarrow(expression)
+            return self._engine.backend.to_pyarrow(expression)
         finally:
-            self._backend.con.unregister(_PAGE)
+            self._engine.backend.con.unregister(_PAGE)
 
     def _refuse_missing(self, records: pa.Table) -> None:
         """A page that only says what is gone, or what could not be read, needs no more columns."""

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError, QuotaError
 from crmsync.observe import logger, redact
-from crmsync.sync.mapping import StreamMapper
+from crmsync.sync.digests import mapping_digest
+from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.reports import NoProgress, Progress, StreamReport, SyncReport
 from crmsync.warehouse.batch import Batch, Merged
+from crmsync.warehouse.store import ReadNote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from crmsync.clock import Clock
     from crmsync.config.mapping import StreamSettings
     from crmsync.config.settings import ConnectionSettings
     from crmsync.model.pages import Cursor, Page, Snapshot
     from crmsync.plugins.contract import Reads
+    from crmsync.warehouse.batch import MappingDigest
     from crmsync.warehouse.store import Warehouse
 
 # A batch is merged when it has grown to one of these.
@@ -55,10 +57,13 @@ def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
         StoreBusyError: another process held the warehouse for too long.
         StoreError: the warehouse cannot be read or written.
     """
-    with warehouse.reading() as records:
-        cursors = records.cursors(name)
+    mappings = {
+        stream: mapping_digest(one, company_zone) for stream, one in settings.streams.items()
+    }
+    cursors = _cursors(name, settings, mappings, warehouse, clock)
+    mapping_engine = MappingEngine()
     told = progress or NoProgress()
-    reports = []
+    reports, notes = [], []
     paused: str | None = None
     for stream, stream_settings in settings.streams.items():
         sync = _StreamSync(
@@ -68,17 +73,45 @@ def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
             settings=stream_settings,
             warehouse=warehouse,
             clock=clock,
+            mapping_engine=mapping_engine,
             company_zone=company_zone,
             progress=told,
             deletions_confirmed=deletions_confirmed,
             report=StreamReport(stream=stream, table=stream_settings.table),
         )
         told.begin(name, stream)
-        report = sync.run(cursors.get(stream), paused=paused)
+        report, note = sync.run(cursors.get(stream), paused=paused)
         paused = report.error if sync.pauses else None
         told.end(name, report)
         reports.append(report)
+        notes.append(note)
+    mapping_engine.close()
+    with warehouse.writing() as writer:
+        writer.note_reads(notes)
     return SyncReport(connection=name, streams=tuple(reports))
+
+
+def _cursors(
+    connection: str,
+    settings: ConnectionSettings,
+    mappings: Mapping[str, MappingDigest],
+    warehouse: Warehouse,
+    clock: Clock,
+) -> dict[str, Cursor | None]:
+    """Where each stream is to be read on; from its begin where its mapping has changed."""
+    with warehouse.reading() as records:
+        positions = records.positions(connection)
+    anew = [
+        stream
+        for stream, mapping in mappings.items()
+        if stream not in positions or positions[stream].mapping != mapping
+    ]
+    if anew:
+        with warehouse.writing() as writer:
+            for stream in anew:
+                table = settings.streams[stream].table
+                writer.begin_anew(connection, stream, table, mappings[stream], now=clock.now())
+    return {stream: position.cursor for stream, position in positions.items() if stream not in anew}
 
 
 @dataclass(kw_only=True)
@@ -88,6 +121,7 @@ class _StreamSync:
     stream: str
     settings: StreamSettings
     warehouse: Warehouse
+    mapping_engine: MappingEngine
     clock: Clock
     company_zone: str
     progress: Progress
@@ -100,8 +134,8 @@ class _StreamSync:
     began: float = 0.0
     pauses: bool = False
 
-    def run(self, since: Cursor | None, *, paused: str | None) -> StreamReport:
-        """Read the stream to its end or its error, and note which.
+    def run(self, since: Cursor | None, *, paused: str | None) -> tuple[StreamReport, ReadNote]:
+        """Read the stream to its end or its error, and say which.
 
         ``paused`` is the error of a stream before this one that concerns the whole connection.
         """
@@ -109,26 +143,25 @@ class _StreamSync:
         read_at = self.clock.now()
         error = paused
         if paused is None:
-            with closing(self._mapper()) as mapper, self.merger:
-                error = self._read(since, mapper)
+            with self.merger:
+                error = self._read(since, self._mapper())
         self.pauses |= paused is not None
-        with self.warehouse.writing() as writer:
-            writer.note_read(
-                self.connection,
-                self.stream,
-                self.settings.table,
-                read_at=None if error else read_at,
-                error=error,
-            )
         seconds = time.monotonic() - started
         self.report = replace(self.report, error=error, seconds=seconds)
         logger(connection=self.connection, stream=self.stream).info(
             "stream_synced", rows=self.report.read, changed=self.report.changed, error=error
         )
-        return self.report
+        return self.report, ReadNote(
+            connection=self.connection,
+            stream=self.stream,
+            table=self.settings.table,
+            read_at=None if error else read_at,
+            error=error,
+        )
 
     def _mapper(self) -> StreamMapper:
         return StreamMapper(
+            engine=self.mapping_engine,
             connection=self.connection,
             stream=self.stream,
             settings=self.settings,

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot.expressions as sge
 
 from crmsync.model.pages import MERGED_INTO, ORIGIN, ROW
 from crmsync.model.tables import FieldType, split_global_id
-from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, named
 from crmsync.warehouse.schema import ALIAS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import ibis.expr.types as ir
+    from collections.abc import Mapping, Sequence
 
     from crmsync.model.tables import Table
     from crmsync.warehouse.database import Database
 
-_REFUSED = pa.schema(
-    {"origin": pa.string(), "row": pa.int64(), "record": pa.string(), "sentence": pa.string()}
-)
+_MOVED = "moved"
 
 
-def resolved(database: Database, table: Table, rows: ir.Table) -> ir.Table:
+def resolved(database: Database, table: Table, rows: pa.Table) -> pa.Table:
     """The rows with each reference to a merged record naming its survivor."""
-    aliases = database.table(ALIAS, BOOKS)
-    known = set(
-        database.query(aliases.select("table_name").distinct()).column("table_name").to_pylist()
-    )
-    for field in table.fields:
-        if field.type is not FieldType.REFERENCE or field.references not in known:
-            continue
-        of_table = aliases.filter(aliases.table_name == field.references).select(
-            "old_id", "survivor"
-        )
-        columns = rows.columns
-        joined = rows.left_join(of_table, rows[field.name] == of_table.old_id)
-        joined = joined.mutate(**{field.name: ibis.coalesce(joined.survivor, joined[field.name])})
-        rows = joined.select(*columns)
+    references = [field for field in table.fields if field.type is FieldType.REFERENCE]
+    far_tables = sorted({str(field.references) for field in references})
+    if not far_tables or not rows.num_rows:
+        return rows
+    aliases = _aliases(database, far_tables)
+    for field in references:
+        mine = aliases.filter(pc.equal(aliases["table_name"], field.references))
+        if mine.num_rows:
+            found = pc.index_in(rows[field.name], value_set=mine["old_id"].combine_chunks())
+            survivors = pc.coalesce(mine["survivor"].take(found), rows[field.name])
+            rows = rows.set_column(rows.column_names.index(field.name), field.name, survivors)
     return rows
+
+
+def _aliases(database: Database, tables: Sequence[str]) -> pa.Table:
+    select = sge.select("table_name", "old_id", "target", "survivor").from_(named(ALIAS, BOOKS))
+    return database.fetch(select.where(sge.column("table_name").isin(*tables)))
 
 
 class Merges:
@@ -51,24 +50,23 @@ class Merges:
         self._database = database
         self._tables = tables
         self._table = table
-        aliases = database.table(ALIAS, BOOKS)
-        kept = database.query(aliases.filter(aliases.table_name == table)).to_pylist()
+        kept = _aliases(database, [table]).to_pylist()
         self._before = {row["old_id"]: row["survivor"] for row in kept}
         self._targets = {row["old_id"]: row["target"] for row in kept}
         self._touched = False
         self.refused: list[dict[str, object]] = []
 
-    def take(self, rows: ir.Table) -> None:
+    def take(self, rows: pa.Table) -> None:
         """Note what winning rows say: merged into another record, or alive."""
+        merged = rows[MERGED_INTO].is_valid()
         if self._targets:
-            olds = ibis.memtable(pa.table({"id": pa.array(self._targets, pa.string())}))
-            alive = rows.filter(rows[MERGED_INTO].isnull()).semi_join(olds, "id").select("id")
-            for record in self._database.query(alive).column("id").to_pylist():
+            olds = pa.array(self._targets, pa.string())
+            alive = pc.and_not(pc.is_in(rows["id"], value_set=olds), merged)
+            for record in rows["id"].filter(alive).to_pylist():
                 del self._targets[record]
                 self._touched = True
-        merged = rows.filter(rows[MERGED_INTO].notnull())
-        told = merged.select("id", MERGED_INTO, ORIGIN, ROW).order_by("id")
-        for row in self._database.query(told).to_pylist():
+        told = rows.select(["id", MERGED_INTO, ORIGIN, ROW]).filter(merged)
+        for row in told.sort_by("id").to_pylist():
             self._take_one(row)
 
     def _take_one(self, row: dict[str, str]) -> None:
@@ -82,7 +80,7 @@ class Merges:
             return
         place = row[ORIGIN] or split_global_id(old)[0]
         if row[ROW] is not None:
-            place = f"{place} row {row[ROW]}"
+            place = f"{place}, row {row[ROW]}"
         self.refused.append(
             {
                 "origin": row[ORIGIN],
@@ -94,18 +92,12 @@ class Merges:
             }
         )
 
-    def refused_rows(self) -> pa.Table:
-        """Rows for the quarantine."""
-        return pa.Table.from_pylist(self.refused, schema=_REFUSED)
-
     def write(self) -> None:
         """Keep what was taken, and let all that is kept name the survivors."""
         if not self._touched:
             return
         survivors = {old: self._end(old) for old in self._targets}
-        aliases = self._database.table(ALIAS, BOOKS)
-        mine = aliases.filter(aliases.table_name == self._table).select("table_name").distinct()
-        self._database.delete(ALIAS, BOOKS, rows=mine, on=["table_name"])
+        self._database.delete(ALIAS, BOOKS, equals(table_name=self._table))
         rows = pa.table(
             {
                 "table_name": pa.array([self._table] * len(survivors), pa.string()),
@@ -114,8 +106,7 @@ class Merges:
                 "survivor": pa.array(survivors.values(), pa.string()),
             }
         )
-        with self._database.given("alias_rows", rows) as given:
-            self._database.insert(ALIAS, BOOKS, given)
+        self._database.insert(ALIAS, BOOKS, rows)
         moved = {o: s for o, s in survivors.items() if self._before.get(o) != s}
         if moved:
             self._rewrite_references(moved)
@@ -132,18 +123,19 @@ class Merges:
                 "survivor": pa.array(moved.values(), pa.string()),
             }
         )
-        with self._database.given("moved", rows) as given:
+        with self._database.given(_MOVED, rows):
             for table in self._tables.values():
                 for field in table.fields:
                     if field.references == self._table:
-                        self._rewrite(table.name, field.name, given)
+                        self._rewrite(table.name, field.name)
 
-    def _rewrite(self, table: str, field: str, moved: ir.Table) -> None:
+    def _rewrite(self, table: str, field: str) -> None:
+        moved = self._database.table(_MOVED)
         records = self._database.table(table, RECORDS)
         joined = records.join(moved, records[field] == moved.old_id)
-        rewritten = self._database.keep(
-            "rewritten", joined.mutate(**{field: joined.survivor}).select(*records.columns)
+        rewritten = self._database.query(
+            joined.mutate(**{field: joined.survivor}).select(*records.columns)
         )
-        if self._database.scalar(rewritten.count()):
-            self._database.delete(table, RECORDS, rows=rewritten.select("id"), on=["id"])
+        if rewritten.num_rows:
+            self._database.delete_ids(table, RECORDS, rewritten["id"])
             self._database.insert(table, RECORDS, rewritten)

@@ -21,6 +21,21 @@ SERVICE_COLUMNS = (POSITION, DELETED, MERGED_INTO, ORIGIN, ROW, PROBLEM)
 
 
 @dataclass(frozen=True, kw_only=True)
+class MappingDigest:
+    """Stands for the mapping with which a stream was read.
+
+    Attributes:
+        whole: of all that the values depend on.
+        ids: of what makes the ids: the table, the key.
+        times: of what makes ``updated_at``.
+    """
+
+    whole: str
+    ids: str
+    times: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows of one or several pages, and the cursor of the last of these.
 

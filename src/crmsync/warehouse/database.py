@@ -1,29 +1,36 @@
-"""One open DuckDB file: queries as Ibis expressions, statements as sqlglot expressions."""
+"""One open DuckDB file: queries as Ibis expressions, statements as sqlglot expressions.
+
+To build and compile an Ibis expression takes tens of milliseconds, more than what a small stream
+costs DuckDB. So small questions are asked in sqlglot, and what can be told of Arrow rows at hand
+is told by Arrow; Ibis is for what would be hard to read otherwise.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import ibis.expr.datatypes as dt
-    import pyarrow as pa
     from ibis.backends import BaseBackend
 
 RECORDS = "records"  # the schema of the canonical tables
 BOOKS = "books"  # the schema of cursors, history and the like
 
 _DIALECT = "duckdb"
+_GIVEN = "given"
 
 
 class Database:
@@ -31,11 +38,17 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
-        self.backend: BaseBackend = ibis.duckdb.connect(path, read_only=read_only)
+        self._connection = duckdb.connect(str(path), read_only=read_only)
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    @cached_property
+    def backend(self) -> BaseBackend:
+        """The same connection through Ibis."""
+        return ibis.duckdb.from_connection(self._connection)
 
     def close(self) -> None:
         """Close the file; what was committed is in it."""
-        self.backend.disconnect()
+        self._connection.close()
 
     def table(self, name: str, schema: str | None = None) -> ir.Table:
         """A table of the file, or a temporary one or registered Arrow table without a schema."""
@@ -49,58 +62,62 @@ class Database:
         """The value of an expression."""
         return self.backend.to_pyarrow(expression).as_py()
 
+    def fetch(self, select: sge.Select) -> pa.Table:
+        """The rows of a SELECT."""
+        return self._connection.sql(select.sql(_DIALECT, identify=True)).to_arrow_table()
+
     def run(self, statement: sge.Expression) -> None:
         """Run a statement."""
-        self.backend.con.execute(statement.sql(_DIALECT, identify=True)).fetchall()
+        self._connection.execute(statement.sql(_DIALECT, identify=True)).fetchall()
 
     @contextmanager
-    def given(self, name: str, rows: pa.Table) -> Iterator[ir.Table]:
+    def given(self, name: str, rows: pa.Table) -> Iterator[None]:
         """Arrow rows as a table of that name, without a copy."""
-        self.backend.con.register(name, rows)
+        self._connection.register(name, rows)
         try:
-            yield self.table(name)
+            yield
         finally:
-            self.backend.con.unregister(name)
+            self._connection.unregister(name)
 
-    def keep(self, name: str, expression: ir.Table) -> ir.Table:
-        """The rows of an expression in a temporary table."""
+    def keep(self, name: str, rows: ir.Table | sge.Select) -> None:
+        """The rows of a query in a temporary table."""
+        select = rows if isinstance(rows, sge.Select) else self._select(rows)
         self.run(
             sge.Create(
                 kind="TABLE",
-                this=_named(name),
-                expression=self._select(expression),
+                this=named(name),
+                expression=select,
                 properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
                 replace=True,
             )
         )
-        return self.table(name)
 
-    def forget(self, name: str) -> None:
-        """Drop a temporary table where there is one."""
-        self.run(sge.Drop(kind="TABLE", this=_named(name), exists=True))
+    def insert(self, name: str, schema: str, rows: pa.Table | ir.Table) -> None:
+        """Add rows to a table, by column name."""
+        columns = rows.columns if isinstance(rows, ir.Table) else rows.column_names
+        identifiers = [sge.to_identifier(column, quoted=True) for column in columns]
+        into = sge.Schema(this=named(name, schema), expressions=identifiers)
+        if isinstance(rows, ir.Table):
+            self.run(sge.Insert(this=into, expression=self._select(rows)))
+            return
+        with self.given(_GIVEN, rows):
+            chosen = sge.select(*identifiers).from_(named(_GIVEN))
+            self.run(sge.Insert(this=into, expression=chosen))
 
-    def insert(self, name: str, schema: str, expression: ir.Table) -> None:
-        """Add the rows of an expression to a table, by column name."""
-        columns = [sge.to_identifier(column, quoted=True) for column in expression.columns]
-        into = sge.Schema(this=_named(name, schema), expressions=columns)
-        self.run(sge.Insert(this=into, expression=self._select(expression)))
+    def delete(self, name: str, schema: str, where: sge.Condition) -> None:
+        """Delete the rows of a table for which the condition holds."""
+        self.run(sge.Delete(this=named(name, schema), where=sge.Where(this=where)))
 
-    def delete(self, name: str, schema: str, *, rows: ir.Table, on: Sequence[str]) -> None:
-        """Delete the rows of a table that agree with one of ``rows`` in the columns ``on``."""
-        chosen = sge.alias_(sge.Subquery(this=self._select(rows)), "chosen", table=True)
-        where = sge.and_(
-            *(
-                sge.EQ(this=sge.column(c, table=name), expression=sge.column(c, table="chosen"))
-                for c in on
-            )
-        )
-        self.run(sge.Delete(this=_named(name, schema), using=[chosen], where=sge.Where(this=where)))
+    def delete_ids(self, name: str, schema: str, ids: pa.ChunkedArray) -> None:
+        """Delete the records of these ids."""
+        with self.given(_GIVEN, pa.table({"id": ids})):
+            self.delete(name, schema, is_one_of("id", _GIVEN))
 
     def create(self, name: str, schema: str, columns: Mapping[str, dt.DataType]) -> None:
         """Create a table where it is missing."""
         self.run(sge.Create(kind="SCHEMA", this=sge.table_(schema), exists=True))
         body = sge.Schema(
-            this=_named(name, schema),
+            this=named(name, schema),
             expressions=ibis.schema(columns).to_sqlglot_column_defs(_DIALECT),
         )
         self.run(sge.Create(kind="TABLE", this=body, exists=True))
@@ -108,46 +125,32 @@ class Database:
     def add_column(self, name: str, schema: str, column: str, data_type: dt.DataType) -> None:
         """Add a column, null in the rows that stand already."""
         (definition,) = ibis.schema({column: data_type}).to_sqlglot_column_defs(_DIALECT)
-        self.run(sge.Alter(this=_named(name, schema), kind="TABLE", actions=[definition]))
+        self.run(sge.Alter(this=named(name, schema), kind="TABLE", actions=[definition]))
 
     def columns(self) -> dict[tuple[str, str], dict[str, str]]:
         """The columns of every table of the file and their types, by schema and table."""
-        columns = self.table("columns", "information_schema")
-        rows = self.query(
-            columns.filter(columns.table_schema.isin([RECORDS, BOOKS])).select(
-                "table_schema", "table_name", "column_name", "data_type"
-            )
-        ).to_pylist()
+        wanted = ("schema_name", "table_name", "column_name", "data_type")
+        select = sge.select(*wanted).from_("duckdb_columns()")
+        rows = self.fetch(select.where(sge.column("schema_name").isin(RECORDS, BOOKS)))
         found: dict[tuple[str, str], dict[str, str]] = {}
-        for row in rows:
-            key = (row["table_schema"], row["table_name"])
-            found.setdefault(key, {})[row["column_name"]] = row["data_type"]
+        for schema, table, column, data_type in zip(*rows.to_pydict().values(), strict=True):
+            found.setdefault((schema, table), {})[column] = data_type
         return found
-
-    @staticmethod
-    def type_name(data_type: dt.DataType) -> str:
-        """A type as DuckDB calls it in its list of columns."""
-        if data_type.is_timestamp():
-            return "TIMESTAMP WITH TIME ZONE"
-        (definition,) = ibis.schema({"column": data_type}).to_sqlglot_column_defs(_DIALECT)
-        names = {"TEXT": "VARCHAR"}
-        name: str = definition.kind.sql(_DIALECT).replace(", ", ",")
-        return names.get(name, name)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All statements within it, or none."""
-        self.backend.con.begin()
+        self._connection.begin()
         try:
             yield
         except BaseException:
             self._roll_back()
             raise
-        self.backend.con.commit()
+        self._connection.commit()
 
     def _roll_back(self) -> None:
         try:
-            self.backend.con.rollback()
+            self._connection.rollback()
         except duckdb.Error:
             # A failed commit has ended the transaction already; what failed is being raised.
             return
@@ -157,8 +160,30 @@ class Database:
         return select
 
 
-def _named(name: str, schema: str | None = None) -> sge.Table:
+@cache
+def type_name(data_type: dt.DataType) -> str:
+    """A type as DuckDB calls it in its list of columns."""
+    if data_type.is_timestamp():
+        return "TIMESTAMP WITH TIME ZONE"
+    (definition,) = ibis.schema({"column": data_type}).to_sqlglot_column_defs(_DIALECT)
+    names = {"TEXT": "VARCHAR"}
+    name: str = definition.kind.sql(_DIALECT).replace(", ", ",")
+    return names.get(name, name)
+
+
+def named(name: str, schema: str | None = None) -> sge.Table:
+    """A table in a statement."""
     return sge.table_(name, db=schema, quoted=True)
+
+
+def equals(**values: str) -> sge.Condition:
+    """The condition that each of these columns has its value."""
+    return sge.and_(*(sge.column(name).eq(value) for name, value in values.items()))
+
+
+def is_one_of(column: str, table: str) -> sge.Condition:
+    """The condition that a column's value stands in the column ``id`` of a table at hand."""
+    return sge.column(column).isin(query=sge.select("id").from_(named(table)))
 
 
 @contextmanager

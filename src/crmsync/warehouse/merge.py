@@ -6,25 +6,28 @@ minutes where this takes half a second.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot.expressions as sge
 
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, ROW
+from crmsync.model.tables import split_global_id
 from crmsync.warehouse import versions
 from crmsync.warehouse.aliases import Merges, resolved
 from crmsync.warehouse.batch import POSITION, Merged
-from crmsync.warehouse.database import BOOKS, RECORDS
-from crmsync.warehouse.quarantine import Quarantine
+from crmsync.warehouse.database import BOOKS, RECORDS, is_one_of, named
+from crmsync.warehouse.quarantine import SAID, Quarantine
 from crmsync.warehouse.schema import HISTORY
-from crmsync.warehouse.snapshots import Listing
+from crmsync.warehouse.snapshots import Listing, has_repeated
 from crmsync.warehouse.types import INSTANT, STREAM, record_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
-
-    import ibis.expr.types as ir
 
     from crmsync.model.tables import Table
     from crmsync.warehouse.batch import Batch
@@ -32,17 +35,27 @@ if TYPE_CHECKING:
 
 
 class Merge:
-    """One batch into one table, within a transaction that the caller has begun."""
+    """One batch into one table, within a transaction that the caller has begun.
+
+    Args:
+        streams: the streams of the batch's connection that the config maps to its table.
+    """
 
     def __init__(
-        self, database: Database, tables: Mapping[str, Table], batch: Batch, now: datetime
+        self,
+        database: Database,
+        tables: Mapping[str, Table],
+        batch: Batch,
+        now: datetime,
+        streams: Collection[str] = (),
     ) -> None:
         self._database = database
         self._tables = tables
         self._table = tables[batch.table]
         self._batch = batch
-        self._now = ibis.literal(now, INSTANT)
-        self._quarantine = Quarantine(database, batch, self._now)
+        self._now = now
+        self._others = {stream for stream in streams if stream != batch.stream}
+        self._quarantine = Quarantine(database, batch, now)
 
     def run(self) -> Merged:
         """Merge the rows.
@@ -50,23 +63,27 @@ class Merge:
         Raises:
             RejectedError: a listing would delete all or most of the stream.
         """
-        with self._database.given("arrived", self._batch.rows) as arrived:
-            quarantined = self._quarantine.replace(arrived)
-            staged = self._staged(arrived)
-            stored = self._stored(staged)
-            if self._batch.snapshot is None:
-                return self._records(staged, stored, quarantined)
-            listing = Listing(self._database, self._batch, self._batch.snapshot, self._now)
-            quarantined += self._quarantine.add(listing.outdone(staged, stored))
-            merged = self._records(staged, stored, quarantined)
-            listing.note(arrived, stored)
-            if not self._batch.snapshot.last:
-                return merged
-            return self._finish(listing, arrived, stored, merged)
+        quarantined = self._quarantine.replace(self._batch.rows)
+        usable = self._usable()
+        stored = self._stored(usable)
+        usable, foreign = self._without_foreign(usable, stored)
+        quarantined += self._quarantine.add(foreign)
+        if self._batch.snapshot is None:
+            return self._records(usable, stored, quarantined)
+        listing = Listing(
+            database=self._database,
+            batch=self._batch,
+            snapshot=self._batch.snapshot,
+            usable=usable,
+            stored=stored,
+            now=self._now,
+        )
+        quarantined += self._quarantine.add(listing.outdone())
+        merged = self._records(usable, stored, quarantined)
+        listing.note()
+        return self._finish(listing, merged) if self._batch.snapshot.last else merged
 
-    def _finish(
-        self, listing: Listing, arrived: ir.Table, stored: ir.Table, merged: Merged
-    ) -> Merged:
+    def _finish(self, listing: Listing, merged: Merged) -> Merged:
         deleted, warning = merged.deleted, None
         unnamed = self._quarantine.unnamed(listing.id)
         if unnamed:
@@ -76,95 +93,131 @@ class Merge:
                 "so nothing was deleted for being absent; mend the export"
             )
         else:
-            deleted += listing.delete_absent(arrived, stored)
+            deleted += listing.delete_absent()
         listing.forget()
         self._quarantine.forget_other_listings(listing.id)
-        return Merged(
-            changed=merged.changed,
-            deleted=deleted,
-            quarantined=merged.quarantined,
-            warning=warning,
-        )
+        return replace(merged, deleted=deleted, warning=warning)
 
-    def _staged(self, arrived: ir.Table) -> ir.Table:
+    def _usable(self) -> pa.Table:
         """The usable rows, with the columns of a record and of service."""
-        good = arrived.filter(arrived[PROBLEM].isnull())
+        rows = self._batch.rows
+        good = rows.filter(rows[PROBLEM].is_null())
         service = [POSITION, DELETED, MERGED_INTO, ORIGIN, ROW]
-        good = good.select(*(field.name for field in self._table.fields), *service)
-        good = good.mutate(**{STREAM: ibis.literal(self._batch.stream)})
+        good = good.select([*(field.name for field in self._table.fields), *service])
+        good = good.append_column(STREAM, pa.repeat(self._batch.stream, good.num_rows))
         return resolved(self._database, self._table, good)
 
-    def _stored(self, staged: ir.Table) -> ir.Table:
+    def _stored(self, usable: pa.Table) -> pa.Table:
         """What the warehouse has of the records that the batch names."""
-        records = self._database.table(self._table.name, RECORDS)
-        return self._database.keep("stored", records.semi_join(staged, "id"))
+        records = sge.select("*").from_(named(self._table.name, RECORDS))
+        with self._database.given("wanted", usable.select(["id"])):
+            return self._database.fetch(records.where(is_one_of("id", "wanted")))
 
-    def _records(self, staged: ir.Table, stored: ir.Table, quarantined: int) -> Merged:
-        counts = staged.group_by("id").agg(times=staged.count())
-        repeated = counts.filter(counts.times > 1).select("id")
-        contested = self._database.keep(
-            "contested", ibis.union(repeated, stored.select("id"), distinct=True)
-        )
-        if not self._database.scalar(contested.count()):
-            return self._write(versions.new_records(staged, self._now), None, None, quarantined)
-        fresh = versions.new_records(staged.anti_join(contested, "id"), self._now)
-        rows = versions.from_batch(staged.semi_join(contested, "id"), self._now)
+    def _without_foreign(self, usable: pa.Table, stored: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """The rows without those whose record another stream gives, and what is said of these."""
+        others = pc.is_in(stored[STREAM], value_set=pa.array(self._others, pa.string()))
+        owned = stored.filter(pc.and_(others, stored["deleted_at"].is_null()))
+        if not owned.num_rows:
+            return usable, SAID.empty_table()
+        owners = dict(zip(owned["id"].to_pylist(), owned[STREAM].to_pylist(), strict=True))
+        foreign = pc.is_in(usable["id"], value_set=owned["id"].combine_chunks())
+        said = [
+            self._foreign(row, owners[row["id"]])
+            for row in usable.filter(foreign).select(["id", ORIGIN, ROW]).to_pylist()
+        ]
+        return usable.filter(pc.invert(foreign)), pa.Table.from_pylist(said, schema=SAID)
+
+    def _foreign(self, row: Mapping[str, Any], owner: str) -> dict[str, object]:
+        key = split_global_id(row["id"])[1]
+        origin = row[ORIGIN] or self._batch.stream
+        place = origin if row[ROW] is None else f"{origin}, row {row[ROW]}"
+        return {
+            "origin": origin,
+            "row": row[ROW],
+            "record": row["id"],
+            "sentence": f"{place}: stream “{owner}” of {self._batch.connection} gives "
+            f"{self._table.name} “{key}” already, so the row of stream “{self._batch.stream}” was "
+            "left out; let one of the two give it, or make them two connections",
+        }
+
+    def _records(self, usable: pa.Table, stored: pa.Table, quarantined: int) -> Merged:
+        known = pc.is_in(usable["id"], value_set=stored["id"].combine_chunks())
+        if has_repeated(usable["id"]):
+            counts = pc.value_counts(usable["id"])
+            repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+            known = pc.or_(known, pc.is_in(usable["id"], value_set=repeated))
+        contested = usable.filter(known)
+        if not contested.num_rows:
+            return self._write(versions.new_records(usable, self._now), None, quarantined)
+        fresh = versions.new_records(usable.filter(pc.invert(known)), self._now)
+        with (
+            self._database.given("contested", contested),
+            self._database.given("stored", stored),
+        ):
+            changed = self._changed()
+            return self._write(fresh, changed, quarantined)
+
+    def _changed(self) -> pa.Table:
+        """The records that change, of those that the warehouse has or the batch has twice."""
+        now = ibis.literal(self._now, INSTANT)
+        stored = self._database.table("stored")
+        rows = versions.from_batch(self._database.table("contested"), now)
         before = versions.from_store(stored)
-        accepted = self._database.keep(
-            "accepted", versions.accepted(ibis.union(before, rows.select(*before.columns)))
-        )
-        changed = self._database.keep(
-            "changed", versions.changed_records(self._table, accepted, stored, self._now)
-        )
-        return self._write(fresh, changed, accepted, quarantined)
+        every = ibis.union(before, rows.select(*before.columns))
+        self._database.keep("accepted", versions.accepted(every))
+        accepted = self._database.table("accepted")
+        rows = versions.changed_records(self._table, accepted, stored, now)
+        return self._database.query(rows.filter(~rows.unchanged | rows[MERGED_INTO].notnull()))
 
-    def _write(
-        self,
-        fresh: ir.Table,
-        changed: ir.Table | None,
-        accepted: ir.Table | None,
-        quarantined: int,
-    ) -> Merged:
+    def _write(self, fresh: pa.Table, changed: pa.Table | None, quarantined: int) -> Merged:
         merges = Merges(self._database, self._tables, self._table.name)
         merges.take(fresh)
         if changed is not None:
             merges.take(changed)
-        if merges.refused:
-            with self._database.given("refused", merges.refused_rows()) as refused:
-                quarantined += self._quarantine.add(refused)
-                kept = self._database.keep("merges_refused", refused.select(id=refused.record))
-            fresh = fresh.anti_join(kept, "id")
-            changed = None if changed is None else changed.anti_join(kept, "id")
-            accepted = None if accepted is None else accepted.anti_join(kept, "id")
+        refused = pa.Table.from_pylist(merges.refused, schema=SAID)
+        quarantined += self._quarantine.add(refused)
+        fresh = _without(fresh, refused["record"])
         count = self._insert(fresh)
         deleted = 0
-        if changed is not None and accepted is not None:
-            self._keep_history(accepted)
-            replaced, deleted = self._replace(changed)
+        if changed is not None:
+            self._keep_history(refused["record"])
+            replaced, deleted = self._replace(_without(changed, refused["record"]))
             count += replaced
         merges.write()
         return Merged(changed=count, deleted=deleted, quarantined=quarantined)
 
-    def _insert(self, fresh: ir.Table) -> int:
-        columns = list(record_columns(self._table))
-        self._database.insert(self._table.name, RECORDS, fresh.select(*columns))
-        return int(self._database.scalar(fresh.filter(~fresh[DELETED]).count()))
+    def _insert(self, rows: pa.Table) -> int:
+        """Add records; answers how many of them are live."""
+        if rows.num_rows:
+            columns = list(record_columns(self._table))
+            self._database.insert(self._table.name, RECORDS, rows.select(columns))
+        return _count(pc.invert(rows[DELETED]))
 
-    def _replace(self, changed: ir.Table) -> tuple[int, int]:
+    def _replace(self, changed: pa.Table) -> tuple[int, int]:
         """Write what differs; answers how many live records changed and how many were deleted."""
-        differing = changed.filter(~changed.unchanged)
-        self._database.delete(self._table.name, RECORDS, rows=differing.select("id"), on=["id"])
-        columns = list(record_columns(self._table))
-        self._database.insert(self._table.name, RECORDS, differing.select(*columns))
-        counts = differing.agg(
-            changed=(~differing[DELETED]).sum(),
-            deleted=(differing[DELETED] & differing.was_live).sum(),
-        )
-        (row,) = self._database.query(counts).to_pylist()
-        return int(row["changed"] or 0), int(row["deleted"] or 0)
+        differing = changed.filter(pc.invert(changed["unchanged"]))
+        if differing.num_rows:
+            self._database.delete_ids(self._table.name, RECORDS, differing["id"])
+        count = self._insert(differing)
+        return count, _count(pc.and_(differing[DELETED], differing[versions.WAS_LIVE]))
 
-    def _keep_history(self, accepted: ir.Table) -> None:
+    def _keep_history(self, refused: pa.ChunkedArray) -> None:
         tracked = [field for field in self._table.fields if field.tracked]
-        if tracked:
-            changes = versions.tracked_changes(self._table, accepted, tracked, self._now)
-            self._database.insert(HISTORY, BOOKS, changes)
+        if not tracked:
+            return
+        accepted = self._database.table("accepted")
+        if len(refused):
+            accepted = accepted.filter(accepted.id.notin(refused.to_pylist()))
+        now = ibis.literal(self._now, INSTANT)
+        changes = versions.tracked_changes(self._table, accepted, tracked, now)
+        self._database.insert(HISTORY, BOOKS, changes)
+
+
+def _without(rows: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
+    if not len(ids):
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=ids.combine_chunks())))
+
+
+def _count(said: pa.ChunkedArray) -> int:
+    return int(pc.sum(said, min_count=0).as_py())

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 import pyarrow as pa
+import sqlglot.expressions as sge
 
 from crmsync.model.records import StreamState
-from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.batch import MappingDigest
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, named
 from crmsync.warehouse.schema import HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import record_columns
 
@@ -43,6 +45,14 @@ class QuarantineReport:
 
     counts: Mapping[tuple[str, str], int]
     newest: tuple[QuarantinedRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """How far a stream was read, and with which mapping."""
+
+    cursor: Cursor | None
+    mapping: MappingDigest
 
 
 class Records:
@@ -96,12 +106,22 @@ class Records:
             )
         return states
 
-    def cursors(self, connection: str) -> dict[str, Cursor]:
-        """The last committed cursor of each stream of a connection that has one."""
-        states = self._database.table(STREAM_STATE, BOOKS)
-        found = states.filter((states.connection == connection) & states.cursor.notnull())
-        rows = self._database.query(found.select("stream", "cursor")).to_pylist()
-        return {row["stream"]: row["cursor"] for row in rows}
+    def positions(self, connection: str) -> dict[str, Position]:
+        """How far each stream of a connection was read, where it was begun."""
+        columns = ("stream", "cursor", "mapping", "mapping_of_ids", "mapping_of_times")
+        select = sge.select(*columns).from_(named(STREAM_STATE, BOOKS))
+        rows = self._database.fetch(select.where(equals(connection=connection))).to_pylist()
+        return {
+            row["stream"]: Position(
+                cursor=row["cursor"],
+                mapping=MappingDigest(
+                    whole=row["mapping"] or "",
+                    ids=row["mapping_of_ids"] or "",
+                    times=row["mapping_of_times"] or "",
+                ),
+            )
+            for row in rows
+        }
 
     def rows(self, table: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The live records of these ids, each as its fields by name; absent where there is none.

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import ibis.expr.datatypes as dt
 import pyarrow as pa
+import sqlglot.expressions as sge
 
 from crmsync.errors import StoreError
-from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.database import BOOKS, RECORDS, named, type_name
 from crmsync.warehouse.types import INSTANT, record_columns
 
 if TYPE_CHECKING:
@@ -79,9 +80,25 @@ def _first_books(database: Database) -> None:
         database.create(name, BOOKS, columns)
 
 
+def _mappings_of_streams(database: Database) -> None:
+    # Digests of the mapping with which a stream was read: all of it, and what makes its ids and
+    # its updated_at.
+    for column in ("mapping", "mapping_of_ids", "mapping_of_times"):
+        database.add_column(STREAM_STATE, BOOKS, column, dt.string)
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
-MIGRATIONS: tuple[Migration, ...] = (_first_books,)
+MIGRATIONS: tuple[Migration, ...] = (_first_books, _mappings_of_streams)
+
+
+def knows_all_migrations(database: Database) -> bool:
+    """Whether a file that had everything still has this version; costs one small query.
+
+    Raises:
+        StoreError: a newer crmsync has written it since.
+    """
+    return _version(database) == len(MIGRATIONS)
 
 
 def is_current(database: Database, tables: Mapping[str, Table]) -> bool:
@@ -91,7 +108,7 @@ def is_current(database: Database, tables: Mapping[str, Table]) -> bool:
         StoreError: a newer crmsync has written it, or a field has changed its type.
     """
     found = database.columns()
-    if _version(database, found) != len(MIGRATIONS):
+    if (BOOKS, SCHEMA_VERSION) not in found or not knows_all_migrations(database):
         return False
     return not _missing(database, found, tables)
 
@@ -103,7 +120,7 @@ def ensure_schema(database: Database, tables: Mapping[str, Table]) -> None:
         StoreError: a newer crmsync has written it, or a field has changed its type.
     """
     found = database.columns()
-    version = _version(database, found)
+    version = _version(database) if (BOOKS, SCHEMA_VERSION) in found else 0
     if version < len(MIGRATIONS):
         for migrate in MIGRATIONS[version:]:
             migrate(database)
@@ -116,10 +133,8 @@ def ensure_schema(database: Database, tables: Mapping[str, Table]) -> None:
             database.add_column(name, RECORDS, column, data_type)
 
 
-def _version(database: Database, found: Mapping[tuple[str, str], object]) -> int:
-    if (BOOKS, SCHEMA_VERSION) not in found:
-        return 0
-    rows = database.query(database.table(SCHEMA_VERSION, BOOKS)).to_pylist()
+def _version(database: Database) -> int:
+    rows = database.fetch(sge.select("version").from_(named(SCHEMA_VERSION, BOOKS))).to_pylist()
     version = int(rows[0]["version"])
     if version > len(MIGRATIONS):
         raise StoreError(
@@ -133,10 +148,8 @@ def _version(database: Database, found: Mapping[tuple[str, str], object]) -> int
 def _write_version(database: Database, version: int) -> None:
     columns: dict[str, dt.DataType] = {"version": dt.int64}
     database.create(SCHEMA_VERSION, BOOKS, columns)
-    written = database.table(SCHEMA_VERSION, BOOKS)
-    database.delete(SCHEMA_VERSION, BOOKS, rows=written, on=["version"])
-    with database.given("version_row", pa.table({"version": [version]})) as row:
-        database.insert(SCHEMA_VERSION, BOOKS, row)
+    database.delete(SCHEMA_VERSION, BOOKS, sge.column("version").is_(sge.null()).not_())
+    database.insert(SCHEMA_VERSION, BOOKS, pa.table({"version": [version]}))
 
 
 def _missing(
@@ -151,7 +164,7 @@ def _missing(
         for column, data_type in record_columns(table).items():
             if column not in there:
                 missing.setdefault(name, {})[column] = data_type
-            elif there[column] != (declared := database.type_name(data_type)):
+            elif there[column] != (declared := type_name(data_type)):
                 raise StoreError(
                     f"the field “{column}” of {name} is kept as {there[column]} in "
                     f"{database.path}, and the mapping now makes it {declared}; "

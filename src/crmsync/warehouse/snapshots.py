@@ -6,13 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlglot.expressions as sge
 
 from crmsync.errors import RejectedError
 from crmsync.model.pages import ORIGIN, ROW
 from crmsync.warehouse.batch import POSITION
-from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
+from crmsync.warehouse.quarantine import SAID
 from crmsync.warehouse.schema import SNAPSHOT_SEEN
-from crmsync.warehouse.types import INSTANT, STREAM
+from crmsync.warehouse.types import INSTANT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,36 +33,71 @@ _BEFORE_ALL = ibis.literal(datetime(1, 1, 1, tzinfo=UTC), INSTANT)
 
 
 class Listing:
-    """The listing that a batch belongs to."""
+    """The listing that a batch belongs to.
 
-    def __init__(
-        self, database: Database, batch: Batch, snapshot: Snapshot, now: ir.Scalar
+    Args:
+        usable: the rows that can be merged.
+        stored: what the warehouse has of the records that the usable rows name.
+    """
+
+    def __init__(  # noqa: PLR0913  all by keyword
+        self,
+        *,
+        database: Database,
+        batch: Batch,
+        snapshot: Snapshot,
+        usable: pa.Table,
+        stored: pa.Table,
+        now: datetime,
     ) -> None:
         self._database = database
         self._batch = batch
         self._snapshot = snapshot
         self.id = snapshot.id
+        self._usable = usable
+        self._stored = stored
         self._now = now
+        self._of_stream = equals(connection=batch.connection, stream=batch.stream)
+        of_listing = sge.and_(self._of_stream, equals(snapshot=snapshot.id))
+        self._seen_select = (
+            sge.select("id", "origin", "row", "known")
+            .from_(named(SNAPSHOT_SEEN, BOOKS))
+            .where(of_listing)
+        )
+        self._has_seen = database.fetch(self._seen_select.limit(1)).num_rows > 0
 
-    def outdone(self, staged: ir.Table, stored: ir.Table) -> ir.Table:
-        """Rows whose key another row of the listing has too, and that row counts.
+    def outdone(self) -> pa.Table:
+        """Rows whose key another row of the listing has too, and that row counts: what is said.
 
         The one with the latest ``updated_at`` counts, then the one that was read last.
         Rows without a number come from an API, whose listings overlap: they are left alone.
         """
-        newest_last = [ibis.coalesce(staged.updated_at, _BEFORE_ALL), staged[POSITION]]
+        if not self._has_seen and not has_repeated(self._usable["id"]):
+            return SAID.empty_table()
+        columns = ["id", "updated_at", POSITION, ORIGIN, ROW]
+        before = self._stored.select(["id", "updated_at"])
+        with (
+            self._database.given("listing_usable", self._usable.select(columns)),
+            self._database.given("listing_before", before),
+        ):
+            return self._database.query(self._outdone())
+
+    def _outdone(self) -> ir.Table:
+        usable = self._database.table("listing_usable")
+        newest_last = [ibis.coalesce(usable.updated_at, _BEFORE_ALL), usable[POSITION]]
         rank = ibis.row_number().over(
             ibis.window(group_by="id", order_by=[ibis.desc(key) for key in newest_last])
         )
-        ranked = self._database.keep(
-            "listing_ranked",
-            staged.select(
-                "id", "updated_at", origin=staged[ORIGIN], row=staged[ROW], rank=rank
-            ).filter(staged[ROW].notnull()),
-        )
+        ranked = usable.select(
+            "id", "updated_at", origin=usable[ORIGIN], row=usable[ROW], rank=rank
+        ).filter(usable[ROW].notnull())
+        self._database.keep("listing_ranked", ranked)
+        ranked = self._database.table("listing_ranked")
         counted = ranked.filter(ranked["rank"] == 0)
         here = _pairs(ranked.filter(ranked["rank"] > 0), counted)
-        seen = self._seen()
+        self._database.keep("listing_seen", self._seen_select)
+        seen = self._database.table("listing_seen")
+        stored = self._database.table("listing_before")
         before = stored.select("id", stored_at=stored.updated_at)
         met = counted.join(seen.select("id"), "id").join(before, "id")
         late = met.filter(met.updated_at < met.stored_at).select("id")
@@ -71,11 +110,11 @@ class Listing:
         other = ibis.ifelse(
             pairs.origin.identical_to(pairs.other_origin),
             ibis.literal("row "),
-            pairs.other_origin + " row ",
+            pairs.other_origin + ", row ",
         )
         sentence = (
             origin
-            + " row "
+            + ", row "
             + pairs.row.cast("string")
             + ": the key “"
             + pairs.id.substr(len(self._batch.connection) + 1)
@@ -86,67 +125,63 @@ class Listing:
         )
         return pairs.select(origin=origin, row=pairs.row, record=pairs.id, sentence=sentence)
 
-    def note(self, arrived: ir.Table, stored: ir.Table) -> None:
+    def note(self) -> None:
         """Remember what the listing has named so far; forget a listing that was given up."""
-        books = self._database.table(SNAPSHOT_SEEN, BOOKS)
-        mine = self._of_stream(books)
-        given_up = mine.filter(mine.snapshot != self._snapshot.id)
-        given_up = self._database.keep(
-            "given_up", given_up.select("connection", "stream", "snapshot").distinct()
-        )
-        if self._database.scalar(given_up.count()):
-            keys = ["connection", "stream", "snapshot"]
-            self._database.delete(SNAPSHOT_SEEN, BOOKS, rows=given_up, on=keys)
+        given_up = sge.column("snapshot").eq(self._snapshot.id).not_()
+        self._database.delete(SNAPSHOT_SEEN, BOOKS, sge.and_(self._of_stream, given_up))
         if self._snapshot.last:
             return  # what this batch names is at hand
-        named = arrived.filter(arrived.id.notnull())
-        self._database.insert(
-            SNAPSHOT_SEEN,
-            BOOKS,
-            named.select(
-                connection=ibis.literal(self._batch.connection),
-                stream=ibis.literal(self._batch.stream),
-                snapshot=ibis.literal(self._snapshot.id),
-                id=named.id,
-                origin=named[ORIGIN],
-                row=named[ROW],
-                known=named.id.isin(_live(stored).id),
-            ),
-        )
+        arrived = self._batch.rows
+        named_rows = arrived.filter(arrived["id"].is_valid())
+        count = named_rows.num_rows
+        rows = {
+            "connection": pa.repeat(self._batch.connection, count),
+            "stream": pa.repeat(self._batch.stream, count),
+            "snapshot": pa.repeat(self._snapshot.id, count),
+            "id": named_rows["id"],
+            "origin": named_rows[ORIGIN],
+            "row": named_rows[ROW],
+            "known": pc.is_in(named_rows["id"], value_set=self._live_ids().combine_chunks()),
+        }
+        self._database.insert(SNAPSHOT_SEEN, BOOKS, pa.table(rows))
 
-    def delete_absent(self, arrived: ir.Table, stored: ir.Table) -> int:
+    def delete_absent(self) -> int:
         """Make tombstones of the stream's records that the finished listing did not name.
 
         Raises:
             RejectedError: it would delete all of them or most of many, and nobody has confirmed.
         """
-        records = self._database.table(self._batch.table, RECORDS)
-        live = records.filter(
-            (records.connection == self._batch.connection)
-            & (records[STREAM] == self._batch.stream)
-            & records.deleted_at.isnull()
-        )
-        named = ibis.union(self._seen().select("id"), arrived.select("id")).distinct()
-        absent = self._database.keep("absent", live.anti_join(named, "id"))
-        count = int(self._database.scalar(absent.count()))
-        if not count:
+        arrived = self._batch.rows["id"]
+        live = sge.and_(self._of_stream, sge.column("deleted_at").is_(sge.null()))
+        absent = sge.select("*").from_(named(self._batch.table, RECORDS)).where(live)
+        absent = absent.where(is_one_of("id", "listing_arrived").not_())
+        if self._has_seen:
+            absent = absent.where(is_one_of("id", "listing_seen").not_())
+            self._database.keep("listing_seen", self._seen_select)
+        with self._database.given("listing_arrived", pa.table({"id": arrived.drop_null()})):
+            rows = self._database.fetch(absent)
+        if not rows.num_rows:
             return 0
-        seen = self._seen()
-        known = ibis.union(
-            seen.filter(seen.known).select("id"), _live(stored).select("id")
-        ).distinct()
-        self._refuse_most(count, count + int(self._database.scalar(known.count())))
-        self._database.delete(self._batch.table, RECORDS, rows=absent.select("id"), on=["id"])
-        self._database.insert(
-            self._batch.table, RECORDS, absent.mutate(deleted_at=self._now.cast(INSTANT))
-        )
-        return count
+        self._refuse_most(rows.num_rows, rows.num_rows + self._known())
+        self._database.delete_ids(self._batch.table, RECORDS, rows["id"])
+        at = pa.repeat(pa.scalar(self._now, INSTANT.to_pyarrow()), rows.num_rows)
+        place = rows.column_names.index("deleted_at")
+        rows = rows.set_column(place, "deleted_at", at)
+        self._database.insert(self._batch.table, RECORDS, rows)
+        return int(rows.num_rows)
 
     def forget(self) -> None:
         """Forget what the finished listing has named."""
-        mine = self._of_stream(self._database.table(SNAPSHOT_SEEN, BOOKS))
-        rows = self._database.keep("listing_done", mine.select("connection", "stream").distinct())
-        self._database.delete(SNAPSHOT_SEEN, BOOKS, rows=rows, on=["connection", "stream"])
+        self._database.delete(SNAPSHOT_SEEN, BOOKS, self._of_stream)
+
+    def _known(self) -> int:
+        """How many records that were there before the listing has named."""
+        seen = self._database.fetch(self._seen_select.where(sge.column("known")))
+        ids = pa.chunked_array([*seen["id"].chunks, *self._live_ids().chunks], pa.string())
+        return int(pc.count_distinct(ids).as_py())
+
+    def _live_ids(self) -> pa.ChunkedArray:
+        return self._stored["id"].filter(self._stored["deleted_at"].is_null())
 
     def _refuse_most(self, count: int, of: int) -> None:
         if self._batch.deletions_confirmed:
@@ -157,18 +192,7 @@ class Listing:
         raise RejectedError(
             f"{self._batch.connection}, stream {self._batch.stream}: the listing lacks {how_many} "
             f"records that were there before, so it looks cut off; nothing was deleted. "
-            "Export it again, or confirm the deletions if they are meant"
-        )
-
-    def _seen(self) -> ir.Table:
-        books = self._of_stream(self._database.table(SNAPSHOT_SEEN, BOOKS))
-        return books.filter(books.snapshot == self._snapshot.id).select(
-            "id", "origin", "row", "known"
-        )
-
-    def _of_stream(self, books: ir.Table) -> ir.Table:
-        return books.filter(
-            (books.connection == self._batch.connection) & (books.stream == self._batch.stream)
+            "Export it again, or run crmsync sync --confirm-deletions if they are meant"
         )
 
 
@@ -180,5 +204,6 @@ def _pairs(losing: ir.Table, counting: ir.Table) -> ir.Table:
     return pairs.filter(pairs.row.notnull() & ~same)
 
 
-def _live(stored: ir.Table) -> ir.Table:
-    return stored.filter(stored.deleted_at.isnull())
+def has_repeated(ids: pa.ChunkedArray) -> bool:
+    """Whether an id occurs twice."""
+    return bool(pc.count_distinct(ids).as_py() < len(ids))

@@ -3,37 +3,64 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import ibis
 import pyarrow as pa
+import sqlglot.expressions as sge
 
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.warehouse.database import BOOKS, Database, store_errors
+from crmsync.warehouse.database import BOOKS, RECORDS, Database, equals, named, store_errors
 from crmsync.warehouse.locking import file_lock
 from crmsync.warehouse.merge import Merge
 from crmsync.warehouse.reader import Records
-from crmsync.warehouse.schema import STREAM_STATE, ensure_schema, is_current
+from crmsync.warehouse.schema import (
+    STREAM_STATE,
+    ensure_schema,
+    is_current,
+    knows_all_migrations,
+)
+from crmsync.warehouse.types import INSTANT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from crmsync.model.tables import Table
-    from crmsync.warehouse.batch import Batch, Merged
+    from crmsync.warehouse.batch import Batch, MappingDigest, Merged
     from crmsync.warehouse.reader import StreamTables
 
 _WAIT = timedelta(seconds=60)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadNote:
+    """How a read of a stream ended.
+
+    Attributes:
+        read_at: the instant at which a read that reached the end began; None keeps what was
+            noted before.
+        error: why it did not reach the end.
+    """
+
+    connection: str
+    stream: str
+    table: str
+    read_at: datetime | None = None
+    error: str | None = None
+
+
 class Writer:
     """The warehouse open for merging; nobody else can read or write until its ``with`` ends."""
 
-    def __init__(self, database: Database, tables: Mapping[str, Table]) -> None:
+    def __init__(
+        self, database: Database, tables: Mapping[str, Table], streams: StreamTables
+    ) -> None:
         self._database = database
         self._tables = tables
+        self._streams = streams
 
     def merge(self, batch: Batch, *, now: datetime) -> Merged:
         """Merge a batch and commit it together with its cursor.
@@ -42,48 +69,91 @@ class Writer:
             RejectedError: a listing would delete all or most of the stream; nothing is written.
             StoreError: the file cannot be written; nothing of the batch is.
         """
-        with store_errors(self._database.path, "written"), self._database.transaction():
-            merged = Merge(self._database, self._tables, batch, now).run()
+        streams = [
+            stream
+            for (connection, stream), table in self._streams.items()
+            if connection == batch.connection and table == batch.table
+        ]
+        with self._writing():
+            merged = Merge(self._database, self._tables, batch, now, streams).run()
             self._keep_state(batch.connection, batch.stream, batch.table, cursor=batch.cursor)
         return merged
 
-    def note_read(
-        self,
-        connection: str,
-        stream: str,
-        table: str,
-        *,
-        read_at: datetime | None = None,
-        error: str | None = None,
-    ) -> None:
-        """Note how a read of a stream ended.
-
-        ``read_at`` is the instant at which a read that reached the end began; None keeps
-        what was noted before, and so does the cursor.
+    def note_reads(self, notes: Iterable[ReadNote]) -> None:
+        """Note how reads of streams ended; the cursors stay.
 
         Raises:
             StoreError: the file cannot be written.
         """
+        with self._writing():
+            for note in notes:
+                said: dict[str, datetime | str | None] = {"error": note.error}
+                if note.read_at is not None:
+                    said["read_at"] = note.read_at
+                self._keep_state(note.connection, note.stream, note.table, **said)
+
+    def begin_anew(
+        self, connection: str, stream: str, table: str, mapping: MappingDigest, *, now: datetime
+    ) -> None:
+        """Forget the cursor of a stream whose mapping has changed, and keep the new mapping.
+
+        Where its ids are made in another way, what it gave under the old ones is deleted; it comes
+        back if it is still there. Where ``updated_at`` is made in another way, the old times are
+        forgotten: held against them, what is read now could seem late.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._writing():
+            kept = self._state(connection, stream)
+            if kept and kept["mapping_of_ids"] != mapping.ids:
+                self._rewrite(kept["table_name"], connection, stream, deleted_at=now)
+            elif kept and kept["mapping_of_times"] != mapping.times:
+                self._rewrite(table, connection, stream, updated_at=None)
+            self._keep_state(
+                connection,
+                stream,
+                table,
+                cursor=None,
+                mapping=mapping.whole,
+                mapping_of_ids=mapping.ids,
+                mapping_of_times=mapping.times,
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         with store_errors(self._database.path, "written"), self._database.transaction():
-            self._keep_state(connection, stream, table, read_at=read_at, error=error)
+            yield
+
+    def _rewrite(
+        self, table: str, connection: str, stream: str, **instants: datetime | None
+    ) -> None:
+        """Set columns of the live records that a stream has given."""
+        if table not in self._tables:
+            return
+        live = equals(connection=connection, stream=stream)
+        select = sge.select("*").from_(named(table, RECORDS)).where(live)
+        rows = self._database.fetch(select.where(sge.column("deleted_at").is_(sge.null())))
+        for name, instant in instants.items():
+            values = pa.repeat(pa.scalar(instant, INSTANT.to_pyarrow()), rows.num_rows)
+            rows = rows.set_column(rows.column_names.index(name), name, values)
+        self._database.delete_ids(table, RECORDS, rows["id"])
+        self._database.insert(table, RECORDS, rows)
+
+    def _state(self, connection: str, stream: str) -> dict[str, Any]:
+        mine = equals(connection=connection, stream=stream)
+        select = sge.select("*").from_(named(STREAM_STATE, BOOKS)).where(mine)
+        rows = self._database.fetch(select).to_pylist()
+        return dict(rows[0]) if rows else {}
 
     def _keep_state(
-        self,
-        connection: str,
-        stream: str,
-        table: str,
-        **changes: object,
+        self, connection: str, stream: str, table: str, **changes: datetime | str | None
     ) -> None:
-        states = self._database.table(STREAM_STATE, BOOKS)
-        mine = states.filter((states.connection == connection) & (states.stream == stream))
-        kept = self._database.query(mine).to_pylist()
-        row = kept[0] if kept else {}
-        row |= {"connection": connection, "stream": stream, "table_name": table}
-        row |= {k: v for k, v in changes.items() if v is not None or k == "error"}
-        schema = ibis.schema(dict(states.schema())).to_pyarrow()
-        with self._database.given("state", pa.Table.from_pylist([row], schema=schema)) as state:
-            self._database.delete(STREAM_STATE, BOOKS, rows=state, on=["connection", "stream"])
-            self._database.insert(STREAM_STATE, BOOKS, state)
+        same: dict[str, object] = {"connection": connection, "stream": stream, "table_name": table}
+        row = self._state(connection, stream) | same | changes
+        mine = equals(connection=connection, stream=stream)
+        self._database.delete(STREAM_STATE, BOOKS, mine)
+        self._database.insert(STREAM_STATE, BOOKS, pa.Table.from_pylist([row]))
 
 
 class Warehouse:
@@ -138,11 +208,11 @@ class Warehouse:
             with store_errors(self.path, "written"):
                 database = Database(self.path, read_only=False)
             try:
-                if self._current != self._identity():
+                if not self._is_known_current(database):
                     with store_errors(self.path, "written"), database.transaction():
                         ensure_schema(database, self.tables)
                     self._current = self._identity()
-                yield Writer(database, self.tables)
+                yield Writer(database, self.tables, self._streams)
             finally:
                 database.close()
 
@@ -154,6 +224,13 @@ class Warehouse:
         found = self.path.stat()
         return found.st_dev, found.st_ino
 
+    def _is_known_current(self, database: Database) -> bool:
+        """Whether it is the file that we looked at before, and nobody has migrated it since."""
+        if self._current != self._identity():
+            return False
+        with store_errors(self.path, "read"):
+            return knows_all_migrations(database)
+
     @contextmanager
     def _open_current(self) -> Iterator[Database | None]:
         """The file for reading, or None where it has first to be made current."""
@@ -163,7 +240,7 @@ class Warehouse:
         with store_errors(self.path, "read"):
             database = Database(self.path, read_only=True)
         try:
-            if self._current != self._identity():
+            if not self._is_known_current(database):
                 with store_errors(self.path, "read"):
                     current = is_current(database, self.tables)
                 self._current = self._identity() if current else None

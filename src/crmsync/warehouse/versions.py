@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, ROW
 from crmsync.warehouse.batch import POSITION
@@ -19,6 +21,7 @@ from crmsync.warehouse.types import INSTANT, KNOWN_SINCE, STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import ibis.expr.types as ir
 
@@ -120,13 +123,16 @@ def changed_records(table: Table, versions: ir.Table, stored: ir.Table, now: ir.
     )
 
 
-def new_records(staged: ir.Table, now: ir.Scalar) -> ir.Table:
+def new_records(staged: pa.Table, now: datetime) -> pa.Table:
     """Rows of a batch whose ids occur once in it and not in the warehouse, as they are kept."""
-    deleted_at = ibis.coalesce(staged.deleted_at, staged.updated_at, now)
-    return staged.mutate(
-        deleted_at=ibis.ifelse(staged[DELETED], deleted_at, ibis.null(INSTANT)).cast(INSTANT),
-        **{KNOWN_SINCE: ibis.coalesce(staged.updated_at, now).cast(INSTANT)},
+    at = pa.scalar(now, INSTANT.to_pyarrow())
+    known_since = pc.coalesce(staged["updated_at"], at)
+    deleted_at = pc.if_else(
+        staged[DELETED], pc.coalesce(staged["deleted_at"], known_since), pa.scalar(None, at.type)
     )
+    place = staged.column_names.index("deleted_at")
+    kept = staged.set_column(place, "deleted_at", deleted_at)
+    return kept.append_column(KNOWN_SINCE, known_since)
 
 
 def tracked_changes(

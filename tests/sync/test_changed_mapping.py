@@ -1,0 +1,128 @@
+"""A mapping that was changed is applied to what is there already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from crmsync.config.settings import ConnectionSettings
+from crmsync.errors import TransientError
+from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.warehouse.store import Warehouse
+from sync.sync_world import ACCOUNTS, CONTACTS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from sync.sync_world import Run
+
+_FIELDS: dict[str, Any] = {"name": "Name", "tier": "Tier", "updated_at": "Modified"}
+
+
+def _mapped(run: Run, zone: str = "UTC", **accounts: Any) -> Run:  # noqa: ANN401  settings
+    """The same connection with another mapping of its accounts."""
+    settings = ConnectionSettings.model_validate(
+        {"connector": "listed", "streams": {"accounts": ACCOUNTS | accounts, "contacts": CONTACTS}}
+    )
+    streams = {("crm", name): stream.table for name, stream in settings.streams.items()}
+    warehouse = Warehouse(run.warehouse.path, CANONICAL_TABLES, streams)
+    return replace(run, settings=settings, warehouse=warehouse, zone=zone)
+
+
+def _with_two_accounts(run: Run) -> Run:
+    run.connector.add(
+        "accounts",
+        {"Id": "1", "Name": "A", "Tier": "g", "Modified": "2026-01-02", "Code": "x1"},
+        {"Id": "2", "Name": "B", "Tier": "s", "Modified": "2026-01-03", "Code": "x2"},
+    )
+    run.sync()
+    return run
+
+
+def test_values_are_mapped_anew(run: Run) -> None:
+    run = _mapped(_with_two_accounts(run), fields=_FIELDS | {"tier": _tier(g="gold", s="silver")})
+    accounts, contacts = run.sync().streams
+    assert (accounts.read, accounts.changed, contacts.read) == (2, 2, 0)
+    assert {key: row["tier"] for key, row in run.live().items()} == {"1": "gold", "2": "silver"}
+    assert run.sync().streams[0].read == 0
+
+
+def _tier(**values: str) -> dict[str, object]:
+    return {"column": "Tier", "values": values}
+
+
+def test_rows_in_quarantine_come_back_when_the_mapping_is_mended(run: Run) -> None:
+    row = {"Name": "A", "Tier": "g"}
+    run.connector.add(
+        "accounts",
+        row | {"Id": "1", "Modified": "2026-01-02"},
+        row | {"Id": "2", "Modified": "03.01.2026"},
+    )
+    assert run.sync().streams[0].quarantined == 1
+    modified = {"column": "Modified", "format": ["%Y-%m-%d", "%d.%m.%Y"]}
+    run = _mapped(run, fields=_FIELDS | {"updated_at": modified})
+    run.sync()
+    assert run.live()["2"]["updated_at"] == datetime(2026, 1, 3, tzinfo=UTC)
+    assert run.sentences() == []
+
+
+def test_what_is_read_anew_is_not_held_against_times_of_another_zone(run: Run) -> None:
+    _mapped(_with_two_accounts(run), "America/New_York").sync()
+    east = _mapped(run, "Asia/Tokyo", fields=_FIELDS | {"tier": _tier(g="gold")})
+    assert east.sync().streams[0].changed == 2
+    first = east.live()["1"]
+    assert first["updated_at"] == datetime(2026, 1, 1, 15, tzinfo=UTC)
+    assert first["tier"] == "gold"
+
+
+def test_an_unchanged_way_of_telling_times_still_leaves_out_what_is_late(run: Run) -> None:
+    run = _with_two_accounts(run)
+    newer = {"Id": "1", "Name": "A2", "Tier": "s", "Modified": "2026-01-09"}
+    run.connector.add("accounts", newer)
+    run.sync()
+    run = _mapped(run, fields=_FIELDS | {"industry": {"value": "wine"}})
+    run.sync()
+    assert run.live()["1"]["name"] == "A2"
+    with run.warehouse.reading() as records:
+        history = records.backend.to_pyarrow(records.history()).to_pylist()
+    assert [(row["field"], row["new"]) for row in history] == [("tier", "s")]
+
+
+def test_another_key_leaves_no_record_under_the_old_one(run: Run) -> None:
+    run = _mapped(_with_two_accounts(run), key="Code")
+    run.sync()
+    assert set(run.live()) == {"x1", "x2"}
+    run = _mapped(run, key="Id")
+    run.sync()
+    assert set(run.live()) == {"1", "2"}
+
+
+def test_another_table_leaves_no_record_in_the_old_one(run: Run) -> None:
+    run = _mapped(_with_two_accounts(run), table="ticket", fields={"topic": "Name"})
+    run.sync()
+    assert run.live() == {}
+    assert {row["topic"] for row in run.live("ticket").values()} == {"A", "B"}
+
+
+def test_reading_anew_goes_on_where_it_was_broken_off(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crmsync.sync.run.BATCH_ROWS", 2)
+    run = _with_two_accounts(run)
+    run.connector.add("accounts", {"Id": "3", "Name": "C", "Tier": "g", "Modified": "2026-01-05"})
+    run.sync()
+    pages = run.connector.pages["accounts"]
+    west = _mapped(run, "Asia/Tokyo", fields=_FIELDS | {"tier": _tier(g="gold")})
+    run.connector.pages["accounts"] = pages[:1]
+    run.connector.errors["accounts"] = TransientError("the line is down")
+    west.sync()
+    run.connector.pages["accounts"] = pages
+    run.connector.errors.clear()
+    west.sync()
+    assert run.connector.reads[-2] == ("accounts", "1")
+    assert {key: row["tier"] for key, row in west.live().items()} == {
+        "1": "gold",
+        "2": "s",
+        "3": "gold",
+    }
