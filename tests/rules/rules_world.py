@@ -12,6 +12,7 @@ from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.load import RuleSet, load_rules
 from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,14 +64,9 @@ def verdicts_of(  # noqa: PLR0913  everything that a verdict depends on
     """What the rule says of these records."""
     source = MemoryRecords(CATALOG.tables, records, now=now, unread=unread)
     try:
-        return evaluate(
-            [rule],
-            source,
-            FACTS,
-            now=now,
-            company_zone=ZoneInfo(zone),
-            country=country,
-            bound=a_day,
-        )[rule.name]
+        world = World(
+            source, FACTS, now=now, company_zone=ZoneInfo(zone), country=country, bound=a_day
+        )
+        return evaluate([rule], world)[rule.name]
     finally:
         source.close()

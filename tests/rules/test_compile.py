@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from crmsync.model.catalog import Catalog
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.world import World
 from rules.rules_world import FACTS, NOW, a_day, rule_of, rules_from, verdicts_of
 from rules.test_load import SMALLEST
 
@@ -237,8 +239,8 @@ def test_the_latest_is_not_in_the_future(tmp_path: Path) -> None:
     assert set(verdicts_of(rule, records).matches) == {"a"}
 
 
-def test_nothing_is_left_in_the_database_and_no_rules_need_no_records() -> None:
+def test_no_rules_need_no_records() -> None:
     source = MemoryRecords(Catalog(tables={}).tables, {}, now=NOW)
-    settings = {"now": NOW, "company_zone": NOW.tzinfo, "country": None, "bound": a_day}
-    assert evaluate([], source, FACTS, **settings) == {}  # type: ignore[arg-type]
+    world = World(source, FACTS, now=NOW, company_zone=ZoneInfo("UTC"), country=None, bound=a_day)
+    assert evaluate([], world) == {}
     source.close()

@@ -15,6 +15,7 @@ from crmsync.rules.distance import distance
 from crmsync.rules.explain import ClauseReport, explain
 from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.unit_tests import run_rule_tests
+from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day, rule_of, rules_from
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def explained(
 ) -> ClauseReport:
     source = MemoryRecords(CATALOG.tables, records, now=NOW, unread=unread)
     try:
-        return explain(rule, subject, source, FACTS, now=NOW, **SETTINGS)
+        return explain(rule, subject, World(source, FACTS, now=NOW, **SETTINGS))
     finally:
         source.close()
 

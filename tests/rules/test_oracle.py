@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.world import World
 from rules.oracle import Oracle
 from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from
 
@@ -262,9 +263,8 @@ def test_compiled_rules_say_what_the_naive_evaluator_says(
     rules = compiled(conditions)
     records, now, zone = company["records"], company["now"], company["zone"]
     source = MemoryRecords(CATALOG.tables, records, now=now, unread=company["unread"])
-    verdicts = evaluate(
-        rules, source, FACTS, now=now, company_zone=ZoneInfo(zone), country=None, bound=a_day
-    )
+    world = World(source, FACTS, now=now, company_zone=ZoneInfo(zone), country=None, bound=a_day)
+    verdicts = evaluate(rules, world)
     source.close()
     oracle = Oracle(records, now=now, zone=zone, unread=company["unread"])
     for rule in rules:

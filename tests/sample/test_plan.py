@@ -27,6 +27,7 @@ from crmsync.model.tables import FieldType
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.load import load_rules
 from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,8 +123,7 @@ def matches_in_memory(folder: Path, now: datetime) -> dict[str, int]:
         shown_relative_to=folder,
     ).rules
     source = MemoryRecords(tables, records, now=now)
-    verdicts = evaluate(
-        rules,
+    world = World(
         source,
         crmsync_facts(),
         now=now,
@@ -131,6 +131,7 @@ def matches_in_memory(folder: Path, now: datetime) -> dict[str, int]:
         country=installation.settings.company.country,
         bound=lambda _table: timedelta(days=1),
     )
+    verdicts = evaluate(rules, world)
     source.close()
     assert not any(verdict.unknown for verdict in verdicts.values())
     return {name: len(verdict.matches) for name, verdict in verdicts.items()}

@@ -19,7 +19,7 @@ from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.verdicts import Truth
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
-from crmsync.rules.evaluate import evaluate
+from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import ClauseReport, explain_all
 from crmsync.rules.world import World
 
@@ -61,15 +61,8 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
     with workspace.warehouse.reading() as records:
         now = workspace.clock.now()
         world = world_of(workspace, records)
-        verdicts = evaluate(
-            rules,
-            records,
-            workspace.plugins.facts,
-            now=now,
-            company_zone=world.company.zone,
-            country=world.company.country,
-            bound=world.freshness.bound,
-        )
+        evaluation = Evaluation(rules, world)
+        verdicts = evaluation.verdicts
         snapshot = workspace.ledger.enrolment_snapshot()
         settings = workspace.installation.settings
         transitions = decide_enrolments(
@@ -88,7 +81,9 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
         for held in transitions.held:
             wanted.setdefault(subjects[held.rule], set()).add(held.subject)
         book = gather(records, world, workspace.catalog, wanted, rules)
-        return _Steps(workspace=workspace, records=records, world=world, book=book).decided(
+        return _Steps(
+            workspace=workspace, records=records, evaluation=evaluation, world=world, book=book
+        ).decided(
             rules=rules,
             verdicts=verdicts,
             snapshot=snapshot,
@@ -137,6 +132,7 @@ class _Steps:
 
     workspace: Workspace
     records: Records
+    evaluation: Evaluation
     world: World
     book: RecordBook
     passed: list[Draft] = field(default_factory=list)
@@ -155,7 +151,7 @@ class _Steps:
         due: Sequence[OpenStep],
         sync: SyncResult,
     ) -> Decided:
-        why = self._why(rules, due)
+        why = self._why(due)
         composer = Composer(
             config=self.workspace.installation.settings,
             book=self.book,
@@ -201,20 +197,16 @@ class _Steps:
             decisions=tuple(self.decisions),
         )
 
-    def _why(
-        self, rules: Sequence[Rule], due: Sequence[OpenStep]
-    ) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    def _why(self, due: Sequence[OpenStep]) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """For each rule and subject with something due, a sentence for each clause that held."""
-        found: dict[tuple[str, str], tuple[str, ...]] = {}
-        for rule in rules:
-            ids = sorted({d.enrolment.subject for d in due if d.rule.name == rule.name})
-            if ids:
-                reports = explain_all(rule, ids, self.world)
-                found |= {
-                    (rule.name, subject): tuple(_reasons(report))
-                    for subject, report in reports.items()
-                }
-        return found
+        wanted: dict[str, set[str]] = {}
+        for step in due:
+            wanted.setdefault(step.rule.name, set()).add(step.enrolment.subject)
+        return {
+            (rule, subject): tuple(_reasons(report))
+            for rule, reports in explain_all(self.evaluation, wanted).items()
+            for subject, report in reports.items()
+        }
 
     def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
         draft = Draft(

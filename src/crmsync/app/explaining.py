@@ -13,6 +13,7 @@ from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
 from crmsync.model.tables import ID_SEPARATOR
 from crmsync.model.verdicts import Truth
+from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
@@ -43,25 +44,30 @@ def explain_subject(
         tables = tuple(dict.fromkeys(rule.subject for rule in rules))
         table, subject, name = _find(records, tables, wanted)
         world = world_of(workspace, records)
-        explained = []
-        for rule in rules:
-            if rule.subject == table:
-                report = explain_all(rule, [subject], world)[subject]
-                explained.append(
-                    RuleExplained(
-                        rule=rule.name,
-                        description=rule.description,
-                        verdict=report.verdict,
-                        clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
-                        notes=_notes(workspace, rule, subject, report.verdict),
-                    )
-                )
+        about = [rule for rule in rules if rule.subject == table]
+        evaluation = Evaluation(about, world, ids=[subject])
+        reports = explain_all(evaluation, {rule.name: [subject] for rule in about})
+    explained = tuple(
+        _explained(workspace, rule, subject, reports[rule.name][subject]) for rule in about
+    )
     return ExplainResult(
         at=workspace.clock.now(),
         subject=subject,
         subject_name=name,
         table=table,
-        rules=tuple(explained),
+        rules=explained,
+    )
+
+
+def _explained(
+    workspace: Workspace, rule: Rule, subject: str, report: ClauseReport
+) -> RuleExplained:
+    return RuleExplained(
+        rule=rule.name,
+        description=rule.description,
+        verdict=report.verdict,
+        clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
+        notes=_notes(workspace, rule, subject, report.verdict),
     )
 
 

@@ -3,132 +3,155 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
-import sqlglot.expressions as sge
+import pyarrow.compute as pc
 
 from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.conditions import clauses
 from crmsync.rules.predicates import predicate, seen
-from crmsync.rules.reasons import reason_columns, sentence
+from crmsync.rules.reasons import why_unknown
 from crmsync.rules.rows import ID, Rows
-from crmsync.rules.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import timedelta
-    from zoneinfo import ZoneInfo
+    from collections.abc import Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
+    import pyarrow as pa
 
-    from crmsync.model.records import RecordSource
-    from crmsync.plugins.contract import Fact
     from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
 
 _numbers = itertools.count(1)
 
 
-def evaluate(  # noqa: PLR0913  everything that a verdict depends on
-    rules: Sequence[Rule],
-    source: RecordSource,
-    facts: Sequence[Fact],
-    *,
-    now: datetime,
-    company_zone: ZoneInfo,
-    country: str | None,
-    bound: Callable[[str], timedelta],
-) -> Mapping[str, RuleVerdicts]:
-    """The verdicts of rules at an instant, by the rule's name.
+def evaluate(rules: Sequence[Rule], world: World) -> Mapping[str, RuleVerdicts]:
+    """The verdicts of rules, by the rule's name."""
+    return Evaluation(rules, world).verdicts
 
-    What several rules of a subject ask of it is computed once.
+
+class Evaluation:
+    """Rules over one world. What several of them ask of a subject is computed once.
+
+    The wide table of each subject is kept in a temporary table, for as long as the world's
+    records can be read.
 
     Args:
-        now: aware; the only present that the rules know.
-        company_zone: where today is told for a subject without a time zone of its own.
-        country: whose public holidays are no business days; None counts only weekends.
-        bound: how old what was read of a table may be, before clauses about it are unknown.
+        rules: each name once.
+        ids: only these records, by global id; None for all.
     """
-    world = World(source, facts, now=now, company_zone=company_zone, country=country, bound=bound)
-    verdicts: dict[str, RuleVerdicts] = {}
-    for subject in dict.fromkeys(rule.subject for rule in rules):
-        verdicts |= _evaluate_subject(world, subject, [r for r in rules if r.subject == subject])
-    return {rule.name: verdicts[rule.name] for rule in rules}
+
+    def __init__(
+        self, rules: Sequence[Rule], world: World, *, ids: Iterable[str] | None = None
+    ) -> None:
+        self.rules = tuple(rules)
+        self._world = world
+        self._ids = ids
+        self._subjects: dict[str, Subject] = {}
+
+    def subject(self, table: str) -> Subject:
+        """The rules about the records of one table."""
+        if table not in self._subjects:
+            rules = [rule for rule in self.rules if rule.subject == table]
+            self._subjects[table] = Subject(rules, table, self._world, self._ids)
+        return self._subjects[table]
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, RuleVerdicts]:
+        """Who matches and of whom it cannot be said, by the rule's name."""
+        found: dict[str, RuleVerdicts] = {}
+        for table in dict.fromkeys(rule.subject for rule in self.rules):
+            found |= self.subject(table).verdicts()
+        return {rule.name: found[rule.name] for rule in self.rules}
 
 
-def _evaluate_subject(world: World, subject: str, rules: Sequence[Rule]) -> dict[str, RuleVerdicts]:
-    rows = Rows(
-        world,
-        subject,
-        [rule.when for rule in rules],
-        [column for rule in rules for column in rule.once_per_columns],
-    )
-    with _kept(world, rows.expression()) as wide:
-        subjects = int(wide.count().to_pyarrow().as_py())
-        return {rule.name: _verdicts(rows, wide, rule, subjects) for rule in rules}
+class Subject:
+    """The records of one table, with every column that its rules ask of them."""
+
+    def __init__(
+        self, rules: Sequence[Rule], table: str, world: World, ids: Iterable[str] | None
+    ) -> None:
+        self._asked = [_Asked(rule=rule, number=i) for i, rule in enumerate(rules)]
+        self._fetch = world.source.backend.to_pyarrow
+        once_per = [column for rule in rules for column in rule.once_per_columns]
+        rows = Rows(world, table, [rule.when for rule in rules], once_per, ids=ids, zone=True)
+        answers: dict[str, ir.Value] = {}
+        for asked in self._asked:
+            answers[asked.verdict] = predicate(rows, asked.rule.when)
+            values = [seen(rows, column).value for column in asked.rule.once_per_columns]
+            answers |= zip(asked.once_per, values, strict=True)
+        name = f"crmsync_rows_{next(_numbers)}"
+        wide = rows.wide.mutate(**answers)
+        self.rows = rows.among(world.source.backend.create_table(name, wide, temp=True))
+
+    def verdicts(self) -> dict[str, RuleVerdicts]:
+        """Of all rules, by name."""
+        wide = self.rows.wide
+        subjects = self._fetch(wide.count()).as_py()
+        # Only where every rule says no, so does this.
+        some = reduce(or_, (wide[asked.verdict] for asked in self._asked)).fill_null(True)  # noqa: FBT003  ibis' own signature
+        columns = [name for asked in self._asked for name in (asked.verdict, *asked.once_per)]
+        concerned = self._fetch(wide.filter(some).select(ID, *columns))
+        held = [asked for asked in self._asked if concerned[asked.verdict].null_count]
+        reasons = self._reasons(held, concerned) if held else {}
+        return {
+            asked.rule.name: RuleVerdicts(
+                rule=asked.rule.name,
+                matches=_matches(asked, concerned),
+                unknown=reasons.get(asked.rule.name, {}),
+                subjects=subjects,
+            )
+            for asked in self._asked
+        }
+
+    def _reasons(
+        self, held: Sequence[_Asked], concerned: pa.Table
+    ) -> dict[str, dict[str, tuple[str, ...]]]:
+        """For each subject of which it cannot be said, a sentence for each undecided clause."""
+        wide = self.rows.wide
+        undecided = reduce(or_, (wide[asked.verdict].isnull() for asked in held))
+        of_rule = [[c for c in clauses(a.rule.when) if c.unknown_as is None] for a in held]
+        all_clauses = [clause for rule_clauses in of_rule for clause in rule_clauses]
+        why = why_unknown(self.rows.among(wide.filter(undecided)), all_clauses)
+        reasons = {}
+        end = 0
+        for asked, own in zip(held, of_rule, strict=True):
+            start, end = end, end + len(own)
+            ids = concerned[ID].filter(pc.is_null(concerned[asked.verdict])).to_pylist()
+            reasons[asked.rule.name] = {
+                i: tuple(dict.fromkeys(filter(None, why[i][start:end]))) for i in ids
+            }
+        return reasons
 
 
-@contextmanager
-def _kept(world: World, expression: ir.Table) -> Iterator[ir.Table]:
-    """The wide table, computed once and kept for as long as the rules read it."""
-    backend = world.source.backend
-    name = f"crmsync_rows_{next(_numbers)}"
-    table = backend.create_table(name, expression, temp=True)
-    try:
-        yield table
-    finally:
-        # Not backend.drop_table: Ibis 12 names the table where sqlglot 30.30 no longer looks.
-        named = sge.table_(name, db="main", catalog="temp", quoted=True)
-        backend.raw_sql(sge.Drop(kind="TABLE", tables=[named]))
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A rule, and where in the wide table its answers stand."""
+
+    rule: Rule
+    number: int
+
+    @property
+    def verdict(self) -> str:
+        return f"verdict_{self.number}"
+
+    @property
+    def once_per(self) -> list[str]:
+        return [f"once_{self.number}_{i}" for i in range(len(self.rule.once_per_columns))]
 
 
-def _verdicts(rows: Rows, wide: ir.Table, rule: Rule, subjects: int) -> RuleVerdicts:
-    once_per = {
-        f"once_{i}": seen(rows, wide, column).value
-        for i, column in enumerate(rule.once_per_columns)
+def _matches(asked: _Asked, concerned: pa.Table) -> dict[str, tuple[str, ...]]:
+    """The global ids of those that match, each with the values of ``once_per``."""
+    matching = concerned.filter(concerned[asked.verdict]).select([ID, *asked.once_per])
+    ids, *values = (column.to_pylist() for column in matching.columns)
+    return {
+        record_id: tuple(as_text(column[i]) for column in values) for i, record_id in enumerate(ids)
     }
-    verdict = wide.select(id=wide[ID], verdict=predicate(rows, wide, rule.when), **once_per)
-    found = verdict.filter(verdict.verdict | verdict.verdict.isnull()).to_pyarrow().to_pydict()
-    columns = [found[name] for name in once_per]
-    matches: dict[str, tuple[str, ...]] = {}
-    unknown: list[str] = []
-    for i, (record_id, is_match) in enumerate(zip(found["id"], found["verdict"], strict=True)):
-        if is_match:
-            matches[record_id] = tuple(as_text(column[i]) for column in columns)
-        else:
-            unknown.append(record_id)
-    return RuleVerdicts(
-        rule=rule.name,
-        matches=matches,
-        unknown=_reasons(rows, wide, rule) if unknown else {},
-        subjects=subjects,
-    )
-
-
-def _reasons(rows: Rows, wide: ir.Table, rule: Rule) -> dict[str, tuple[str, ...]]:
-    """For each subject of which it cannot be said, a sentence for each undecided clause."""
-    held = [clause for clause in clauses(rule.when) if clause.unknown_as is None]
-    columns: dict[str, ir.Value] = {}
-    for i, clause in enumerate(held):
-        columns[f"code_{i}"], columns[f"connection_{i}"] = reason_columns(rows, wide, clause)
-    undecided = wide.filter(predicate(rows, wide, rule.when).isnull())
-    found = undecided.select(id=undecided[ID], **columns).to_pyarrow().to_pylist()
-    sentences: dict[tuple[int, int, str | None], str] = {}
-    reasons: dict[str, tuple[str, ...]] = {}
-    for row in found:
-        told: list[str] = []
-        for i, clause in enumerate(held):
-            code, connection = row[f"code_{i}"], row[f"connection_{i}"]
-            if code is None:
-                continue
-            key = (i, code, connection)
-            if key not in sentences:
-                sentences[key] = sentence(rows.world, clause, code, connection)
-            told.append(sentences[key])
-        reasons[row["id"]] = tuple(dict.fromkeys(told))
-    return reasons
 
 
 def as_text(value: object) -> str:

@@ -12,6 +12,7 @@ from crmsync.rules.conditions import (
     TIMES,
     All,
     AnyOf,
+    Clause,
     Column,
     Comparison,
     Condition,
@@ -23,23 +24,20 @@ from crmsync.rules.conditions import (
     parts,
 )
 from crmsync.rules.distance import distance
-from crmsync.rules.evaluate import as_text
-from crmsync.rules.predicates import clause_verdict, predicate, seen, tallied
-from crmsync.rules.reasons import reason_columns, sentence
-from crmsync.rules.rows import ID, Rows
-from crmsync.rules.world import World
+from crmsync.rules.evaluate import Evaluation, as_text
+from crmsync.rules.predicates import clause_verdict, seen, tallied
+from crmsync.rules.reasons import why_unknown
+from crmsync.rules.rows import ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import timedelta
-    from zoneinfo import ZoneInfo
+    from collections.abc import Collection, Mapping, Sequence
 
     import ibis.expr.types as ir
 
     from crmsync.config.yaml import Place
-    from crmsync.model.records import RecordSource
-    from crmsync.plugins.contract import Fact
     from crmsync.rules.language import Rule
+    from crmsync.rules.rows import Rows
+    from crmsync.rules.world import World
 
 _TALLIED = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
 
@@ -66,76 +64,88 @@ class ClauseReport:
     parts: tuple[ClauseReport, ...] = ()
 
 
-def explain(  # noqa: PLR0913  everything that a verdict depends on
-    rule: Rule,
-    subject_id: str,
-    source: RecordSource,
-    facts: Sequence[Fact],
-    *,
-    now: datetime,
-    company_zone: ZoneInfo,
-    country: str | None,
-    bound: Callable[[str], timedelta],
-) -> ClauseReport:
+def explain(rule: Rule, subject_id: str, world: World) -> ClauseReport:
     """How a rule stands with one subject, by the same expressions as `evaluate`.
 
     Args:
         subject_id: the global id.
-        now: aware; with the rest as for `evaluate`.
 
     Raises:
         UsageError: there is no such record among the rule's subjects.
     """
-    world = World(source, facts, now=now, company_zone=company_zone, country=country, bound=bound)
-    reports = explain_all(rule, [subject_id], world)
+    evaluation = Evaluation([rule], world, ids=[subject_id])
+    reports = explain_all(evaluation, {rule.name: [subject_id]})[rule.name]
     if subject_id not in reports:
         raise UsageError(f"there is no {rule.subject} “{subject_id}” that rules can see")
     return reports[subject_id]
 
 
-def explain_all(rule: Rule, subject_ids: Sequence[str], world: World) -> Mapping[str, ClauseReport]:
-    """The same for several subjects in one query, by global id; absent where there is no record."""
-    rows = Rows(world, rule.subject, [rule.when], ids=list(subject_ids), zone=True)
-    wide = rows.expression()
-    asked = list(clauses(rule.when))
-    columns: dict[str, ir.Value] = {"id": wide[ID]}
-    if rows.zone is not None:
-        columns["zone"] = seen(rows, wide, rows.zone).value
+def explain_all(
+    evaluation: Evaluation, wanted: Mapping[str, Collection[str]]
+) -> Mapping[str, Mapping[str, ClauseReport]]:
+    """How rules stand with subjects, by rule and global id; absent where there is no record.
+
+    Args:
+        wanted: global ids by the rule's name.
+    """
+    reports: dict[str, Mapping[str, ClauseReport]] = {}
+    rules = [rule for rule in evaluation.rules if wanted.get(rule.name)]
+    for table in dict.fromkeys(rule.subject for rule in rules):
+        about = [rule for rule in rules if rule.subject == table]
+        asked = [clause for rule in about for clause in clauses(rule.when)]
+        ids = {record_id for rule in about for record_id in wanted[rule.name]}
+        reporters = _reporters(evaluation.subject(table).rows.only(ids), asked)
+        for rule in about:
+            found = [record_id for record_id in wanted[rule.name] if record_id in reporters]
+            reports[rule.name] = {i: reporters[i].report(rule.when) for i in found}
+    return reports
+
+
+def _reporters(rows: Rows, asked: Sequence[Clause]) -> dict[str, _Reporter]:
+    """One query for the clauses, and one more where some are unknown."""
+    columns: dict[str, ir.Value] = {"id": rows.wide[ID], "zone": rows.own_zone()}
     for i, clause in enumerate(asked):
-        for name, value in _columns(rows, wide, clause).items():
-            columns[f"{name}_{i}"] = value
-    lines = world.source.backend.to_pyarrow(wide.select(**columns)).to_pylist()
-    return {line["id"]: _Reporter(world, asked, line).report(rule.when) for line in lines}
+        columns |= {f"{name}_{i}": value for name, value in _columns(rows, clause).items()}
+    found = rows.world.source.backend.to_pyarrow(rows.wide.select(**columns))
+    unknown = [i for i in range(len(asked)) if found[f"own_{i}"].null_count]
+    why = why_unknown(rows, [asked[i] for i in unknown]) if unknown else {}
+    reporters = {}
+    for line in found.to_pylist():
+        reasons = dict(zip(unknown, why.get(line["id"], ()), strict=True))
+        reporters[line["id"]] = _Reporter(rows.world, asked, line, reasons)
+    return reporters
 
 
-def _columns(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> dict[str, ir.Value]:
+def _columns(rows: Rows, clause: Clause) -> dict[str, ir.Value]:
     """What is fetched of a clause."""
-    columns: dict[str, ir.Value] = {
-        "verdict": predicate(rows, wide, clause),
-        "own": clause_verdict(rows, wide, clause),
-    }
-    columns["code"], columns["connection"] = reason_columns(rows, wide, clause)
+    columns: dict[str, ir.Value] = {"own": clause_verdict(rows, clause)}
     if isinstance(clause, Comparison):
-        columns["value"] = seen(rows, wide, clause.column).value
+        columns["value"] = seen(rows, clause.column).value
         if isinstance(clause.test.operand, Column):
-            columns["other"] = seen(rows, wide, clause.test.operand).value
+            columns["other"] = seen(rows, clause.test.operand).value
     elif clause.quantifier is Quantifier.LATEST:
-        columns["value"] = rows.tally(wide, clause, "time")
+        columns["value"] = rows.tally(clause, "time")
     elif clause.quantifier in _TALLIED:
-        columns["value"] = tallied(rows, wide, clause).value
+        columns["value"] = tallied(rows, clause).value
     else:
-        columns["value"] = rows.tally(wide, clause, "yes").fill_null(0)
-        columns["unsure"] = rows.tally(wide, clause, "maybe").fill_null(0)
+        columns["value"] = rows.tally(clause, "yes").fill_null(0)
+        columns["unsure"] = rows.tally(clause, "maybe").fill_null(0)
     return columns
 
 
 class _Reporter:
+    """Puts into words what was fetched of one record."""
+
     def __init__(
-        self, world: World, asked: list[Comparison | Related], line: dict[str, Any]
+        self,
+        world: World,
+        asked: Sequence[Clause],
+        line: dict[str, Any],
+        reasons: Mapping[int, str | None],
     ) -> None:
-        self._world = world
+        self._calendar = world.calendar(line["zone"])
         self._line = line
-        self._calendar = world.calendar(line.get("zone"))
+        self._reasons = reasons
         # By identity: the same clause may stand twice, at two places.
         self._numbers = {id(clause): i for i, clause in enumerate(asked)}
 
@@ -151,16 +161,14 @@ class _Reporter:
             parts=below,
         )
 
-    def _clause(self, clause: Comparison | Related) -> ClauseReport:
+    def _clause(self, clause: Clause) -> ClauseReport:
         i = self._numbers[id(clause)]
-        own, verdict = self._line[f"own_{i}"], _truth(self._line[f"verdict_{i}"])
-        value = self._line[f"value_{i}"]
+        own, value = self._line[f"own_{i}"], self._line[f"value_{i}"]
+        verdict = _truth(clause.unknown_as if own is None else own)
         reason = away = None
         if own is None:
-            code = self._line[f"code_{i}"]
-            why = sentence(self._world, clause, int(code), self._line[f"connection_{i}"])
             counted = f"; counts as {verdict} here" if verdict is not Truth.UNKNOWN else ""
-            reason = f"{why}{counted}"
+            reason = f"{self._reasons[i]}{counted}"
         elif clause.test is not None:
             away = distance(value, clause.test, self._calendar)
         return ClauseReport(
@@ -172,9 +180,7 @@ class _Reporter:
             reason=reason,
         )
 
-    def _shown(
-        self, clause: Comparison | Related, value: object, i: int, *, known: bool
-    ) -> str | None:
+    def _shown(self, clause: Clause, value: object, i: int, *, known: bool) -> str | None:
         if value is None:
             return "never" if known and _is_time_fact(clause) else "nothing" if known else None
         text = _readable(value)
@@ -191,7 +197,7 @@ def _readable(value: object) -> str:
     return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else as_text(value)
 
 
-def _is_time_fact(clause: Comparison | Related) -> bool:
+def _is_time_fact(clause: Clause) -> bool:
     if isinstance(clause, Related):
         return clause.column is not None and clause.column.type in TIMES
     fact = clause.column.fact

@@ -53,22 +53,22 @@ class Seen:
     known: ir.BooleanValue | None = None
 
 
-def predicate(rows: Rows, wide: ir.Table, condition: Condition) -> ir.BooleanValue:
+def predicate(rows: Rows, condition: Condition) -> ir.BooleanValue:
     """True, false, or null where it is unknown."""
     match condition:
         case Comparison() | Related():
-            verdict = clause_verdict(rows, wide, condition)
+            verdict = clause_verdict(rows, condition)
             if condition.unknown_as is None:
                 return verdict
             return verdict.fill_null(condition.unknown_as)
         case All():
-            return reduce(and_, [predicate(rows, wide, c) for c in condition.conditions])
+            return reduce(and_, [predicate(rows, c) for c in condition.conditions])
         case AnyOf():
-            return reduce(or_, [predicate(rows, wide, c) for c in condition.conditions])
+            return reduce(or_, [predicate(rows, c) for c in condition.conditions])
         case Not():
-            return negated(predicate(rows, wide, condition.condition))
+            return negated(predicate(rows, condition.condition))
         case InSegment():
-            return predicate(rows, wide, condition.condition)
+            return predicate(rows, condition.condition)
 
 
 def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
@@ -77,22 +77,22 @@ def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
     return ibis.coalesce(~verdict, _UNKNOWN)
 
 
-def clause_verdict(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> ir.BooleanValue:
+def clause_verdict(rows: Rows, clause: Comparison | Related) -> ir.BooleanValue:
     """What a clause says of itself, before ``if_unknown``."""
     if isinstance(clause, Comparison):
-        return passes(rows, wide, seen(rows, wide, clause.column), clause.test)
-    return _related(rows, wide, clause)
+        return passes(rows, seen(rows, clause.column), clause.test)
+    return _related(rows, clause)
 
 
-def seen(rows: Rows, wide: ir.Table, column: Column) -> Seen:
+def seen(rows: Rows, column: Column) -> Seen:
     """The value at the end of a path."""
     if column.fact is None:
-        return Seen(value=rows.field(wide, column.hops, column.name), type=column.type)
-    found, value = rows.fact(wide, column)
+        return Seen(value=rows.field(column.hops, column.name), type=column.type)
+    found, value = rows.fact(column)
     if not column.fact.rests_on and column.fact.default is None:
         # It says no more than the record's own fields: where they are empty, so is it.
         return Seen(value=value, type=column.type)
-    known = is_fresh(rows, wide, column.hops, column.fact.rests_on)
+    known = is_fresh(rows, column.hops, column.fact.rests_on)
     # A row without a value says that it cannot be computed; no row, that there is nothing.
     known &= ~(found & value.isnull())
     if column.fact.default is not None:
@@ -101,28 +101,28 @@ def seen(rows: Rows, wide: ir.Table, column: Column) -> Seen:
     return Seen(value=value, type=column.type, known=known)
 
 
-def is_fresh(rows: Rows, wide: ir.Table, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue:
+def is_fresh(rows: Rows, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue:
     """Whether there is a record, and these tables can be trusted for its connection."""
-    exists: ir.BooleanValue = rows.id_of(wide, hops).notnull()
+    exists: ir.BooleanValue = rows.id_of(hops).notnull()
     if not tables:
         return exists
     connections = rows.world.freshness.fresh_connections(tables)
     if not connections:
         return exists & ibis.literal(False)  # noqa: FBT003  ibis' own signature
-    connection = rows.field(wide, hops, CONNECTION)
+    connection = rows.field(hops, CONNECTION)
     return exists & connection.isin(connections).fill_null(False)  # noqa: FBT003
 
 
-def passes(rows: Rows, wide: ir.Table, subject: Seen, test: Test) -> ir.BooleanValue:
+def passes(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
     """Whether a value passes a test."""
     value, known = subject.value, subject.known
     if test.operator is Operator.PRESENT:
         verdict = value.notnull() if test.operand else value.isnull()
     elif isinstance(test.operand, Column):
-        other = seen(rows, wide, test.operand).value
+        other = seen(rows, test.operand).value
         verdict = _compared(value, test.operator, other)
     elif subject.type in TIMES:
-        verdict = _within(rows, wide, subject, test)
+        verdict = _within(rows, subject, test)
     else:
         verdict = _tested(value, test)
     if known is None:
@@ -133,9 +133,9 @@ def passes(rows: Rows, wide: ir.Table, subject: Seen, test: Test) -> ir.BooleanV
     return known.ifelse(verdict, _UNKNOWN)
 
 
-def _within(rows: Rows, wide: ir.Table, subject: Seen, test: Test) -> ir.BooleanValue:
+def _within(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
     value = subject.value
-    ends = rows.interval(wide, test, value, subject.type)
+    ends = rows.interval(test, value, subject.type)
     sides = []
     if ends.least is not None:
         sides.append(value >= ends.least)
@@ -201,14 +201,14 @@ def _literal(operand: object) -> ir.Value:
     return ibis.literal(operand)
 
 
-def _related(rows: Rows, wide: ir.Table, clause: Related) -> ir.BooleanValue:
-    fresh = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
+def _related(rows: Rows, clause: Related) -> ir.BooleanValue:
+    fresh = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
     if clause.quantifier is Quantifier.LATEST:
-        time, verdict = (rows.tally(wide, clause, name) for name in ("time", "verdict"))
+        time, verdict = (rows.tally(clause, name) for name in ("time", "verdict"))
         # Where there is no latest record, nothing can be true of it.
         return fresh.ifelse(time.notnull().ifelse(verdict, False), _UNKNOWN)  # noqa: FBT003
-    counted = rows.tally(wide, clause, "yes").fill_null(0)
-    unsure = rows.tally(wide, clause, "maybe").fill_null(0)
+    counted = rows.tally(clause, "yes").fill_null(0)
+    unsure = rows.tally(clause, "maybe").fill_null(0)
     match clause.quantifier:
         case Quantifier.SOME:
             verdict = (counted > 0) | (unsure > 0).ifelse(_UNKNOWN, False)  # noqa: FBT003
@@ -217,19 +217,19 @@ def _related(rows: Rows, wide: ir.Table, clause: Related) -> ir.BooleanValue:
         case Quantifier.COUNT:
             verdict = _count(clause.test, counted, unsure)
         case _:
-            return passes(rows, wide, tallied(rows, wide, clause), _test_of(clause))
+            return passes(rows, tallied(rows, clause), _test_of(clause))
     return fresh.ifelse(verdict, _UNKNOWN)
 
 
-def tallied(rows: Rows, wide: ir.Table, clause: Related) -> Seen:
+def tallied(rows: Rows, clause: Related) -> Seen:
     """The sum, average, smallest or largest of related records."""
     if clause.column is None:
         raise TypeError(f"{clause.quantifier} is taken of a field")
-    value = rows.tally(wide, clause, "value")
-    known = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
-    known &= rows.tally(wide, clause, "maybe").fill_null(0) == 0
+    value = rows.tally(clause, "value")
+    known = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
+    known &= rows.tally(clause, "maybe").fill_null(0) == 0
     if has_currency(rows.world, clause):
-        known &= rows.tally(wide, clause, "currencies").fill_null(0) <= 1
+        known &= rows.tally(clause, "currencies").fill_null(0) <= 1
     if clause.quantifier is Quantifier.SUM:
         value = value.fill_null(0)
     kind = FieldType.NUMBER if clause.quantifier is Quantifier.AVG else clause.column.type

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.rules.conditions import Column, Comparison, Related
+from crmsync.rules.conditions import Clause, Column, Comparison, Related
 from crmsync.rules.predicates import clause_verdict, is_fresh
-from crmsync.rules.rows import CONNECTION, has_currency
+from crmsync.rules.rows import CONNECTION, ID, has_currency
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ibis.expr.types as ir
 
     from crmsync.rules.rows import Rows
@@ -19,34 +21,45 @@ if TYPE_CHECKING:
 _NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED = range(6)
 
 
-def reason_columns(rows: Rows, wide: ir.Table, clause: Comparison | Related) -> list[ir.Value]:
+def why_unknown(rows: Rows, asked: Sequence[Clause]) -> dict[str, list[str | None]]:
+    """For each record, by global id, why each clause is unknown; None where a clause is known."""
+    columns: dict[str, ir.Value] = {"id": rows.wide[ID]}
+    for i, clause in enumerate(asked):
+        columns[f"code_{i}"], columns[f"connection_{i}"] = _columns(rows, clause)
+    found = rows.world.source.backend.to_pyarrow(rows.wide.select(**columns)).to_pydict()
+    told: list[list[str | None]] = []
+    for i, clause in enumerate(asked):
+        pairs = list(zip(found[f"code_{i}"], found[f"connection_{i}"], strict=True))
+        sentences = {pair: _sentence(rows.world, clause, *pair) for pair in set(pairs)}
+        told.append([sentences[pair] for pair in pairs])
+    return {record: [column[k] for column in told] for k, record in enumerate(found["id"])}
+
+
+def _columns(rows: Rows, clause: Clause) -> tuple[ir.Value, ir.Value]:
     """A number that says why the clause is unknown (null where it is not), and the connection."""
-    verdict = clause_verdict(rows, wide, clause)
+    verdict = clause_verdict(rows, clause)
     if isinstance(clause, Related):
-        code, hops = _related_code(rows, wide, clause), clause.of.hops
+        code, hops = _related_code(rows, clause), clause.of.hops
     else:
-        code, hops = _column_code(rows, wide, clause.column), clause.column.hops
+        code, hops = _column_code(rows, clause.column), clause.column.hops
         other = clause.test.operand
         if isinstance(other, Column):
             # The operand is told of where the value itself is known.
-            value = _column_code(rows, wide, clause.column)
-            beside = _column_code(rows, wide, other) + _OF_OPERAND
-            code = _lacks(rows, wide, clause.column).ifelse(value, beside)
-    return [
-        verdict.isnull().ifelse(code, ibis.null("int64")),
-        rows.field(wide, hops, CONNECTION),
-    ]
+            value = _column_code(rows, clause.column)
+            beside = _column_code(rows, other) + _OF_OPERAND
+            code = _lacks(rows, clause.column).ifelse(value, beside)
+    return verdict.isnull().ifelse(code, ibis.null("int64")), rows.field(hops, CONNECTION)
 
 
 _OF_OPERAND = 10
 
 
-def _column_code(rows: Rows, wide: ir.Table, column: Column) -> ir.IntegerValue:
-    exists = rows.id_of(wide, column.hops).notnull()
+def _column_code(rows: Rows, column: Column) -> ir.IntegerValue:
+    exists = rows.id_of(column.hops).notnull()
     if column.fact is None:
         return exists.ifelse(_EMPTY, _NO_RECORD).cast("int64")
-    found, value = rows.fact(wide, column)
-    fresh = is_fresh(rows, wide, column.hops, column.fact.rests_on)
+    found, value = rows.fact(column)
+    fresh = is_fresh(rows, column.hops, column.fact.rests_on)
     return ibis.cases(
         (~exists, _NO_RECORD),
         (~fresh, _STALE),
@@ -55,29 +68,30 @@ def _column_code(rows: Rows, wide: ir.Table, column: Column) -> ir.IntegerValue:
     ).cast("int64")
 
 
-def _lacks(rows: Rows, wide: ir.Table, column: Column) -> ir.BooleanValue:
+def _lacks(rows: Rows, column: Column) -> ir.BooleanValue:
     if column.fact is None:
-        return rows.field(wide, column.hops, column.name).isnull()
-    _, value = rows.fact(wide, column)
-    fresh = is_fresh(rows, wide, column.hops, column.fact.rests_on)
+        return rows.field(column.hops, column.name).isnull()
+    _, value = rows.fact(column)
+    fresh = is_fresh(rows, column.hops, column.fact.rests_on)
     return ~fresh | (value.isnull() & ibis.literal(column.fact.default is None))
 
 
-def _related_code(rows: Rows, wide: ir.Table, clause: Related) -> ir.IntegerValue:
-    exists = rows.id_of(wide, clause.of.hops).notnull()
-    fresh = is_fresh(rows, wide, clause.of.hops, (clause.of.relation.target,))
+def _related_code(rows: Rows, clause: Related) -> ir.IntegerValue:
+    exists = rows.id_of(clause.of.hops).notnull()
+    fresh = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
     otherwise = ibis.literal(_UNSURE)
     if clause.column is not None:
-        unsure = rows.tally(wide, clause, "maybe").fill_null(0) > 0
+        unsure = rows.tally(clause, "maybe").fill_null(0) > 0
         otherwise = unsure.ifelse(_UNSURE, _EMPTY)
     if has_currency(rows.world, clause):
-        mixed = rows.tally(wide, clause, "currencies").fill_null(0) > 1
+        mixed = rows.tally(clause, "currencies").fill_null(0) > 1
         otherwise = mixed.ifelse(_CURRENCIES, otherwise)
     return ibis.cases((~exists, _NO_RECORD), (~fresh, _STALE), else_=otherwise).cast("int64")
 
 
-def sentence(world: World, clause: Comparison | Related, code: int, connection: str | None) -> str:
-    """The reason behind a number of `reason_columns`."""
+def _sentence(world: World, clause: Clause, code: int | None, connection: str | None) -> str | None:
+    if code is None:
+        return None
     tables: tuple[str, ...]
     if isinstance(clause, Related):
         named = f"{clause.quantifier} of {clause.of.relation.name}"

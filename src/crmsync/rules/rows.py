@@ -8,10 +8,13 @@ time that depends on the record's zone.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
 
 from crmsync.model.catalog import Relation
 from crmsync.model.tables import FieldType
@@ -25,11 +28,11 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.world import ZONE
+from crmsync.rules.world import ZONE, ids_table
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import ibis.expr.types as ir
 
@@ -77,7 +80,7 @@ class Rows:
         conditions: all that will be asked of these rows.
         columns: further columns that are wanted.
         ids: only these records; None for all.
-        zone: also the record's time zone.
+        zone: also the record's time zone, where records live in several.
     """
 
     def __init__(  # noqa: PLR0913  one private kind of object
@@ -87,7 +90,7 @@ class Rows:
         conditions: Iterable[Condition],
         columns: Iterable[Column] = (),
         *,
-        ids: Sequence[str] | None = None,
+        ids: Iterable[str] | None = None,
         zone: bool = False,
     ) -> None:
         self.world = world
@@ -104,7 +107,7 @@ class Rows:
                 self._need_clause(clause)
         for column in columns:
             self.need(column)
-        if self.zone is not None and (zone or self._ends):
+        if self.zone is not None and (self._ends or (zone and world.calendars)):
             self.need(self.zone)
 
     def need(self, column: Column) -> None:
@@ -147,7 +150,18 @@ class Rows:
 
     # -- the wide table
 
-    def expression(self) -> ir.Table:
+    def among(self, wide: ir.Table) -> Rows:
+        """The same of some of the rows, or of rows that were computed before."""
+        rows = copy(self)
+        rows.wide = wide
+        return rows
+
+    def only(self, ids: Iterable[str]) -> Rows:
+        """The same of the records of these global ids."""
+        return self.among(self.wide.semi_join(ids_table(ids), [(ID, "id")]))
+
+    @cached_property
+    def wide(self) -> ir.Table:
         """The wide table, one row for each record."""
         names = {hops: f"h{i}" for i, hops in enumerate(self._fields)}
         wide = self._records((), names)
@@ -171,7 +185,7 @@ class Rows:
     def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
         table = self.world.table(hops[-1].target if hops else self.table)
         if not hops and self._ids is not None:
-            table = table.filter(table.id.isin(self._ids))
+            table = table.semi_join(ids_table(self._ids), "id")
         prefix = names[hops]
         return table.select(
             **{prefix: table.id},
@@ -180,40 +194,45 @@ class Rows:
 
     def _clock(self) -> ir.Table:
         """One row for each zone, with the ends in time that differ between zones."""
-        data: dict[str, list[object]] = {"clock_zone": list(self.world.calendars)}
-        types = {"clock_zone": "string"}
+        data = {"clock_zone": pa.array(self.world.calendars, pa.string())}
         for (test, kind), name in self._ends.items():
             for end, literal in self._literals[test, kind].items():
-                if literal is None:
-                    continue
-                column = f"{name}_{end}"
-                types[column] = "date" if kind is FieldType.DATE else "timestamp('UTC')"
-                data[column] = [
-                    getattr(calendar.bounds(test, kind), end)
-                    for calendar in self.world.calendars.values()
-                ]
-        return ibis.memtable(data, schema=ibis.schema(types))
+                if literal is not None:
+                    data[f"{name}_{end}"] = pa.array(
+                        [
+                            getattr(calendar.bounds(test, kind), end)
+                            for calendar in self.world.calendars.values()
+                        ],
+                        pa.date32() if kind is FieldType.DATE else pa.timestamp("us", "UTC"),
+                    )
+        return ibis.memtable(pa.table(data))
 
     # -- what stands where in the wide table
 
-    def id_of(self, wide: ir.Table, hops: Hops) -> ir.StringValue:
+    def id_of(self, hops: Hops) -> ir.StringValue:
         """The id of the record itself, or of one that it refers to; null where there is none."""
-        return wide[f"h{list(self._fields).index(hops)}"]
+        return self.wide[f"h{list(self._fields).index(hops)}"]
 
-    def field(self, wide: ir.Table, hops: Hops, name: str) -> ir.Value:
+    def field(self, hops: Hops, name: str) -> ir.Value:
         """A field of the record itself, or of one that it refers to."""
-        return wide[f"h{list(self._fields).index(hops)}_{name}"]
+        return self.wide[f"h{list(self._fields).index(hops)}_{name}"]
 
-    def fact(self, wide: ir.Table, column: Column) -> tuple[ir.BooleanValue, ir.Value]:
+    def own_zone(self) -> ir.StringValue:
+        """The time zone that the record itself lives in; null where it is the company's."""
+        if self.zone is None or ZONE not in self._fields.get(self.zone.hops, ()):
+            return ibis.null("string")
+        return self.field(self.zone.hops, ZONE)
+
+    def fact(self, column: Column) -> tuple[ir.BooleanValue, ir.Value]:
         """Whether a fact has a row for the record, and its value."""
         name = self._facts[column]
-        return wide[f"{name}_id"].notnull(), wide[f"{name}_value"]
+        return self.wide[f"{name}_id"].notnull(), self.wide[f"{name}_value"]
 
-    def tally(self, wide: ir.Table, clause: Related, name: str) -> ir.Value:
+    def tally(self, clause: Related, name: str) -> ir.Value:
         """A column of what was found of related records."""
-        return wide[f"{self._related[tally_key(clause)]}_{name}"]
+        return self.wide[f"{self._related[tally_key(clause)]}_{name}"]
 
-    def interval(self, wide: ir.Table, test: Test, value: ir.Value, kind: FieldType) -> Interval:
+    def interval(self, test: Test, value: ir.Value, kind: FieldType) -> Interval:
         """The ends in time that a test compares with, typed like the value."""
         key = (test, kind)
         ends: dict[str, ir.Value | None] = {}
@@ -223,7 +242,7 @@ class Rows:
                 continue
             ends[end] = time_literal(literal, value)
             if key in self._ends:
-                own = wide[f"{self._ends[key]}_{end}"].cast(value.type())
+                own = self.wide[f"{self._ends[key]}_{end}"].cast(value.type())
                 ends[end] = own.fill_null(ends[end])
         return Interval(**ends)
 
@@ -257,15 +276,14 @@ def related_table(world: World, clause: Related) -> ir.Table:
     if clause.column is not None:
         wanted.append(clause.column)
     inner = Rows(world, target, [c for c in (where, each) if c is not None], wanted)
-    wide = inner.expression()
-    columns = {name: inner.field(wide, (), field) for name, field in fields.items()}
-    columns["id"] = wide[ID]
-    columns["counts"] = ibis.literal(True) if where is None else predicate(inner, wide, where)  # noqa: FBT003
+    columns = {name: inner.field((), field) for name, field in fields.items()}
+    columns["id"] = inner.wide[ID]
+    columns["counts"] = ibis.literal(True) if where is None else predicate(inner, where)  # noqa: FBT003
     if each is not None:
-        columns["each"] = predicate(inner, wide, each)
+        columns["each"] = predicate(inner, each)
     if clause.column is not None:
-        columns["value"] = seen(inner, wide, clause.column).value
-    rows = wide.select(**columns)
+        columns["value"] = seen(inner, clause.column).value
+    rows = inner.wide.select(**columns)
     rows = rows.filter(rows.counts.isnull() | rows.counts)
     if linked:
         kept = [name for name in columns if name not in {"id", "record", *LINKED_TABLES}]

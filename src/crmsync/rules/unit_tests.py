@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from crmsync.clock import parse_instant
 from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import InvalidInputError
-from crmsync.rules.evaluate import evaluate
-from crmsync.rules.explain import ClauseReport, explain
+from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.explain import ClauseReport, explain_all
 from crmsync.rules.memory import MemoryRecords, arrow_table
 from crmsync.rules.operators import shown
+from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,28 +117,31 @@ def _run(
 ) -> Outcome:
     source = MemoryRecords(catalog.tables, test.records, now=test.at, unread=test.unread)
     try:
-        verdicts = evaluate([test.rule], source, facts, now=test.at, **settings)[test.rule.name]
-        failures = []
-        for subject, expected in test.expected.items():
-            actual = NO_MATCH
-            if subject in verdicts.matches:
-                actual = MATCH
-            elif subject in verdicts.unknown:
-                actual = UNKNOWN
-            if actual != expected:
-                report = explain(test.rule, subject, source, facts, now=test.at, **settings)
-                failures.append(
-                    Failure(
-                        subject=subject,
-                        expected=expected,
-                        actual=actual,
-                        explanation=report,
-                        deciding=deciding(report),
-                    )
-                )
+        evaluation = Evaluation([test.rule], World(source, facts, now=test.at, **settings))
+        failures = _failures(test, evaluation)
     finally:
         source.close()
-    return Outcome(test=test.name, rule=test.rule.name, place=test.place, failures=tuple(failures))
+    return Outcome(test=test.name, rule=test.rule.name, place=test.place, failures=failures)
+
+
+def _failures(test: RuleTest, evaluation: Evaluation) -> tuple[Failure, ...]:
+    rule = test.rule.name
+    verdicts = evaluation.verdicts[rule]
+    actual = dict.fromkeys(test.expected, NO_MATCH)
+    actual |= dict.fromkeys(actual.keys() & verdicts.matches.keys(), MATCH)
+    actual |= dict.fromkeys(actual.keys() & verdicts.unknown.keys(), UNKNOWN)
+    wrong = [i for i, expected in test.expected.items() if actual[i] != expected]
+    reports = explain_all(evaluation, {rule: wrong}).get(rule, {})
+    return tuple(
+        Failure(
+            subject=subject,
+            expected=test.expected[subject],
+            actual=actual[subject],
+            explanation=reports[subject],
+            deciding=deciding(reports[subject]),
+        )
+        for subject in wrong
+    )
 
 
 def deciding(report: ClauseReport) -> tuple[ClauseReport, ...]:

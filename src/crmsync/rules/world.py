@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
 
 from crmsync.rules.calendar import Calendar, zone_or_none
 from crmsync.rules.freshness import Freshness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date, datetime, timedelta
     from zoneinfo import ZoneInfo
 
@@ -83,11 +84,13 @@ class World:
         company = ibis.literal(self.company.today)
         if zones is None or not days:
             return self.table(table).select("id", today=company)
-        clock = ibis.memtable(
-            {"clock_zone": list(days), "clock_today": list(days.values())},
-            schema=ibis.schema({"clock_zone": "string", "clock_today": "date"}),
+        clock = pa.table(
+            {
+                "clock_zone": pa.array(days, pa.string()),
+                "clock_today": pa.array(days.values(), pa.date32()),
+            }
         )
-        joined = zones.left_join(clock, [("zone", "clock_zone")])
+        joined = zones.left_join(ibis.memtable(clock), [("zone", "clock_zone")])
         return joined.select("id", today=joined.clock_today.fill_null(company))
 
     def zones_of(self, table: str) -> ir.Table | None:
@@ -104,15 +107,20 @@ class World:
     @cached_property
     def calendars(self) -> dict[str, Calendar]:
         """The calendar of each zone that a record names, if it exists and is not the company's."""
+        zones = [self.table(table).select(ZONE) for table in _TABLES_WITH_OWN_ZONE]
+        names = self.source.backend.to_pyarrow(ibis.union(*zones, distinct=True).order_by(ZONE))
         found: dict[str, Calendar] = {}
-        for table in _TABLES_WITH_OWN_ZONE:
-            zones = self.table(table).select(ZONE).distinct().to_pyarrow()
-            for name in zones[ZONE].to_pylist():
-                zone = zone_or_none(name)
-                if zone is not None and zone != self.company.zone:
-                    found[name] = Calendar(now=self.now, zone=zone, country=self.company.country)
+        for name in names[ZONE].to_pylist():
+            zone = zone_or_none(name)
+            if zone is not None and zone != self.company.zone:
+                found[name] = Calendar(now=self.now, zone=zone, country=self.company.country)
         return found
 
     def calendar(self, zone: str | None) -> Calendar:
         """The calendar of a zone; the company's where there is none of that name."""
         return self.calendars.get(zone or "", self.company)
+
+
+def ids_table(ids: Iterable[str]) -> ir.Table:
+    """One column, ``id``: each id once."""
+    return ibis.memtable(pa.table({"id": pa.array(sorted(set(ids)), pa.string())}))
