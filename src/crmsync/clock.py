@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+# What calendars, time zones and holidays can still answer for.
+_FIRST_YEAR, _LAST_YEAR = 1950, 2150
+
 
 class Clock(Protocol):
     """Tells the present instant, aware and in UTC."""
@@ -49,7 +52,7 @@ def parse_instant(text: str, *, default_zone: str = "UTC") -> datetime:
     A date alone means its midnight; a time without an offset is in ``default_zone``.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is none of these, or too far away for calendars.
     """
     try:
         instant = datetime.fromisoformat(text)
@@ -57,6 +60,8 @@ def parse_instant(text: str, *, default_zone: str = "UTC") -> datetime:
         raise ValueError(
             f"“{text}” is not a time; write for example 2026-03-01 or 2026-03-01T09:30+01:00"
         ) from None
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(f"“{text}” is not between the years {_FIRST_YEAR} and {_LAST_YEAR}")
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=ZoneInfo(default_zone))
     return instant.astimezone(UTC)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crmsync.app.shipped import EXAMPLE_CONFIG, copy_shipped, require_unused, shipped
-from crmsync.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 CONFIG = "config.yaml"
@@ -61,15 +60,3 @@ def prepare_demo(folder: Path, now: datetime) -> Layout:
     write_sample(folder, now)
     (folder / _SAMPLE_MADE).write_text(now.isoformat() + "\n", encoding="utf-8")
     return Layout(folder=folder, config=folder / CONFIG)
-
-
-def demo_instant(folder: Path) -> datetime:
-    """The instant for which the sample company in a folder was made.
-
-    Raises:
-        UsageError: there is no sample company.
-    """
-    try:
-        return datetime.fromisoformat((folder / _SAMPLE_MADE).read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
-        raise UsageError(f"{folder} holds no sample company") from None

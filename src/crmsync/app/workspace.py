@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmsync.config.base import validate
 from crmsync.config.load import Installation, load_config
 from crmsync.config.yaml import Problems
-from crmsync.errors import InvalidInputError, PluginError, UsageError
+from crmsync.errors import InvalidInputError, PluginError, StoreError, UsageError
 from crmsync.model.catalog import Catalog
 from crmsync.plugins.contract import ConnectionContext, StreamRequest
 from crmsync.plugins.manager import Plugins
@@ -89,9 +89,20 @@ class Workspace:
 
     @cached_property
     def state(self) -> Path:
-        """Where the stores lie; made where it is missing."""
+        """Where the stores lie; made where it is missing.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
         path = self.installation.path(self.installation.settings.state)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            # Customers' data and the bodies of mails lie here: for nobody else's eyes.
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the state folder {path} cannot be made: {error.strerror}; "
+                "name another with “state” in the config"
+            ) from error
         return path
 
     @cached_property
@@ -188,7 +199,8 @@ class Workspace:
 
     def remote_field(self, connection: str, table: str, field: str) -> tuple[str, str] | None:
         """The stream, and the remote's own field, behind a canonical field."""
-        for stream_name, stream in self.connection(connection).streams.items():
+        settings = self.installation.settings.connections.get(connection)
+        for stream_name, stream in ({} if settings is None else settings.streams).items():
             remote = stream.remote_field(field) if stream.table == table else None
             if remote is not None:
                 return stream_name, remote
@@ -202,4 +214,14 @@ def open_workspace(config: Path, clock: Clock) -> Workspace:
         UsageError: there is no such file.
         InvalidInputError: it holds mistakes.
     """
-    return Workspace(installation=load_config(config), plugins=Plugins(), clock=clock)
+    from crmsync.sync.checks import check_mapping  # heavy
+
+    installation = load_config(config)
+    problems = Problems()
+    for name, connection in installation.settings.connections.items():
+        for stream_name, stream in connection.streams.items():
+            at = ("connections", name, "streams", stream_name)
+            for path, sentence in check_mapping(stream):
+                problems.add(installation.document.key_place((*at, *path)), sentence)
+    problems.raise_if_any()
+    return Workspace(installation=installation, plugins=Plugins(), clock=clock)

@@ -149,9 +149,13 @@ class Composer:
         )
         if isinstance(rendered, Skip):
             raise HeldError(rendered.reason)
+        try:
+            identifier = message_id(due.key, from_address)
+        except ValueError:
+            raise HeldError(f"“{from_address}” is no address that a mail can come from") from None
         action = SendEmail(
             key=due.key,
-            message_id=message_id(due.key, from_address),
+            message_id=identifier,
             sender=from_address,
             recipient=address(reader),
             subject=rendered.subject,

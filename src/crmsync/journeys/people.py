@@ -67,7 +67,13 @@ def _users(
     if path.startswith(TEAM):
         members = [name.casefold() for name in teams.get(path.removeprefix(TEAM), [])]
         users = book.rows.get("user", {}).values()
-        found = [u for u in users if str(u.get("email") or "").casefold() in members]
+        # A colleague of another system has another id there, so only the subject's counts.
+        found = [
+            user
+            for user in users
+            if user["connection"] == row["connection"]
+            and str(user.get("email") or "").casefold() in members
+        ]
         return sorted(found, key=lambda user: members.index(str(user["email"]).casefold()))
     reached = _reach(book, table, row, path)
     return [] if reached is None or reached[0] != "user" else [reached[1]]

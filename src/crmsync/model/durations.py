@@ -13,6 +13,8 @@ _UNITS = {
     "week": timedelta(weeks=1),
 }
 _SHORT = {"m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week"}
+# Beyond this, calendars end before the sums do.
+_LONGEST = timedelta(days=100 * 365)
 _PATTERN = re.compile(r"^\s*(\d{1,6})\s*(business\s+)?([a-z]+)\s*$")
 
 
@@ -49,10 +51,15 @@ def parse_duration(text: object) -> Duration:
     if match is not None:
         count, business, unit = int(match[1]), match[2], match[3]
         unit = _SHORT.get(unit, unit.removesuffix("s"))
+        duration = None
         if business and unit == "day":
-            return Duration(business_days=count)
-        if not business and unit in _UNITS:
-            return Duration(length=count * _UNITS[unit])
+            duration = Duration(business_days=count)
+        elif not business and unit in _UNITS:
+            duration = Duration(length=count * _UNITS[unit])
+        if duration is not None:
+            if duration.length > _LONGEST or duration.business_days > _LONGEST.days:
+                raise ValueError(f"“{text}” is longer than {_LONGEST.days // 365} years")
+            return duration
     raise ValueError(
         f"“{text}” is not a duration; write for example 30 days, 12h, 2 weeks or 3 business days"
     )

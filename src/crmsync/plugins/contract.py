@@ -70,7 +70,7 @@ class ConnectionContext:
     """What a connector is opened with.
 
     Attributes:
-        options: validated by the connector's ``options`` model, secrets resolved.
+        options: validated by the connector's ``options`` model; secrets are references in it.
         folder: what relative paths in the options are relative to.
         clock: the only source of the present instant.
     """
@@ -87,7 +87,7 @@ class Connector(Protocol):
     """An open connection."""
 
     def check(self) -> Sequence[Finding]:
-        """Called by ``check`` and before the first sync: is everything there that is needed?
+        """Called by the command ``check``: is everything there that is needed?
 
         Raises:
             ConnectorError: the remote could not be asked.

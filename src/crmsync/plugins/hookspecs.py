@@ -26,10 +26,10 @@ class Hooks:
 
     @hookspec
     def crmsync_facts(self) -> Sequence[Fact]:
-        """Called when rules are loaded: the derived columns that this plugin brings."""
+        """Called once at start: the derived columns that this plugin brings."""
         raise NotImplementedError
 
     @hookspec
     def crmsync_template_filters(self) -> Mapping[str, TemplateFilter]:
-        """Called when templates are loaded: filters by the name that templates use."""
+        """Called once at start: filters by the name that templates use."""
         raise NotImplementedError
