@@ -123,7 +123,7 @@ def test_a_failed_merge_leaves_nothing_behind(
 
     batch = store.batch({"id": "1", "tier": "b", "updated_at": day(2)}, {"id": "2"})
     with store.warehouse.writing() as writer:
-        monkeypatch.setattr(writer, "_keep_state", fail)
+        monkeypatch.setattr(writer, "_keep_states", fail)
         with pytest.raises(RuntimeError):
             writer.merge(batch, now=NOW)
     assert (store.kept(), store.history(), store.book("stream_state")) == before

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.config.mapping import FieldMapping, StreamSettings
-    from crmsync.model.tables import Field, Table
+    from crmsync.model.tables import Table
 
 WRONG = "_wrong"  # boolean: the row has a value that cannot be read, or no key
 
@@ -54,14 +54,18 @@ class PageExpressions:
         # Each a condition, and what is then to be said.
         self._problems: list[tuple[ir.BooleanValue, ir.StringValue]] = []
         self._key, self._no_key = self._read_key()
-        self._fields = {field.name: self._read_field(field) for field in table.fields}
+        # Fields that are not mapped are left out: the longer an expression, the dearer it is.
+        self._fields = {
+            field.name: self._read(settings.fields[field.name], field.type)
+            for field in table.fields
+            if field.name in settings.fields
+        }
         self._fields["id"] = ibis.literal(connection + ID_SEPARATOR) + self._key
-        self._fields["connection"] = ibis.literal(connection)
         self._merged_into = self._read_merged_into()
         self._deleted = self._read_deleted()
 
     def values(self) -> ir.Table:
-        """The fields of the table and the service columns but the sentence, and ``_wrong``."""
+        """The mapped fields, ``id`` and the service columns but the sentence, and ``_wrong``."""
         types = {field.name: DATA_TYPES[field.type] for field in self._table.fields}
         return self._page.select(
             **{name: value.cast(types[name]) for name, value in self._fields.items()},
@@ -115,17 +119,12 @@ class PageExpressions:
         return ibis.literal(self._connection + ID_SEPARATOR) + remote
 
     def _read_deleted(self) -> ir.BooleanValue:
-        deleted = self._fields["deleted_at"].notnull() | self._merged_into.notnull()
-        deleted |= _surely(self._optional(DELETED, "boolean"))
+        deleted = self._merged_into.notnull() | _surely(self._optional(DELETED, "boolean"))
+        if "deleted_at" in self._fields:
+            deleted |= self._fields["deleted_at"].notnull()
         if self._settings.deleted is not None:
             deleted |= _surely(self._read(self._settings.deleted, FieldType.BOOLEAN))
         return deleted
-
-    def _read_field(self, field: Field) -> ir.Value:
-        mapping = self._settings.fields.get(field.name)
-        if mapping is None:
-            return ibis.null(DATA_TYPES[field.type])
-        return self._read(mapping, field.type)
 
     def _read(self, mapping: FieldMapping, to: FieldType) -> ir.Value:
         """A field's value; what cannot be read is added to the problems."""

@@ -15,7 +15,8 @@ from crmsync.errors import RejectedError
 from crmsync.model.pages import DELETED, MERGED_INTO, PROBLEM, RESERVED_COLUMNS
 from crmsync.sync.columns import put_together, trimmed_columns
 from crmsync.sync.expressions import WRONG, PageExpressions
-from crmsync.warehouse.batch import POSITION
+from crmsync.warehouse.batch import POSITION, SERVICE_COLUMNS
+from crmsync.warehouse.types import DATA_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,19 @@ class StreamMapper:
             told = self._run(rows, trimmed, sentences=True).combine_chunks()
             at = pc.index_in(mapped[POSITION], value_set=told[POSITION].combine_chunks())
             problems = told[PROBLEM].take(at)
-        return mapped.drop_columns([WRONG]).append_column(PROBLEM, problems)
+        return self._completed(mapped.append_column(PROBLEM, problems))
+
+    def _completed(self, mapped: pa.Table) -> pa.Table:
+        """The columns of a batch: those that were mapped, and the others empty."""
+        count = mapped.num_rows
+        columns = {}
+        for field in self._table.fields:
+            if field.name in mapped.column_names:
+                columns[field.name] = mapped[field.name]
+            else:
+                columns[field.name] = pa.nulls(count, DATA_TYPES[field.type].to_pyarrow())
+        columns["connection"] = pa.repeat(self._connection, count)
+        return pa.table(columns | {name: mapped[name] for name in SERVICE_COLUMNS})
 
     def _run(self, rows: pa.Table, trimmed: frozenset[str], *, sentences: bool) -> pa.Table:
         self._engine.backend.con.register(_PAGE, rows)

@@ -101,16 +101,14 @@ def _cursors(
     """Where each stream is to be read on; from its begin where its mapping has changed."""
     with warehouse.reading() as records:
         positions = records.positions(connection)
-    anew = [
-        stream
+    anew = {
+        stream: (settings.streams[stream].table, mapping)
         for stream, mapping in mappings.items()
         if stream not in positions or positions[stream].mapping != mapping
-    ]
+    }
     if anew:
         with warehouse.writing() as writer:
-            for stream in anew:
-                table = settings.streams[stream].table
-                writer.begin_anew(connection, stream, table, mappings[stream], now=clock.now())
+            writer.begin_anew(connection, anew, now=clock.now())
     return {stream: position.cursor for stream, position in positions.items() if stream not in anew}
 
 

@@ -10,7 +10,7 @@ import sqlglot.expressions as sge
 
 from crmsync.model.pages import MERGED_INTO, ORIGIN, ROW
 from crmsync.model.tables import FieldType, split_global_id
-from crmsync.warehouse.database import BOOKS, RECORDS, equals, named
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.schema import ALIAS
 
 if TYPE_CHECKING:
@@ -31,11 +31,16 @@ def resolved(database: Database, table: Table, rows: pa.Table) -> pa.Table:
     aliases = _aliases(database, far_tables)
     for field in references:
         mine = aliases.filter(pc.equal(aliases["table_name"], field.references))
-        if mine.num_rows:
-            found = pc.index_in(rows[field.name], value_set=mine["old_id"].combine_chunks())
-            survivors = pc.coalesce(mine["survivor"].take(found), rows[field.name])
-            rows = rows.set_column(rows.column_names.index(field.name), field.name, survivors)
+        rows = _with_survivors(rows, field.name, mine)
     return rows
+
+
+def _with_survivors(rows: pa.Table, field: str, aliases: pa.Table) -> pa.Table:
+    if not aliases.num_rows:
+        return rows
+    found = pc.index_in(rows[field], value_set=aliases["old_id"].combine_chunks())
+    survivors = pc.coalesce(aliases["survivor"].take(found), rows[field])
+    return rows.set_column(rows.column_names.index(field), field, survivors)
 
 
 def _aliases(database: Database, tables: Sequence[str]) -> pa.Table:
@@ -123,19 +128,15 @@ class Merges:
                 "survivor": pa.array(moved.values(), pa.string()),
             }
         )
-        with self._database.given(_MOVED, rows):
-            for table in self._tables.values():
-                for field in table.fields:
-                    if field.references == self._table:
-                        self._rewrite(table.name, field.name)
+        for table in self._tables.values():
+            for field in table.fields:
+                if field.references == self._table:
+                    self._rewrite(table.name, field.name, rows)
 
-    def _rewrite(self, table: str, field: str) -> None:
-        moved = self._database.table(_MOVED)
-        records = self._database.table(table, RECORDS)
-        joined = records.join(moved, records[field] == moved.old_id)
-        rewritten = self._database.query(
-            joined.mutate(**{field: joined.survivor}).select(*records.columns)
-        )
-        if rewritten.num_rows:
-            self._database.delete_ids(table, RECORDS, rewritten["id"])
-            self._database.insert(table, RECORDS, rewritten)
+    def _rewrite(self, table: str, field: str, moved: pa.Table) -> None:
+        select = sge.select("*").from_(named(table, RECORDS))
+        with self._database.given(_MOVED, moved.select(["old_id"]).rename_columns(["id"])):
+            rows = self._database.fetch(select.where(is_one_of(field, _MOVED)))
+        if rows.num_rows:
+            self._database.delete_ids(table, RECORDS, rows["id"])
+            self._database.insert(table, RECORDS, _with_survivors(rows, field, moved))

@@ -7,9 +7,10 @@ is told by Arrow; Ibis is for what would be hard to read otherwise.
 
 from __future__ import annotations
 
+import itertools
 from contextlib import contextmanager
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import ibis
@@ -20,7 +21,7 @@ import sqlglot.expressions as sge
 from crmsync.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import ibis.expr.datatypes as dt
@@ -40,6 +41,7 @@ class Database:
         self.path = path
         self._connection = duckdb.connect(str(path), read_only=read_only)
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._numbers = itertools.count(1)
 
     @cached_property
     def backend(self) -> BaseBackend:
@@ -56,13 +58,10 @@ class Database:
 
     def query(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression."""
-        return self.backend.to_pyarrow(expression)
+        # Not by way of the backend's to_pyarrow: it imports pandas, a third of a second.
+        return self.fetch(self._select(expression))
 
-    def scalar(self, expression: ir.Scalar) -> Any:  # noqa: ANN401  whatever type the scalar has
-        """The value of an expression."""
-        return self.backend.to_pyarrow(expression).as_py()
-
-    def fetch(self, select: sge.Select) -> pa.Table:
+    def fetch(self, select: sge.Expression) -> pa.Table:
         """The rows of a SELECT."""
         return self._connection.sql(select.sql(_DIALECT, identify=True)).to_arrow_table()
 
@@ -79,8 +78,12 @@ class Database:
         finally:
             self._connection.unregister(name)
 
-    def keep(self, name: str, rows: ir.Table | sge.Select) -> None:
-        """The rows of a query in a temporary table."""
+    def keep(self, name: str, rows: ir.Table | sge.Select | pa.Table) -> None:
+        """Rows at hand, or those of a query, in a temporary table."""
+        if isinstance(rows, pa.Table):
+            with self.given(_GIVEN, rows):
+                self.keep(name, sge.select("*").from_(named(_GIVEN)))
+            return
         select = rows if isinstance(rows, sge.Select) else self._select(rows)
         self.run(
             sge.Create(
@@ -91,6 +94,12 @@ class Database:
                 replace=True,
             )
         )
+
+    def kept(self, rows: ir.Table | pa.Table) -> ir.Table:
+        """The same in a table of its own, which lasts until the file is closed."""
+        name = f"kept_{next(self._numbers)}"
+        self.keep(name, rows)
+        return self.table(name)
 
     def insert(self, name: str, schema: str, rows: pa.Table | ir.Table) -> None:
         """Add rows to a table, by column name."""
@@ -103,6 +112,18 @@ class Database:
         with self.given(_GIVEN, rows):
             chosen = sge.select(*identifiers).from_(named(_GIVEN))
             self.run(sge.Insert(this=into, expression=chosen))
+
+    def insert_texts(
+        self, name: str, schema: str, rows: Sequence[Mapping[str, str | None]]
+    ) -> None:
+        """Add a few rows to a table, each value as text that DuckDB casts.
+
+        To make Arrow of Python's values would load pandas, which takes longer than most syncs.
+        """
+        for row in rows:
+            columns = [sge.to_identifier(column, quoted=True) for column in row]
+            into = sge.Schema(this=named(name, schema), expressions=columns)
+            self.run(sge.Insert(this=into, expression=sge.values([tuple(row.values())])))
 
     def delete(self, name: str, schema: str, where: sge.Condition) -> None:
         """Delete the rows of a table for which the condition holds."""

@@ -11,7 +11,7 @@ import sqlglot.expressions as sge
 from crmsync.model.pages import ORIGIN, PROBLEM, ROW
 from crmsync.warehouse.database import BOOKS, equals, named
 from crmsync.warehouse.schema import QUARANTINE
-from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,7 +59,7 @@ class Quarantine:
             same = {
                 "connection": pa.scalar(self._batch.connection),
                 "stream": pa.scalar(self._batch.stream),
-                "at": pa.scalar(self._now, INSTANT.to_pyarrow()),
+                "at": arrow_instant(self._now),
                 "snapshot": pa.scalar(snapshot.id if snapshot else None, pa.string()),
             }
             for name, value in same.items():

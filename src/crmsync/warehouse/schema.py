@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ibis.expr.datatypes as dt
-import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.errors import StoreError
@@ -148,8 +147,8 @@ def _version(database: Database) -> int:
 def _write_version(database: Database, version: int) -> None:
     columns: dict[str, dt.DataType] = {"version": dt.int64}
     database.create(SCHEMA_VERSION, BOOKS, columns)
-    database.delete(SCHEMA_VERSION, BOOKS, sge.column("version").is_(sge.null()).not_())
-    database.insert(SCHEMA_VERSION, BOOKS, pa.table({"version": [version]}))
+    database.delete(SCHEMA_VERSION, BOOKS, sge.true())
+    database.insert_texts(SCHEMA_VERSION, BOOKS, [{"version": str(version)}])
 
 
 def _missing(

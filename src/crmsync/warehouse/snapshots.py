@@ -16,7 +16,7 @@ from crmsync.warehouse.batch import POSITION
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.quarantine import SAID
 from crmsync.warehouse.schema import SNAPSHOT_SEEN
-from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.types import INSTANT, arrow_instant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -164,7 +164,7 @@ class Listing:
             return 0
         self._refuse_most(rows.num_rows, rows.num_rows + self._known())
         self._database.delete_ids(self._batch.table, RECORDS, rows["id"])
-        at = pa.repeat(pa.scalar(self._now, INSTANT.to_pyarrow()), rows.num_rows)
+        at = pa.repeat(arrow_instant(self._now), rows.num_rows)
         place = rows.column_names.index("deleted_at")
         rows = rows.set_column(place, "deleted_at", at)
         self._database.insert(self._batch.table, RECORDS, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import sqlglot.expressions as sge
@@ -21,7 +21,7 @@ from crmsync.warehouse.schema import (
     is_current,
     knows_all_migrations,
 )
-from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from crmsync.model.tables import Table
     from crmsync.warehouse.batch import Batch, MappingDigest, Merged
     from crmsync.warehouse.reader import StreamTables
+
+_States = dict[tuple[str, str], dict[str, str | None]]  # rows by connection and stream
 
 _WAIT = timedelta(seconds=60)
 
@@ -76,7 +78,9 @@ class Writer:
         ]
         with self._writing():
             merged = Merge(self._database, self._tables, batch, now, streams).run()
-            self._keep_state(batch.connection, batch.stream, batch.table, cursor=batch.cursor)
+            states = self._states()
+            _change(states, batch.connection, batch.stream, batch.table, cursor=batch.cursor)
+            self._keep_states(states)
         return merged
 
     def note_reads(self, notes: Iterable[ReadNote]) -> None:
@@ -86,39 +90,41 @@ class Writer:
             StoreError: the file cannot be written.
         """
         with self._writing():
+            states = self._states()
             for note in notes:
-                said: dict[str, datetime | str | None] = {"error": note.error}
+                _change(states, note.connection, note.stream, note.table, error=note.error)
                 if note.read_at is not None:
-                    said["read_at"] = note.read_at
-                self._keep_state(note.connection, note.stream, note.table, **said)
+                    states[note.connection, note.stream]["read_at"] = note.read_at.isoformat()
+            self._keep_states(states)
 
     def begin_anew(
-        self, connection: str, stream: str, table: str, mapping: MappingDigest, *, now: datetime
+        self,
+        connection: str,
+        mappings: Mapping[str, tuple[str, MappingDigest]],
+        *,
+        now: datetime,
     ) -> None:
-        """Forget the cursor of a stream whose mapping has changed, and keep the new mapping.
+        """Forget the cursors of streams whose mapping is new, and keep table and mapping of each.
 
-        Where its ids are made in another way, what it gave under the old ones is deleted; it comes
-        back if it is still there. Where ``updated_at`` is made in another way, the old times are
-        forgotten: held against them, what is read now could seem late.
+        Where its ids are made in another way, what a stream gave under the old ones is deleted; it
+        comes back if it is still there. Where ``updated_at`` is made in another way, the old times
+        are forgotten: held against them, what is read now could seem late.
 
         Raises:
             StoreError: the file cannot be written.
         """
         with self._writing():
-            kept = self._state(connection, stream)
-            if kept and kept["mapping_of_ids"] != mapping.ids:
-                self._rewrite(kept["table_name"], connection, stream, deleted_at=now)
-            elif kept and kept["mapping_of_times"] != mapping.times:
-                self._rewrite(table, connection, stream, updated_at=None)
-            self._keep_state(
-                connection,
-                stream,
-                table,
-                cursor=None,
-                mapping=mapping.whole,
-                mapping_of_ids=mapping.ids,
-                mapping_of_times=mapping.times,
-            )
+            states = self._states()
+            for stream, (table, mapping) in mappings.items():
+                kept = states.get((connection, stream))
+                if kept and kept["mapping_of_ids"] != mapping.ids:
+                    self._rewrite(str(kept["table_name"]), connection, stream, deleted_at=now)
+                elif kept and kept["mapping_of_times"] != mapping.times:
+                    self._rewrite(table, connection, stream, updated_at=None)
+                said = {"mapping": mapping.whole, "mapping_of_ids": mapping.ids}
+                said |= {"mapping_of_times": mapping.times}
+                _change(states, connection, stream, table, cursor=None, **said)
+            self._keep_states(states)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -135,25 +141,28 @@ class Writer:
         select = sge.select("*").from_(named(table, RECORDS)).where(live)
         rows = self._database.fetch(select.where(sge.column("deleted_at").is_(sge.null())))
         for name, instant in instants.items():
-            values = pa.repeat(pa.scalar(instant, INSTANT.to_pyarrow()), rows.num_rows)
+            values = pa.repeat(arrow_instant(instant), rows.num_rows)
             rows = rows.set_column(rows.column_names.index(name), name, values)
         self._database.delete_ids(table, RECORDS, rows["id"])
         self._database.insert(table, RECORDS, rows)
 
-    def _state(self, connection: str, stream: str) -> dict[str, Any]:
-        mine = equals(connection=connection, stream=stream)
-        select = sge.select("*").from_(named(STREAM_STATE, BOOKS)).where(mine)
-        rows = self._database.fetch(select).to_pylist()
-        return dict(rows[0]) if rows else {}
+    def _states(self) -> _States:
+        rows = self._database.fetch(sge.select("*").from_(named(STREAM_STATE, BOOKS)))
+        place = rows.column_names.index("read_at")
+        rows = rows.set_column(place, "read_at", rows["read_at"].cast(pa.string()))
+        return {(row["connection"], row["stream"]): row for row in rows.to_pylist()}
 
-    def _keep_state(
-        self, connection: str, stream: str, table: str, **changes: datetime | str | None
-    ) -> None:
-        same: dict[str, object] = {"connection": connection, "stream": stream, "table_name": table}
-        row = self._state(connection, stream) | same | changes
-        mine = equals(connection=connection, stream=stream)
-        self._database.delete(STREAM_STATE, BOOKS, mine)
-        self._database.insert(STREAM_STATE, BOOKS, pa.Table.from_pylist([row]))
+    def _keep_states(self, states: _States) -> None:
+        """Write the state of every stream; they are few."""
+        self._database.delete(STREAM_STATE, BOOKS, sge.true())
+        self._database.insert_texts(STREAM_STATE, BOOKS, list(states.values()))
+
+
+def _change(
+    states: _States, connection: str, stream: str, table: str, **changes: str | None
+) -> None:
+    state = states.setdefault((connection, stream), {"read_at": None})
+    state |= {"connection": connection, "stream": stream, "table_name": table} | changes
 
 
 class Warehouse:

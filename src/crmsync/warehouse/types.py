@@ -10,10 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ibis.expr.datatypes as dt
+import pyarrow as pa
 
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from crmsync.model.tables import Table
 
 INSTANT = dt.Timestamp(timezone="UTC", scale=6)
@@ -31,6 +34,11 @@ DATA_TYPES: dict[FieldType, dt.DataType] = {
 # Columns of a record that are no fields: where it came from, and since when its values are known.
 STREAM = "stream"
 KNOWN_SINCE = "known_since"
+
+
+def arrow_instant(instant: datetime | None) -> pa.Scalar:
+    """An instant for Arrow."""
+    return pa.scalar(instant, INSTANT.to_pyarrow())
 
 
 def record_columns(table: Table) -> dict[str, dt.DataType]:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, ROW
 from crmsync.warehouse.batch import POSITION
-from crmsync.warehouse.types import INSTANT, KNOWN_SINCE, STREAM
+from crmsync.warehouse.types import INSTANT, KNOWN_SINCE, STREAM, arrow_instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ def changed_records(table: Table, versions: ir.Table, stored: ir.Table, now: ir.
 
 def new_records(staged: pa.Table, now: datetime) -> pa.Table:
     """Rows of a batch whose ids occur once in it and not in the warehouse, as they are kept."""
-    at = pa.scalar(now, INSTANT.to_pyarrow())
+    at = arrow_instant(now)
     known_since = pc.coalesce(staged["updated_at"], at)
     deleted_at = pc.if_else(
         staged[DELETED], pc.coalesce(staged["deleted_at"], known_since), pa.scalar(None, at.type)
