@@ -72,6 +72,39 @@ def test_every_mistake_is_named_at_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("email: hello", "“email”: “hello” is no e-mail address"),
+        ("locale: klingon", "“locale”: “klingon” is no locale; write for example en_US or de_CH"),
+        ("currency: Bucks", "“currency”: “Bucks” is no currency; write three letters, "),
+        ("name: 7", "“name” must be text; put it in quotes"),
+    ],
+)
+def test_mistakes_about_the_company(tmp_path: Path, line: str, expected: str) -> None:
+    key = line.partition(":")[0]
+    company = {"name": "Acme", "email": "cs@acme.example"}
+    lines = [f"  {k}: {v}" for k, v in company.items() if k != key] + [f"  {line}"]
+    text = _GOOD.splitlines(keepends=True)
+    (problem,) = _problems(tmp_path, "\n".join(["company:", *lines, *[""]]) + "".join(text[1:]))
+    assert problem.startswith(f":{1 + len(lines)}:")
+    assert expected in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("policy: {most_actions_per_run: true}", "“most_actions_per_run” must be a whole number"),
+        ("freshness: {tables: {acount: 2 days}}", "no table “acount”; did you mean “account”?"),
+        ("teams: [ann]", "“teams” must be a mapping of keys to values"),
+    ],
+)
+def test_mistakes_of_shape(tmp_path: Path, text: str, expected: str) -> None:
+    (problem,) = _problems(tmp_path, _GOOD + text + "\n")
+    assert problem.startswith(":14:")
+    assert expected in problem
+
+
+@pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         (

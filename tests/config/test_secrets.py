@@ -35,6 +35,21 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
     assert Secret(f"file:{path}").reveal() == "abcd-from-file"
 
 
+def test_a_secret_file_is_found_from_the_configs_folder(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("beside-the-config", encoding="utf-8")
+    document = parse_yaml("token: file:token", "config.yaml")
+    options = validate(
+        _Options,
+        document.data,
+        document=document,
+        path=(),
+        problems=Problems(),
+        folder=tmp_path,
+    )
+    assert options is not None
+    assert options.token.reveal() == "beside-the-config"
+
+
 def test_what_is_not_there_is_an_auth_error() -> None:
     with pytest.raises(AuthError, match="NOT_SET_ANYWHERE is not set"):
         Secret("env:NOT_SET_ANYWHERE").reveal()

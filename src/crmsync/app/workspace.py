@@ -158,7 +158,12 @@ class Workspace:
         document, problems = self.installation.document, Problems()
         at = ("connections", name)
         options = validate(
-            spec.options, settings.own_options, document=document, path=at, problems=problems
+            spec.options,
+            settings.own_options,
+            document=document,
+            path=at,
+            problems=problems,
+            folder=self.installation.folder,
         )
         streams = {}
         for stream_name, stream in settings.streams.items():
@@ -168,6 +173,7 @@ class Workspace:
                 document=document,
                 path=(*at, "streams", stream_name),
                 problems=problems,
+                folder=self.installation.folder,
             )
             if own is not None:
                 streams[stream_name] = StreamRequest(

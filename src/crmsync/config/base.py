@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from crmsync.config.secrets import FOLDER
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic_core import ErrorDetails
 
     from crmsync.config.yaml import Document, Path_, Problems
@@ -34,15 +37,39 @@ def _calendar(value: Duration) -> Duration:
 DurationField = Annotated[Duration, BeforeValidator(_duration)]
 CalendarDurationField = Annotated[DurationField, AfterValidator(_calendar)]
 
+# Pydantic's words for a wrong shape are for programmers.
+_SHAPES = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "string_type": "text; put it in quotes",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+}
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def validate(
-    model: type[_Model], data: object, *, document: Document, path: Path_, problems: Problems
+def validate(  # noqa: PLR0913  what is read, from where, and where mistakes go
+    model: type[_Model],
+    data: object,
+    *,
+    document: Document,
+    path: Path_,
+    problems: Problems,
+    folder: Path | None = None,
 ) -> _Model | None:
-    """Data as a model, or None with each mistake noted at its place."""
+    """Data as a model, or None with each mistake noted at its place.
+
+    ``folder`` is what the paths of secrets are relative to.
+    """
     try:
-        return model.model_validate({} if data is None else data)
+        return model.model_validate({} if data is None else data, context={FOLDER: folder})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             _note(model, detail, data, document=document, path=path, problems=problems)
@@ -67,6 +94,8 @@ def _note(  # noqa: PLR0913  one private call
         case "extra_forbidden":
             hint = nearest(last, _keys_of(model, where[:-1]))
             problems.add(document.key_place(at), f"unknown key “{last}”{hint}")
+        case kind if kind in _SHAPES:
+            problems.add(document.place(at), f"“{last}” must be {_SHAPES[kind]}")
         case _:
             sentence = detail["msg"].removeprefix("Value error, ")
             problems.add(document.place(at), f"“{last}”: {sentence}" if last else sentence)

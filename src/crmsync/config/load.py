@@ -53,12 +53,15 @@ def load_config(file: Path) -> Installation:
         )
     document = load_yaml(file)
     problems = Problems()
-    settings = validate(Config, document.data, document=document, path=(), problems=problems)
+    folder = file.resolve().parent
+    settings = validate(
+        Config, document.data, document=document, path=(), problems=problems, folder=folder
+    )
     problems.raise_if_any()
     assert settings is not None  # noqa: S101  without problems there are settings
     _check_mappings(settings, document, problems)
     problems.raise_if_any()
-    return Installation(settings=settings, document=document, folder=file.resolve().parent)
+    return Installation(settings=settings, document=document, folder=folder)
 
 
 def _check_mappings(settings: Config, document: Document, problems: Problems) -> None:

@@ -1,4 +1,7 @@
-"""Secrets are references: ``env:NAME`` or ``file:PATH``, looked up when they are needed."""
+"""Secrets are references: ``env:NAME`` or ``file:PATH``, looked up when they are needed.
+
+A path is relative to the config file's folder, like all paths in the config.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,20 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
 
 
+# In pydantic's validation context: what relative paths are relative to.
+FOLDER = "folder"
+
+
 class Secret:
     """A reference to a secret; a field type for the options of connectors."""
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, *, folder: Path | None = None) -> None:
         scheme, _, rest = reference.partition(":")
         if scheme not in {"env", "file"} or not rest:
             # The text itself may be the secret, so it is not repeated.
             raise ValueError("a secret is written as a reference, env:NAME or file:PATH")
+        if scheme == "file":
+            rest = str((folder or Path()) / Path(rest).expanduser())
         self._scheme, self._rest = scheme, rest
 
     def reveal(self) -> str:
@@ -37,7 +46,7 @@ class Secret:
                 raise AuthError(f"the environment variable {self._rest} is not set")
         else:
             try:
-                value = Path(self._rest).expanduser().read_text(encoding="utf-8").strip()
+                value = Path(self._rest).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise AuthError(
                     f"the secret file {self._rest} cannot be read: {error.strerror}"
@@ -49,14 +58,18 @@ class Secret:
         return f"Secret({self._scheme}:{self._rest})"
 
     @classmethod
+    def _read(cls, reference: str, info: core_schema.ValidationInfo) -> Secret:
+        return cls(reference, folder=(info.context or {}).get(FOLDER))
+
+    @classmethod
     def __get_pydantic_core_schema__(
         cls,
         source: Any,  # noqa: ANN401  pydantic's own signature
         handler: GetCoreSchemaHandler,
     ) -> core_schema.CoreSchema:
         """How pydantic reads and writes it."""
-        return core_schema.no_info_after_validator_function(
-            lambda value: value if isinstance(value, cls) else cls(value),
+        return core_schema.with_info_after_validator_function(
+            cls._read,
             core_schema.str_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )

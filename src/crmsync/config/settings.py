@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -10,7 +11,13 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.mapping import StreamSettings
+from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
+from crmsync.model.tables import CANONICAL_TABLES
+
+_ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
+_LOCALE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{4})?([_-][A-Za-z]{2})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def _zone(name: str) -> str:
@@ -27,6 +34,31 @@ def _country(code: str) -> str:
     return code.upper()
 
 
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f"“{text}” is no e-mail address")
+    return text
+
+
+def _locale(name: str) -> str:
+    if not _LOCALE.fullmatch(name):
+        raise ValueError(f"“{name}” is no locale; write for example en_US or de_CH")
+    return name
+
+
+def _currency(code: str) -> str:
+    if not _CURRENCY.fullmatch(code):
+        raise ValueError(f"“{code}” is no currency; write three letters, for example EUR")
+    return code
+
+
+def _table_names(bounds: dict[str, Duration]) -> dict[str, Duration]:
+    for name in bounds:
+        if name not in CANONICAL_TABLES:
+            raise ValueError(f"there is no table “{name}”{nearest(name, CANONICAL_TABLES)}")
+    return bounds
+
+
 class Existing(StrEnum):
     """What a new rule does with those that match already."""
 
@@ -39,11 +71,11 @@ class Company(Settings):
     """Us."""
 
     name: str
-    email: str
+    email: Annotated[str, AfterValidator(_address)]
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     country: Annotated[str, AfterValidator(_country)] | None = None
-    currency: str = "USD"
-    locale: str = "en_US"
+    currency: Annotated[str, AfterValidator(_currency)] = "USD"
+    locale: Annotated[str, AfterValidator(_locale)] = "en_US"
     postal_address: str = ""
 
 
@@ -65,7 +97,9 @@ class Freshness(Settings):
     """How old what was read of a table may be before clauses about it are unknown."""
 
     default: CalendarDurationField = parse_duration("24 hours")
-    tables: dict[str, CalendarDurationField] = Field(default={})
+    tables: Annotated[dict[str, CalendarDurationField], AfterValidator(_table_names)] = Field(
+        default={}
+    )
 
     def bound(self, table: str) -> Duration:
         """The bound for a table."""
@@ -79,7 +113,7 @@ class Policy(Settings):
     of ten customers, six who match are no accident.
     """
 
-    most_actions_per_run: int = Field(default=500, ge=1)
+    most_actions_per_run: int = Field(default=500, ge=1, strict=True)
     most_share_of_accounts: float = Field(default=0.5, gt=0, le=1)
     share_counts_from: int = Field(default=20, ge=1)
 
