@@ -65,3 +65,9 @@ def parse_instant(text: str, *, default_zone: str = "UTC") -> datetime:
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=ZoneInfo(default_zone))
     return instant.astimezone(UTC)
+
+
+def readable(instant: datetime, zone: ZoneInfo | None = None) -> str:
+    """An instant as a person reads it: ``2026-03-02 09:00 CET``; in its own zone, or in another."""
+    local = instant if zone is None else instant.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M %Z}"

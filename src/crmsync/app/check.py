@@ -36,8 +36,9 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     except InvalidInputError as error:
         return CheckResult(problems=error.problems, checked={"config file": 1})
     problems: list[str] = []
+    doubts: list[str] = []
     for name in workspace.installation.settings.connections:
-        problems += check_connection(workspace, name, offline=offline)
+        problems += check_connection(workspace, name, doubts, offline=offline)
     rules: RuleSet | None = None
     try:
         rules = workspace.rules
@@ -47,6 +48,7 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
         problems += check_texts(workspace, rules)
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
+        doubts=tuple(dict.fromkeys(doubts)),
         checked={
             "connection": len(workspace.installation.settings.connections),
             "rule": 0 if rules is None else len(rules.rules),
@@ -55,8 +57,13 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     )
 
 
-def check_connection(workspace: Workspace, name: str, *, offline: bool) -> list[str]:
-    """What is wrong with a connection: its options, its reachability, its mappings."""
+def check_connection(
+    workspace: Workspace, name: str, doubts: list[str], *, offline: bool
+) -> list[str]:
+    """What is wrong with a connection: its options, its reachability, its mappings.
+
+    What only may be wrong is added to ``doubts``.
+    """
     document = workspace.installation.document
     place = document.key_place(("connections", name))
     try:
@@ -64,7 +71,9 @@ def check_connection(workspace: Workspace, name: str, *, offline: bool) -> list[
         if offline:
             return []
         with workspace.connected(name) as connector:
-            problems = [f"{place}: {finding.sentence}" for finding in connector.check()]
+            found = connector.check()
+            problems = [f"{place}: {finding.sentence}" for finding in found if finding.fatal]
+            doubts += [f"{place}: {finding.sentence}" for finding in found if not finding.fatal]
             if problems or not isinstance(connector, Reads):
                 return problems
             for stream_name, stream in workspace.connection(name).streams.items():

@@ -179,14 +179,14 @@ class _Steps:
                 )
             )
         plan = PlanResult(
-            at=self.world.now,
+            at=self.workspace.now,
             sync=sync,
             rules=_counts(rules, verdicts, snapshot, transitions),
             actions=tuple(self.actions),
             held=tuple(self.held),
             stopped=circuit_breaker(
                 self.passed,
-                accounts=self.records.counts()["account"],
+                accounts=self.records.count("account"),
                 policy=self.workspace.installation.settings.policy,
             ),
         )

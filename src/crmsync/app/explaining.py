@@ -8,6 +8,7 @@ import ibis
 
 from crmsync.app.deciding import chosen_rules, world_of
 from crmsync.app.results import Clause, ExplainResult, RuleExplained
+from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
@@ -51,7 +52,7 @@ def explain_subject(
         _explained(workspace, rule, subject, reports[rule.name][subject]) for rule in about
     )
     return ExplainResult(
-        at=workspace.clock.now(),
+        at=workspace.now,
         subject=subject,
         subject_name=name,
         table=table,
@@ -83,7 +84,9 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
         is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
         for found, into in ((is_id | is_name, exact), (is_part, alike)):
             hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)  # noqa: FBT003  Ibis's own signature
-            into += [(table, row["id"], record_name(row)) for row in hits.to_pyarrow().to_pylist()]
+            into += [
+                (table, row["id"], record_name(row)) for row in records.query(hits).to_pylist()
+            ]
     hits = exact or alike
     if not hits:
         raise UsageError(
@@ -110,18 +113,17 @@ def _clause(report: ClauseReport) -> Clause:
 
 def _notes(workspace: Workspace, rule: Rule, subject: str, verdict: Truth) -> tuple[str, ...]:
     """What the ledger knows: whether it is in the rule, and what came of it."""
-    notes = []
+    notes, zone = [], workspace.zone
     for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
-        told = f"in this rule since {enrolment.entered_at:%Y-%m-%d %H:%M} UTC ({enrolment.status})"
+        told = f"in this rule since {readable(enrolment.entered_at, zone)} ({enrolment.status})"
         if enrolment.ended_at is not None:
-            told += f", until {enrolment.ended_at:%Y-%m-%d %H:%M} UTC: {enrolment.end_reason}"
+            told += f", until {readable(enrolment.ended_at, zone)}: {enrolment.end_reason}"
         notes.append(told)
     for effect in workspace.ledger.effects(subject=subject):
         if effect.enrolment.rule == rule.name:
             about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
             notes.append(
-                f"{effect.action.kind} {effect.state} at {effect.updated_at:%Y-%m-%d %H:%M} "
-                f"UTC{about}"
+                f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
             )
     if not notes and verdict is Truth.YES:
         notes.append("matches; the next run takes it up")

@@ -40,19 +40,23 @@ class SyncResult:
 
     Attributes:
         problems: sentences about whole connections: not reachable, not configured well.
+        quarantined: how many rows cannot be read as things stand, also from earlier syncs.
+        quarantine: the sentences of the newest of them.
         skipped: why nothing was read at all; None where it was.
     """
 
     at: datetime
     streams: tuple[StreamRead, ...] = ()
     problems: tuple[str, ...] = ()
+    quarantined: int = 0
+    quarantine: tuple[str, ...] = ()
     skipped: str | None = None
 
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return bool(self.problems) or any(
-            s.error or s.warning or s.quarantined for s in self.streams
+        return bool(self.problems or self.quarantined) or any(
+            stream.error or stream.warning for stream in self.streams
         )
 
     @property
@@ -210,10 +214,12 @@ class CheckResult:
 
     Attributes:
         checked: how many rules, templates and connections were looked at.
+        doubts: what may be a mistake; only a person can tell.
     """
 
     problems: tuple[str, ...]
     checked: dict[str, int]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

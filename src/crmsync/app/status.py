@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.results import StatusResult, StreamStatus
+from crmsync.app.syncing import quarantined
+from crmsync.clock import readable
 from crmsync.ledger.states import State
 
 if TYPE_CHECKING:
@@ -21,14 +23,14 @@ def read_status(workspace: Workspace) -> StatusResult:
     """The state of the workspace at its now."""
     with workspace.warehouse.reading() as records:
         counts = records.counts()
-        quarantine = records.quarantine()
+        number, sentences = quarantined(workspace, records)
         streams = tuple(
             StreamStatus(
                 connection=state.connection,
                 stream=state.stream,
                 table=state.table,
                 records=counts[state.table],
-                read_at=state.read_at,
+                read_at=state.read_at and state.read_at.astimezone(workspace.zone),
                 stale=_is_stale(workspace, state),
                 error=state.error,
             )
@@ -41,14 +43,14 @@ def read_status(workspace: Workspace) -> StatusResult:
         for effect in ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
     ]
     attention += [
-        f"{name} is left alone until {until:%Y-%m-%d %H:%M} UTC: {reason}"
+        f"{name} is left alone until {readable(until, workspace.zone)}: {reason}"
         for name, (until, reason) in ledger.pauses(at=workspace.clock.now()).items()
     ]
     return StatusResult(
-        at=workspace.clock.now(),
+        at=workspace.now,
         streams=streams,
-        quarantined=sum(quarantine.counts.values()),
-        quarantine=tuple(row.sentence for row in quarantine.newest),
+        quarantined=number,
+        quarantine=sentences,
         effects={str(state): number for state, number in ledger.effect_counts().items()},
         attention=tuple(attention),
         last_run=_last_run(workspace),
@@ -62,7 +64,7 @@ def _is_stale(workspace: Workspace, state: StreamState) -> bool:
 
 def _last_run(workspace: Workspace) -> str | None:
     for run in workspace.ledger.last_runs(1):
-        at = f"{run.at:%Y-%m-%d %H:%M} UTC"
+        at = readable(run.at, workspace.zone)
         if run.error is not None:
             return f"{at}, ended with: {run.error}"
         if run.finished_at is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from crmsync.app.workspace import Workspace
+    from crmsync.warehouse.reader import Records
 
 _WAIT = timedelta(seconds=60)
 
@@ -53,7 +54,27 @@ def sync_all(
                 problems += error.problems
             except ConnectorError as error:
                 problems.append(f"{name}: {error}")
-    return SyncResult(at=workspace.clock.now(), streams=tuple(streams), problems=tuple(problems))
+    with workspace.warehouse.reading() as records:
+        number, sentences = quarantined(workspace, records)
+    return SyncResult(
+        at=workspace.now,
+        streams=tuple(streams),
+        problems=tuple(problems),
+        quarantined=number,
+        quarantine=sentences,
+    )
+
+
+def quarantined(workspace: Workspace, records: Records) -> tuple[int, tuple[str, ...]]:
+    """How many rows of the config's streams cannot be read, and the newest sentences.
+
+    What a stream left behind that the config no longer has is nobody's to mend.
+    """
+    streams = workspace.streams
+    report = records.quarantine()
+    number = sum(rows for stream, rows in report.counts.items() if stream in streams)
+    newest = (row for row in report.newest if (row.connection, row.stream) in streams)
+    return number, tuple(row.sentence for row in newest)
 
 
 def sync_or_skip(workspace: Workspace, *, advance: Callable[[str, int], None]) -> SyncResult:
@@ -66,7 +87,7 @@ def sync_or_skip(workspace: Workspace, *, advance: Callable[[str, int], None]) -
 
 def skipped(workspace: Workspace, why: str) -> SyncResult:
     """A sync that did not take place."""
-    return SyncResult(at=workspace.clock.now(), skipped=why)
+    return SyncResult(at=workspace.now, skipped=why)
 
 
 def _sync_one(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from crmsync.config.base import validate
 from crmsync.config.load import Installation, load_config
@@ -17,6 +18,7 @@ from crmsync.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from crmsync.clock import Clock
@@ -35,6 +37,16 @@ class Workspace:
     installation: Installation
     plugins: Plugins
     clock: Clock
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The company's: reports tell instants in it."""
+        return ZoneInfo(self.installation.settings.company.time_zone)
+
+    @property
+    def now(self) -> datetime:
+        """The present instant, in the company's zone."""
+        return self.clock.now().astimezone(self.zone)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -110,12 +122,16 @@ class Workspace:
         """What is known of customers."""
         from crmsync.warehouse.store import Warehouse
 
-        streams = {
+        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables, self.streams)
+
+    @cached_property
+    def streams(self) -> dict[tuple[str, str], str]:
+        """The table of each stream of the config, by connection and stream."""
+        return {
             (name, stream_name): stream.table
             for name, connection in self.installation.settings.connections.items()
             for stream_name, stream in connection.streams.items()
         }
-        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables, streams)
 
     @cached_property
     def ledger(self) -> Ledger:

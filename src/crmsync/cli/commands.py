@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, progress
+from crmsync.cli.console import FINDINGS, clock_at, command, opened, progress
 from crmsync.cli.options import DEFAULT_CONFIG, AtOption, ConfigOption, JsonOption, SyncOption
 
 app = typer.Typer(
@@ -58,10 +58,8 @@ def demo(
             reports.show_layout(layout, as_json=as_json)
             return
         from crmsync.app.cycle import run_cycle
-        from crmsync.app.workspace import open_workspace
-        from crmsync.clock import FixedClock
 
-        workspace = open_workspace(layout.config, FixedClock(instant=now))
+        workspace = opened(layout.config, now.isoformat())
         if not as_json:
             reports.show_layout(layout, as_json=False)
         with progress(as_json=as_json) as advance:
@@ -109,10 +107,9 @@ def sync(
     """Read what has changed in the connections."""
     with command(as_json=as_json):
         from crmsync.app.syncing import sync_all
-        from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
 
-        workspace = open_workspace(config, clock_at(at))
+        workspace = opened(config, at)
         names = None if connection is None else (connection,)
         with progress(as_json=as_json) as advance:
             report = sync_all(
@@ -139,10 +136,9 @@ def plan(
     """Show who would get what now, and who is held back and why; send nothing."""
     with command(as_json=as_json):
         from crmsync.app.cycle import plan_cycle
-        from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
 
-        workspace = open_workspace(config, clock_at(at))
+        workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
             report = plan_cycle(workspace, sync_first=sync_first, only=rule, advance=advance)
         reports.show_plan(report, full=full, as_json=as_json)
@@ -163,10 +159,9 @@ def run(
     """Do what plan shows: write the tasks, notes, updates and mails."""
     with command(as_json=as_json):
         from crmsync.app.cycle import run_cycle
-        from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
 
-        workspace = open_workspace(config, clock_at(at))
+        workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
             report = run_cycle(workspace, sync_first=sync_first, advance=advance)
         reports.show_run(report, full=full, as_json=as_json)
@@ -183,10 +178,9 @@ def status(
     """Show how fresh the data is, what could not be read, and what became of each action."""
     with command(as_json=as_json):
         from crmsync.app.status import read_status
-        from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
 
-        report = read_status(open_workspace(config, clock_at(at)))
+        report = read_status(opened(config, at))
         reports.show_status(report, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
@@ -205,10 +199,9 @@ def explain(
     """Show each clause of each rule for one record: the value seen, and yes, no or unknown."""
     with command(as_json=as_json):
         from crmsync.app.explaining import explain_subject
-        from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
 
-        report = explain_subject(open_workspace(config, clock_at(at)), subject, only=rule)
+        report = explain_subject(opened(config, at), subject, only=rule)
         reports.show_explain(report, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -20,13 +21,31 @@ from crmsync.observe import configure_logs, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
+    from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
 
 FINDINGS = 1
 WRONG_USE = 2
+
+
+def opened(config: Path, at: str | None = None) -> Workspace:
+    """The workspace of a config; ``--at`` without an offset is in the company's time zone.
+
+    Raises:
+        UsageError: there is no such file, or ``--at`` is not a time.
+        InvalidInputError: the config holds mistakes.
+    """
+    from crmsync.app.workspace import open_workspace
+
+    workspace = open_workspace(config, SystemClock())
+    if at is None:
+        return workspace
+    zone = workspace.installation.settings.company.time_zone
+    return replace(workspace, clock=clock_at(at, zone))
 
 
 def clock_at(at: str | None, zone: str = "UTC") -> Clock:

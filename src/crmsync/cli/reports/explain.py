@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from crmsync.cli.console import console, print_json
-from crmsync.cli.reports.words import instant
+from crmsync.clock import readable
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def show_explain(result: ExplainResult, *, as_json: bool) -> None:
     out = console()
     out.print(
         f"[bold]{escape(result.subject_name)}[/] ({result.table} {escape(result.subject)}) "
-        f"at {instant(result.at)}"
+        f"at {readable(result.at)}"
     )
     for rule in result.rules:
         out.print()

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.sync import print_sync
-from crmsync.cli.reports.words import count, instant, listed
+from crmsync.cli.reports.words import count, listed
+from crmsync.clock import readable
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _print_more(out: Console, there: int, most: int | None, words: str) -> None:
 
 
 def _print_rules(out: Console, result: PlanResult) -> None:
-    out.print(f"At {instant(result.at)}")
+    out.print(f"At {readable(result.at)}")
     table = Table(box=None, pad_edge=False)
     table.add_column("rule")
     table.add_column("looks at")

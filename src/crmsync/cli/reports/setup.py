@@ -44,6 +44,8 @@ def show_check(result: CheckResult, *, as_json: bool) -> None:
     out = console()
     for problem in result.problems:
         out.print(escape(redact(problem)), soft_wrap=True)
+    for doubt in result.doubts:
+        out.print(f"[yellow]perhaps[/] {escape(redact(doubt))}", soft_wrap=True)
     looked_at = listed([count(number, what) for what, number in result.checked.items()])
     if result.problems:
         out.print(f"[red]{count(len(result.problems), 'problem')}[/] in {looked_at}.")

@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from crmsync.cli.console import console, print_json
-from crmsync.cli.reports.words import count, instant
+from crmsync.cli.reports.sync import print_quarantine
+from crmsync.clock import readable
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -23,16 +24,11 @@ def show_status(result: StatusResult, *, as_json: bool) -> None:
         print_json(result)
         return
     out = console()
-    out.print(f"At {instant(result.at)}")
+    out.print(f"At {readable(result.at)}")
     _print_streams(out, result)
     if result.quarantined:
         out.print()
-        out.print(
-            f"[yellow]{count(result.quarantined, 'row')} could not be read[/]; "
-            "mend the file, and the next sync reads it again:"
-        )
-        for sentence in result.quarantine:
-            out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
+        print_quarantine(out, result.quarantined, result.quarantine)
     out.print()
     if not result.effects:
         out.print("No action has been recorded yet.")
@@ -51,7 +47,7 @@ def _print_streams(out: Console, result: StatusResult) -> None:
     table.add_column("records", justify="right")
     table.add_column("last read to its end")
     for stream in result.streams:
-        read_at = "never" if stream.read_at is None else instant(stream.read_at)
+        read_at = "never" if stream.read_at is None else readable(stream.read_at)
         if stream.error:
             read_at += f"  [red]{escape(redact(stream.error))}[/]"
         elif stream.stale:

@@ -8,9 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.words import count
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from crmsync.app.results import SyncResult
@@ -48,5 +51,20 @@ def print_sync(out: Console, result: SyncResult) -> None:
     for stream in result.streams:
         if stream.warning:
             out.print(f"[yellow]{escape(redact(stream.warning))}[/]", soft_wrap=True)
+    print_quarantine(out, result.quarantined, result.quarantine)
     for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
         out.print(f"[red]{escape(redact(sentence))}[/]", soft_wrap=True)
+
+
+def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> None:
+    """The rows that cannot be read, the newest by name."""
+    if not number:
+        return
+    out.print(
+        f"[yellow]{count(number, 'row')} could not be read[/]; "
+        "mend the file or the mapping, and the next sync reads it again:"
+    )
+    for sentence in sentences:
+        out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
+    if number > len(sentences):
+        out.print(f"  [dim]… and {number - len(sentences):,} more[/]")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 task``, ``1,200 tasks``."""
@@ -16,8 +11,3 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 def listed(parts: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def instant(at: datetime) -> str:
-    """An instant as a person reads it, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
