@@ -22,7 +22,7 @@ from crmsync.warehouse.batch import POSITION, Merged
 from crmsync.warehouse.database import BOOKS, RECORDS, is_one_of, named
 from crmsync.warehouse.quarantine import SAID, Quarantine
 from crmsync.warehouse.schema import HISTORY
-from crmsync.warehouse.snapshots import Listing, has_repeated
+from crmsync.warehouse.snapshots import Listing, repeated
 from crmsync.warehouse.types import INSTANT, STREAM, record_columns
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ class Merge:
     def _usable(self) -> pa.Table:
         """The usable rows, with the columns of a record and of service."""
         rows = self._batch.rows
-        good = rows.filter(rows[PROBLEM].is_null())
+        good = (
+            rows.filter(rows[PROBLEM].is_null()) if rows[PROBLEM].null_count < len(rows) else rows
+        )
         service = [POSITION, DELETED, MERGED_INTO, ORIGIN, ROW]
         good = good.select([*(field.name for field in self._table.fields), *service])
         good = good.append_column(STREAM, pa.repeat(self._batch.stream, good.num_rows))
@@ -141,14 +143,12 @@ class Merge:
         }
 
     def _records(self, usable: pa.Table, stored: pa.Table, quarantined: int) -> Merged:
-        known = pc.is_in(usable["id"], value_set=stored["id"].combine_chunks())
-        if has_repeated(usable["id"]):
-            counts = pc.value_counts(usable["id"])
-            repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-            known = pc.or_(known, pc.is_in(usable["id"], value_set=repeated))
-        contested = usable.filter(known)
-        if not contested.num_rows:
+        ids = usable["id"]
+        doubtful = [*stored["id"].chunks, *repeated(ids).chunks]
+        if not sum(map(len, doubtful)):
             return self._write(versions.new_records(usable, self._now), None, quarantined)
+        known = pc.is_in(ids, value_set=pa.chunked_array(doubtful).combine_chunks())
+        contested = usable.filter(known)
         fresh = versions.new_records(usable.filter(pc.invert(known)), self._now)
         with (
             self._database.given("contested", contested),

