@@ -29,7 +29,7 @@ def values(name: str, records: Records, *, table: str = "account", now: datetime
         country=None,
         bound=lambda _: timedelta(days=1),
     )
-    rows = source.backend.to_pyarrow(fact.build(world)).to_pylist()
+    rows = source.query(fact.build(world)).to_pylist()
     source.close()
     assert len({row["id"] for row in rows}) == len(rows), "one row for each subject"
     return {row["id"]: row["value"] for row in rows}

@@ -14,7 +14,7 @@ from crmsync.journeys.due import OpenStep, open_steps
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.people import HeldError, display_name, record_name
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect
+from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect, Withheld
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.verdicts import Truth
 from crmsync.policy.breaker import circuit_breaker
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 
     from crmsync.app.workspace import Workspace
     from crmsync.journeys.book import RecordBook
-    from crmsync.ledger.values import EnrolmentSnapshot, Transitions
+    from crmsync.ledger.values import (
+        EnrolmentRef,
+        EnrolmentSnapshot,
+        StepState,
+        Transitions,
+    )
     from crmsync.model.actions import Action, ActionKind
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
     from crmsync.warehouse.reader import Records
+
+    Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
 _STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
 
@@ -49,6 +56,7 @@ class Decided:
     transitions: Transitions
     effects: tuple[NewEffect, ...]
     decisions: tuple[Decision, ...]
+    withheld: tuple[Withheld, ...]
 
 
 def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None = None) -> Decided:
@@ -73,7 +81,8 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
             existing=settings.existing,
             company=settings.company,
         )
-        due = open_steps(rules, verdicts, snapshot, transitions, workspace.ledger.step_states())
+        outbox = workspace.ledger.step_states()
+        due = open_steps(rules, verdicts, snapshot, transitions, outbox)
         wanted: dict[str, set[str]] = {}
         for step in due:
             wanted.setdefault(step.rule.subject, set()).add(step.enrolment.subject)
@@ -89,6 +98,7 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
             snapshot=snapshot,
             transitions=transitions,
             due=due,
+            outbox=outbox,
             sync=sync,
         )
 
@@ -140,6 +150,7 @@ class _Steps:
     decisions: list[Decision] = field(default_factory=list)
     actions: list[PlannedAction] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def decided(  # noqa: PLR0913  one private call
         self,
@@ -149,6 +160,7 @@ class _Steps:
         snapshot: EnrolmentSnapshot,
         transitions: Transitions,
         due: Sequence[OpenStep],
+        outbox: Outbox,
         sync: SyncResult,
     ) -> Decided:
         why = self._why(due)
@@ -195,7 +207,18 @@ class _Steps:
             transitions=transitions,
             effects=tuple(self.effects),
             decisions=tuple(self.decisions),
+            withheld=tuple(self._withheld(outbox)),
         )
+
+    def _withheld(self, outbox: Outbox) -> Iterator[Withheld]:
+        """What is ready, and what no gate has let pass this time."""
+        asked = {effect.action.key for effect in self.effects}
+        for steps in outbox.values():
+            for step in steps.values():
+                come = step.not_before is None or step.not_before <= self.world.now
+                if step.state is State.READY and come and step.key not in asked:
+                    reason = self.reasons.get(step.key, "the step is not due just now")
+                    yield Withheld(key=step.key, reason=reason)
 
     def _why(self, due: Sequence[OpenStep]) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """For each rule and subject with something due, a sentence for each clause that held."""
@@ -243,6 +266,7 @@ class _Steps:
 
     def _hold(self, step: OpenStep, ruling: Ruling) -> None:
         rule, subject = step.rule, step.enrolment.subject
+        self.reasons[step.key] = ruling.reason
         self.decisions.append(
             Decision(
                 rule=rule.name,

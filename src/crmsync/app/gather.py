@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ibis
-import pyarrow as pa
-
 from crmsync.journeys.book import RecordBook
 from crmsync.journeys.people import TEAM
 from crmsync.model.tables import FieldType
@@ -43,18 +40,26 @@ def gather(
     """
     rows: Rows = {}
     if _name_teams(rules):
-        rows["user"] = {user["id"]: user for user in records.table("user").to_pyarrow().to_pylist()}
+        rows["user"] = {
+            user["id"]: user for user in records.query(records.table("user")).to_pylist()
+        }
     _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
     accounts = set(rows.get("account", {}))
     if accounts:
-        contacts = records.table("contact").semi_join(_ids(accounts), [("account", "id")])
-        found = contacts.select("id").to_pyarrow()["id"].to_pylist()
+        contacts = records.table("contact").semi_join(world.ids(accounts), [("account", "id")])
+        found = records.query(contacts.select("id"))["id"].to_pylist()
         _fetch(records, catalog, rows, {"contact": set(found)})
     known: dict[FactSpec, Mapping[str, Any]] = {}
+    ids: dict[str, ir.Table] = {}
 
     def facts(spec: FactSpec) -> Mapping[str, Any]:
+        if spec.table not in ids:
+            ids[spec.table] = world.ids(rows.get(spec.table, ()))
         if spec not in known:
-            known[spec] = _fact_values(world, spec, rows.get(spec.table, {}))
+            values = world.fact(spec).semi_join(ids[spec.table], "id")
+            found = records.query(values.select("id", "value"))
+            columns = (found["id"].to_pylist(), found["value"].to_pylist())
+            known[spec] = dict(zip(*columns, strict=True))
         return known[spec]
 
     return RecordBook(catalog=catalog, rows=rows, facts=facts)
@@ -84,13 +89,3 @@ def _fetch(records: Records, catalog: Catalog, rows: Rows, missing: dict[str, se
         missing = {table: ids - rows.get(table, {}).keys() for table, ids in following.items()}
         if not any(missing.values()):
             return
-
-
-def _fact_values(world: World, spec: FactSpec, rows: Mapping[str, Any]) -> Mapping[str, Any]:
-    values = world.fact(spec)
-    found = values.semi_join(_ids(rows), "id").to_pyarrow().to_pydict()
-    return dict(zip(found["id"], found["value"], strict=True))
-
-
-def _ids(ids: Iterable[str]) -> ir.Table:
-    return ibis.memtable(pa.table({"id": pa.array(sorted(ids), pa.string())}))

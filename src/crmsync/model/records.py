@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import ibis.expr.types as ir
-    from ibis.backends import BaseBackend
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,16 @@ class StreamState:
 class RecordSource(Protocol):
     """Read access to the canonical tables, custom fields included."""
 
-    @property
-    def backend(self) -> BaseBackend:
-        """The Ibis backend that the tables live in; temporary tables may be made there."""
-        ...
-
     def table(self, name: str) -> ir.Table:
         """The live records of a table: no tombstones, references resolved through merges."""
+        ...
+
+    def query(self, expression: ir.Table) -> pa.Table:
+        """The rows of an expression over these tables."""
+        ...
+
+    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
+        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
         ...
 
     def stream_states(self) -> Sequence[StreamState]:

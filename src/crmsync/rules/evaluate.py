@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from crmsync.rules.language import Rule
     from crmsync.rules.world import World
-
-_numbers = itertools.count(1)
 
 
 def evaluate(rules: Sequence[Rule], world: World) -> Mapping[str, RuleVerdicts]:
@@ -77,7 +74,7 @@ class Subject:
         self, rules: Sequence[Rule], table: str, world: World, ids: Iterable[str] | None
     ) -> None:
         self._asked = [_Asked(rule=rule, number=i) for i, rule in enumerate(rules)]
-        self._fetch = world.source.backend.to_pyarrow
+        self._query = world.source.query
         once_per = [column for rule in rules for column in rule.once_per_columns]
         rows = Rows(world, table, [rule.when for rule in rules], once_per, ids=ids, zone=True)
         answers: dict[str, ir.Value] = {}
@@ -85,18 +82,16 @@ class Subject:
             answers[asked.verdict] = predicate(rows, asked.rule.when)
             values = [seen(rows, column).value for column in asked.rule.once_per_columns]
             answers |= zip(asked.once_per, values, strict=True)
-        name = f"crmsync_rows_{next(_numbers)}"
-        wide = rows.wide.mutate(**answers)
-        self.rows = rows.among(world.source.backend.create_table(name, wide, temp=True))
+        self.rows = rows.among(world.source.keep(rows.wide.mutate(**answers)))
 
     def verdicts(self) -> dict[str, RuleVerdicts]:
         """Of all rules, by name."""
         wide = self.rows.wide
-        subjects = self._fetch(wide.count()).as_py()
+        subjects = self._query(wide.aggregate(rows=wide.count()))[0][0].as_py()
         # Only where every rule says no, so does this.
         some = reduce(or_, (wide[asked.verdict] for asked in self._asked)).fill_null(True)  # noqa: FBT003  ibis' own signature
         columns = [name for asked in self._asked for name in (asked.verdict, *asked.once_per)]
-        concerned = self._fetch(wide.filter(some).select(ID, *columns))
+        concerned = self._query(wide.filter(some).select(ID, *columns))
         held = [asked for asked in self._asked if concerned[asked.verdict].null_count]
         reasons = self._reasons(held, concerned) if held else {}
         return {

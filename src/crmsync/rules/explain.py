@@ -106,7 +106,7 @@ def _reporters(rows: Rows, asked: Sequence[Clause]) -> dict[str, _Reporter]:
     columns: dict[str, ir.Value] = {"id": rows.wide[ID], "zone": rows.own_zone()}
     for i, clause in enumerate(asked):
         columns |= {f"{name}_{i}": value for name, value in _columns(rows, clause).items()}
-    found = rows.world.source.backend.to_pyarrow(rows.wide.select(**columns))
+    found = rows.world.source.query(rows.wide.select(**columns))
     unknown = [i for i in range(len(asked)) if found[f"own_{i}"].null_count]
     why = why_unknown(rows, [asked[i] for i in unknown]) if unknown else {}
     reporters = {}

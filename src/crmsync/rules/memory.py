@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
 import pyarrow as pa
 
 from crmsync.config.yaml import nearest
 from crmsync.model.records import StreamState
 from crmsync.model.tables import FieldType
+from crmsync.warehouse.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import ibis.expr.types as ir
-    from ibis.backends import BaseBackend
 
     from crmsync.model.tables import Table
 
@@ -55,7 +55,7 @@ class MemoryRecords:
         for name in (*records, *unread):
             if name not in tables:
                 raise ValueError(f"there is no table “{name}”{nearest(name, tables)}")
-        self._backend = ibis.duckdb.connect()
+        self._database = Database(Path(":memory:"), read_only=False)
         self._definitions = tables
         self._rows = {name: arrow_table(tables[name], rows) for name, rows in records.items()}
         self._tables: dict[str, ir.Table] = {}
@@ -69,21 +69,22 @@ class MemoryRecords:
             for name in tables
         )
 
-    @property
-    def backend(self) -> BaseBackend:
-        """DuckDB, in memory."""
-        return self._backend
-
     def table(self, name: str) -> ir.Table:
         """The records of a table."""
         if name not in self._tables:
             rows = self._rows.get(name)
             if rows is None:
                 rows = arrow_table(self._definitions[name], ())
-            # By way of a memtable: given rows directly, Ibis 12 drops a view that has no name for
-            # sqlglot 30.30.
-            self._tables[name] = self._backend.create_table(name, ibis.memtable(rows))
+            self._tables[name] = self._database.kept(rows)
         return self._tables[name]
+
+    def query(self, expression: ir.Table) -> pa.Table:
+        """The rows of an expression over these tables."""
+        return self._database.query(expression)
+
+    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
+        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
+        return self._database.kept(rows)
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each table."""
@@ -91,7 +92,7 @@ class MemoryRecords:
 
     def close(self) -> None:
         """Free the memory."""
-        self._backend.disconnect()
+        self._database.close()
 
 
 def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
@@ -116,7 +117,7 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
         values = [_value(row.get(field.name), field.type, table, field.name) for row in rows]
         if field.name == "connection":
             values = [value or CONNECTION for value in values]
-        columns[field.name] = pa.array(values, type=_TYPES[field.type])
+        columns[field.name] = pa.array(values, _TYPES[field.type])
     return pa.table(columns)
 
 

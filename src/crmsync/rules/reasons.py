@@ -26,7 +26,7 @@ def why_unknown(rows: Rows, asked: Sequence[Clause]) -> dict[str, list[str | Non
     columns: dict[str, ir.Value] = {"id": rows.wide[ID]}
     for i, clause in enumerate(asked):
         columns[f"code_{i}"], columns[f"connection_{i}"] = _columns(rows, clause)
-    found = rows.world.source.backend.to_pyarrow(rows.wide.select(**columns)).to_pydict()
+    found = rows.world.source.query(rows.wide.select(**columns)).to_pydict()
     told: list[list[str | None]] = []
     for i, clause in enumerate(asked):
         pairs = list(zip(found[f"code_{i}"], found[f"connection_{i}"], strict=True))

@@ -28,7 +28,7 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.world import ZONE, ids_table
+from crmsync.rules.world import ZONE
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Rows:
 
     def only(self, ids: Iterable[str]) -> Rows:
         """The same of the records of these global ids."""
-        return self.among(self.wide.semi_join(ids_table(ids), [(ID, "id")]))
+        return self.among(self.wide.semi_join(self.world.ids(ids), [(ID, "id")]))
 
     @cached_property
     def wide(self) -> ir.Table:
@@ -185,7 +185,7 @@ class Rows:
     def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
         table = self.world.table(hops[-1].target if hops else self.table)
         if not hops and self._ids is not None:
-            table = table.semi_join(ids_table(self._ids), "id")
+            table = table.semi_join(self.world.ids(self._ids), "id")
         prefix = names[hops]
         return table.select(
             **{prefix: table.id},
@@ -205,7 +205,7 @@ class Rows:
                         ],
                         pa.date32() if kind is FieldType.DATE else pa.timestamp("us", "UTC"),
                     )
-        return ibis.memtable(pa.table(data))
+        return self.world.source.keep(pa.table(data))
 
     # -- what stands where in the wide table
 

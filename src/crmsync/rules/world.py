@@ -90,7 +90,7 @@ class World:
                 "clock_today": pa.array(days.values(), pa.date32()),
             }
         )
-        joined = zones.left_join(ibis.memtable(clock), [("zone", "clock_zone")])
+        joined = zones.left_join(self.source.keep(clock), [("zone", "clock_zone")])
         return joined.select("id", today=joined.clock_today.fill_null(company))
 
     def zones_of(self, table: str) -> ir.Table | None:
@@ -108,7 +108,7 @@ class World:
     def calendars(self) -> dict[str, Calendar]:
         """The calendar of each zone that a record names, if it exists and is not the company's."""
         zones = [self.table(table).select(ZONE) for table in _TABLES_WITH_OWN_ZONE]
-        names = self.source.backend.to_pyarrow(ibis.union(*zones, distinct=True).order_by(ZONE))
+        names = self.source.query(ibis.union(*zones, distinct=True).order_by(ZONE))
         found: dict[str, Calendar] = {}
         for name in names[ZONE].to_pylist():
             zone = zone_or_none(name)
@@ -120,7 +120,6 @@ class World:
         """The calendar of a zone; the company's where there is none of that name."""
         return self.calendars.get(zone or "", self.company)
 
-
-def ids_table(ids: Iterable[str]) -> ir.Table:
-    """One column, ``id``: each id once."""
-    return ibis.memtable(pa.table({"id": pa.array(sorted(set(ids)), pa.string())}))
+    def ids(self, ids: Iterable[str]) -> ir.Table:
+        """One column, ``id``: each of these once."""
+        return self.source.keep(pa.table({"id": pa.array(sorted(set(ids)), pa.string())}))

@@ -11,7 +11,7 @@ import sqlglot.expressions as sge
 
 from crmsync.model.records import StreamState
 from crmsync.warehouse.batch import MappingDigest
-from crmsync.warehouse.database import BOOKS, RECORDS, equals, named
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.schema import HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import record_columns
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from crmsync.warehouse.database import Database
 
     StreamTables = Mapping[tuple[str, str], str]
+
+_LIVE = sge.column("deleted_at").is_(sge.null())
+_WANTED = "wanted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +91,18 @@ class Records:
         """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
         return self._database.table(HISTORY, BOOKS)
 
+    def query(self, expression: ir.Table) -> pa.Table:
+        """The rows of an expression over these tables."""
+        return self._database.query(expression)
+
+    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
+        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
+        return self._database.kept(rows)
+
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""
-        rows = self._database.query(self._database.table(STREAM_STATE, BOOKS)).to_pylist()
+        states_of = sge.select("connection", "stream", "read_at", "error")
+        rows = self._database.fetch(states_of.from_(named(STREAM_STATE, BOOKS))).to_pylist()
         kept = {(row["connection"], row["stream"]): row for row in rows}
         states = []
         for (connection, stream), table in self._streams.items():
@@ -128,9 +140,11 @@ class Records:
 
         Numbers are decimals, dates dates, instants aware datetimes in UTC.
         """
-        wanted = pa.table({"id": pa.array(sorted(set(ids)), pa.string())})
-        found = self.table(table).semi_join(ibis.memtable(wanted), "id")
-        return {row["id"]: row for row in self._database.query(found).to_pylist()}
+        fields = [sge.column(field.name, quoted=True) for field in self._tables[table].fields]
+        live = sge.select(*fields).from_(named(table, RECORDS)).where(_LIVE)
+        with self._database.given(_WANTED, pa.table({"id": pa.array(list(set(ids)), pa.string())})):
+            rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
+        return {row["id"]: row for row in rows}
 
     def quarantine(self, newest: int = 10) -> QuarantineReport:
         """The rows that could not be used, and the sentences of the newest."""
@@ -158,4 +172,9 @@ class Records:
 
     def counts(self) -> dict[str, int]:
         """How many live records each table has."""
-        return {name: int(self._database.scalar(self.table(name).count())) for name in self._tables}
+        return {name: self.count(name) for name in self._tables}
+
+    def count(self, table: str) -> int:
+        """How many live records a table has."""
+        live = sge.select(sge.Count(this=sge.Star())).from_(named(table, RECORDS)).where(_LIVE)
+        return int(self._database.fetch(live)[0][0].as_py())
