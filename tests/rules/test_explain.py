@@ -89,6 +89,31 @@ def test_each_clause_with_what_it_saw(tmp_path: Path) -> None:
     assert str(report.parts[1].place) == "rules/tested.yaml:5:5"
 
 
+def test_what_made_the_verdict_in_sentences(tmp_path: Path) -> None:
+    when = """\
+  - tier: gold
+  - any:
+      - last_contact: {older_than: 14 days}
+      - status: active
+  - not: [{open_tickets: {at_least: 3}}]
+  - none_of: [{owner.active: true}, {recurring_revenue: {over: 10}}]"""
+    account = {"id": "acme", "tier": "gold", "recurring_revenue": 5, "status": "left"}
+    rule = rule_of(tmp_path, when)
+    company = {"account": [{**account, "owner": "u"}], "user": [{"id": "u", "active": False}]}
+    assert explained(rule, "acme", company, []).because == (
+        "tier: gold",
+        "last_contact: {older_than: 14 days} is never",
+        "not open_tickets: {at_least: 3}, but 0 (0 of 3)",
+        "not owner.active: true, but false",
+        "not recurring_revenue: {over: 10}, but 5 (5 of more than 10)",
+    )
+    silver = {**account, "tier": "silver"}
+    assert explained(rule, "acme", {"account": [silver]}, []).because == (
+        "tier: gold is silver",
+        "not owner.active: true (owner.active: there is no owner; counts as yes here)",
+    )
+
+
 def test_there_is_no_such_subject(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no account “globex”"):
         explained(rule_of(tmp_path, "  - tier: gold"), "globex", {"account": []}, [])

@@ -20,7 +20,7 @@ from crmsync.model.verdicts import Truth
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
 from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import ClauseReport, explain_all
+from crmsync.rules.explain import explain_all
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
 _STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
-
-_GROUPS = ("all", "any")
-_NEGATIONS = ("not", "none_of")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +223,7 @@ class _Steps:
         for step in due:
             wanted.setdefault(step.rule.name, set()).add(step.enrolment.subject)
         return {
-            (rule, subject): tuple(_reasons(report))
+            (rule, subject): report.because if report.verdict is Truth.YES else ()
             for rule, reports in explain_all(self.evaluation, wanted).items()
             for subject, report in reports.items()
         }
@@ -323,30 +320,6 @@ class _Steps:
             not_before=ruling.until,
             why=why,
         )
-
-
-def _reasons(report: ClauseReport) -> Iterator[str]:
-    """The clauses that made a rule match, with what they saw."""
-    if report.verdict is not Truth.YES:
-        return
-    if report.parts and report.text in _GROUPS:
-        for part in report.parts:
-            yield from _reasons(part)
-    elif report.parts and report.text in _NEGATIONS:
-        yield f"{report.text}: {', '.join(_clause_texts(report))}"
-    elif report.value is None or report.text.endswith(f": {report.value}"):
-        yield report.text
-    else:
-        away = f" ({report.distance})" if report.distance else ""
-        yield f"{report.text} is {report.value}{away}"
-
-
-def _clause_texts(report: ClauseReport) -> Iterator[str]:
-    for part in report.parts:
-        if part.text in (*_GROUPS, *_NEGATIONS):
-            yield from _clause_texts(part)
-        else:
-            yield part.text
 
 
 def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:

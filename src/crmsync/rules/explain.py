@@ -63,6 +63,37 @@ class ClauseReport:
     reason: str | None = None
     parts: tuple[ClauseReport, ...] = ()
 
+    @property
+    def deciding(self) -> tuple[ClauseReport, ...]:
+        """The clauses that made the verdict: of a group, those whose verdict is the group's."""
+        if not self.parts:
+            return (self,)
+        if len(self.parts) == 1:
+            return self.parts[0].deciding
+        return tuple(
+            clause
+            for part in self.parts
+            if part.verdict is self.verdict
+            for clause in part.deciding
+        )
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """A sentence for each clause that made the verdict, with what it saw."""
+        return tuple(_told(clause, self.verdict) for clause in self.deciding)
+
+
+def _told(clause: ClauseReport, verdict: Truth) -> str:
+    away = f" ({clause.distance})" if clause.distance else ""
+    text = clause.text if clause.verdict is verdict else f"not {clause.text}"  # below a negation
+    if clause.reason is not None:
+        return f"{text} ({clause.reason})"
+    if clause.value is None or clause.text.endswith(f": {clause.value}"):
+        return text
+    if clause.verdict is not verdict:
+        return f"{text}, but {clause.value}{away}"
+    return f"{text} is {clause.value}{away}"
+
 
 def explain(rule: Rule, subject_id: str, world: World) -> ClauseReport:
     """How a rule stands with one subject, by the same expressions as `evaluate`.

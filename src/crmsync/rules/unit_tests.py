@@ -66,11 +66,10 @@ class Failure:
     expected: str
     actual: str
     explanation: ClauseReport
-    deciding: tuple[ClauseReport, ...]
 
     def __str__(self) -> str:
         lines = [f"- {self.subject}: expected {self.expected}", f"+ {self.subject}: {self.actual}"]
-        lines += [f"    {line}" for clause in self.deciding for line in _lines(clause)]
+        lines += [f"    {line}" for clause in self.explanation.deciding for line in _lines(clause)]
         return "\n".join(lines)
 
 
@@ -138,23 +137,8 @@ def _failures(test: RuleTest, evaluation: Evaluation) -> tuple[Failure, ...]:
             expected=test.expected[subject],
             actual=actual[subject],
             explanation=reports[subject],
-            deciding=deciding(reports[subject]),
         )
         for subject in wrong
-    )
-
-
-def deciding(report: ClauseReport) -> tuple[ClauseReport, ...]:
-    """The clauses that made the verdict: those below whose verdict is the group's."""
-    if not report.parts:
-        return (report,)
-    if len(report.parts) == 1:
-        return deciding(report.parts[0])
-    return tuple(
-        clause
-        for part in report.parts
-        if part.verdict is report.verdict
-        for clause in deciding(part)
     )
 
 
