@@ -109,7 +109,9 @@ class Database:
         if isinstance(rows, ir.Table):
             self.run(sge.Insert(this=into, expression=self._select(rows)))
             return
-        with self.given(_GIVEN, rows):
+        # Chunks are scanned by several threads, whose row groups are then made anew to full ones:
+        # in one chunk the insert takes half the time, and the file two thirds of the room.
+        with self.given(_GIVEN, rows.combine_chunks()):
             chosen = sge.select(*identifiers).from_(named(_GIVEN))
             self.run(sge.Insert(this=into, expression=chosen))
 

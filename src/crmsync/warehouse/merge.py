@@ -189,7 +189,8 @@ class Merge:
     def _insert(self, rows: pa.Table) -> int:
         """Add records; answers how many of them are live."""
         if rows.num_rows:
-            columns = list(record_columns(self._table))
+            # What is not named is null; to say so of every row costs a fifth of the insert.
+            columns = [c for c in record_columns(self._table) if rows[c].null_count < len(rows)]
             self._database.insert(self._table.name, RECORDS, rows.select(columns))
         return _count(pc.invert(rows[DELETED]))
 
