@@ -334,3 +334,12 @@ def test_secrets_do_not_get_into_the_ledger(
     assert only(ledger).error == "no access with [redacted]"
     reasons = [record.reason for record in ledger.history_of(only(ledger).id)]
     assert "s3cr3t" not in " ".join(reasons)
+
+
+def test_a_run_sends_only_what_its_own_gates_have_let_pass(ledger: Ledger) -> None:
+    plan(ledger, [new_effect(1)])
+    (second,) = plan(ledger, [new_effect(2)])
+    remote = FakeRemote()
+    target = {"crm": Target(writes=remote, spec=spec())}
+    report = deliver(ledger, target, clock=FixedClock(instant=NOON), run_id=2)
+    assert (remote.keys, report.done, report.waiting) == ([second], 1, 1)

@@ -11,6 +11,7 @@ from crmsync.config.yaml import Place
 from crmsync.delivery.commit import commit_plan
 from crmsync.journeys.due import open_steps
 from crmsync.journeys.enrolments import decide_enrolments
+from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
 from crmsync.ledger.values import NewEffect
 from crmsync.model.actions import AddNote
@@ -89,7 +90,7 @@ class Cycle:
         self.due = open_steps(rules, said, snapshot, transitions, self.ledger.step_states())
         return transitions
 
-    def run(
+    def run(  # noqa: PLR0913  each part matters to some test
         self,
         rule: Rule,
         matches: Sequence[str] | Mapping[str, tuple[str, ...]] = (),
@@ -97,14 +98,22 @@ class Cycle:
         *,
         days: float = 1,
         steps: Sequence[str] | None = (),
+        delivered: bool = True,
     ) -> Transitions:
         """What happens now; then days pass. Takes the due steps named by ``steps``, or all."""
         transitions = self.plan([rule], verdict(rule, matches, unknown))
-        self.commit(transitions, steps=steps)
+        self.commit(transitions, steps=steps, delivered=delivered)
         self.now += timedelta(days=days)
         return transitions
 
-    def commit(self, transitions: Transitions, *, steps: Sequence[str] | None = ()) -> None:
+    def commit(
+        self,
+        transitions: Transitions,
+        *,
+        steps: Sequence[str] | None = (),
+        delivered: bool = True,
+    ) -> None:
+        """Record the moves and the effects of the steps, and what the remote then has."""
         run_id = self.ledger.start_run("run", at=self.now, started_at=self.now)
         effects = [
             NewEffect(
@@ -119,6 +128,20 @@ class Cycle:
             if steps is None or due.step.id in steps
         ]
         commit_plan(self.ledger, run_id, transitions, effects)
+        if delivered:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """All that is ready lands."""
+        with self.ledger.writing() as connection:
+            claimed = claim_ready(
+                connection, "crm", worker="w", now=self.now, lease_until=self.now, limit=1000
+            )
+            landed = [
+                Settlement(effect=effect, after=State.DONE, reason="the remote has it")
+                for effect in claimed
+            ]
+            settle_effects(connection, landed, worker="w", at=self.now)
 
     def statuses(self) -> dict[str, list[EnrolmentStatus]]:
         """By subject, the statuses of all its enrolments, the oldest first."""

@@ -9,8 +9,9 @@ from crmsync.config.settings import Existing
 from crmsync.delivery.commit import commit_plan
 from crmsync.errors import StoreBusyError
 from crmsync.journeys.keys import effect_key
+from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Answer, Decision, NewEffect, Transitions
+from crmsync.ledger.values import Answer, Decision, NewEffect, Transitions, Withheld
 from crmsync.model.actions import AddNote
 from journeys.rule_world import Cycle, a_rule, verdict
 
@@ -135,8 +136,8 @@ def test_a_dropped_step_is_settled(ledger: Ledger) -> None:
 
 def test_the_end_of_an_enrolment_takes_back_what_waits(ledger: Ledger) -> None:
     cycle, rule = Cycle(ledger), a_rule(steps=["brief"])
-    cycle.run(rule, ["crm:1", "crm:2"], steps=None)
-    cycle.run(rule, ["crm:2"])
+    cycle.run(rule, ["crm:1", "crm:2"], steps=None, delivered=False)
+    cycle.run(rule, ["crm:2"], delivered=False)
     first, second = ledger.effects()
     assert (first.state, second.state) == (State.DROPPED, State.READY)
     assert first.error == "its enrolment ended: its conditions no longer hold"
@@ -146,6 +147,73 @@ def test_previewed_subjects_have_no_due_steps(ledger: Ledger) -> None:
     cycle, rule = Cycle(ledger, Existing.PREVIEW), a_rule()
     cycle.run(rule, ["crm:1"])
     assert cycle.due_steps() == []
+
+
+def test_what_still_waits_is_asked_about_anew_with_its_key_and_its_attempts(
+    ledger: Ledger,
+) -> None:
+    cycle, rule = Cycle(ledger), a_rule(steps=["brief"])
+    cycle.run(rule, ["crm:1"], steps=None, delivered=False)
+    with ledger.writing() as connection:
+        (claimed,) = claim_ready(
+            connection, "crm", worker="w", now=cycle.now, lease_until=cycle.now, limit=1
+        )
+        later = cycle.now + timedelta(hours=1)
+        failed = Settlement(
+            effect=claimed, after=State.READY, reason="503", error="503", not_before=later
+        )
+        settle_effects(connection, [failed], worker="w", at=cycle.now)
+    transitions = cycle.plan([rule], verdict(rule, ["crm:1"]))
+    assert cycle.due_steps() == []
+
+    cycle.now = later
+    transitions = cycle.plan([rule], verdict(rule, ["crm:1"]))
+    assert [due.key for due in cycle.due] == [claimed.key]
+    run_id = ledger.start_run("run", at=later, started_at=later)
+    commit_plan(ledger, run_id, transitions, [effect_of(cycle.due[0], text="new")])
+    (effect,) = ledger.effects()
+    assert effect.action == AddNote(key=claimed.key, text="new")
+    assert (effect.state, effect.attempts, effect.run_id) == (State.READY, 1, run_id)
+    assert (effect.not_before, effect.error) == (None, "503")
+
+
+def test_what_is_withheld_is_no_longer_ready_and_stays_due(ledger: Ledger) -> None:
+    cycle, rule = Cycle(ledger), a_rule(steps=["brief"])
+    cycle.run(rule, ["crm:1", "crm:2"], steps=None, delivered=False)
+    on_its_way, waiting = ledger.effects()
+    with ledger.writing() as connection:
+        claim_ready(connection, "crm", worker="w", now=cycle.now, lease_until=cycle.now, limit=1)
+    transitions = cycle.plan([rule], verdict(rule, ["crm:1", "crm:2"]))
+    assert cycle.due_steps() == [("crm:2", "brief")]
+    run_id = ledger.start_run("run", at=cycle.now, started_at=cycle.now)
+    withheld = [Withheld(key=one.key, reason="no address") for one in (on_its_way, waiting)]
+    commit_plan(ledger, run_id, transitions, withheld=withheld)
+    on_its_way, waiting = ledger.effects()
+    assert on_its_way.state is State.SENDING
+    assert (waiting.state, waiting.error) == (State.PLANNED, "no address")
+
+    cycle.run(rule, ["crm:1", "crm:2"], steps=None, delivered=False)
+    assert ledger.effects()[1].state is State.READY
+    assert cycle.due_steps() == [("crm:2", "brief")]
+
+
+def test_what_may_have_landed_is_not_composed_anew(ledger: Ledger) -> None:
+    cycle, rule = Cycle(ledger), a_rule(steps=["brief"])
+    cycle.run(rule, ["crm:1"], steps=None, delivered=False)
+    known = cycle.due[0]
+    with ledger.writing() as connection:
+        (claimed,) = claim_ready(
+            connection, "crm", worker="w", now=cycle.now, lease_until=cycle.now, limit=1
+        )
+        doubtful = Settlement(effect=claimed, after=State.READY, reason="again", in_doubt=True)
+        settle_effects(connection, [doubtful], worker="w", at=cycle.now)
+    transitions = cycle.plan([rule], verdict(rule, ["crm:1"]))
+    assert cycle.due_steps() == []
+    run_id = ledger.start_run("run", at=cycle.now, started_at=cycle.now)
+    with pytest.raises(StoreBusyError):
+        commit_plan(ledger, run_id, transitions, [effect_of(known)])
+    commit_plan(ledger, run_id, transitions, withheld=[Withheld(key=known.key, reason="no")])
+    assert ledger.effects()[0].state is State.READY
 
 
 def test_an_effect_is_recorded_once_only_and_the_rest_of_its_run_with_it(ledger: Ledger) -> None:

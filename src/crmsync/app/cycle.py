@@ -61,9 +61,14 @@ def run_cycle(
         decided = decide(workspace, sync)
         if decided.plan.stopped is None:
             commit_plan(
-                workspace.ledger, run.id, decided.transitions, decided.effects, decided.decisions
+                workspace.ledger,
+                run.id,
+                decided.transitions,
+                decided.effects,
+                decided.decisions,
+                withheld=decided.withheld,
             )
-            report, problems = _deliver(workspace, advance=advance)
+            report, problems = _deliver(workspace, run.id, advance=advance)
         else:
             report, problems = DeliveryReport(), ()
         run.finished(decided, report)
@@ -120,9 +125,9 @@ class _Run:
 
 
 def _deliver(
-    workspace: Workspace, *, advance: Callable[[str, int], None]
+    workspace: Workspace, run_id: int, *, advance: Callable[[str, int], None]
 ) -> tuple[DeliveryReport, tuple[str, ...]]:
-    """Everything in the outbox that is ready; and what kept a connection from being opened."""
+    """What this run's gates have let pass; and what kept a connection from being opened."""
     names = workspace.ledger.connections_with_work()
     targets: dict[str, Target] = {}
     problems: list[str] = []
@@ -142,5 +147,7 @@ def _deliver(
                 continue
             if isinstance(connector, Writes):
                 targets[name] = Target(writes=connector, spec=workspace.spec(name))
-        report = deliver(workspace.ledger, targets, clock=workspace.clock, progress=progress)
+        report = deliver(
+            workspace.ledger, targets, clock=workspace.clock, run_id=run_id, progress=progress
+        )
     return report, tuple(problems)

@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.enrolments import find_ids, move_enrolments
-from crmsync.ledger.outbox import drop_waiting, record_effects
+from crmsync.ledger.outbox import drop_waiting, record_effects, withhold
 from crmsync.ledger.store import record_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Decision, NewEffect, Transitions
+    from crmsync.ledger.values import Decision, NewEffect, Transitions, Withheld
 
 
-def commit_plan(
+def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
     ledger: Ledger,
     run_id: int,
     transitions: Transitions,
     effects: Sequence[NewEffect] = (),
     decisions: Sequence[Decision] = (),
+    *,
+    withheld: Sequence[Withheld] = (),
 ) -> int:
     """Record enrolment moves, effects and decisions in one transaction: all of them, or none.
 
     What an ended enrolment has waiting in the outbox is dropped; the answer is how many that were.
+    What is withheld is no longer ready, until a later run's gates let it pass.
 
     Raises:
         StoreBusyError: another run has recorded some of the same meanwhile; run again.
@@ -41,5 +44,6 @@ def commit_plan(
         )
         ids = find_ids(connection, {effect.enrolment for effect in effects})
         record_effects(connection, effects, ids, run_id=run_id, at=at)
+        withhold(connection, withheld, at=at, actor=f"run {run_id}")
         record_decisions(connection, run_id, decisions, at=at)
     return dropped

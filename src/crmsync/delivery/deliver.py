@@ -63,6 +63,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
     targets: Mapping[str, Target],
     *,
     clock: Clock,
+    run_id: int | None = None,
     worker: str | None = None,
     patience: Patience | None = None,
     random: Random | None = None,
@@ -75,6 +76,8 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
         ledger: holds the outbox.
         targets: by name of the connection.
         clock: decides what is due; may stand still (``--at``).
+        run_id: sends only what the gates of this run have let pass, and what may have landed
+            already; None sends all that is ready.
         worker: a name that no other delivery has; made up where it is not given.
         patience: leases, attempts, waits.
         random: draws the jitter of waits.
@@ -88,6 +91,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
         ledger=ledger,
         targets=targets,
         clock=clock,
+        run_id=run_id,
         worker=worker or worker_name(),
         patience=patience or Patience(),
         random=random or Random(),  # noqa: S311  jitter, no secret
@@ -101,6 +105,7 @@ class _Delivery:
     ledger: Ledger
     targets: Mapping[str, Target]
     clock: Clock
+    run_id: int | None
     worker: str
     patience: Patience
     random: Random
@@ -178,6 +183,7 @@ class _Delivery:
                 now=self.clock.now(),
                 lease_until=self.lease_clock.now() + self.patience.lease,
                 limit=limit,
+                run_id=self.run_id,
             )
 
     def _apply(self, writes: Writes, effects: Sequence[Effect]) -> list[object]:
@@ -213,7 +219,7 @@ class _Delivery:
 
     def _count(self, settlements: Sequence[Settlement]) -> None:
         self.settled.update(settlement.after for settlement in settlements)
-        self.already += sum("already" in s.reason for s in settlements if s.after is State.DONE)
+        self.already += sum(settlement.already for settlement in settlements)
         handled = sum(self.settled.values())
         self.progress(handled, max(handled, self.total))
 

@@ -102,6 +102,7 @@ def landed(effect: Effect, receipt: Receipt) -> Settlement:
         effect=effect,
         after=State.DONE,
         reason="the remote had it already" if receipt.already else "the remote has it",
+        already=receipt.already,
         remote_id=str(receipt.remote_id),
         url=receipt.url,
     )

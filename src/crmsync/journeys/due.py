@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmsync.journeys.keys import effect_key
-from crmsync.ledger.states import State
+from crmsync.ledger.states import WAITING
 from crmsync.ledger.values import EnrolmentStatus
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def open_steps(
     """The due steps once the transitions hold, by rule, subject and order in the rule.
 
     A step that could not be composed, or that a gate held, has no effect: it is due again.
+    So is one whose effect still waits in the outbox: what has happened since may speak against it.
     A step whose subject's conditions are unknown just now waits.
     A step that the rule did not have when the subject entered is not due.
 
@@ -60,7 +61,7 @@ def open_steps(
             continue
         taken = states.get(ref, {})
         due += [
-            OpenStep(enrolment=ref, rule=rule, step=step, key=effect_key(ref, step.id))
+            OpenStep(enrolment=ref, rule=rule, step=step, key=_key(ref, step.id, taken))
             for step in rule.then
             if step.id in entered_with and _is_open(taken.get(step.id), transitions.at)
         ]
@@ -81,8 +82,13 @@ def _active(
             yield enrol.ref, enrol.steps
 
 
+def _key(ref: EnrolmentRef, step: str, taken: Mapping[str, StepState]) -> str:
+    return taken[step].key if step in taken else effect_key(ref, step)
+
+
 def _is_open(taken: StepState | None, now: datetime) -> bool:
     if taken is None:
         return True
     come = taken.not_before is None or taken.not_before <= now
-    return taken.state is State.DEFERRED and come
+    # What may have landed is found out about first.
+    return taken.state in WAITING and not taken.in_doubt and come

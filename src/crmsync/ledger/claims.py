@@ -26,6 +26,7 @@ class Settlement:
 
     Attributes:
         counted: the attempt counts; not where nothing was tried (quota, credentials).
+        already: it had been at the remote before this attempt.
         in_doubt: this attempt, or an earlier one, may have landed.
     """
 
@@ -33,6 +34,7 @@ class Settlement:
     after: State
     reason: str
     counted: bool = True
+    already: bool = False
     in_doubt: bool = False
     not_before: datetime | None = None
     remote_id: str | None = None
@@ -48,17 +50,23 @@ def claim_ready(  # noqa: PLR0913  a claim has these parts
     now: datetime,
     lease_until: datetime,
     limit: int,
+    run_id: int | None = None,
 ) -> tuple[Effect, ...]:
-    """Take up to ``limit`` effects of a connection into sending, oldest first."""
+    """Take up to ``limit`` effects of a connection into sending, oldest first.
+
+    Args:
+        run_id: takes only what the gates of this run have let pass, and what may have landed
+            already; None takes all that is ready.
+    """
+    query = SELECT_EFFECTS.where(
+        effect.c.connection == name,
+        effect.c.state == State.READY,
+        sa.or_(effect.c.not_before.is_(None), effect.c.not_before <= now),
+    )
+    if run_id is not None:
+        query = query.where(sa.or_(effect.c.run_id == run_id, effect.c.in_doubt))
     rows = connection.execute(
-        SELECT_EFFECTS.where(
-            effect.c.connection == name,
-            effect.c.state == State.READY,
-            sa.or_(effect.c.not_before.is_(None), effect.c.not_before <= now),
-        )
-        .order_by(effect.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=effect)
+        query.order_by(effect.c.id).limit(limit).with_for_update(skip_locked=True, of=effect)
     ).all()
     check_transition(State.READY, State.SENDING)
     ids = [row.id for row in rows]

@@ -64,15 +64,22 @@ def read_step_states(
             enrolment.c.subject,
             enrolment.c.key,
             effect.c.step,
+            effect.c.key.label("effect_key"),
             effect.c.state,
+            effect.c.in_doubt,
             effect.c.not_before,
         )
         .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
         .where(enrolment.c.status.in_(sorted(statuses)))
     )
-    for rule, subject, key, step, state, not_before in rows:
-        ref = EnrolmentRef(rule=rule, subject=subject, key=key)
-        found.setdefault(ref, {})[step] = StepState(state=State(state), not_before=not_before)
+    for row in rows:
+        ref = EnrolmentRef(rule=row.rule, subject=row.subject, key=row.key)
+        found.setdefault(ref, {})[row.step] = StepState(
+            key=row.effect_key,
+            state=State(row.state),
+            in_doubt=row.in_doubt,
+            not_before=row.not_before,
+        )
     return found
 
 

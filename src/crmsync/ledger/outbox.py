@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import EnrolmentRef, NewEffect
+    from crmsync.ledger.values import EnrolmentRef, NewEffect, Withheld
 
-    _KeyRow = sa.Row[int, str, str]
+    _KeyRow = sa.Row[int, str, str, int, bool, str | None]
+
+# What the gates are asked about anew, as long as no attempt can have landed.
+_ASKED_AGAIN = {
+    State.DEFERRED: "its time has come; the step was composed anew",
+    State.READY: "it still waited; the step was composed anew",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +140,12 @@ def record_effects(
     run_id: int,
     at: datetime,
 ) -> None:
-    """Record effects as planned, then as the gates left them; deferred ones are asked anew.
+    """Record effects as planned, then as the gates left them.
+
+    What waited already keeps its key and its attempts, and gets the action that was composed now.
 
     Raises:
-        StoreBusyError: another run has recorded one of them, or has ended its enrolment.
+        StoreBusyError: another process is sending one of them, or has ended its enrolment.
     """
     if not effects:
         return
@@ -156,39 +164,46 @@ def record_effects(
             connection.execute(sa.insert(effect), fresh)
     except (KeyError, sa.exc.IntegrityError) as error:
         raise moved_meanwhile() from error
-    ids = {row.key: row.id for row in _rows_by_key(connection, keys)}
+    rows = {row.key: row for row in _rows_by_key(connection, keys)}
     write_down(
         connection,
-        [(ids[row["key"]], None, State.PLANNED, "its step is due") for row in fresh],
+        [(rows[row["key"]].id, None, State.PLANNED, "its step is due") for row in fresh],
         at=at,
         actor=actor,
     )
     move_effects(
         connection,
-        [
-            Move(
-                effect_id=ids[new.action.key],
-                before=State.PLANNED,
-                after=new.state,
-                reason=new.reason,
-                attempts=0,
-                not_before=new.not_before,
-                error=new.reason if new.state is State.DROPPED else None,
-            )
-            for new in effects
-        ],
+        [_asked(new, rows[new.action.key]) for new in effects],
         at=at,
         actor=actor,
     )
 
 
+def _asked(new: NewEffect, row: _KeyRow) -> Move:
+    return Move(
+        effect_id=row.id,
+        before=State.PLANNED,
+        after=new.state,
+        reason=new.reason,
+        attempts=row.attempts,
+        not_before=new.not_before,
+        error=new.reason if new.state is State.DROPPED else row.error,
+    )
+
+
 def _rows_by_key(connection: sa.Connection, keys: Sequence[str]) -> list[_KeyRow]:
     rows: list[_KeyRow] = []
+    columns = effect.c
     for portion in chunks(keys):
-        query = sa.select(effect.c.id, effect.c.key, effect.c.state).where(
-            effect.c.key.in_(portion)
+        query = sa.select(
+            columns.id,
+            columns.key,
+            columns.state,
+            columns.attempts,
+            columns.in_doubt,
+            columns.error,
         )
-        rows += connection.execute(query).all()
+        rows += connection.execute(query.where(columns.key.in_(portion))).all()
     return rows
 
 
@@ -200,22 +215,18 @@ def _plan_again(
     at: datetime,
     actor: str,
 ) -> None:
-    """A deferred step was composed anew: its action replaces the one that waited."""
+    """A step that waited was composed anew: its action replaces the one that waited."""
     if not again:
         return
-    if any(row.state != State.DEFERRED for _, row in again):
+    waiting = {*_ASKED_AGAIN, State.PLANNED}
+    if any(row.in_doubt or State(row.state) not in waiting for _, row in again):
         raise moved_meanwhile()
     move_effects(
         connection,
         [
-            Move(
-                effect_id=row.id,
-                before=State.DEFERRED,
-                after=State.PLANNED,
-                reason="its time has come; the step was composed anew",
-                attempts=0,
-            )
+            _back_to_planned(row, _ASKED_AGAIN[State(row.state)], error=row.error)
             for _, row in again
+            if row.state != State.PLANNED
         ],
         at=at,
         actor=actor,
@@ -237,6 +248,35 @@ def _plan_again(
             }
             for new, row in again
         ],
+    )
+
+
+def _back_to_planned(row: _KeyRow, reason: str, *, error: str | None) -> Move:
+    return Move(
+        effect_id=row.id,
+        before=State(row.state),
+        after=State.PLANNED,
+        reason=reason,
+        attempts=row.attempts,
+        error=error,
+    )
+
+
+def withhold(
+    connection: sa.Connection, withheld: Sequence[Withheld], *, at: datetime, actor: str
+) -> None:
+    """Take back what is ready and must not be sent now; what is on its way already is left."""
+    reasons = {one.key: one.reason for one in withheld}
+    rows = _rows_by_key(connection, list(reasons))
+    move_effects(
+        connection,
+        [
+            _back_to_planned(row, reasons[row.key], error=reasons[row.key])
+            for row in rows
+            if row.state == State.READY and not row.in_doubt
+        ],
+        at=at,
+        actor=actor,
     )
 
 

@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 MEANING: Mapping[State, str] = {
-    State.PLANNED: "It is recorded; the gates have not answered yet.",
+    State.PLANNED: "It is recorded; no gate has let it pass yet, and the next run asks again.",
     State.DEFERRED: "A gate said “not before”; the step is composed and asked again then.",
     State.READY: "It may be sent, at once or from a recorded time on.",
     State.SENDING: "A process holds it under a lease and is handing it to the connection.",
@@ -36,7 +36,7 @@ MEANING: Mapping[State, str] = {
 ALLOWED: Mapping[State, frozenset[State]] = {
     State.PLANNED: frozenset({State.READY, State.DEFERRED, State.DROPPED}),
     State.DEFERRED: frozenset({State.PLANNED, State.DROPPED}),
-    State.READY: frozenset({State.SENDING, State.DROPPED}),
+    State.READY: frozenset({State.PLANNED, State.SENDING, State.DROPPED}),
     State.SENDING: frozenset({State.DONE, State.READY, State.REJECTED, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset({State.DONE, State.READY, State.REJECTED}),
     State.DONE: frozenset(),

@@ -200,6 +200,19 @@ class NewEffect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Withheld:
+    """An effect that was ready, and that this run's gates were not asked about, or held.
+
+    Attributes:
+        key: of the effect.
+        reason: why it must not be sent now.
+    """
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """An effect as the ledger has it.
 
@@ -234,9 +247,16 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class StepState:
-    """How far a step of an enrolment has come in the outbox."""
+    """How far a step of an enrolment has come in the outbox.
 
+    Attributes:
+        key: of its effect, as it was minted when that was first recorded.
+        in_doubt: an earlier attempt may have landed, and nobody has found out since.
+    """
+
+    key: str
     state: State
+    in_doubt: bool = False
     not_before: datetime | None = None
 
 
