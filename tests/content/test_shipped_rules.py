@@ -33,7 +33,7 @@ def rules(catalog: Catalog) -> RuleSet:
 
 
 def run(folder: Path, rules: RuleSet, catalog: Catalog) -> list[Outcome]:
-    return run_rule_tests(
+    outcomes = run_rule_tests(
         folder,
         rules,
         crmsync_facts(),
@@ -43,6 +43,7 @@ def run(folder: Path, rules: RuleSet, catalog: Catalog) -> list[Outcome]:
         bound=lambda table: Freshness().bound(table).length,
         shown_relative_to=FOLDER.parent,
     )
+    return list(outcomes)
 
 
 def test_all_their_tests_pass(rules: RuleSet, catalog: Catalog) -> None:

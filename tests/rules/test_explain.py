@@ -148,8 +148,9 @@ def outcomes(tmp_path: Path, test: str) -> list[Outcome]:
             "tests/t": test,
         },
     )
-    return run_rule_tests(
-        tmp_path / "rules" / "tests", rules, FACTS, CATALOG, shown_relative_to=tmp_path, **SETTINGS
+    folder = tmp_path / "rules" / "tests"
+    return list(
+        run_rule_tests(folder, rules, FACTS, CATALOG, shown_relative_to=tmp_path, **SETTINGS)
     )
 
 

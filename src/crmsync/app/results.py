@@ -223,6 +223,54 @@ class CheckResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WrongVerdict:
+    """A record of a test whose verdict is not the expected one.
+
+    Attributes:
+        expected: ``match``, ``no_match`` or ``unknown``; ``actual`` likewise.
+        because: a sentence for each clause that decided.
+    """
+
+    subject: str
+    expected: str
+    actual: str
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleTested:
+    """One test of a rule, and what failed in it."""
+
+    rule: str
+    test: str
+    place: str
+    failures: tuple[WrongVerdict, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesTested:
+    """The unit tests of the rules.
+
+    Attributes:
+        untested: the rules without a test.
+    """
+
+    folder: str
+    tests: tuple[RuleTested, ...]
+    untested: tuple[str, ...]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that have a test."""
+        return tuple(dict.fromkeys(test.rule for test in self.tests))
+
+    @property
+    def findings(self) -> bool:
+        """Whether a test failed."""
+        return any(test.failures for test in self.tests)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamStatus:
     """How far a stream has been read. ``records`` counts the live ones of its table."""
 

@@ -87,6 +87,21 @@ def check(
         raise typer.Exit(FINDINGS if report.problems else 0)
 
 
+@app.command("test")
+def run_rule_tests(config: ConfigOption = DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
+    """Run the rules' own unit tests: records, a time, and who is expected to match."""
+    with command(as_json=as_json):
+        from crmsync.app.testing_rules import run_tests
+        from crmsync.app.workspace import open_workspace
+        from crmsync.cli import reports
+
+        workspace = open_workspace(config, clock_at(None))
+        with progress(as_json=as_json) as advance:
+            report = run_tests(workspace, advance=advance)
+        reports.show_tests(report, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
 @app.command()
 def sync(
     connection: Annotated[

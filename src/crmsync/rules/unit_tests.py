@@ -67,10 +67,14 @@ class Failure:
     actual: str
     explanation: ClauseReport
 
+    @property
+    def because(self) -> tuple[str, ...]:
+        """A sentence for each clause that decided, with its place."""
+        return tuple(_told(clause) for clause in self.explanation.deciding)
+
     def __str__(self) -> str:
         lines = [f"- {self.subject}: expected {self.expected}", f"+ {self.subject}: {self.actual}"]
-        lines += [f"    {line}" for clause in self.explanation.deciding for line in _lines(clause)]
-        return "\n".join(lines)
+        return "\n".join((*lines, *(f"    {sentence}" for sentence in self.because)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ def run_rule_tests(  # noqa: PLR0913  everything that a verdict depends on
     country: str | None,
     bound: Callable[[str], timedelta],
     shown_relative_to: Path,
-) -> list[Outcome]:
+) -> Iterator[Outcome]:
     """Run every test of a folder, ``rules/tests``; a file holds one test or a list of them.
 
     Raises:
@@ -108,7 +112,8 @@ def run_rule_tests(  # noqa: PLR0913  everything that a verdict depends on
     tests = load_rule_tests(
         folder, rules, catalog, str(company_zone), shown_relative_to=shown_relative_to
     )
-    return [_run(test, facts, catalog, settings) for test in tests]
+    for test in tests:
+        yield _run(test, facts, catalog, settings)
 
 
 def _run(
@@ -142,11 +147,11 @@ def _failures(test: RuleTest, evaluation: Evaluation) -> tuple[Failure, ...]:
     )
 
 
-def _lines(clause: ClauseReport) -> list[str]:
+def _told(clause: ClauseReport) -> str:
     seen = f", saw {clause.value}" if clause.value is not None else ""
     away = f" ({clause.distance})" if clause.distance else ""
     reason = f", because {clause.reason}" if clause.reason else ""
-    return [f"{clause.verdict}: {clause.text}{seen}{away}{reason} [{clause.place}]"]
+    return f"{clause.verdict}: {clause.text}{seen}{away}{reason} [{clause.place}]"
 
 
 def load_rule_tests(

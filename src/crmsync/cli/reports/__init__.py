@@ -5,6 +5,7 @@ from crmsync.cli.reports.plan import show_demo, show_plan, show_run
 from crmsync.cli.reports.setup import show_check, show_layout, show_plugins
 from crmsync.cli.reports.status import show_status
 from crmsync.cli.reports.sync import show_sync
+from crmsync.cli.reports.testing import show_tests
 
 __all__ = [
     "show_check",
@@ -16,4 +17,5 @@ __all__ = [
     "show_run",
     "show_status",
     "show_sync",
+    "show_tests",
 ]
