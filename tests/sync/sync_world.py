@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,19 +8,19 @@ import pyarrow as pa
 
 from crmsync.clock import FixedClock
 from crmsync.config.mapping import StreamSettings
+from crmsync.config.settings import ConnectionSettings
 from crmsync.model.pages import ORIGIN, ROW, Page, Snapshot
 from crmsync.model.tables import CANONICAL_TABLES, Table
 from crmsync.plugins.contract import RemoteField
 from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.run import sync_connection
+from crmsync.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crmsync.config.settings import ConnectionSettings
     from crmsync.model.pages import Cursor
     from crmsync.sync.reports import SyncReport
-    from crmsync.warehouse.store import Warehouse
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -134,3 +134,17 @@ class Run:
     def sentences(self) -> list[str]:
         with self.warehouse.reading() as records:
             return [row.sentence for row in records.quarantine().newest]
+
+
+def with_streams(run: Run, **streams: dict[str, Any] | None) -> Run:
+    """The same connection and warehouse with accounts and these streams, None for one less."""
+    wanted = {"accounts": ACCOUNTS} | streams
+    settings = ConnectionSettings.model_validate(
+        {
+            "connector": "listed",
+            "streams": {name: one for name, one in wanted.items() if one is not None},
+        }
+    )
+    tables = {("crm", name): stream.table for name, stream in settings.streams.items()}
+    warehouse = Warehouse(run.warehouse.path, CANONICAL_TABLES, tables)
+    return replace(run, settings=settings, warehouse=warehouse)

@@ -6,11 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crmsync.config.settings import ConnectionSettings
 from crmsync.errors import TransientError
-from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.warehouse.store import Warehouse
-from sync.sync_world import ACCOUNTS, CONTACTS
+from sync.sync_world import ACCOUNTS, CONTACTS, with_streams
 
 if TYPE_CHECKING:
     import pytest
@@ -22,12 +19,8 @@ _FIELDS: dict[str, Any] = {"name": "Name", "tier": "Tier", "updated_at": "Modifi
 
 def _mapped(run: Run, zone: str = "UTC", **accounts: Any) -> Run:  # noqa: ANN401  settings
     """The same connection with another mapping of its accounts."""
-    settings = ConnectionSettings.model_validate(
-        {"connector": "listed", "streams": {"accounts": ACCOUNTS | accounts, "contacts": CONTACTS}}
-    )
-    streams = {("crm", name): stream.table for name, stream in settings.streams.items()}
-    warehouse = Warehouse(run.warehouse.path, CANONICAL_TABLES, streams)
-    return replace(run, settings=settings, warehouse=warehouse, zone=zone)
+    changed = with_streams(run, accounts=ACCOUNTS | accounts, contacts=CONTACTS)
+    return replace(changed, zone=zone)
 
 
 def _with_two_accounts(run: Run) -> Run:

@@ -36,7 +36,7 @@ def test_unknown_tables_fields_and_columns_are_told_with_the_nearest() -> None:
         "To add a field of your own, give it a “type”"
     )
     assert mistakes["fields", "name", "column", 1].endswith("did you mean “Name”?")
-    assert mistakes["key", 0] == "there is no column “ID”; known here: Id, Name, Renews"
+    assert mistakes["key", 0] == "there is no column “ID”; did you mean “Id”?"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from crmsync.errors import AuthError, RejectedError, TransientError
 from crmsync.model.pages import DELETED, PROBLEM, Snapshot
 from crmsync.sync import run as sync_run
-from sync.sync_world import NOW
+from sync.sync_world import ACCOUNTS, NOW, with_streams
 
 if TYPE_CHECKING:
     import pytest
@@ -127,3 +127,32 @@ def test_what_the_error_of_a_connector_says_is_kept_for_status(run: Run) -> None
     run.sync()
     with run.warehouse.reading() as records:
         assert records.stream_states()[0].error == "accounts.csv, row 7 is cut off"
+
+
+def test_two_streams_that_give_the_same_record_are_told(run: Run) -> None:
+    run = with_streams(run, partners=ACCOUNTS)
+    run.connector.add("accounts", _account("1", "A"), _account("2", "B"))
+    run.connector.add("partners", _account("2", "Other", "2026-01-05"), _account("3", "C"))
+    accounts, partners = run.sync().streams
+    assert (accounts.changed, partners.changed, partners.quarantined) == (2, 1, 1)
+    assert run.sentences() == [
+        "partners.csv, row 1: stream “accounts” of crm gives account “2” already, so the row of "
+        "stream “partners” was left out; let one of the two give it, or make them two connections"
+    ]
+    assert {key: row["name"] for key, row in run.live().items()} == {"1": "A", "2": "B", "3": "C"}
+    # What one gives no more is the other's to give.
+    run.connector.add("accounts", {"Id": "2", DELETED: True})
+    run.connector.add("partners", _account("2", "Other", "2026-01-05"))
+    run.sync()
+    assert run.live()["2"]["name"] == "Other"
+    assert run.sentences() == []
+
+
+def test_a_renamed_stream_goes_on_with_its_records(run: Run) -> None:
+    run = with_streams(run)
+    run.connector.add("accounts", _account("1", "A"))
+    run.sync()
+    run.connector.pages["customers"] = run.connector.pages["accounts"]
+    run = with_streams(run, accounts=None, customers=ACCOUNTS)
+    (report,) = run.sync().streams
+    assert (report.quarantined, set(run.live())) == (0, {"1"})

@@ -74,9 +74,10 @@ class Problems:
 def nearest(name: object, valid: Iterable[str]) -> str:
     """A hint for an unknown name: “; did you mean …?”, or the valid names where few."""
     choices = sorted(set(valid))
-    close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.6)
+    in_small = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(str(name).lower(), in_small, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean “{close[0]}”?"
+        return f"; did you mean “{in_small[close[0]]}”?"
     if len(choices) <= 12:  # noqa: PLR2004  more would bury the sentence
         return f"; known here: {', '.join(choices)}" if choices else ""
     return ""
