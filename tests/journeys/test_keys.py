@@ -68,3 +68,20 @@ def test_a_message_id_is_derived_from_key_and_sender(sender: str, domain: str) -
 def test_a_sender_without_a_domain_is_refused() -> None:
     with pytest.raises(ValueError, match="“Ann” is no e-mail address"):
         message_id("key-1", "Ann")
+
+
+@pytest.mark.parametrize("sender", ["jo@", "jo@ü..x", "jo@x..y", "jo@.example", "", "jo@\udcff.x"])
+def test_an_odd_sender_is_refused_in_a_sentence(sender: str) -> None:
+    with pytest.raises(ValueError, match="is no e-mail address"):
+        message_id("key-1", sender)
+
+
+@given(text)
+def test_whatever_the_sender_a_message_id_can_stand_in_a_mail_or_is_refused(domain: str) -> None:
+    try:
+        made = message_id("key-1", f"jo@{domain}")
+    except ValueError:
+        return
+    assert made.isascii()
+    assert made.count("@") == 1
+    assert not any(character.isspace() or character in "<>" for character in made)

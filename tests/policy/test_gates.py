@@ -103,10 +103,44 @@ def test_mail_to_a_colleague_is_not_suppressed_with_the_customer() -> None:
     assert ask(one) == PASS
 
 
-@pytest.mark.parametrize("address", ["", "Ann", "Ann <>", "@customer.example", "ann@"])
-def test_a_mail_needs_an_address(address: str) -> None:
+BAD_ADDRESSES = [
+    "",
+    "Ann",
+    "Ann <>",
+    "@customer.example",
+    "ann@",
+    "ann@customer..example",
+    "ann@ü..example",
+    "an n@customer.example",
+    "ann@customer .example",
+    '"an n"@customer.example',
+    "ann@customer.example\u00a0",
+    "ann@customer.example\nBcc: all@customer.example",
+    "ann@customer.example\u2028",
+    "ann@customer.example, ben@customer.example",
+    "ann@customer.example;ben@customer.example",
+    "Smith, Ann <ann@customer.example>",
+    "ann@ben@customer.example",
+    "änn@customer.example",
+]
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_a_mail_needs_one_address_that_mail_systems_take(address: str) -> None:
     ruling = ask(replace(draft(), action=mail(to=address)))
     assert (ruling.answer, ruling.gate) == (Answer.HOLD, "recipient")
+    assert ruling.reason.startswith("the recipient “")
+    assert ruling.reason.isprintable() or "\u00a0" in address
+    from_it = ask(replace(draft(), action=replace(mail(), sender=address)))
+    assert (from_it.answer, from_it.gate) == (Answer.HOLD, "sender")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ann@customer.example", "Ann <ann@ümlaut.example>", '"Smith, Ann" <ann+x@customer.example>'],
+)
+def test_what_mail_systems_take_passes(address: str) -> None:
+    assert ask(replace(draft(), action=mail(to=address))) == PASS
 
 
 def test_an_inactive_colleague_gets_nothing() -> None:
@@ -146,7 +180,12 @@ def test_the_first_gate_that_does_not_pass_answers_and_later_ones_are_not_asked(
 def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_about() -> None:
     one = replace(draft(contact={"do_not_contact": True}), action=mail(to="Ann"))
     assert ask(one).gate == "suppression"
-    assert [gate.__name__ for gate in GATES] == ["ability", "suppression", "recipient"]
+    assert [gate.__name__ for gate in GATES] == [
+        "ability",
+        "suppression",
+        "recipient",
+        "sender",
+    ]
 
 
 def test_a_ruling_becomes_a_decision_with_all_it_says() -> None:

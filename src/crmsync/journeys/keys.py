@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.values import EnrolmentRef
 
 _READABLE = 32  # characters of the rule's name that a key shows
+_DOMAIN = re.compile(r"[^\s<>@.]+(\.[^\s<>@.]+)*|\[[^\s<>@]+\]")
 _DIGEST = 40  # hexadecimal digits, 160 bits
 
 
@@ -54,12 +55,16 @@ def message_id(key: str, sender: str) -> str:
         sender: the From address, with or without a display name.
 
     Raises:
-        ValueError: the sender has no domain.
+        ValueError: the sender has no domain that can stand in a Message-ID.
     """
+    wrong = f"“{sender}” is no e-mail address"
     _, at, domain = parseaddr(sender)[1].rpartition("@")
     domain = domain.strip().lower()
-    if not at or not domain:
-        raise ValueError(f"“{sender}” is no e-mail address")
     if not domain.isascii():
-        domain = domain.encode("idna").decode("ascii")
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise ValueError(wrong) from error
+    if not at or not _DOMAIN.fullmatch(domain):
+        raise ValueError(wrong)
     return f"{key.rpartition('-')[2]}@{domain}"

@@ -6,11 +6,11 @@ A new gate is a function in `GATES`; its place there is its place in the order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
 
 from crmsync.ledger.values import Answer, Decision
 from crmsync.model.actions import SendEmail
+from crmsync.policy.addresses import address_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -94,18 +94,22 @@ def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
 
 
 def recipient(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
-    """There must be somebody at the other end."""
+    """There must be somebody at the other end, and an address that reaches them alone."""
     action = draft.action
     if draft.colleague is not None and draft.colleague.get("active") is False:
         return _hold("recipient", f"{_name(draft.colleague)} is no longer active")
-    if isinstance(action, SendEmail):
-        local, _, domain = parseaddr(action.recipient)[1].rpartition("@")
-        if not local or not domain:
-            return _hold("recipient", f"“{action.recipient}” is no e-mail address")
-    return PASS
+    problem = address_problem(action.recipient) if isinstance(action, SendEmail) else None
+    return PASS if problem is None else _hold("recipient", f"the recipient {problem}")
 
 
-GATES: tuple[Gate, ...] = (ability, suppression, recipient)
+def sender(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """A mail must be from an address that mail systems accept."""
+    action = draft.action
+    problem = address_problem(action.sender) if isinstance(action, SendEmail) else None
+    return PASS if problem is None else _hold("sender", f"the sender {problem}")
+
+
+GATES: tuple[Gate, ...] = (ability, suppression, recipient, sender)
 
 
 def ask_gates(
