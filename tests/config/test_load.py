@@ -149,3 +149,17 @@ def test_mistakes_of_shape(tmp_path: Path, text: str, expected: str) -> None:
 )
 def test_mistakes_in_a_mapping(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert expected in _problems(tmp_path, _GOOD.replace(old, new))
+
+
+def test_a_custom_field_has_one_type_in_all_streams(tmp_path: Path) -> None:
+    other = """\
+      partners:
+        file: partners.csv
+        table: account
+        key: id
+        fields:
+          seats: {column: Seats, type: text}
+"""
+    assert _problems(tmp_path, _GOOD + other) == [
+        ":19:11: account.seats has another type in another stream"
+    ]

@@ -135,10 +135,11 @@ def test_two_streams_that_give_the_same_record_are_told(run: Run) -> None:
     run.connector.add("partners", _account("2", "Other", "2026-01-05"), _account("3", "C"))
     accounts, partners = run.sync().streams
     assert (accounts.changed, partners.changed, partners.quarantined) == (2, 1, 1)
-    assert run.sentences() == [
+    (sentence,) = run.sentences()
+    assert sentence == (
         "partners.csv, row 1: stream “accounts” of crm gives account “2” already, so the row of "
         "stream “partners” was left out; let one of the two give it, or make them two connections"
-    ]
+    )
     assert {key: row["name"] for key, row in run.live().items()} == {"1": "A", "2": "B", "3": "C"}
     # What one gives no more is the other's to give.
     run.connector.add("accounts", {"Id": "2", DELETED: True})

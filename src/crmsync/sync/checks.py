@@ -1,8 +1,12 @@
-"""Holds a stream's mapping against the canonical table and the remote's own description."""
+"""Holds a stream's mapping against the canonical table and the remote's own description.
+
+Whatever makes the tables (names of tables and fields, their types) was checked when the config was
+read. These checks run before each command, so that they open a database only for what needs one.
+"""
 
 from __future__ import annotations
 
-from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,8 +32,6 @@ _OWN = {"id": "the “key” of the stream", "connection": "the connection’s n
 # Without these fields a table says nothing.
 _NEEDED = {"activity": ("kind", "at"), "activity_link": ("activity",), "usage": ("day",)}
 
-_HOW_TO_ADD = "To add a field of your own, give it a “type”"
-
 Mistake = tuple[tuple[str | int, ...], str]
 
 
@@ -40,9 +42,6 @@ def check_mapping(
 
     ``described`` is the remote's description of its fields; None where it cannot be had.
     """
-    if settings.table not in CANONICAL_TABLES:
-        hint = nearest(settings.table, CANONICAL_TABLES)
-        return [(("table",), f"there is no table “{settings.table}”{hint}")]
     mistakes: list[Mistake] = []
     for name, mapping in settings.fields.items():
         mistakes += _check_field(settings, name, mapping)
@@ -63,22 +62,12 @@ def _check_field(settings: StreamSettings, name: str, mapping: FieldMapping) -> 
     known = table.field(name)
     if name in _OWN:
         yield path, f"“{name}” cannot be mapped: it is made of {_OWN[name]}"
-    elif known is None and mapping.type is None:
-        hint = nearest(name, (field.name for field in table.fields if field.name not in _OWN))
-        yield (
-            path,
-            f"{settings.table} has no field “{name}”{hint or '.'} {_HOW_TO_ADD}",
-        )
-    elif known is None and mapping.type is not None:
+        return
+    if known is None:
         yield from _check_custom(settings, name, mapping)
-        yield from _check_values(path, mapping, mapping.type)
-    elif known is not None:
-        if mapping.type not in {None, known.type}:
-            yield (
-                (*path, "type"),
-                f"“{name}” of {settings.table} is of type {known.type.value}; leave “type” out",
-            )
-        yield from _check_values(path, mapping, known.type)
+    to = mapping.type if known is None else known.type
+    if to is not None:
+        yield from _check_values(path, mapping, to)
 
 
 def _check_custom(settings: StreamSettings, name: str, mapping: FieldMapping) -> Iterator[Mistake]:
@@ -114,7 +103,7 @@ def _check_values(
     if not mapping.columns:
         said[(*path, "value")] = mapping.value
     for where, value in said.items():
-        if value is not None and to in NOT_A and _cannot_be(value, to):
+        if value is not None and to in NOT_A and not _is_one(value, to) and _cannot_be(value, to):
             yield where, f"“{value}” {NOT_A[to].partition(';')[0]}"
 
 
@@ -134,8 +123,7 @@ def _wrong_format(pattern: str, to: FieldType) -> str | None:
     if to is FieldType.DATE and ("%z" in pattern or "%Z" in pattern):
         return f"“{pattern}” has a time zone, and a date has none; leave it out"
     try:
-        with closing(duckdb.connect()) as engine:
-            engine.execute("SELECT try_strptime('', ?)", [pattern]).fetchall()
+        _engine().execute("SELECT try_strptime('', ?)", [pattern]).fetchall()
     except duckdb.Error as error:
         return (
             f"“{pattern}” is not a format: {str(error).strip().splitlines()[0].rpartition(': ')[2]}"
@@ -145,14 +133,27 @@ def _wrong_format(pattern: str, to: FieldType) -> str | None:
     return None
 
 
+def _is_one(value: object, to: FieldType) -> bool:
+    """Whether YAML has read it as that type already."""
+    match to:
+        case FieldType.BOOLEAN:
+            return isinstance(value, bool)
+        case FieldType.INTEGER:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case _:
+            return False
+
+
 def _cannot_be(value: object, to: FieldType) -> bool:
     expression = constant(value, to, Way()).name("value").as_table()
-    backend = ibis.duckdb.connect()
-    try:
-        found: pa.Table = backend.to_pyarrow(expression)
-        return bool(found.column("value").null_count)
-    finally:
-        backend.disconnect()
+    backend = ibis.duckdb.from_connection(_engine())
+    found: pa.Table = backend.to_pyarrow(expression)
+    return bool(found.column("value").null_count)
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
 
 
 def _check_columns(settings: StreamSettings, there: set[str]) -> Iterator[Mistake]:
