@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.model.records import StreamState
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
-from crmsync.warehouse.schema import HISTORY, QUARANTINE, STREAM_STATE
+from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import record_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 _LIVE = sge.column("deleted_at").is_(sge.null())
 _WANTED = "wanted"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,27 +149,50 @@ class Records:
 
     def quarantine(self, newest: int = 10) -> QuarantineReport:
         """The rows that could not be used, and the sentences of the newest."""
-        entries = self._database.table(QUARANTINE, BOOKS)
-        counts = entries.group_by("connection", "stream").agg(rows=entries.count())
-        latest = entries.order_by(
-            ibis.desc(entries["at"]),
-            entries.connection,
-            entries.stream,
-            entries.origin,
-            entries.row,
-        ).limit(newest)
+        entries = named(QUARANTINE, BOOKS)
+        stream = [sge.column("connection"), sge.column("stream")]
+        counts = sge.select(*stream, sge.alias_(sge.Count(this=sge.Star()), "rows")).from_(entries)
+        latest = sge.select(*stream, sge.column("sentence"), sge.column("at")).from_(entries)
+        latest = latest.order_by(
+            sge.Ordered(this=sge.column("at"), desc=True),
+            *stream,
+            sge.column("origin"),
+            sge.column("row"),
+        )
+        counted = self._database.fetch(counts.group_by(*stream).order_by(*stream)).to_pylist()
+        rows = self._database.fetch(latest.limit(newest))
+        # Arrow would load pandas to make datetimes of them.
+        instants = [_EPOCH + timedelta(microseconds=n) for n in _integers(rows["at"])]
         return QuarantineReport(
-            counts={
-                (row["connection"], row["stream"]): row["rows"]
-                for row in self._database.query(counts.order_by("connection", "stream")).to_pylist()
-            },
+            counts={(row["connection"], row["stream"]): row["rows"] for row in counted},
             newest=tuple(
-                QuarantinedRow(**row)
-                for row in self._database.query(
-                    latest.select("connection", "stream", "sentence", "at")
-                ).to_pylist()
+                QuarantinedRow(**row, at=at)
+                for row, at in zip(rows.drop_columns("at").to_pylist(), instants, strict=True)
             ),
         )
+
+    def unread(self, table: str, ids: Iterable[str]) -> dict[str, str]:
+        """Those of these records of which a row could not be used, each with the sentence why.
+
+        What is kept of such a record is older than what its CRM says.
+        """
+        entries = sge.select("connection", "stream", "record", "sentence")
+        entries = entries.from_(named(QUARANTINE, BOOKS)).where(is_one_of("record", _WANTED))
+        with self._database.given(_WANTED, pa.table({"id": pa.array(list(set(ids)), pa.string())})):
+            rows = self._database.fetch(entries).to_pylist()
+        return {
+            row["record"]: row["sentence"]
+            for row in rows
+            if self._streams.get((row["connection"], row["stream"])) == table
+        }
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """By table, the ids of merged records, each with the one that survived in the end."""
+        select = sge.select("table_name", "old_id", "survivor").from_(named(ALIAS, BOOKS))
+        found: dict[str, dict[str, str]] = {}
+        for row in self._database.fetch(select).to_pylist():
+            found.setdefault(row["table_name"], {})[row["old_id"]] = row["survivor"]
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many live records each table has."""
@@ -178,3 +202,7 @@ class Records:
         """How many live records a table has."""
         live = sge.select(sge.Count(this=sge.Star())).from_(named(table, RECORDS)).where(_LIVE)
         return int(self._database.fetch(live)[0][0].as_py())
+
+
+def _integers(instants: pa.ChunkedArray) -> list[int]:
+    return list(instants.cast(pa.int64()).to_pylist())
