@@ -46,6 +46,7 @@ class FolderUnderTest(RemoteUnderTest):
         self._spoilt: set[str] = set()
         self._writes = 0
         self._failure: Failure | None = None
+        self._landed = 0
         self.absent = {
             Feature.MERGES: "an export tells nothing of merges",
             Feature.COMPARES: "an export may be older than the record, so nothing is compared",
@@ -113,6 +114,7 @@ class FolderUnderTest(RemoteUnderTest):
         if failure not in {Failure.TRANSIENT, Failure.UNCERTAIN}:
             raise NotImplementedError
         self._failure = failure
+        self._landed = len(self.effects())
 
     def _fail_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real_fsync, real_identity = os.fsync, folder.identity_of
@@ -124,8 +126,13 @@ class FolderUnderTest(RemoteUnderTest):
             return real_identity(status)
 
         def fsync(descriptor: int) -> None:
-            of_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-            if self._failure is (Failure.UNCERTAIN if of_folder else Failure.TRANSIENT):
+            failure = Failure.TRANSIENT
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                # The folders are confirmed in several steps; what was lost is an answer of the
+                # disk only when something has landed.
+                landed = len(self.effects()) > self._landed
+                failure = Failure.UNCERTAIN if landed else Failure.TRANSIENT
+            if self._failure is failure:
                 self._failure = None
                 raise OSError(errno.ENOSPC, "No space left on device")
             real_fsync(descriptor)

@@ -113,22 +113,25 @@ def test_the_same_key_twice_in_a_batch(folder: Path, connect: Connect) -> None:
     assert len(list((folder / "outbox" / "new").iterdir())) == 1
 
 
-def test_what_a_crash_left_in_tmp_is_no_delivery(
+def test_what_an_interruption_left_half_written_is_no_delivery(
     folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", crash)
+        patch.setattr(os, "fsync", crash)
         patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             connect().apply([mail()])
-    assert len(list((folder / "outbox" / "tmp").iterdir())) == 1
+    (staged,) = (path for path in (folder / "outbox").iterdir() if path.is_file())
+    staged.write_bytes(staged.read_bytes()[:50])
+    assert mailbox.Maildir(folder / "outbox", create=False).keys() == []
     (receipt,) = connect().apply([mail()])
     assert isinstance(receipt, Receipt)
     assert not receipt.already
-    assert list((folder / "outbox" / "tmp").iterdir()) == []
+    assert delivered(folder).get_content() == "Hello Bo,\n\nhow are you?\n"
+    assert not staged.exists()
 
 
 def test_strange_files_in_the_outbox_are_left_alone(folder: Path, connect: Connect) -> None:

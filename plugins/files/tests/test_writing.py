@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.errors import RejectedError, TransientError, UncertainError
+from crmsync.errors import AuthError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
@@ -230,7 +230,7 @@ def test_a_file_that_was_changed_too_far_is_left_alone(
 ) -> None:
     (folder / "tasks.csv").write_bytes(content)
     error, receipt = connect().apply([task(), note("n1", "a")])
-    assert isinstance(error, RejectedError)
+    assert isinstance(error, AuthError)
     assert f"rows cannot be added to crm/tasks.csv: {sentence}" in str(error)
     assert isinstance(receipt, Receipt)
     assert (folder / "tasks.csv").read_bytes() == content
@@ -245,7 +245,7 @@ def test_an_empty_file_is_begun(folder: Path, connect: Connect, content: str) ->
 
 def test_no_folder_to_write_to(folder: Path, connect: Connect) -> None:
     folder.rmdir()
-    with pytest.raises(RejectedError, match="there is no folder crm"):
+    with pytest.raises(AuthError, match="there is no folder crm"):
         connect().apply([task()])
 
 
@@ -302,7 +302,7 @@ def test_a_folder_without_the_right_to_write(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(RejectedError, match="crm cannot be written: Permission denied"):
+    with pytest.raises(AuthError, match="crm cannot be written: Permission denied"):
         connect().apply([task()])
     assert _files(folder) == {}
 
@@ -311,10 +311,10 @@ def test_a_folder_in_the_place_of_a_file(folder: Path, connect: Connect) -> None
     (folder / "tasks.csv").mkdir()
     (folder / "outbox").write_text("no folder")
     error, receipt, mail = connect().apply([task(), note("n1", "a"), _mail()])
-    assert isinstance(error, RejectedError)
+    assert isinstance(error, AuthError)
     assert "crm/tasks.csv cannot be written: Is a directory" in str(error)
     assert isinstance(receipt, Receipt)
-    assert isinstance(mail, RejectedError)
+    assert isinstance(mail, AuthError)
     assert "crm/outbox cannot be written" in str(mail)
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TASKS = "tasks.csv"
 NOTES = "notes.csv"
 UPDATES = "updates.csv"
-WRITTEN = (TASKS, NOTES, UPDATES)  # what we write ourselves; no pattern matches these
+SENT = "sent.csv"
+WRITTEN = (TASKS, NOTES, UPDATES, SENT)  # what we write ourselves; no pattern matches these
 
 _PATTERN_CHARACTERS = "*?["
 

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from crmsync.errors import ConnectorError, RejectedError, TransientError, UncertainError
+from crmsync.errors import AuthError, ConnectorError, TransientError, UncertainError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +26,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_error(error: OSError, shown: str) -> ConnectorError:
-    """What happens next after a write that failed and left everything as it was."""
+    """What happens next after a write that failed and left everything as it was.
+
+    What a person can mend concerns no one action: the connection pauses until it is mended.
+    """
     if error.errno in _NOT_ALLOWED:
-        return RejectedError(
+        return AuthError(
             f"{shown} cannot be written: {error.strerror}; give crmsync the right to write to "
-            "its folder",
-            origin=shown,
+            "its folder"
         )
     if error.errno in _IN_THE_WAY:
-        return RejectedError(
-            f"{shown} cannot be written: {error.strerror}; move what is in its place away",
-            origin=shown,
+        return AuthError(
+            f"{shown} cannot be written: {error.strerror}; move what is in its place away"
         )
     if error.errno in _FULL:
         return TransientError(
@@ -53,7 +54,7 @@ def locked(folder: Folder) -> Iterator[None]:
 
     Raises:
         TransientError: another one held it, and still did after the wait.
-        RejectedError: the folder cannot be written.
+        AuthError: the folder cannot be written.
     """
     try:
         handle = (folder.path / _LOCK).open("ab")
@@ -81,6 +82,22 @@ def _wait_for(handle: IO[bytes], shown: str) -> None:
 
 
 @contextmanager
+def flushed(path: Path, shown: str) -> Iterator[IO[bytes]]:
+    """Write a file whose content is on the disk at the end, or that is not there.
+
+    Its name is on the disk only when `sync_folder` was called for its folder.
+
+    Raises:
+        TransientError: the disk is full or fails.
+        AuthError: it may not be written.
+    """
+    with _removed_on_error(path, shown), path.open("wb") as handle:
+        yield handle
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+@contextmanager
 def put_in_place(temporary: Path, target: Path, shown: str) -> Iterator[IO[bytes]]:
     """Write a file that appears under its name whole, or not at all.
 
@@ -88,32 +105,49 @@ def put_in_place(temporary: Path, target: Path, shown: str) -> Iterator[IO[bytes
 
     Raises:
         TransientError: the disk is full or fails; nothing was changed.
-        RejectedError: it may not be written; nothing was changed.
+        AuthError: it may not be written; nothing was changed.
         UncertainError: it was written, but the disk does not confirm that it will last.
     """
-    try:
-        with temporary.open("wb") as handle:
+    with _removed_on_error(temporary, shown):
+        with flushed(temporary, shown) as handle:
             yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
         os.replace(temporary, target)  # noqa: PTH105  tests make it fail where it is
+    confirm(target.parent, shown)
+
+
+@contextmanager
+def _removed_on_error(path: Path, shown: str) -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise write_error(error, shown) from error
         raise
-    _confirm(target.parent, shown)
 
 
-def _confirm(folder: Path, shown: str) -> None:
-    """Have the disk keep a new name in a folder."""
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the names in a folder as they are now.
+
+    Raises:
+        OSError: it does not say so.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def confirm(folder: Path, shown: str) -> None:
+    """Have the disk keep what was written to a folder.
+
+    Raises:
+        UncertainError: it does not say so.
+    """
+    try:
+        sync_folder(folder)
     except OSError as error:
         raise UncertainError(
             f"{shown} was written, but the disk does not confirm it: {error.strerror}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.errors import ConnectorError, RejectedError
+from crmsync.errors import AuthError, ConnectorError
 from crmsync.model.actions import AddNote, CreateTask, Receipt, SendEmail, UpdateFields
 from crmsync_files.folder import NOTES, TASKS, UPDATES
-from crmsync_files.mail import message_of
-from crmsync_files.maildir import Outbox, digest_of
+from crmsync_files.sending import MailSender
 from crmsync_files.storing import locked
-from crmsync_files.written_tables import KEY, WrittenTable, neutral
+from crmsync_files.written_tables import KEY, WrittenTable, is_text, neutral, no_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,12 +35,13 @@ class FolderWriter:
         """A receipt or an error for each action, in order.
 
         Raises:
-            ConnectorError: the folder cannot be written at all.
+            AuthError: the folder is missing, or cannot be written at all.
+            TransientError: another process holds it.
         """
         if not actions:
             return []
         if not self._folder.exists():
-            raise RejectedError(self._folder.missing())
+            raise AuthError(self._folder.missing())
         answers: dict[int, _Answer] = {}
         with locked(self._folder):
             for name, kind in ((TASKS, CreateTask), (NOTES, AddNote), (UPDATES, UpdateFields)):
@@ -58,12 +58,7 @@ class FolderWriter:
             for name in (TASKS, NOTES, UPDATES):
                 there = WrittenTable(self._folder, name).keys()
                 found |= {k: Receipt(key=k, remote_id=k, already=True) for k in keys if k in there}
-            mails = Outbox(self._folder).delivered()
-        for key in keys:
-            mail = mails.get(digest_of(key))
-            if mail is not None:
-                found[key] = Receipt(key=key, remote_id=mail, already=True)
-        return found
+            return found | MailSender(self._folder, self._clock).find(keys)
 
     def _append(self, name: str, actions: Mapping[int, _Recorded]) -> dict[int, _Answer]:
         """Rows for tasks, notes or updates."""
@@ -82,8 +77,8 @@ class FolderWriter:
                     fresh[at] = replace(receipt, already=True)
                 else:
                     new = self._rows(action)
-                    if not all(_is_text(row) for row in new):
-                        answers[at] = _no_text(action.key)
+                    if not all(is_text(row) for row in new):
+                        answers[at] = no_text(action.key)
                         continue
                     in_batch.add(action.key)
                     rows += new
@@ -96,24 +91,15 @@ class FolderWriter:
 
     def _send(self, actions: Mapping[int, SendEmail]) -> dict[int, _Answer]:
         """Mails for the outbox."""
+        sent = MailSender(self._folder, self._clock).send(list(actions.values()))
         answers: dict[int, _Answer] = {}
-        outbox = Outbox(self._folder)
-        try:
-            delivered = outbox.delivered()
-        except ConnectorError as error:
-            return dict.fromkeys(actions, error)
+        seen: set[str] = set()
         for at, action in actions.items():
-            digest = digest_of(action.key)
-            if digest in delivered:
-                answers[at] = Receipt(key=action.key, remote_id=delivered[digest], already=True)
-                continue
-            try:
-                name = outbox.deliver(action.key, message_of(action), action.at)
-            except ConnectorError as error:
-                answers[at] = error
-            else:
-                delivered[digest] = name
-                answers[at] = Receipt(key=action.key, remote_id=name)
+            answer = sent[action.key]
+            if action.key in seen and isinstance(answer, Receipt):
+                answer = replace(answer, already=True)
+            seen.add(action.key)
+            answers[at] = answer
         return answers
 
     def _rows(self, action: _Recorded) -> list[_Row]:
@@ -162,22 +148,3 @@ def _cell(value: Scalar) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_text(row: _Row) -> bool:
-    try:
-        "".join(row.values()).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _no_text(key: str) -> RejectedError:
-    return RejectedError(
-        f"the action {_shown(key)} has half a character in its text (a lone surrogate), which no "
-        "file can hold"
-    )
-
-
-def _shown(key: str) -> str:
-    return key.encode("utf-8", "backslashreplace").decode("utf-8")

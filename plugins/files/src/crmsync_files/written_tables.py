@@ -1,4 +1,4 @@
-"""tasks.csv, notes.csv and updates.csv: tables that only grow, each row with its action's key."""
+"""tasks.csv, notes.csv, updates.csv and sent.csv: tables that only grow, each row with its key."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crmsync.config.yaml import nearest
-from crmsync.errors import RejectedError
-from crmsync_files.folder import NOTES, TASKS, UPDATES
-from crmsync_files.storing import put_in_place, write_error
+from crmsync.errors import AuthError, RejectedError
+from crmsync_files.folder import NOTES, SENT, TASKS, UPDATES
+from crmsync_files.storing import confirm, put_in_place, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,12 +37,13 @@ COLUMNS = {
     ),
     NOTES: (KEY, "text", "about_table", "about_id", "also_about", "created_at"),
     UPDATES: (KEY, "stream", "table", "id", "field", "expected", "new", "at"),
+    SENT: (KEY, "message_id", "recipient", "at"),
 }
 
 # A spreadsheet takes a cell that begins like this for a formula, and runs it.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRAL = r"^'('*[=+\-@\t\r])"
-_NEUTRAL_COLUMNS = {TASKS: ("subject", "body"), NOTES: ("text",)}
+_NEUTRAL_COLUMNS = {TASKS: ("subject", "body"), NOTES: ("text",), SENT: ("recipient",)}
 
 
 def neutral(text: str) -> str:
@@ -64,8 +65,26 @@ def restored(name: str, records: pa.Table) -> pa.Table:
     return records
 
 
+def is_text(row: Mapping[str, str]) -> bool:
+    """Whether a file can hold a row."""
+    try:
+        "".join(row.values()).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def no_text(key: str) -> RejectedError:
+    """The error that no file can hold an action's row."""
+    shown = key.encode("utf-8", "backslashreplace").decode("utf-8")
+    return RejectedError(
+        f"the action {shown} has half a character in its text (a lone surrogate), which no file "
+        "can hold"
+    )
+
+
 class WrittenTable:
-    """One of the three files. Hold the folder's lock while using it."""
+    """One of these files. Hold the folder's lock while using it."""
 
     def __init__(self, folder: Folder, name: str) -> None:
         self._columns = COLUMNS[name]
@@ -78,7 +97,7 @@ class WrittenTable:
         """The keys that it has.
 
         Raises:
-            RejectedError: it was changed so that rows cannot be added to it.
+            AuthError: it was changed so that rows cannot be added to it.
         """
         _, keys = self._header_and_keys()
         return keys
@@ -107,6 +126,14 @@ class WrittenTable:
                         target.write(b"\r\n")
             target.write(text.getvalue().encode("utf-8"))
 
+    def confirm(self) -> None:
+        """Have the disk keep what another process may have written.
+
+        Raises:
+            UncertainError: it does not say so.
+        """
+        confirm(self._path.parent, self._shown)
+
     def _header_and_keys(self) -> tuple[list[str] | None, set[str]]:
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as source:
@@ -130,9 +157,8 @@ class WrittenTable:
         at = header.index(KEY)
         return header, {record[at] for record in records if len(record) > at}
 
-    def _changed(self, what: str) -> RejectedError:
-        return RejectedError(
+    def _changed(self, what: str) -> AuthError:
+        return AuthError(
             f"rows cannot be added to {self._shown}: {what}; mend it, or move it away and a new "
-            "one is begun",
-            origin=self._name,
+            "one is begun"
         )
