@@ -83,6 +83,9 @@ class Subject:
             values = [seen(rows, column).value for column in asked.rule.once_per_columns]
             answers |= zip(asked.once_per, values, strict=True)
         self.rows = rows.among(world.source.keep(rows.wide.mutate(**answers)))
+        if ids is None:
+            for fact, values in self.rows.own_facts():
+                world.remember(fact, values)
 
     def verdicts(self) -> dict[str, RuleVerdicts]:
         """Of all rules, by name."""

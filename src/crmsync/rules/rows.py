@@ -32,10 +32,11 @@ from crmsync.rules.world import ZONE
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import ibis.expr.types as ir
 
+    from crmsync.model.catalog import FactSpec
     from crmsync.rules.calendar import Bound
     from crmsync.rules.world import World
 
@@ -227,6 +228,13 @@ class Rows:
         """Whether a fact has a row for the record, and its value."""
         name = self._facts[column]
         return self.wide[f"{name}_id"].notnull(), self.wide[f"{name}_value"]
+
+    def own_facts(self) -> Iterator[tuple[FactSpec, ir.Table]]:
+        """The facts about the record itself, each with columns ``id`` and ``value``."""
+        for column, name in self._facts.items():
+            if column.fact is not None and not column.hops:
+                found = self.wide.filter(self.wide[f"{name}_id"].notnull())
+                yield column.fact, found.select(id=f"{name}_id", value=f"{name}_value")
 
     def tally(self, clause: Related, name: str) -> ir.Value:
         """A column of what was found of related records."""

@@ -75,6 +75,10 @@ class World:
             self._built[spec] = self._facts[spec.table, spec.name].build(self)
         return self._built[spec]
 
+    def remember(self, spec: FactSpec, values: ir.Table) -> None:
+        """A fact was computed, for all records: whoever asks for it from now on gets these."""
+        self._built[spec] = values
+
     def today(self, table: str) -> ir.Table:
         """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
         zones = self.zones_of(table)
