@@ -85,6 +85,36 @@ def test_only_what_is_plainly_service_reaches_the_unsubscribed(
     assert ask(one).answer is answer
 
 
+@pytest.mark.parametrize(
+    ("mark", "answer"),
+    [
+        ("do_not_contact", Answer.DROP),
+        ("unsubscribed", Answer.DROP),
+        ("bounced", Answer.HOLD),
+    ],
+)
+def test_a_mark_on_another_contact_with_the_same_address_counts(mark: str, answer: Answer) -> None:
+    others: list[dict[str, Any]] = [{"id": "crm:c2", mark: None}, {"id": "crm:c3", mark: True}]
+    ruling = ask(replace(draft(), same_address=others))
+    assert (ruling.answer, ruling.gate) == (answer, "suppression")
+    assert "crm:c3, who has the same address," in ruling.reason
+
+
+def test_service_mail_reaches_an_address_that_another_contact_has_unsubscribed() -> None:
+    others = [{"id": "crm:c2", "unsubscribed": True}]
+    assert ask(replace(draft(), action=mail("service"), same_address=others)) == PASS
+
+
+def test_a_customer_of_whom_something_newer_may_be_known_gets_no_mail() -> None:
+    doubts = ("the contact stream of crm was never read",)
+    ruling = ask(replace(draft(), doubts=doubts))
+    assert (ruling.answer, ruling.gate) == (Answer.HOLD, "freshness")
+    assert ruling.reason.endswith(": the contact stream of crm was never read")
+    assert ask(replace(draft(), doubts=doubts, contact=None)) == PASS
+    task = CreateTask(key="k", subject="Call")
+    assert ask(replace(draft(), doubts=doubts, action=task)) == PASS
+
+
 @pytest.mark.parametrize("mark", ["do_not_contact", "bounced"])
 def test_service_mail_respects_the_other_marks(mark: str) -> None:
     one = replace(draft(contact={mark: True}), action=mail("service"))
@@ -183,6 +213,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
     assert [gate.__name__ for gate in GATES] == [
         "ability",
         "suppression",
+        "freshness",
         "recipient",
         "sender",
     ]

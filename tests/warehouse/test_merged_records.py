@@ -65,3 +65,13 @@ def test_a_record_that_lives_again_is_no_alias_any_more(store: Store) -> None:
     assert store.aliases() == {}
     store.merge({"id": "c1", "account": "a"}, table="contact", stream="contacts")
     assert store.live("contact")["c1"]["account"] == "crm:a"
+
+
+def test_a_reader_sees_the_survivors_of_each_table(store: Store) -> None:
+    store.merge({"id": "1", "_merged_into": "2"}, {"id": "2", "_merged_into": "3"})
+    store.merge({"id": "1", "_merged_into": "9"}, table="contact", stream="contacts")
+    with store.warehouse.reading() as records:
+        assert records.aliases() == {
+            "account": {"crm:1": "crm:3", "crm:2": "crm:3"},
+            "contact": {"crm:1": "crm:9"},
+        }

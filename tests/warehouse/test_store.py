@@ -48,6 +48,12 @@ for number in itertools.count(1):
 """
 
 
+def _rows_of_merge(number: int) -> list[dict[str, str]]:
+    """What the process above merges."""
+    new = [{"id": str(number * 100 + i), "tier": str(number)} for i in range(50)]
+    return new + [{"id": str(i), "tier": str(number)} for i in range(50)]
+
+
 def _other_process(code: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603  our own code
         [sys.executable, "-c", code, *arguments],
@@ -175,6 +181,17 @@ def test_a_killed_merge_leaves_what_was_committed(store: Store) -> None:
     assert len(live) == 50 + 50 * merged
     assert {live[str(i)]["tier"] for i in range(50)} == {str(merged)}
     assert len(store.history()) == 50 * (merged - 1)
+    # What goes on from there ends as if nothing had happened.
+    whole = Store(Warehouse(store.warehouse.path.with_name("whole.duckdb"), CANONICAL_TABLES))
+    for number in range(1, merged + 3):
+        rows = _rows_of_merge(number)
+        if number > merged:
+            store.cursors = number - 1
+            store.merge(*rows)
+        whole.merge(*rows)
+    assert store.kept() == whole.kept()
+    assert store.history() == whole.history()
+    assert store.book("stream_state") == whole.book("stream_state")
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing_half_written(store: Store) -> None:
@@ -202,3 +219,20 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing_half_written(store
     assert "could not be written" in told
     assert "nothing was half-written" in told
     assert set(store.live()) == {"1"}
+
+
+def test_a_record_whose_newest_row_cannot_be_used_is_named_until_it_can(tmp_path: Path) -> None:
+    streams = {("crm", "accounts"): "account", ("crm", "contacts"): "contact"}
+    store = Store(Warehouse(tmp_path / "warehouse.duckdb", CANONICAL_TABLES, streams))
+    store.merge({"id": "1", "name": "One"}, {"id": "2", "name": "Two"})
+    bad = {"id": "1", "_problem": "accounts.csv, row 1: bad", "_row": 1}
+    store.merge(bad, {"_problem": "accounts.csv, row 2: no key", "_row": 2})
+
+    def unread(table: str = "account") -> dict[str, str]:
+        with store.warehouse.reading() as records:
+            return records.unread(table, ["crm:1", "crm:2"])
+
+    assert unread() == {"crm:1": "accounts.csv, row 1: bad"}
+    assert unread("contact") == {}
+    store.merge({"id": "1", "name": "Uno", "_row": 1})
+    assert unread() == {}

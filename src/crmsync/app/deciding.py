@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from crmsync.app.gather import gather
 from crmsync.app.results import HeldBack, PlannedAction, PlanResult, RuleCount, SyncResult
+from crmsync.app.suppression import Suppression
 from crmsync.errors import UsageError
 from crmsync.journeys.compose import Composed, Composer
 from crmsync.journeys.due import OpenStep, open_steps
@@ -228,7 +230,12 @@ class _Steps:
             for subject, report in reports.items()
         }
 
+    @cached_property
+    def _suppression(self) -> Suppression:
+        return Suppression(self.records, self.world, self.book)
+
     def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
+        contact, account = composed.contact, composed.account
         draft = Draft(
             rule=step.rule.name,
             subject=step.enrolment.subject,
@@ -236,9 +243,11 @@ class _Steps:
             connection=composed.connection,
             action=composed.action,
             abilities=self._abilities(composed.connection),
-            account=composed.account,
-            contact=composed.contact,
+            account=account,
+            contact=contact,
             colleague=composed.colleague,
+            same_address=() if contact is None else self._suppression.same_address(contact),
+            doubts=() if contact is None else self._suppression.doubts(contact, account),
         )
         ruling = ask_gates(draft, self.workspace.installation.settings.policy, self.world.now)
         if ruling.answer is Answer.HOLD:

@@ -30,6 +30,8 @@ class Draft:
         account: the record of the subject's account; None where it has none.
         contact: the record of the customer who would get it; None where it goes to a colleague.
         colleague: the record of the user who would get it or do it.
+        same_address: records of other contacts, of any account, with the contact's address.
+        doubts: why a mark may be missing on the contact or account; one sentence each.
         abilities: the kinds of action that the connection can apply.
     """
 
@@ -42,6 +44,8 @@ class Draft:
     account: Row | None = None
     contact: Row | None = None
     colleague: Row | None = None
+    same_address: Sequence[Row] = ()
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,19 +82,37 @@ def ability(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
 
 
 def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
-    """No mail to a customer who does not want it. Tasks and notes reach colleagues only."""
+    """No mail to a customer who does not want it. Tasks and notes reach colleagues only.
+
+    It is a person who does not want it, so a mark on any contact with the address counts.
+    """
     action = draft.action
     if not isinstance(action, SendEmail) or draft.contact is None:
         return PASS
-    for row, what in ((draft.account, "the account"), (draft.contact, "the contact")):
-        if row is not None and row.get("do_not_contact") is True:
-            return _drop("suppression", f"{what} is marked do-not-contact")
-    # What is not plainly service counts as commercial: the safe side.
-    if draft.contact.get("unsubscribed") is True and action.email_class != "service":
-        return _drop("suppression", "the contact has unsubscribed, and this mail is commercial")
-    if draft.contact.get("bounced") is True:
-        return _hold("suppression", "mail to the contact bounced; correct the address in the CRM")
+    people = [(draft.contact, "the contact")]
+    people += [(row, f"{_name(row)}, who has the same address,") for row in draft.same_address]
+    marked = [*people] if draft.account is None else [(draft.account, "the account"), *people]
+    for row, who in marked:
+        if row.get("do_not_contact") is True:
+            return _drop("suppression", f"{who} is marked do-not-contact")
+    for row, who in people:
+        # What is not plainly service counts as commercial: the safe side.
+        if row.get("unsubscribed") is True and action.email_class != "service":
+            return _drop("suppression", f"{who} has unsubscribed, and this mail is commercial")
+    for row, who in people:
+        if row.get("bounced") is True:
+            return _hold("suppression", f"mail to {who} bounced; correct the address in the CRM")
     return PASS
+
+
+def freshness(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """No mail to a customer who may have said by now, in the CRM, that they want none."""
+    if not isinstance(draft.action, SendEmail) or draft.contact is None or not draft.doubts:
+        return PASS
+    return _hold(
+        "freshness",
+        f"whether the customer wants no mail is not known as of now: {'; '.join(draft.doubts)}",
+    )
 
 
 def recipient(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
@@ -109,7 +131,7 @@ def sender(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
     return PASS if problem is None else _hold("sender", f"the sender {problem}")
 
 
-GATES: tuple[Gate, ...] = (ability, suppression, recipient, sender)
+GATES: tuple[Gate, ...] = (ability, suppression, freshness, recipient, sender)
 
 
 def ask_gates(

@@ -1,0 +1,68 @@
+"""What the gates need to know of customers beyond the record that a mail goes to."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from crmsync.policy.addresses import bare_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crmsync.journeys.book import RecordBook
+    from crmsync.rules.world import World
+    from crmsync.warehouse.reader import Records
+
+    Row = Mapping[str, Any]
+
+_MARKS = ("unsubscribed", "bounced", "do_not_contact")
+
+
+class Suppression:
+    """Marks on any contact with the same address, and doubts about what is known of a customer.
+
+    Nothing is asked of the warehouse before the first mail to a customer.
+    """
+
+    def __init__(self, records: Records, world: World, book: RecordBook) -> None:
+        self._records = records
+        self._world = world
+        self._book = book
+
+    def same_address(self, contact: Row) -> tuple[Row, ...]:
+        """The marked contacts, of any account and connection, that share a contact's address."""
+        found = self._marked.get(bare_address(str(contact.get("email") or "")), [])
+        return tuple(row for row in found if row["id"] != contact["id"])
+
+    def doubts(self, contact: Row, account: Row | None) -> tuple[str, ...]:
+        """Why a mark may be missing here that the CRM has: one sentence each."""
+        found: list[str] = []
+        for table, row in (("contact", contact), ("account", account)):
+            if row is None:
+                continue
+            found += self._world.freshness.reasons(row["connection"], (table,))
+            if row["id"] in self._unread[table]:
+                found.append(self._unread[table][row["id"]])
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def _marked(self) -> Mapping[str, list[Row]]:
+        rows = self._book.rows.get("contact", {}).values()
+        contacts = self._records.table("contact")
+        marked = contacts.filter(ibis.or_(*(contacts[mark] for mark in _MARKS)))
+        marked = marked.select("id", *_MARKS, address=marked.email.strip().lower())
+        wanted = self._world.ids(bare_address(str(row.get("email") or "")) for row in rows)
+        found: dict[str, list[Row]] = {}
+        for row in self._records.query(marked.semi_join(wanted, [("address", "id")])).to_pylist():
+            found.setdefault(row["address"], []).append(row)
+        return found
+
+    @cached_property
+    def _unread(self) -> Mapping[str, Mapping[str, str]]:
+        return {
+            table: self._records.unread(table, self._book.rows.get(table, {}))
+            for table in ("contact", "account")
+        }
