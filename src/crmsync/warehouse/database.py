@@ -122,10 +122,11 @@ class Database:
 
         To make Arrow of Python's values would load pandas, which takes longer than most syncs.
         """
-        for row in rows:
-            columns = [sge.to_identifier(column, quoted=True) for column in row]
-            into = sge.Schema(this=named(name, schema), expressions=columns)
-            self.run(sge.Insert(this=into, expression=sge.values([tuple(row.values())])))
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        identifiers = [sge.to_identifier(column, quoted=True) for column in columns]
+        values = sge.values([tuple(row.get(column) for column in columns) for row in rows])
+        into = sge.Schema(this=named(name, schema), expressions=identifiers)
+        self.run(sge.Insert(this=into, expression=values))
 
     def delete(self, name: str, schema: str, where: sge.Condition) -> None:
         """Delete the rows of a table for which the condition holds."""

@@ -24,7 +24,7 @@ from crmsync.warehouse.schema import (
 from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -80,10 +80,10 @@ class Writer:
             merged = Merge(self._database, self._tables, batch, now, streams).run()
             states = self._states()
             _change(states, batch.connection, batch.stream, batch.table, cursor=batch.cursor)
-            self._keep_states(states)
+            self._keep_states(states, [(batch.connection, batch.stream)])
         return merged
 
-    def note_reads(self, notes: Iterable[ReadNote]) -> None:
+    def note_reads(self, notes: Sequence[ReadNote]) -> None:
         """Note how reads of streams ended; the cursors stay.
 
         Raises:
@@ -95,7 +95,7 @@ class Writer:
                 _change(states, note.connection, note.stream, note.table, error=note.error)
                 if note.read_at is not None:
                     states[note.connection, note.stream]["read_at"] = note.read_at.isoformat()
-            self._keep_states(states)
+            self._keep_states(states, [(note.connection, note.stream) for note in notes])
 
     def begin_anew(
         self,
@@ -124,7 +124,7 @@ class Writer:
                 said = {"mapping": mapping.whole, "mapping_of_ids": mapping.ids}
                 said |= {"mapping_of_times": mapping.times}
                 _change(states, connection, stream, table, cursor=None, **said)
-            self._keep_states(states)
+            self._keep_states(states, [(connection, stream) for stream in mappings])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -152,10 +152,12 @@ class Writer:
         rows = rows.set_column(place, "read_at", rows["read_at"].cast(pa.string()))
         return {(row["connection"], row["stream"]): row for row in rows.to_pylist()}
 
-    def _keep_states(self, states: _States) -> None:
-        """Write the state of every stream; they are few."""
-        self._database.delete(STREAM_STATE, BOOKS, sge.true())
-        self._database.insert_texts(STREAM_STATE, BOOKS, list(states.values()))
+    def _keep_states(self, states: _States, streams: Collection[tuple[str, str]]) -> None:
+        """Write the states of these streams."""
+        mine = [equals(connection=connection, stream=stream) for connection, stream in streams]
+        if mine:
+            self._database.delete(STREAM_STATE, BOOKS, sge.or_(*mine))
+            self._database.insert_texts(STREAM_STATE, BOOKS, [states[key] for key in streams])
 
 
 def _change(
