@@ -83,7 +83,7 @@ def test_check_names_a_folder_that_cannot_be_written(
         ("key,name\n", {}, "crm/accounts.csv: there is no column “id”", True),
         ("id,name\n", {"updated_at": "at"}, "there is no column “at”", True),
         ("id,name,name\n", {}, "the column “name” stands 2 times", True),
-        ("", {}, "crm/accounts.csv is empty, without even a header", False),
+        ("", {}, "crm/accounts.csv is empty, without even a header", True),
     ],
 )
 def test_check_names_what_is_wrong_with_a_file(  # noqa: PLR0913  one table of cases

@@ -329,15 +329,6 @@ def test_no_deletions_while_a_row_cannot_be_read(folder: Path, connect: Connect)
     assert page.snapshot.last
 
 
-@pytest.mark.parametrize("name", ["accounts.csv", "accounts.jsonl"])
-def test_a_complete_export_without_anything_is_refused(
-    folder: Path, connect: Connect, name: str
-) -> None:
-    write(folder / name, "")
-    with pytest.raises(RejectedError, match="is empty, without even a header"):
-        read(connect(file=name, complete=True))
-
-
 def test_a_complete_export_of_nothing_deletes_all(folder: Path, connect: Connect) -> None:
     write(folder / "accounts.csv", "id,name\n")
     (page,) = read(connect(complete=True))

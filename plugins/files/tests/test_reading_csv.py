@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crmsync.errors import RejectedError
-from crmsync.model.pages import ORIGIN, PROBLEM, ROW
+from crmsync.model.pages import ORIGIN, PROBLEM, ROW, Page
 from crmsync_files.connector import FilesConnector
 from crmsync_files.formats import delimited
 
@@ -137,13 +137,39 @@ def test_a_name_the_core_keeps_is_refused(folder: Path, connect: Connect) -> Non
     assert "“_row”" in str(refused(connect, columns=("id", "_row")))
 
 
-@pytest.mark.parametrize("content", ["", "id,name", "id,name\n", "\n\n"])
+@pytest.mark.parametrize("content", ["id,name", "id,name\n", "\n\nid,name\n\n"])
 def test_files_without_records_are_fine(folder: Path, connect: Connect, content: str) -> None:
     (folder / "accounts.csv").write_text(content)
     (page,) = connect().read("accounts", None)
     assert page.records.num_rows == 0
     assert page.records.column_names == ["id", "name", ORIGIN, ROW]
     assert list(connect().read("accounts", page.cursor)) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\r\n", b"\xef\xbb\xbf", b"\xff\xfe"])
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_file_without_a_header_is_refused(
+    folder: Path, connect: Connect, content: bytes, *, complete: bool
+) -> None:
+    (folder / "accounts.csv").write_bytes(content)
+    error = refused(connect, complete=complete)
+    assert str(error) == (
+        "crm/accounts.csv is empty, without even a header; an export of no records has its header "
+        "still. Export it again"
+    )
+    assert error.origin == "accounts.csv"
+
+
+def test_an_empty_file_does_not_hide_the_others(folder: Path, connect: Connect) -> None:
+    (folder / "a.csv").write_text("id,name\n1,a\n")
+    (folder / "b.csv").write_text("")
+    connector = connect(file="*.csv")
+    pages: list[Page] = []
+    with pytest.raises(RejectedError, match=r"crm/b\.csv is empty"):
+        pages.extend(connector.read("accounts", None))
+    assert [row["id"] for page in pages for row in page.records.to_pylist()] == ["1"]
+    with pytest.raises(RejectedError, match=r"crm/b\.csv is empty"):
+        list(connector.read("accounts", pages[0].cursor))
 
 
 def test_ragged_rows_are_reported_and_lose_no_other(folder: Path, connect: Connect) -> None:

@@ -151,6 +151,37 @@ def test_a_key_that_no_record_has_is_a_mistake(folder: Path, connect: Connect) -
         records(connect(file=JSONL))
 
 
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
+def test_a_json_file_of_no_records_is_one_only_where_nothing_is_deleted_by_it(
+    folder: Path, connect: Connect, content: bytes
+) -> None:
+    (folder / JSONL).write_bytes(content)
+    (page,) = connect(file=JSONL).read("accounts", None)
+    assert page.records.num_rows == 0
+    assert page.records.column_names == ["id", "name", "_origin", ROW]
+    assert list(connect(file=JSONL).read("accounts", page.cursor)) == []
+    with pytest.raises(RejectedError) as error:
+        records(connect(file=JSONL, complete=True))
+    assert str(error.value) == (
+        "crm/accounts.jsonl has no records; as a complete export it would say that every record "
+        "is deleted. Export it again"
+    )
+
+
+def test_check_tells_of_a_json_file_of_no_records(folder: Path, connect: Connect) -> None:
+    (folder / JSONL).write_text("")
+    for complete in (False, True):
+        (finding,) = connect(file=JSONL, complete=complete).check()
+        assert "crm/accounts.jsonl has no records" in finding.sentence
+        assert finding.fatal is complete
+
+
+def test_an_empty_parquet_file_is_refused(folder: Path, connect: Connect) -> None:
+    (folder / PARQUET).write_bytes(b"")
+    with pytest.raises(RejectedError, match="this is not a whole Parquet file"):
+        records(connect(file=PARQUET))
+
+
 def test_resuming_a_json_file(
     folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,12 +168,6 @@ class StreamReading:
         self._progress = self._progress.with_file(file.name, finished)
 
     def _start(self, file: ExportFile) -> FileProgress:
-        if self._options.complete and file.identity.size == 0:
-            raise RejectedError(
-                f"{file.shown} is empty, without even a header; as a complete export it would say "
-                "that every record is deleted. Export it again",
-                origin=file.name,
-            )
         before = self._progress.files.get(file.name)
         if before is None:
             return FileProgress(identity=file.identity)

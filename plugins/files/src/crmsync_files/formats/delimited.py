@@ -71,18 +71,13 @@ class DelimitedExport:
         return [RemoteField(name=plain_name(name)) for name in self._header() if name.strip()]
 
     def doubts(self, columns: Sequence[str]) -> Sequence[str]:
-        """That the file is empty."""
-        names = self._header()
-        if not names:
-            return [f"{self._export.file.shown} is empty, without even a header"]
-        self._find(columns, names)
+        """None: the header tells for certain."""
+        self._find(columns, self._header_of_records())
         return []
 
     def pieces(self, columns: Sequence[str], *, after: int) -> Iterator[Piece]:
         """The records after that number, a few megabytes at a time."""
-        names = self._header()
-        if not names:
-            return
+        names = self._header_of_records()
         found = self._find(columns, names)
         try:
             yield from self._parsed(found, len(names), after)
@@ -90,6 +85,19 @@ class DelimitedExport:
             raise self._explained(error) from error
         except UnicodeDecodeError as error:
             raise self._explained(error) from error
+
+    def _header_of_records(self) -> list[str]:
+        """The header's values.
+
+        Without one there is no export: what made the file has failed, and "no records" would be
+        believed.
+        """
+        names = self._header()
+        if not names:
+            raise self._export.empty(
+                "is empty, without even a header; an export of no records has its header still"
+            )
+        return names
 
     def _header(self) -> list[str]:
         """The header's values; none where the file is empty.

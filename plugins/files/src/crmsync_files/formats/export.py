@@ -38,6 +38,12 @@ class OpenExport:
         place = self.file.shown if row is None else f"{self.file.shown}, row {row}"
         return RejectedError(f"{place}: {sentence}", origin=self.file.name, row=row)
 
+    def empty(self, sentence: str) -> RejectedError:
+        """The error that this file holds nothing, with the sentence after its name."""
+        return RejectedError(
+            f"{self.file.shown} {sentence}. Export it again", origin=self.file.name
+        )
+
     def undecodable(self, encoding: str, row: int | None) -> RejectedError:
         """The error that the bytes are not text in the encoding."""
         other = "cp1252 or latin-1" if encoding == "utf-8" else "utf-8"

@@ -73,6 +73,7 @@ class JsonLinesExport:
         """The columns that none of the first thousand records has."""
         names = [field.name for field in self.fields()]
         if not names:
+            self._refuse_deleting_all()
             return [f"{self._export.file.shown} has no records"]
         shown = self._export.file.shown
         return [
@@ -101,6 +102,8 @@ class JsonLinesExport:
                 gathered = _Gathered()
         if gathered.numbers or gathered.problems:
             yield self._piece(columns, gathered, row)
+        if row == 0:
+            self._refuse_deleting_all()
 
     def _lines(self) -> Iterator[tuple[int, str | bytes]]:
         """The lines with something in them, numbered from 1."""
@@ -157,6 +160,16 @@ class JsonLinesExport:
             if not any(column in record for record in records):
                 hint = nearest(column, {name for record in records for name in record})
                 raise self._export.rejected(f"no record has the field “{column}”{hint}")
+
+    def _refuse_deleting_all(self) -> None:
+        """Refuse a file of no records where absence is deletion.
+
+        Elsewhere it may be what it says, since JSON Lines has no header that could be missing.
+        """
+        if self._export.options.complete:
+            raise self._export.empty(
+                "has no records; as a complete export it would say that every record is deleted"
+            )
 
     def _one_array(self) -> RejectedError:
         return self._export.rejected(
