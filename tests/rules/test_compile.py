@@ -10,11 +10,14 @@ from crmsync.model.catalog import Catalog
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.world import World
-from rules.rules_world import FACTS, NOW, a_day, rule_of, rules_from, verdicts_of
+from rules.rules_world import CATALOG, FACTS, NOW, THEN, a_day, rule_of, rules_from, verdicts_of
 from rules.test_load import SMALLEST
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import ibis.expr.types as ir
+    import pyarrow as pa
 
 Records = dict[str, list[dict[str, Any]]]
 ACME = {"id": "acme", "renewal_date": "2026-03-20"}
@@ -244,3 +247,61 @@ def test_no_rules_need_no_records() -> None:
     world = World(source, FACTS, now=NOW, company_zone=ZoneInfo("UTC"), country=None, bound=a_day)
     assert evaluate([], world) == {}
     source.close()
+
+
+class CountedRecords(MemoryRecords):
+    """Counts the queries that are asked of it."""
+
+    asked = 0
+
+    def query(self, expression: ir.Table) -> pa.Table:
+        self.asked += 1
+        return super().query(expression)
+
+
+def test_many_rules_take_as_many_queries_as_one(tmp_path: Path) -> None:
+    records: Records = {
+        "account": [
+            {"id": "acme", "tier": "gold", "renewal_date": "2026-03-20"},
+            {"id": "blue", "tier": "silver", "renewal_date": "2026-03-20"},
+        ]
+    }
+    # Names that differ in capitals only are different names, though not to a database.
+    texts = {
+        name: f"rule: {name}\nsubject: account\nonce_per: [{once}]\nwhen:\n  - {when}\n{THEN}"
+        for name, once, when in (
+            ("tier", "renewal_date", "tier: gold"),
+            ("Tier", "tier", "tier: [gold, silver]"),
+            ("quiet", "account", "last_contact: {older_than: 14 days}"),
+            ("none", "account", "tier: bronze"),
+            ("calm", "account", "none: {of: tickets}"),
+        )
+    }
+    rules = rules_from(tmp_path, texts).rules
+    counts = []
+    for chosen in ([rule for rule in rules if rule.name == "quiet"], rules):
+        source = CountedRecords(CATALOG.tables, records, now=NOW, unread=["activity", "ticket"])
+        world = World(
+            source, FACTS, now=NOW, company_zone=ZoneInfo("UTC"), country=None, bound=a_day
+        )
+        said = evaluate(chosen, world)
+        counts.append(source.asked)
+        source.close()
+    assert counts[0] == counts[1]
+    assert {name: dict(verdict.matches) for name, verdict in said.items()} == {
+        "tier": {"acme": ("2026-03-20",)},
+        "Tier": {"acme": ("gold",), "blue": ("silver",)},
+        "quiet": {},
+        "none": {},
+        "calm": {},
+    }
+    assert {name: set(verdict.unknown) for name, verdict in said.items() if verdict.unknown} == {
+        "quiet": {"acme", "blue"},
+        "calm": {"acme", "blue"},
+    }
+    assert said["quiet"].unknown["acme"] == (
+        "last_contact: the activity stream of test was never read",
+    )
+    assert said["calm"].unknown["acme"] == (
+        "none of tickets: the ticket stream of test was never read",
+    )
