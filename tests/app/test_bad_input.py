@@ -53,7 +53,7 @@ def _accounts(old: str, new: str) -> str:
         ),
         (
             _accounts("A2,Blue", "A1,Blue"),
-            "accounts.csv, row 1: its key “A1” stands again in row 2",
+            "accounts.csv, row 1: the key “A1” stands again in row 2",
         ),
         (
             _accounts("A2,Blue,U1,silver,2026-03-25", "A2,Blue,U1,silver"),
