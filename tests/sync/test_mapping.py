@@ -128,6 +128,23 @@ def test_values_are_translated() -> None:
     assert _read("tier", {"values": {"*": "some"}}, "x", "") == ["some", None]
 
 
+def test_a_word_that_nobody_knows_is_no_contact_that_never_was() -> None:
+    """An untranslated kind would make every customer look as if nobody had called."""
+    rows = [{"Id": str(n), "X": text} for n, text in enumerate(["Call", "E-Mail", "", "MEETING"])]
+    settings = {"table": "activity", "fields": {"kind": {"column": "X"}}}
+    mapped = map_rows(settings, rows)
+    assert [row["kind"] for row in mapped] == ["call", None, None, "meeting"]
+    assert [row["_problem"] for row in mapped] == [
+        None,
+        (
+            "accounts.csv, row 2: “E-Mail” in X is none of: call, email, meeting, note, task, chat; "
+            "translate it under “values” in the mapping"
+        ),
+        None,
+        None,
+    ]
+
+
 def test_several_columns() -> None:
     row = {"Id": "1", "A": " ", "B": "b", "C": "c", "N": 5.0}
     fields = {

@@ -31,6 +31,7 @@ class Field:
     Attributes:
         references: the table whose record a REFERENCE names; None for all other types.
         tracked: whether each change of it is kept in the history.
+        words: the only values that a TEXT may have; empty where it may be anything.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field:
     description: str = ""
     references: str | None = None
     tracked: bool = False
+    words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.type is FieldType.REFERENCE) != (self.references is not None):
@@ -74,6 +76,13 @@ class Table:
 
 def _text(name: str, description: str = "", *, tracked: bool = False) -> Field:
     return Field(name=name, type=FieldType.TEXT, description=description, tracked=tracked)
+
+
+def _word(
+    name: str, words: tuple[str, ...], description: str = "", *, tracked: bool = False
+) -> Field:
+    told = f"{', '.join(words[:-1])} or {words[-1]}. {description}".strip()
+    return Field(name=name, type=FieldType.TEXT, description=told, tracked=tracked, words=words)
 
 
 def _instant(name: str, description: str = "") -> Field:
@@ -200,12 +209,12 @@ _TABLES = (
             _ref("contact"),
             _ref("deal"),
             _ref("owner", "user"),
-            _text("kind", "call, email, meeting, note, task or chat."),
-            _text("direction", "inbound or outbound, seen from us; empty where it has none."),
+            _word("kind", ("call", "email", "meeting", "note", "task", "chat")),
+            _word("direction", ("inbound", "outbound"), "Seen from us; empty where it has none."),
             _instant("at", "When it happened, or begins."),
             _instant("ended_at"),
             _flag("automated", "Sent or made by a machine: never counts as contact."),
-            _text("status", "planned, completed or cancelled; empty counts as completed."),
+            _word("status", ("planned", "completed", "cancelled"), "Empty counts as completed."),
             _text("subject"),
             _text("text"),
             _text("message_id", "RFC 5322 Message-ID, without angle brackets."),
@@ -296,7 +305,7 @@ _TABLES = (
             _date("forecast", "When it will be done as things stand.", tracked=True),
             _text("said_by"),
             _text("evidence"),
-            _text("state", "open, kept, broken or withdrawn.", tracked=True),
+            _word("state", ("open", "kept", "broken", "withdrawn"), tracked=True),
         ),
     ),
 )

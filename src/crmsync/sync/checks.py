@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crmsync.config.mapping import FieldMapping, StreamSettings
+    from crmsync.model.actions import Scalar
     from crmsync.plugins.contract import RemoteField
 
 # Fields that a mapping cannot give, and what they are made of.
@@ -68,6 +69,11 @@ def _check_field(settings: StreamSettings, name: str, mapping: FieldMapping) -> 
     to = mapping.type if known is None else known.type
     if to is not None:
         yield from _check_values(path, mapping, to)
+    if known is not None and known.words:
+        for where, value in _said(path, mapping).items():
+            if value is not None and str(value).lower() not in known.words:
+                hint = nearest(str(value), known.words)
+                yield where, f"“{value}” is no {name} of {settings.table}{hint}"
 
 
 def _check_custom(settings: StreamSettings, name: str, mapping: FieldMapping) -> Iterator[Mistake]:
@@ -99,12 +105,21 @@ def _check_values(
         wrong = _wrong_format(pattern, to)
         if wrong:
             yield (*path, "format", number), wrong
-    said = {(*path, "values", key): value for key, value in mapping.values.items()}
-    if not mapping.columns:
-        said[(*path, "value")] = mapping.value
-    for where, value in said.items():
+    for where, value in _said(path, mapping).items():
         if value is not None and to in NOT_A and not _is_one(value, to) and _cannot_be(value, to):
             yield where, f"“{value}” {NOT_A[to].partition(';')[0]}"
+
+
+def _said(
+    path: tuple[str | int, ...], mapping: FieldMapping
+) -> dict[tuple[str | int, ...], Scalar]:
+    """The values that the mapping itself gives, by their place."""
+    said: dict[tuple[str | int, ...], Scalar] = {
+        (*path, "values", key): value for key, value in mapping.values.items()
+    }
+    if not mapping.columns:
+        said[*path, "value"] = mapping.value
+    return said
 
 
 def _is_zone(name: str) -> bool:

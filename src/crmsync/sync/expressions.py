@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.config.mapping import FieldMapping, StreamSettings
-    from crmsync.model.tables import Table
+    from crmsync.model.tables import Field, Table
 
 WRONG = "_wrong"  # boolean: the row has a value that cannot be read, or no key
 
@@ -56,7 +56,7 @@ class PageExpressions:
         self._key, self._no_key = self._read_key()
         # Fields that are not mapped are left out: the longer an expression, the dearer it is.
         self._fields = {
-            field.name: self._read(settings.fields[field.name], field.type)
+            field.name: self._read_field(settings.fields[field.name], field)
             for field in table.fields
             if field.name in settings.fields
         }
@@ -125,6 +125,21 @@ class PageExpressions:
         if self._settings.deleted is not None:
             deleted |= _surely(self._read(self._settings.deleted, FieldType.BOOLEAN))
         return deleted
+
+    def _read_field(self, mapping: FieldMapping, field: Field) -> ir.Value:
+        """A field's value; where only some words are allowed, one of these, whatever its case."""
+        value = self._read(mapping, field.type)
+        if not field.words:
+            return value
+        word = value.lower()
+        known = _surely(ibis.or_(*(word == allowed for allowed in field.words)))
+        wanted = (
+            f" is none of: {', '.join(field.words)}; translate it under “values” in the mapping"
+        )
+        shown = value.left(_LONGEST_SHOWN).re_replace(r"\s+", " ")
+        told = f"” in {'/'.join(mapping.columns) or field.name}{wanted}"
+        self._problems.append((value.notnull() & ~known, "“" + shown + told))
+        return ibis.ifelse(known, word, ibis.null("string"))
 
     def _read(self, mapping: FieldMapping, to: FieldType) -> ir.Value:
         """A field's value; what cannot be read is added to the problems."""
