@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.model.verdicts import Truth
 from crmsync.rules.conditions import (
@@ -31,6 +32,7 @@ from crmsync.rules.rows import ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from zoneinfo import ZoneInfo
 
     import ibis.expr.types as ir
 
@@ -175,6 +177,7 @@ class _Reporter:
         reasons: Mapping[int, str | None],
     ) -> None:
         self._calendar = world.calendar(line["zone"])
+        self._zone = world.company.zone
         self._line = line
         self._reasons = reasons
         # By identity: the same clause may stand twice, at two places.
@@ -214,9 +217,11 @@ class _Reporter:
     def _shown(self, clause: Clause, value: object, i: int, *, known: bool) -> str | None:
         if value is None:
             return "never" if known and _is_time_fact(clause) else "nothing" if known else None
-        text = _readable(value)
+        text = _shown_value(value, self._zone)
         if f"other_{i}" in self._line:
-            return f"{text}, against {_readable(self._line[f'other_{i}']) or 'nothing'}"
+            return (
+                f"{text}, against {_shown_value(self._line[f'other_{i}'], self._zone) or 'nothing'}"
+            )
         if isinstance(clause, Related) and f"unsure_{i}" in self._line:
             unsure = self._line[f"unsure_{i}"]
             kind = "exceptions" if clause.quantifier is Quantifier.EVERY else "found"
@@ -224,8 +229,8 @@ class _Reporter:
         return text
 
 
-def _readable(value: object) -> str:
-    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else as_text(value)
+def _shown_value(value: object, zone: ZoneInfo) -> str:
+    return readable(value, zone) if isinstance(value, datetime) else as_text(value)
 
 
 def _is_time_fact(clause: Clause) -> bool:
