@@ -8,7 +8,9 @@ import pytest
 
 from crmsync.clock import FixedClock
 from crmsync.plugins.contract import ConnectionContext, StreamRequest
+from crmsync_files import reading
 from crmsync_files.connector import FilesConnector
+from crmsync_files.formats import delimited
 from crmsync_files.options import FilesOptions, FilesStreamOptions
 
 if TYPE_CHECKING:
@@ -55,3 +57,10 @@ def connect(folder: Path) -> Connect:
         )
 
     return connected
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of some dozen rows has several pages."""
+    monkeypatch.setattr(reading, "_PAGE_ROWS", 10)
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 64)

@@ -1,3 +1,5 @@
+"""What is read again: files, cursors, update times, complete exports."""
+
 from __future__ import annotations
 
 import os
@@ -8,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from crmsync.errors import RejectedError, TransientError
+from crmsync.errors import RejectedError
 from crmsync.model.pages import ORIGIN, ROW, Page
-from crmsync_files import reading
 from crmsync_files.connector import FilesConnector
-from crmsync_files.formats import delimited, text
 
 Connect = Callable[..., FilesConnector]
 
@@ -39,12 +39,6 @@ def ids(pages: list[Page]) -> list[str]:
 
 def read(connector: FilesConnector, since: str | None = None) -> list[Page]:
     return list(connector.read("accounts", since))
-
-
-@pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_PAGE_ROWS", 10)
-    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 64)
 
 
 def test_an_unchanged_folder_is_not_opened(
@@ -255,6 +249,14 @@ def test_the_update_time_must_be_there(folder: Path, connect: Connect) -> None:
         read(connect(columns=("id",), updated_at="chnged"))
 
 
+def test_the_present_instant_is_the_clock_s(folder: Path, connect: Connect) -> None:
+    write(folder / "accounts.csv", dated((1, "2026-01-05"), (2, "2026-02-05")))
+    early = connect(columns=("id",), updated_at="changed", now=datetime(2026, 1, 10, tzinfo=UTC))
+    (page,) = read(early)
+    write(folder / "accounts.csv", dated((3, "2026-01-01"), (4, "2026-01-20")))
+    assert ids(read(early, page.cursor)) == ["4"]
+
+
 # Complete exports
 
 
@@ -354,135 +356,3 @@ def test_a_truncated_complete_export_deletes_nothing(
     mended = read(connector, pages[-1].cursor)
     assert ids(mended) == [str(number) for number in range(31)]
     assert mended[0].snapshot != pages[0].snapshot
-
-
-# Files that change while they are read
-
-
-@pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("complete", [False, True])
-def test_a_file_that_grows_while_it_is_read(
-    folder: Path, connect: Connect, *, complete: bool
-) -> None:
-    path = folder / "accounts.csv"
-    write(path, export(*range(40)))
-    connector = connect(complete=complete)
-    pages: list[Page] = []
-    reading_ = connector.read("accounts", None)
-    pages.append(next(reading_))
-    with path.open("a") as target:
-        target.write("40,forty\n")
-    with pytest.raises(TransientError, match=r"crm/accounts\.csv changed while it was read"):
-        pages.extend(reading_)
-    assert not any(page.snapshot and page.snapshot.last for page in pages)
-    again = read(connector, pages[-1].cursor)
-    assert ids(again) == [str(number) for number in range(41)]
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_files_before_one_that_changed_are_handed_out(folder: Path, connect: Connect) -> None:
-    write(folder / "accounts-a.csv", export(1, 2))
-    write(folder / "accounts-b.csv", "id,name\n3,c\n4,")  # ends as if still being written
-    (folder / "accounts-b.csv").write_text('id,name\n3,c\n4,"d')
-    pages: list[Page] = []
-    with pytest.raises(RejectedError, match=r"accounts-b\.csv, row 2"):
-        pages.extend(connect(file="accounts-*.csv").read("accounts", None))
-    assert ids(pages) == ["1", "2"]
-    write(folder / "accounts-b.csv", export(3, 4))
-    assert ids(read(connect(file="accounts-*.csv"), pages[-1].cursor)) == ["3", "4"]
-
-
-@pytest.mark.usefixtures("small_pages")
-def test_a_file_that_is_replaced_while_it_is_read_is_harmless(
-    folder: Path, connect: Connect
-) -> None:
-    path = folder / "accounts.csv"
-    write(path, export(*range(40)))
-    connector = connect(complete=True)
-    reading_ = connector.read("accounts", None)
-    pages = [next(reading_)]
-    write(path, export(*range(100, 140)))
-    pages.extend(reading_)
-    assert ids(pages) == [str(number) for number in range(40)]
-    assert ids(read(connector, pages[-1].cursor)) == [str(number) for number in range(100, 140)]
-
-
-def test_a_file_that_goes_away_before_it_is_opened(
-    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(folder / "accounts.csv", export(1))
-
-    def gone(path: Path, *_: object) -> Any:  # noqa: ANN401  never returns
-        raise FileNotFoundError(2, "No such file or directory", str(path))
-
-    monkeypatch.setattr(Path, "open", gone)
-    with pytest.raises(TransientError, match=r"crm/accounts\.csv cannot be read now: No such file"):
-        read(connect())
-
-
-def test_the_present_instant_is_the_clock_s(folder: Path, connect: Connect) -> None:
-    write(folder / "accounts.csv", dated((1, "2026-01-05"), (2, "2026-02-05")))
-    early = connect(columns=("id",), updated_at="changed", now=datetime(2026, 1, 10, tzinfo=UTC))
-    (page,) = read(early)
-    write(folder / "accounts.csv", dated((3, "2026-01-01"), (4, "2026-01-20")))
-    assert ids(read(early, page.cursor)) == ["4"]
-
-
-def test_a_file_that_changes_after_its_last_row_was_parsed(
-    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = folder / "accounts.csv"
-    write(path, export(1, 2))
-    parsed = delimited.DelimitedExport.pieces
-
-    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
-        yield from parsed(self, *args, **options)
-        with path.open("a") as target:
-            target.write("3,c\n")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(delimited.DelimitedExport, "pieces", pieces)
-        with pytest.raises(TransientError, match="changed while it was read"):
-            read(connect())
-    assert ids(read(connect())) == ["1", "2", "3"]
-
-
-def test_a_file_that_seems_broken_because_it_is_being_written(
-    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = folder / "accounts.csv"
-    write(path, 'id,name\n1,a\n2,"b')
-    found = text.find_fault
-
-    def find_fault(*args: Any) -> Any:  # noqa: ANN401  as it is called
-        with path.open("a") as target:
-            target.write('"\n')
-        return found(*args)
-
-    monkeypatch.setattr(delimited, "find_fault", find_fault)
-    with pytest.raises(TransientError, match="changed while it was read"):
-        read(connect())
-    assert ids(read(connect())) == ["1", "2"]
-
-
-def test_rows_that_were_not_handed_out_come_after_the_disk_has_recovered(
-    folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(folder / "accounts-a.csv", export(1, 2))
-    write(folder / "accounts-b.csv", export(3, 4))
-    parsed = delimited.DelimitedExport.pieces
-    calls: list[object] = []
-
-    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
-        yield from parsed(self, *args, **options)
-        calls.append(self)
-        if len(calls) == 2:
-            raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(delimited.DelimitedExport, "pieces", pieces)
-    connector = connect(file="accounts-*.csv")
-    pages: list[Page] = []
-    with pytest.raises(TransientError, match=r"accounts-b\.csv cannot be read now"):
-        pages.extend(connector.read("accounts", None))
-    assert ids(pages) == ["1", "2"]
-    assert ids(read(connector, pages[-1].cursor)) == ["3", "4"]
