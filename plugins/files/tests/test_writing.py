@@ -24,6 +24,7 @@ from crmsync.model.actions import (
 )
 from crmsync_files import storing
 from crmsync_files.connector import FilesConnector
+from crmsync_files.written_tables import COLUMNS
 
 Connect = Callable[..., FilesConnector]
 
@@ -203,6 +204,22 @@ def test_a_person_may_add_columns_and_change_rows(folder: Path, connect: Connect
     assert (second["key"], second["status"], second["done by"]) == ("k2", "open", "")
 
 
+@pytest.mark.parametrize(
+    "row", ['k0,"Call" Acme,,,,,,,open,', "k0,Call", "k0,Call, Acme,,,,,,,open,", 'k0,5" pipe,']
+)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_row_that_a_person_has_broken_harms_no_other(
+    folder: Path, connect: Connect, row: str, end: str
+) -> None:
+    (folder / "tasks.csv").write_bytes(_begun() + (row + end).encode())
+    answers = connect().apply([task("k0"), task("k1")])
+    assert answers == [
+        Receipt(key="k0", remote_id="k0", already=True),
+        Receipt(key="k1", remote_id="k1"),
+    ]
+    assert table(folder / "tasks.csv")[1]["key"] == "k1"
+
+
 def test_the_rights_of_a_file_stay(folder: Path, connect: Connect) -> None:
     connect().apply([task("k1")])
     (folder / "tasks.csv").chmod(0o640)
@@ -217,12 +234,19 @@ def test_a_link_stays_a_link(folder: Path, connect: Connect, tmp_path: Path) -> 
     assert table(tmp_path / "elsewhere.csv")[0]["key"] == "k1"
 
 
+def _begun() -> bytes:
+    return ",".join(COLUMNS["tasks.csv"]).encode() + b"\r\n"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"key;subject\nk1;a\n", "it has no column “key”"),
         (b"key,subject,body\n", "it has no column “due”"),
         (b"\xff\xfe\x00", "it is no CSV file in UTF-8 any more"),
+        # Rows that are added behind an open quote would be part of its cell.
+        (_begun() + b'k0,"Call Acme,,,,,,,open,\r\n', "a quote in it is never closed"),
+        (_begun() + b'k0,"', "a quote in it is never closed"),
     ],
 )
 def test_a_file_that_was_changed_too_far_is_left_alone(

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -39,6 +40,8 @@ COLUMNS = {
     UPDATES: (KEY, "stream", "table", "id", "field", "expected", "new", "at"),
     SENT: (KEY, "message_id", "recipient", "at"),
 }
+
+_END = "\0end of file\0"
 
 # A spreadsheet takes a cell that begins like this for a formula, and runs it.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -147,15 +150,22 @@ class WrittenTable:
             raise write_error(error, self._shown) from error
 
     def _scanned(self, source: io.TextIOBase) -> tuple[list[str] | None, set[str]]:
-        records = csv.reader(source)
-        header = next((record for record in records if record), None)
-        if header is None:
+        # A last row of our own, which is a row only where no quote is open.
+        records = csv.reader(chain(source, [_END]))
+        header = next(record for record in records if record)
+        if header == [_END]:
             return None, set()
         for column in self._columns:
             if column not in header:
                 raise self._changed(f"it has no column “{column}”{nearest(column, header)}")
         at = header.index(KEY)
-        return header, {record[at] for record in records if len(record) > at}
+        keys: set[str] = set()
+        record: list[str] = []
+        for record in records:
+            keys.update(record[at : at + 1])
+        if record != [_END]:
+            raise self._changed("a quote in it is never closed")
+        return header, keys - {_END}
 
     def _changed(self, what: str) -> AuthError:
         return AuthError(
