@@ -14,10 +14,12 @@ from crmsync.errors import UsageError
 from crmsync.journeys.compose import Composed, Composer
 from crmsync.journeys.due import OpenStep, open_steps
 from crmsync.journeys.enrolments import decide_enrolments
+from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.people import HeldError, display_name, record_name
 from crmsync.ledger.states import State
 from crmsync.ledger.values import Answer, Decision, EnrolmentStatus, NewEffect, Withheld
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.tables import split_global_id
 from crmsync.model.verdicts import Truth
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
@@ -26,7 +28,7 @@ from crmsync.rules.explain import explain_all
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date, timedelta
 
     from crmsync.app.workspace import Workspace
@@ -70,7 +72,8 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
         world = world_of(workspace, records)
         evaluation = Evaluation(rules, world)
         verdicts = evaluation.verdicts
-        snapshot = workspace.ledger.enrolment_snapshot()
+        known = workspace.ledger.enrolment_snapshot()
+        snapshot = follow_merges(known, workspace.rules.rules, records.aliases())
         settings = workspace.installation.settings
         transitions = decide_enrolments(
             workspace.rules.rules,
@@ -79,6 +82,7 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
             now=now,
             existing=settings.existing,
             company=settings.company,
+            missing=_missing(records, rules, verdicts, snapshot, settings.connections),
         )
         outbox = workspace.ledger.step_states()
         due = open_steps(rules, verdicts, snapshot, transitions, outbox)
@@ -100,6 +104,28 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
             outbox=outbox,
             sync=sync,
         )
+
+
+def _missing(
+    records: Records,
+    rules: Sequence[Rule],
+    verdicts: Mapping[str, RuleVerdicts],
+    snapshot: EnrolmentSnapshot,
+    connections: Collection[str],
+) -> dict[str, frozenset[str]]:
+    """By rule, those inside of whom there is no record, or whose connection is gone."""
+    found: dict[str, frozenset[str]] = {}
+    for rule in rules:
+        said = verdicts[rule.name]
+        inside = {one.ref.subject for one in snapshot.open if one.ref.rule == rule.name}
+        silent = inside - said.matches.keys() - said.unknown.keys()
+        there = records.rows(rule.subject, silent) if silent else {}
+        found[rule.name] = frozenset(
+            subject
+            for subject in silent
+            if subject not in there or split_global_id(subject)[0] not in connections
+        )
+    return found
 
 
 def world_of(workspace: Workspace, records: Records) -> World:

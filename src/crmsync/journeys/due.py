@@ -48,23 +48,37 @@ def open_steps(
 
     A step that could not be composed, or that a gate held, has no effect: it is due again.
     So is one whose effect still waits in the outbox: what has happened since may speak against it.
+    Where records that are all in the rule were merged, each step is due for one of them, and only
+    if it was handed over for none.
     A step whose subject's conditions are unknown just now waits.
     A step that the rule did not have when the subject entered is not due.
 
     ``states`` is how far the steps in the outbox have come, from `Ledger.step_states`.
     """
     by_name = {rule.name: rule for rule in rules}
+    # The ledger may have an enrolment under a subject that was merged since.
+    outbox = {(ref.rule, ref.key): steps for ref, steps in states.items()}
+    active = sorted(_active(snapshot, transitions))
+    settled = {
+        (ref.rule, ref.subject, step)
+        for ref, _ in active
+        for step, state in outbox.get((ref.rule, ref.key), {}).items()
+        if state.state not in WAITING or state.in_doubt
+    }
     due: list[OpenStep] = []
-    for ref, entered_with in sorted(_active(snapshot, transitions)):
+    for ref, entered_with in active:
         verdict, rule = verdicts.get(ref.rule), by_name.get(ref.rule)
         if rule is None or verdict is None or ref.subject not in verdict.matches:
             continue
-        taken = states.get(ref, {})
-        due += [
-            OpenStep(enrolment=ref, rule=rule, step=step, key=_key(ref, step.id, taken))
-            for step in rule.then
-            if step.id in entered_with and _is_open(taken.get(step.id), transitions.at)
-        ]
+        taken = outbox.get((ref.rule, ref.key), {})
+        for step in rule.then:
+            this = (ref.rule, ref.subject, step.id)
+            if step.id not in entered_with or this in settled:
+                continue
+            settled.add(this)
+            if _has_come(taken.get(step.id), transitions.at):
+                key = taken[step.id].key if step.id in taken else effect_key(ref, step.id)
+                due.append(OpenStep(enrolment=ref, rule=rule, step=step, key=key))
     return tuple(due)
 
 
@@ -82,13 +96,5 @@ def _active(
             yield enrol.ref, enrol.steps
 
 
-def _key(ref: EnrolmentRef, step: str, taken: Mapping[str, StepState]) -> str:
-    return taken[step].key if step in taken else effect_key(ref, step)
-
-
-def _is_open(taken: StepState | None, now: datetime) -> bool:
-    if taken is None:
-        return True
-    come = taken.not_before is None or taken.not_before <= now
-    # What may have landed is found out about first.
-    return taken.state in WAITING and not taken.in_doubt and come
+def _has_come(waiting: StepState | None, now: datetime) -> bool:
+    return waiting is None or waiting.not_before is None or waiting.not_before <= now

@@ -27,7 +27,7 @@ from crmsync.ledger.values import (
 from crmsync.model.business_days import add_business_days
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from crmsync.config.settings import Company
     from crmsync.ledger.values import EnrolmentSnapshot
@@ -41,6 +41,7 @@ _STATUS_AT_FIRST = {
     Existing.ENROL: EnrolmentStatus.ACTIVE,
 }
 _CONDITIONS = "its conditions no longer hold"
+_MISSING = "its record is missing; it goes on, and is not new, when the record is back"
 _RULE_GONE = "the rule is no longer there"
 
 
@@ -52,16 +53,19 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
     now: datetime,
     existing: Existing,
     company: Company,
+    missing: Mapping[str, Collection[str]] | None = None,
 ) -> Transitions:
     """The moves that follow from what the rules say now.
 
     Args:
         rules: all rules of the installation; one that is missing here is taken to be gone.
         verdicts: by rule name; a rule without one keeps everybody where they are.
-        snapshot: the ledger as it stands.
+        snapshot: the ledger as it stands, merges followed.
         now: the instant (UTC).
         existing: what a rule that does not say so itself does with those that match already.
         company: its time zone and country count the business days of a cooldown.
+        missing: by rule name, subjects of which there is no record now: nobody has seen the
+            conditions of a living record turn false.
     """
     inside: dict[str, list[Enrolment]] = {}
     for enrolment in snapshot.open:
@@ -78,6 +82,7 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
             now=now,
             existing=rule.existing or existing,
             company=company,
+            missing=(missing or {}).get(rule.name, ()),
             moves=moves,
         ).decide(inside.get(rule.name, []))
     names = {rule.name for rule in rules}
@@ -88,7 +93,8 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
         enrol=tuple(moves.enrol),
         activate=tuple(moves.activate),
         end=tuple(moves.end),
-        held=tuple(moves.held),
+        # Of records that were merged, each may have its enrolment, and they say the same.
+        held=tuple(dict.fromkeys(moves.held)),
         new_rules=tuple(moves.new_rules),
         gone_rules=tuple(sorted(snapshot.seen_rules - names)),
     )
@@ -113,6 +119,7 @@ class _RuleMoves:
     now: datetime
     existing: Existing
     company: Company
+    missing: Collection[str]
     moves: _Moves
     taken: dict[str, str] = field(default_factory=dict)
 
@@ -135,6 +142,8 @@ class _RuleMoves:
         subject = enrolment.ref.subject
         if subject in self.verdict.unknown:
             self._hold_unknown(subject)
+        elif subject not in self.verdict.matches and subject in self.missing:
+            self._hold(subject, HeldBecause.MISSING, _MISSING)
         elif subject not in self.verdict.matches:
             self.moves.end.append(End(enrolment=enrolment, reason=_CONDITIONS))
         elif self.rule.once_per:
@@ -146,9 +155,10 @@ class _RuleMoves:
         """Under ``once_per``, other values are another enrolment."""
         subject = enrolment.ref.subject
         key = self._once_key(subject)
-        if key is None or key == enrolment.ref.key:
+        known = enrolment.ref.key
+        if key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known):
             self._stay(enrolment)
-        elif once_paths(enrolment.ref.key) == frozenset(self.rule.once_per):
+        elif once_paths(known) == frozenset(self.rule.once_per):
             reason = f"the values of once_per are now {key}"
             self.moves.end.append(End(enrolment=enrolment, reason=reason))
             self._enter(subject, EnrolmentStatus.ACTIVE)

@@ -95,18 +95,21 @@ def _enrolment(row: sa.Row[Any]) -> Enrolment:
 
 
 def find_ids(connection: sa.Connection, refs: Collection[EnrolmentRef]) -> dict[EnrolmentRef, int]:
-    """The ledger's numbers of enrolments; those that it does not have are left out."""
+    """The ledger's numbers of enrolments; those that it does not have are left out.
+
+    Rule and key say which one it is: the ledger may have it under a subject that was merged since.
+    """
     found: dict[EnrolmentRef, int] = {}
     columns = enrolment.c
     for portion in chunks(sorted(refs)):
-        pairs = [(ref.rule, ref.key) for ref in portion]
+        wanted = {(ref.rule, ref.key): ref for ref in portion}
         rows = connection.execute(
-            sa.select(columns.id, columns.rule, columns.subject, columns.key).where(
-                sa.tuple_(columns.rule, columns.key).in_(pairs)
+            sa.select(columns.id, columns.rule, columns.key).where(
+                sa.tuple_(columns.rule, columns.key).in_(list(wanted))
             )
         )
-        for number, rule, subject, key in rows:
-            found[EnrolmentRef(rule=rule, subject=subject, key=key)] = number
+        for number, rule, key in rows:
+            found[wanted[rule, key]] = number
     return found
 
 
@@ -161,7 +164,6 @@ def _activate(
             {
                 **_expected(activation.enrolment),
                 "new_status": EnrolmentStatus.ACTIVE,
-                "new_subject": activation.enrolment.ref.subject,
                 "version": activation.rule_version,
                 "new_steps": list(activation.steps),
                 "entered": transitions.at,
@@ -174,7 +176,7 @@ def _activate(
 def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Transitions) -> None:
     _update(
         connection,
-        _ENTERED,
+        _ENTERED | {"subject": sa.bindparam("new_subject")},
         [
             {
                 "which": enrol.reopens,
@@ -192,7 +194,6 @@ def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Trans
 
 _ENTERED: dict[str, Any] = {
     "status": sa.bindparam("new_status"),
-    "subject": sa.bindparam("new_subject"),
     "rule_version": sa.bindparam("version"),
     "steps": sa.bindparam("new_steps"),
     "entered_at": sa.bindparam("entered"),

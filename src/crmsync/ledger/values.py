@@ -86,6 +86,8 @@ class EnrolmentSnapshot:
         used_keys: by rule and ``once_per`` key, the subject that used it.
         lapsed: by rule and key, the number of the enrolment whose key is free again.
         seen_rules: names of the rules that an earlier run has evaluated.
+        keys_now: by rule and ``once_per`` key, the key of the same values since a record that it
+            names was merged into another; only those that have changed so.
     """
 
     open: tuple[Enrolment, ...] = ()
@@ -93,6 +95,7 @@ class EnrolmentSnapshot:
     used_keys: Mapping[tuple[str, str], str] = field(default_factory=dict)
     lapsed: Mapping[tuple[str, str], int] = field(default_factory=dict)
     seen_rules: frozenset[str] = frozenset()
+    keys_now: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,7 @@ class HeldBecause(StrEnum):
     """Why a subject that is not plainly outside a rule does not enter it."""
 
     UNKNOWN = "unknown"
+    MISSING = "missing"
     COOLDOWN = "cooldown"
     ONCE_PER = "once_per"
     EMPTY_KEY = "empty_key"
