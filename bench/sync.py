@@ -133,7 +133,7 @@ def sync(folder: Path) -> None:
         company_zone="UTC",
     )
     connector.close()
-    (done,) = report.streams
+    (done,) = report
     if done.error or done.quarantined:
         sys.exit(f"the sync did not end well: {done}")
     opened_export = any(name.endswith("activities.csv") for name in opened)

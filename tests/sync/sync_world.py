@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crmsync.model.pages import Cursor
-    from crmsync.sync.reports import SyncReport
+    from crmsync.sync.reports import StreamReport
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -111,7 +111,7 @@ class Run:
     clock: FixedClock = field(default_factory=lambda: FixedClock(instant=NOW))
     zone: str = "UTC"
 
-    def sync(self, *, deletions_confirmed: bool = False) -> SyncReport:
+    def sync(self, *, deletions_confirmed: bool = False) -> tuple[StreamReport, ...]:
         return sync_connection(
             connector=self.connector,
             settings=self.settings,

@@ -35,10 +35,10 @@ def _with_two_accounts(run: Run) -> Run:
 
 def test_values_are_mapped_anew(run: Run) -> None:
     run = _mapped(_with_two_accounts(run), fields=_FIELDS | {"tier": _tier(g="gold", s="silver")})
-    accounts, contacts = run.sync().streams
+    accounts, contacts = run.sync()
     assert (accounts.read, accounts.changed, contacts.read) == (2, 2, 0)
     assert {key: row["tier"] for key, row in run.live().items()} == {"1": "gold", "2": "silver"}
-    assert run.sync().streams[0].read == 0
+    assert run.sync()[0].read == 0
 
 
 def _tier(**values: str) -> dict[str, object]:
@@ -52,7 +52,7 @@ def test_rows_in_quarantine_come_back_when_the_mapping_is_mended(run: Run) -> No
         row | {"Id": "1", "Modified": "2026-01-02"},
         row | {"Id": "2", "Modified": "03.01.2026"},
     )
-    assert run.sync().streams[0].quarantined == 1
+    assert run.sync()[0].quarantined == 1
     modified = {"column": "Modified", "format": ["%Y-%m-%d", "%d.%m.%Y"]}
     run = _mapped(run, fields=_FIELDS | {"updated_at": modified})
     run.sync()
@@ -63,7 +63,7 @@ def test_rows_in_quarantine_come_back_when_the_mapping_is_mended(run: Run) -> No
 def test_what_is_read_anew_is_not_held_against_times_of_another_zone(run: Run) -> None:
     _mapped(_with_two_accounts(run), "America/New_York").sync()
     east = _mapped(run, "Asia/Tokyo", fields=_FIELDS | {"tier": _tier(g="gold")})
-    assert east.sync().streams[0].changed == 2
+    assert east.sync()[0].changed == 2
     first = east.live()["1"]
     assert first["updated_at"] == datetime(2026, 1, 1, 15, tzinfo=UTC)
     assert first["tier"] == "gold"

@@ -44,7 +44,7 @@ def test_booleans() -> None:
     (sentence,) = _read("do_not_contact", {}, "maybe")
     assert sentence == (
         "accounts.csv, row 1: “maybe” in X is neither yes nor no; "
-        "translate it under “values” in the mapping"
+        "chat; translate it under “values” in the mapping"
     )
 
 
@@ -137,8 +137,8 @@ def test_a_word_that_nobody_knows_is_no_contact_that_never_was() -> None:
     assert [row["_problem"] for row in mapped] == [
         None,
         (
-            "accounts.csv, row 2: “E-Mail” in X is none of: call, email, meeting, note, task, chat; "
-            "translate it under “values” in the mapping"
+            "accounts.csv, row 2: “E-Mail” in X is none of: call, email, meeting, note, task, "
+            "chat; translate it under “values” in the mapping"
         ),
         None,
         None,

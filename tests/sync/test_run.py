@@ -22,11 +22,11 @@ def _account(key: str, name: str, modified: str = "2026-01-01") -> dict[str, str
 def test_streams_are_read_from_where_they_were_left(run: Run) -> None:
     run.connector.add("accounts", _account("1", "A"), _account("2", "B"))
     run.connector.add("contacts", {"Id": "1", "Name": "C", "Account": "2"})
-    accounts, contacts = run.sync().streams
+    accounts, contacts = run.sync()
     assert (accounts.read, accounts.changed, contacts.changed) == (2, 2, 1)
     assert run.live("contact")["1"]["account"] == "crm:2"
     run.connector.add("accounts", _account("2", "B2", "2026-01-02"))
-    accounts, contacts = run.sync().streams
+    accounts, contacts = run.sync()
     assert (accounts.read, accounts.changed, contacts.read) == (1, 1, 0)
     assert run.connector.reads == [
         ("accounts", None),
@@ -40,9 +40,7 @@ def test_an_error_keeps_what_came_before_it_and_the_other_streams(run: Run) -> N
     run.connector.add("accounts", _account("1", "A"))
     run.connector.add("contacts", {"Id": "1", "Name": "C", "Account": "1"})
     run.connector.errors["accounts"] = TransientError("the line is down")
-    report = run.sync()
-    accounts, contacts = report.streams
-    assert not report.ended_well
+    accounts, contacts = run.sync()
     assert (accounts.error, accounts.changed) == ("the line is down", 1)
     assert contacts.error is None
     with run.warehouse.reading() as records:
@@ -59,20 +57,20 @@ def test_an_error_keeps_what_came_before_it_and_the_other_streams(run: Run) -> N
 def test_refused_credentials_end_the_connection(run: Run) -> None:
     run.connector.add("contacts", {"Id": "1", "Name": "C", "Account": "1"})
     run.connector.errors["accounts"] = AuthError("the key is refused")
-    assert [stream.error for stream in run.sync().streams] == ["the key is refused"] * 2
+    assert [stream.error for stream in run.sync()] == ["the key is refused"] * 2
     assert run.connector.reads == [("accounts", None)]
 
 
 def test_a_broken_connector_is_reported(run: Run) -> None:
     run.connector.errors["accounts"] = KeyError("boom")
-    accounts, contacts = run.sync().streams
+    accounts, contacts = run.sync()
     assert accounts.error == "the connector of crm broke while it read accounts: KeyError: 'boom'"
     assert contacts.error is None
 
 
 def test_a_missing_column_is_told_with_the_nearest(run: Run) -> None:
     run.connector.add("accounts", {"Id": "1", "Names": "A", "Tier": "x", "Modified": ""})
-    accounts = run.sync().streams[0]
+    accounts = run.sync()[0]
     assert accounts.error == (
         "crm, stream accounts: there is no column “Name”; did you mean “Names”?"
     )
@@ -83,7 +81,7 @@ def test_unreadable_rows_wait_in_quarantine_until_they_are_mended(run: Run) -> N
     run.connector.add("accounts", _account("1", "A"), _account("2", "B", "soon"))
     told = {"Id": None, "Name": None, "Tier": None, "Modified": None}
     run.connector.add("accounts", told | {PROBLEM: "accounts.csv, row 3: it has 2 values"})
-    report = run.sync().streams[0]
+    report = run.sync()[0]
     assert (report.changed, report.quarantined) == (1, 2)
     assert set(run.sentences()) == {
         "accounts.csv, row 2: “soon” in Modified is not a time; declare its format in the mapping",
@@ -102,9 +100,9 @@ def test_a_refused_listing_is_read_again(run: Run) -> None:
     run.connector.add("accounts", _account("1", "A"), snapshot=Snapshot(id="one", last=True))
     run.sync()
     run.connector.add("accounts", _account("2", "B"), snapshot=Snapshot(id="two", last=True))
-    assert "lacks all 1 records" in str(run.sync().streams[0].error)
+    assert "lacks all 1 records" in str(run.sync()[0].error)
     assert set(run.live()) == {"1"}
-    assert run.sync(deletions_confirmed=True).streams[0].deleted == 1
+    assert run.sync(deletions_confirmed=True)[0].deleted == 1
     assert set(run.live()) == {"2"}
 
 
@@ -116,7 +114,7 @@ def test_batches_are_bounded_and_end_in_the_same_state(
         run.connector.add(
             "accounts", _account(str(number % 3), str(number), f"2026-01-0{number + 1}")
         )
-    report = run.sync().streams[0]
+    report = run.sync()[0]
     assert (report.read, report.error) == (5, None)
     assert {key: row["name"] for key, row in run.live().items()} == {"0": "3", "1": "4", "2": "2"}
     assert run.cursors() == {"accounts": "5", "contacts": None}
@@ -133,7 +131,7 @@ def test_two_streams_that_give_the_same_record_are_told(run: Run) -> None:
     run = with_streams(run, partners=ACCOUNTS)
     run.connector.add("accounts", _account("1", "A"), _account("2", "B"))
     run.connector.add("partners", _account("2", "Other", "2026-01-05"), _account("3", "C"))
-    accounts, partners = run.sync().streams
+    accounts, partners = run.sync()
     assert (accounts.changed, partners.changed, partners.quarantined) == (2, 1, 1)
     (sentence,) = run.sentences()
     assert sentence == (
@@ -155,5 +153,5 @@ def test_a_renamed_stream_goes_on_with_its_records(run: Run) -> None:
     run.sync()
     run.connector.pages["customers"] = run.connector.pages["accounts"]
     run = with_streams(run, accounts=None, customers=ACCOUNTS)
-    (report,) = run.sync().streams
+    (report,) = run.sync()
     assert (report.quarantined, set(run.live())) == (0, {"1"})

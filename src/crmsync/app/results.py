@@ -9,29 +9,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from crmsync.model.verdicts import Truth
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamRead:
-    """What a sync did with a stream.
-
-    Attributes:
-        read: rows that the connector gave.
-        changed: records that are new or different now.
-        quarantined: rows that could not be read.
-        error: the sentence of the error that ended the stream early.
-        warning: what was withheld, and how to let it through.
-    """
-
-    connection: str
-    stream: str
-    table: str
-    read: int = 0
-    changed: int = 0
-    deleted: int = 0
-    quarantined: int = 0
-    error: str | None = None
-    warning: str | None = None
+    from crmsync.sync.reports import StreamReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +24,7 @@ class SyncResult:
     """
 
     at: datetime
-    streams: tuple[StreamRead, ...] = ()
+    streams: tuple[StreamReport, ...] = ()
     problems: tuple[str, ...] = ()
     quarantined: int = 0
     quarantine: tuple[str, ...] = ()

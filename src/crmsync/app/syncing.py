@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.app.results import StreamRead, SyncResult
+from crmsync.app.results import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.plugins.contract import Reads
-from crmsync.sync.reports import NoProgress
 from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from crmsync.app.workspace import Workspace
+    from crmsync.sync.reports import StreamReport
     from crmsync.warehouse.reader import Records
 
 _WAIT = timedelta(seconds=60)
@@ -41,7 +41,7 @@ def sync_all(
     chosen = list(workspace.installation.settings.connections) if names is None else list(names)
     for name in chosen:
         workspace.connection(name)
-    streams: list[StreamRead] = []
+    streams: list[StreamReport] = []
     problems: list[str] = []
     lock = workspace.state / "sync.lock"
     with file_lock(lock, exclusive=True, wait=wait, store="the sync of this folder"):
@@ -96,42 +96,17 @@ def _sync_one(
     *,
     advance: Callable[[str, int], None],
     deletions_confirmed: bool,
-) -> list[StreamRead]:
+) -> tuple[StreamReport, ...]:
     with workspace.connected(name) as connector:
         if not isinstance(connector, Reads):
-            return []
-        report = sync_connection(
+            return ()
+        return sync_connection(
             connector=connector,
             settings=workspace.connection(name),
             name=name,
             warehouse=workspace.warehouse,
             clock=workspace.clock,
             company_zone=workspace.installation.settings.company.time_zone,
-            progress=_Advance(advance),
+            progress=advance,
             deletions_confirmed=deletions_confirmed,
         )
-    return [
-        StreamRead(
-            connection=name,
-            stream=stream.stream,
-            table=stream.table,
-            read=stream.read,
-            changed=stream.changed,
-            deleted=stream.deleted,
-            quarantined=stream.quarantined,
-            error=stream.error,
-            warning=stream.warning,
-        )
-        for stream in report.streams
-    ]
-
-
-class _Advance(NoProgress):
-    """Tells the rows that were read, by stream."""
-
-    def __init__(self, advance: Callable[[str, int], None]) -> None:
-        self._advance = advance
-
-    def advance(self, connection: str, stream: str, rows: int) -> None:
-        """So many more rows were read."""
-        self._advance(f"{connection}/{stream}", rows)

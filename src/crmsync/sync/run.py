@@ -16,12 +16,12 @@ from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError,
 from crmsync.observe import logger, redact
 from crmsync.sync.digests import mapping_digest
 from crmsync.sync.mapping import MappingEngine, StreamMapper
-from crmsync.sync.reports import NoProgress, Progress, StreamReport, SyncReport
+from crmsync.sync.reports import StreamReport
 from crmsync.warehouse.batch import Batch, Merged
 from crmsync.warehouse.store import ReadNote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from crmsync.clock import Clock
     from crmsync.config.mapping import StreamSettings
@@ -31,10 +31,17 @@ if TYPE_CHECKING:
     from crmsync.warehouse.batch import MappingDigest
     from crmsync.warehouse.store import Warehouse
 
+    # Called with a stream's name and how many more of its rows were read.
+    Progress = Callable[[str, int], None]
+
 # A batch is merged when it has grown to one of these.
 BATCH_ROWS = 250_000
 BATCH_BYTES = 64 * 2**20
 BATCH_SECONDS = 5.0
+
+
+def _nobody(_stream: str, _rows: int) -> None:
+    """Nobody is told."""
 
 
 def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
@@ -47,7 +54,7 @@ def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
     company_zone: str,
     progress: Progress | None = None,
     deletions_confirmed: bool = False,
-) -> SyncReport:
+) -> tuple[StreamReport, ...]:
     """Read every stream of a connection from where it was left.
 
     An error of the connector ends its stream, not the others; what was read before it stays.
@@ -62,7 +69,6 @@ def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
     }
     cursors = _cursors(name, settings, mappings, warehouse, clock)
     mapping_engine = MappingEngine()
-    told = progress or NoProgress()
     reports, notes = [], []
     paused: str | None = None
     for stream, stream_settings in settings.streams.items():
@@ -75,20 +81,18 @@ def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
             clock=clock,
             mapping_engine=mapping_engine,
             company_zone=company_zone,
-            progress=told,
+            progress=progress or _nobody,
             deletions_confirmed=deletions_confirmed,
-            report=StreamReport(stream=stream, table=stream_settings.table),
+            report=StreamReport(connection=name, stream=stream, table=stream_settings.table),
         )
-        told.begin(name, stream)
         report, note = sync.run(cursors.get(stream), paused=paused)
         paused = report.error if sync.pauses else None
-        told.end(name, report)
         reports.append(report)
         notes.append(note)
     mapping_engine.close()
     with warehouse.writing() as writer:
         writer.note_reads(notes)
-    return SyncReport(connection=name, streams=tuple(reports))
+    return tuple(reports)
 
 
 def _cursors(
@@ -137,15 +141,14 @@ class _StreamSync:
 
         ``paused`` is the error of a stream before this one that concerns the whole connection.
         """
-        self.began = started = time.monotonic()
+        self.began = time.monotonic()
         read_at = self.clock.now()
         error = paused
         if paused is None:
             with self.merger:
                 error = self._read(since, self._mapper())
         self.pauses |= paused is not None
-        seconds = time.monotonic() - started
-        self.report = replace(self.report, error=error, seconds=seconds)
+        self.report = replace(self.report, error=error)
         logger(connection=self.connection, stream=self.stream).info(
             "stream_synced", rows=self.report.read, changed=self.report.changed, error=error
         )
@@ -193,7 +196,7 @@ class _StreamSync:
             for page in self.connector.read(self.stream, since):
                 rows = page.records.num_rows
                 self.report = replace(self.report, read=self.report.read + rows)
-                self.progress.advance(self.connection, self.stream, rows)
+                self.progress(f"{self.connection}/{self.stream}", rows)
                 yield page
         except CrmsyncError:
             raise
