@@ -44,7 +44,7 @@ def test_booleans() -> None:
     (sentence,) = _read("do_not_contact", {}, "maybe")
     assert sentence == (
         "accounts.csv, row 1: “maybe” in X is neither yes nor no; "
-        "chat; translate it under “values” in the mapping"
+        "translate it under “values” in the mapping"
     )
 
 
