@@ -82,6 +82,19 @@ def test_a_bad_export_is_named_and_loses_nothing(tmp_path: Path, text: str, sent
     assert _records(config) == before
 
 
+def test_activities_of_accounts_that_nobody_knows_are_pointed_out(tmp_path: Path) -> None:
+    """Else every account would look as if nobody had ever spoken with it."""
+    text = FILES["crm/activities.csv"].replace(",A", ",ACC-")
+    config = make_company(tmp_path, activities=text)
+    report = call_json("sync", "--config", config, "--at", _AT)
+    assert report["doubts"] == [
+        (
+            "crm/activities: 3 of 3 have a “account” that is no account we know, "
+            "for example “ACC-1”; is it the same id as the key of the account stream?"
+        )
+    ]
+
+
 def test_an_emptied_complete_export_deletes_nobody_unasked(tmp_path: Path) -> None:
     config = _synced(tmp_path)
     before = _records(config)

@@ -18,6 +18,7 @@ class SyncResult:
 
     Attributes:
         problems: sentences about whole connections: not reachable, not configured well.
+        doubts: what may be a mistake in a mapping; only a person can tell.
         quarantined: how many rows cannot be read as things stand, also from earlier syncs.
         quarantine: the sentences of the newest of them.
         skipped: why nothing was read at all; None where it was.
@@ -26,6 +27,7 @@ class SyncResult:
     at: datetime
     streams: tuple[StreamReport, ...] = ()
     problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     quarantined: int = 0
     quarantine: tuple[str, ...] = ()
     skipped: str | None = None

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.results import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
+from crmsync.model.tables import split_global_id
 from crmsync.plugins.contract import Reads
 from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from crmsync.app.workspace import Workspace
     from crmsync.sync.reports import StreamReport
     from crmsync.warehouse.reader import Records
 
 _WAIT = timedelta(seconds=60)
+# Exports overlap, so a few references always lead nowhere; above this share it is said.
+_MOST_ASTRAY = 0.1
 
 
 def sync_all(
@@ -56,13 +59,37 @@ def sync_all(
                 problems.append(f"{name}: {error}")
     with workspace.warehouse.reading() as records:
         number, sentences = quarantined(workspace, records)
+        doubts = tuple(_astray(workspace, records, streams))
     return SyncResult(
         at=workspace.now,
         streams=tuple(streams),
         problems=tuple(problems),
+        doubts=doubts,
         quarantined=number,
         quarantine=sentences,
     )
+
+
+def _astray(
+    workspace: Workspace, records: Records, streams: Sequence[StreamReport]
+) -> Iterator[str]:
+    """Streams many of whose references lead nowhere: ids of another kind, most likely.
+
+    To rules, an account whose activities all lead elsewhere is one that nobody ever spoke with.
+    """
+    for report in streams:
+        fields = workspace.connection(report.connection).streams[report.stream].fields
+        for field in workspace.catalog.tables[report.table].fields:
+            if not report.changed or field.references is None or field.name not in fields:
+                continue
+            found = records.astray(report.connection, report.table, field.name, field.references)
+            if found.lost > found.references * _MOST_ASTRAY:
+                yield (
+                    f"{report.connection}/{report.stream}: {found.lost:,} of {found.references:,} "
+                    f"have a “{field.name}” that is no {field.references} we know, for example "
+                    f"“{split_global_id(str(found.example))[1]}”; is it the same id as the key of "
+                    f"the {field.references} stream?"
+                )
 
 
 def quarantined(workspace: Workspace, records: Records) -> tuple[int, tuple[str, ...]]:

@@ -51,6 +51,8 @@ def print_sync(out: Console, result: SyncResult) -> None:
     for stream in result.streams:
         if stream.warning:
             out.print(f"[yellow]{escape(redact(stream.warning))}[/]", soft_wrap=True)
+    for doubt in result.doubts:
+        out.print(f"[yellow]perhaps[/] {escape(redact(doubt))}", soft_wrap=True)
     print_quarantine(out, result.quarantined, result.quarantine)
     for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
         out.print(f"[red]{escape(redact(sentence))}[/]", soft_wrap=True)
