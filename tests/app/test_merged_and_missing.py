@@ -67,6 +67,9 @@ def test_who_was_contacted_before_a_merge_is_not_contacted_after_it(
     _accounts(config, _BLUE, _CAFE_NEAR, _INTO_CAFE)
     assert _run(config, 3) == []
     assert _run(config, 4) == []
+    explained = call_json("explain", "A3", "--config", config, "--at", "2026-03-04T09:00")
+    (rule,) = explained["rules"]
+    assert [note.split()[0] for note in rule["notes"]] == ["in", "task", "email"]
 
 
 @pytest.mark.parametrize("options", [_ONCE, _COOLDOWN], ids=["once_per", "cooldown"])

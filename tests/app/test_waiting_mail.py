@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crmsync.errors import AuthError, TransientError
+from crmsync.errors import AuthError, TransientError, UncertainError
 from crmsync_files.writing import FolderWriter
 from support.commands import call_json
 from support.company import FILES, make_company
@@ -14,6 +14,8 @@ from support.company import FILES, make_company
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from crmsync.model.actions import Action
 
 _MORNING, _NOON, _EVENING = "2026-03-02T09:00", "2026-03-02T12:00", "2026-03-02T18:00"
 _CONTACTS = FILES["crm/contacts.csv"]
@@ -99,6 +101,25 @@ def test_a_mail_that_can_no_longer_be_composed_waits_with_its_reason(config: Pat
     assert _states(_run(config, _EVENING)) == {"Acme": "ready"}
     (mail,) = _mails(config.parent)
     assert "anna@acme.example" in mail
+
+
+def test_what_has_landed_after_all_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_company(tmp_path)
+    apply = FolderWriter.apply
+
+    def broken_off(self: FolderWriter, actions: Sequence[Action]) -> object:
+        apply(self, actions)
+        raise UncertainError("broken off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderWriter, "apply", broken_off)
+        call_json("run", "--config", path, "--at", _MORNING)
+    report = call_json("run", "--config", path, "--at", _NOON)
+    assert report["plan"]["actions"] == []
+    assert report["delivery"]["already"] == 3
+    assert len(_mails(tmp_path)) == 1
 
 
 def test_a_mail_waits_while_its_conditions_cannot_be_known(config: Path) -> None:

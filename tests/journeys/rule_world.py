@@ -80,12 +80,20 @@ class Cycle:
     now: datetime = MONDAY
     due: tuple[OpenStep, ...] = field(default=())
 
-    def plan(self, rules: Sequence[Rule], *verdicts: RuleVerdicts) -> Transitions:
-        """What would happen now."""
+    def plan(
+        self, rules: Sequence[Rule], *verdicts: RuleVerdicts, missing: Sequence[str] = ()
+    ) -> Transitions:
+        """What would happen now; of the missing subjects, no rule has a record."""
         said = {verdict.rule: verdict for verdict in verdicts}
         snapshot = self.ledger.enrolment_snapshot()
         transitions = decide_enrolments(
-            rules, said, snapshot, now=self.now, existing=self.existing, company=COMPANY
+            rules,
+            said,
+            snapshot,
+            now=self.now,
+            existing=self.existing,
+            company=COMPANY,
+            missing=dict.fromkeys(said, missing),
         )
         self.due = open_steps(rules, said, snapshot, transitions, self.ledger.step_states())
         return transitions

@@ -14,13 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from crmsync.config.settings import Existing
 from crmsync.ledger.store import Ledger
-from crmsync.ledger.values import OPEN, EnrolmentStatus
+from crmsync.ledger.values import OPEN, EnrolmentStatus, HeldBecause
 from journeys.rule_world import Cycle, a_rule, verdict
 
 SUBJECTS = ("crm:1", "crm:2", "crm:3")
 COOLDOWN = timedelta(days=3)
-# What is said of a subject: that it does not match, or is unknown, or matches with a tier.
-SAID = st.sampled_from([None, "unknown", "", "gold", "tin"])
+# What is said of a subject: that it does not match, is missing or unknown, or matches with a tier.
+SAID = st.sampled_from([None, "missing", "unknown", "", "gold", "tin"])
 
 
 class Enrolments(RuleBasedStateMachine):
@@ -56,10 +56,16 @@ class Enrolments(RuleBasedStateMachine):
         matches = {
             subject: (value,) if self.once_per else ()
             for subject, value in said.items()
-            if value not in {None, "unknown"}
+            if value not in {None, "missing", "unknown"}
         }
         unknown = [subject for subject, value in said.items() if value == "unknown"]
-        transitions = self.cycle.plan([tested], verdict(tested, matches, unknown))
+        missing = [subject for subject, value in said.items() if value == "missing"]
+        before = {one.ref.subject for one in self.ledger.enrolments(statuses=OPEN)}
+        transitions = self.cycle.plan([tested], verdict(tested, matches, unknown), missing=missing)
+        ends = {end.enrolment.ref.subject for end in transitions.end}
+        assert ends.isdisjoint(missing), "nobody has seen its conditions turn false"
+        waiting = {one.subject for one in transitions.held if one.because is HeldBecause.MISSING}
+        assert waiting == before & set(missing)
         for move in transitions.enrol:
             if move.status is EnrolmentStatus.ACTIVE:
                 subject = move.ref.subject
@@ -70,7 +76,12 @@ class Enrolments(RuleBasedStateMachine):
         self.cycle.commit(transitions, steps=None)
         for subject, value in said.items():
             # Who has been seen not to match is new when it does; so is another tier.
-            if value is None or (self.once_per and value not in {"", "unknown"}):
+            is_gone = value == "missing" and subject not in before
+            if (
+                value is None
+                or is_gone
+                or (self.once_per and value not in {"", "missing", "unknown"})
+            ):
                 self.may_activate[subject] = True
 
     @precondition(lambda self: hasattr(self, "ledger"))

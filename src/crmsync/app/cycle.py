@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import Decided, decide
@@ -13,6 +13,7 @@ from crmsync.clock import SystemClock
 from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
+from crmsync.ledger.states import State
 from crmsync.plugins.contract import Writes
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run_cycle(
         sync = skipped(workspace, "Taking what was last read.")
     run = _Run.started(workspace)
     try:
+        found = _find_out(workspace, run.id, advance=advance)
         decided = decide(workspace, sync)
         if decided.plan.stopped is None:
             commit_plan(
@@ -68,9 +70,9 @@ def run_cycle(
                 decided.decisions,
                 withheld=decided.withheld,
             )
-            report, problems = _deliver(workspace, run.id, advance=advance)
+            report = _together(found, _deliver(workspace, run.id, advance=advance))
         else:
-            report, problems = DeliveryReport(), ()
+            report = found
         run.finished(decided, report)
     except CrmsyncError as error:
         run.failed(error)
@@ -83,7 +85,7 @@ def run_cycle(
             waiting=report.waiting,
             rejected=report.rejected,
             uncertain=report.uncertain,
-            problems=(*problems, *report.problems),
+            problems=report.problems,
         ),
     )
 
@@ -124,9 +126,30 @@ class _Run:
         )
 
 
+def _find_out(
+    workspace: Workspace, run_id: int, *, advance: Callable[[str, int], None]
+) -> DeliveryReport:
+    """What became of that which an earlier run may have sent.
+
+    Before anything is decided: what has not landed is composed anew and asked about in this run.
+    """
+    unsettled = {State.SENDING, State.UNCERTAIN} & workspace.ledger.effect_counts().keys()
+    return _deliver(workspace, run_id, advance=advance) if unsettled else DeliveryReport()
+
+
+def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
+    return replace(
+        second,
+        done=first.done + second.done,
+        already=first.already + second.already,
+        rejected=first.rejected + second.rejected,
+        problems=tuple(dict.fromkeys((*first.problems, *second.problems))),
+    )
+
+
 def _deliver(
     workspace: Workspace, run_id: int, *, advance: Callable[[str, int], None]
-) -> tuple[DeliveryReport, tuple[str, ...]]:
+) -> DeliveryReport:
     """What this run's gates have let pass; and what kept a connection from being opened."""
     names = workspace.ledger.connections_with_work()
     targets: dict[str, Target] = {}
@@ -150,4 +173,4 @@ def _deliver(
         report = deliver(
             workspace.ledger, targets, clock=workspace.clock, run_id=run_id, progress=progress
         )
-    return report, tuple(problems)
+    return replace(report, problems=(*problems, *report.problems))

@@ -48,8 +48,11 @@ def explain_subject(
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
         reports = explain_all(evaluation, {rule.name: [subject] for rule in about})
+        aliases = records.aliases().get(table, {})
+    # What was done for a record that was merged into this one was done for this one.
+    ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
     explained = tuple(
-        _explained(workspace, rule, subject, reports[rule.name][subject]) for rule in about
+        _explained(workspace, rule, ids, reports[rule.name][subject]) for rule in about
     )
     return ExplainResult(
         at=workspace.now,
@@ -61,14 +64,14 @@ def explain_subject(
 
 
 def _explained(
-    workspace: Workspace, rule: Rule, subject: str, report: ClauseReport
+    workspace: Workspace, rule: Rule, ids: Sequence[str], report: ClauseReport
 ) -> RuleExplained:
     return RuleExplained(
         rule=rule.name,
         description=rule.description,
         verdict=report.verdict,
         clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
-        notes=_notes(workspace, rule, subject, report.verdict),
+        notes=_notes(workspace, rule, ids, report.verdict),
     )
 
 
@@ -111,8 +114,15 @@ def _clause(report: ClauseReport) -> Clause:
     )
 
 
-def _notes(workspace: Workspace, rule: Rule, subject: str, verdict: Truth) -> tuple[str, ...]:
+def _notes(workspace: Workspace, rule: Rule, ids: Sequence[str], verdict: Truth) -> tuple[str, ...]:
     """What the ledger knows: whether it is in the rule, and what came of it."""
+    notes = [note for subject in ids for note in _notes_of(workspace, rule, subject)]
+    if not notes and verdict is Truth.YES:
+        notes.append("matches; the next run takes it up")
+    return tuple(notes)
+
+
+def _notes_of(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
     notes, zone = [], workspace.zone
     for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
         told = f"in this rule since {readable(enrolment.entered_at, zone)} ({enrolment.status})"
@@ -125,6 +135,4 @@ def _notes(workspace: Workspace, rule: Rule, subject: str, verdict: Truth) -> tu
             notes.append(
                 f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
             )
-    if not notes and verdict is Truth.YES:
-        notes.append("matches; the next run takes it up")
-    return tuple(notes)
+    return notes
