@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.commands import AT, call, call_json
-from support.company import make_company
+from support.company import FILES, make_company
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +164,53 @@ def test_explain_of_nobody_and_of_too_many_is_wrong_use(tmp_path: Path) -> None:
     several = call("explain", "a", "--config", config)
     assert several.exit_code == 2
     assert "Acme (account crm:A1)" in several.stderr
+
+
+def test_the_whole_text_of_a_mail_survives_a_pipe(tmp_path: Path) -> None:
+    line = "This sentence is longer than any terminal that we know of, and not a word of it " * 3
+    template = FILES["templates/renewal/check-in.txt"] + line + "may be lost.\n"
+    config = make_company(tmp_path, check_in=template)
+    printed = call("plan", "--full", "--config", config, "--at", "2026-03-02T09:00").stdout
+    assert f"        {line}may be lost.\n" in printed
+
+
+def test_explain_says_what_the_next_run_will_do(tmp_path: Path) -> None:
+    users = "id,name,email\nU2,Somebody Else,else@vendor.example\n"
+    config = make_company(tmp_path, users=users)
+    at = ("--config", config, "--at", "2026-03-02T09:00")
+    call("sync", *at)
+    (rule,) = call_json("explain", "Acme", *at)["rules"]
+    assert rule["notes"] == [
+        "held task: no active user among: owner",
+        "held email: there is no active owner in whose name it could be sent",
+    ]
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("existing: enrol\n", ""), encoding="utf-8")
+    (rule,) = call_json("explain", "Acme", *at)["rules"]
+    assert rule["notes"][0].startswith("held: it matched already when the rule was new")
+    config.write_text(text, encoding="utf-8")
+    (tmp_path / "crm" / "users.csv").write_text(
+        users + FILES["crm/users.csv"].splitlines()[1] + "\n", encoding="utf-8"
+    )
+    call("sync", *at)
+    (rule,) = call_json("explain", "Acme", *at)["rules"]
+    assert rule["notes"] == [
+        "next: task for Jo Meyer: Call Acme: renews Mar 20, 2026",
+        'next: email for "Ann Smith" <ann@acme.example>: Acme: your renewal',
+    ]
+
+
+def test_an_address_that_is_none_is_quoted(tmp_path: Path) -> None:
+    contacts = FILES["crm/contacts.csv"].replace("ann@acme.example", "ann(at)acme.example")
+    config = make_company(tmp_path, contacts=contacts)
+    report = call_json("plan", "--config", config, "--at", "2026-03-02T09:00")
+    reasons = {held["subject_name"]: held["reason"] for held in report["held"]}
+    assert reasons["Acme"] == (
+        "“ann(at)acme.example” of Ann Smith is no e-mail address; mend it in the CRM"
+    )
+
+
+def test_a_run_with_rows_that_nobody_could_read_is_not_all_well(tmp_path: Path) -> None:
+    accounts = FILES["crm/accounts.csv"].replace("2026-03-20", "20.03.2026")
+    config = make_company(tmp_path, accounts=accounts)
+    assert call("run", "--config", config, "--at", "2026-03-02T09:00").exit_code == 1

@@ -145,6 +145,7 @@ def test_describe_of_a_missing_file(connect: Connect) -> None:
         ({"file": "a**b.csv"}, "must stand alone between slashes"),
         ({"file": "a.csv", "encoding": "utf-9"}, "“utf-9” is not an encoding"),
         ({"file": "a.csv", "encoding": "base64"}, "“base64” is not an encoding"),
+        ({"file": "a.csv", "encoding": "idna"}, "“idna” is not an encoding"),
         ({"file": "a.csv", "delimiter": "||"}, "a delimiter is one ASCII character"),
         ({"file": "a.csv", "delimiter": '"'}, "a delimiter is one ASCII character"),
         ({"file": "a.csv", "format": "xlsx"}, "Input should be 'csv', 'jsonl' or 'parquet'"),

@@ -301,6 +301,13 @@ def test_bytes_that_a_code_page_does_not_have_are_refused(folder: Path, connect:
     assert "row 2: this is not cp1252 text" in str(error)
 
 
+def test_text_without_the_mark_that_its_encoding_begins_with_is_refused(
+    folder: Path, connect: Connect
+) -> None:
+    (folder / "accounts.csv").write_bytes("id,name\n1,Müller\n".encode("cp1252"))
+    assert "this is not utf-16 text" in str(refused(connect, encoding="utf-16"))
+
+
 def test_an_undecodable_header_is_refused(folder: Path, connect: Connect) -> None:
     (folder / "accounts.csv").write_bytes(b"id,name,Gr\xf6\xdfe\n1,a,2\n")
     assert "this is not utf-8 text" in str(refused(connect))

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.app.deciding import chosen_rules, world_of
+from crmsync.app.deciding import chosen_rules, decide, world_of
 from crmsync.app.results import Clause, ExplainResult, RuleExplained
+from crmsync.app.syncing import skipped
 from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
 from crmsync.model.tables import ID_SEPARATOR
-from crmsync.model.verdicts import Truth
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from crmsync.app.results import PlanResult
     from crmsync.app.workspace import Workspace
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
@@ -51,8 +52,10 @@ def explain_subject(
         aliases = records.aliases().get(table, {})
     # What was done for a record that was merged into this one was done for this one.
     ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
+    names = [rule.name for rule in about]
+    plan = decide(workspace, skipped(workspace, "nothing is read to explain"), only=names).plan
     explained = tuple(
-        _explained(workspace, rule, ids, reports[rule.name][subject]) for rule in about
+        _explained(workspace, rule, ids, reports[rule.name][subject], plan) for rule in about
     )
     return ExplainResult(
         at=workspace.now,
@@ -64,14 +67,21 @@ def explain_subject(
 
 
 def _explained(
-    workspace: Workspace, rule: Rule, ids: Sequence[str], report: ClauseReport
+    workspace: Workspace,
+    rule: Rule,
+    ids: Sequence[str],
+    report: ClauseReport,
+    plan: PlanResult,
 ) -> RuleExplained:
     return RuleExplained(
         rule=rule.name,
         description=rule.description,
         verdict=report.verdict,
         clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
-        notes=_notes(workspace, rule, ids, report.verdict),
+        notes=(
+            *(note for subject in ids for note in _past(workspace, rule, subject)),
+            *_next(rule, ids, plan),
+        ),
     )
 
 
@@ -114,15 +124,21 @@ def _clause(report: ClauseReport) -> Clause:
     )
 
 
-def _notes(workspace: Workspace, rule: Rule, ids: Sequence[str], verdict: Truth) -> tuple[str, ...]:
+def _next(rule: Rule, ids: Sequence[str], plan: PlanResult) -> Iterator[str]:
+    """What a run would do about it now, or why it would not."""
+    for action in plan.actions:
+        if action.rule == rule.name and action.subject in ids:
+            title = f": {action.title}" if action.title else ""
+            state = "next" if action.state == "ready" else f"{action.state} ({action.reason})"
+            yield f"{state}: {action.kind} for {action.to}{title}"
+    for held in plan.held:
+        if held.rule == rule.name and held.subject in ids:
+            step = f" {held.step}" if held.step else ""
+            yield f"held{step}: {held.reason}"
+
+
+def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
     """What the ledger knows: whether it is in the rule, and what came of it."""
-    notes = [note for subject in ids for note in _notes_of(workspace, rule, subject)]
-    if not notes and verdict is Truth.YES:
-        notes.append("matches; the next run takes it up")
-    return tuple(notes)
-
-
-def _notes_of(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
     notes, zone = [], workspace.zone
     for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
         told = f"in this rule since {readable(enrolment.entered_at, zone)} ({enrolment.status})"

@@ -118,7 +118,7 @@ class PlanResult:
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return self.sync.failed or self.stopped is not None
+        return self.sync.findings or self.stopped is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +132,11 @@ class DeliveryCount:
     uncertain: int = 0
     problems: tuple[str, ...] = ()
 
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        return bool(self.rejected or self.uncertain or self.problems)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -143,10 +148,7 @@ class RunResult:
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        delivery = self.delivery
-        return self.plan.findings or bool(
-            delivery.rejected or delivery.uncertain or delivery.problems
-        )
+        return self.plan.findings or self.delivery.findings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _WAIT = timedelta(seconds=60)
 # Exports overlap, so a few references always lead nowhere; above this share it is said.
 _MOST_ASTRAY = 0.1
+# Of the rows that cannot be read: so many of each stream are named.
+_MOST_TOLD = 3
+_MOST_LOOKED_AT = 1000
 
 
 def sync_all(
@@ -98,10 +101,16 @@ def quarantined(workspace: Workspace, records: Records) -> tuple[int, tuple[str,
     What a stream left behind that the config no longer has is nobody's to mend.
     """
     streams = workspace.streams
-    report = records.quarantine()
+    report = records.quarantine(newest=_MOST_LOOKED_AT)
+    sentences: list[str] = []
+    for stream in streams:
+        rows = report.counts.get(stream, 0)
+        told = [row.sentence for row in report.newest if (row.connection, row.stream) == stream]
+        sentences += told[:_MOST_TOLD]
+        if rows > len(told[:_MOST_TOLD]):
+            sentences.append(f"… and {rows - len(told[:_MOST_TOLD]):,} more of {'/'.join(stream)}")
     number = sum(rows for stream, rows in report.counts.items() if stream in streams)
-    newest = (row for row in report.newest if (row.connection, row.stream) in streams)
-    return number, tuple(row.sentence for row in newest)
+    return number, tuple(sentences)
 
 
 def sync_or_skip(workspace: Workspace, *, advance: Callable[[str, int], None]) -> SyncResult:

@@ -123,7 +123,10 @@ def address(row: Row) -> str:
     """
     mailbox = str(row.get("email") or "").strip()
     if "@" not in mailbox:
-        raise HeldError(f"no e-mail address is known of {display_name(row) or row['id']}")
+        who = display_name(row) or row["id"]
+        if mailbox:
+            raise HeldError(f"“{mailbox}” of {who} is no e-mail address; mend it in the CRM")
+        raise HeldError(f"no e-mail address is known of {who}")
     # Encoding is the transport's work: here the name stays as people read it.
     name = display_name(row).replace('"', "'")
     return f'"{name}" <{mailbox}>' if name else mailbox

@@ -46,7 +46,8 @@ def _folder_name(name: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        "".encode(name)  # refuses codecs that turn bytes into bytes, such as base64
+        # Refuses codecs that turn bytes into bytes, such as base64, or are for names of hosts.
+        "a".encode(name, "surrogateescape")
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         raise ValueError(

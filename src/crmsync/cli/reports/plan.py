@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.sync import print_sync
 from crmsync.cli.reports.words import count, listed
 from crmsync.clock import readable
+from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def show_demo(result: RunResult, layout: Layout, *, as_json: bool) -> None:
     out.print()
     _print_plan(out, result.plan, full=False, most=_MOST_SHOWN)
     _print_delivery(out, result)
-    config = escape(str(layout.config))
+    config = escape(shlex.quote(str(layout.config)))
     out.print()
     out.print("Where it lies now")
     for what, path in (
@@ -130,7 +132,7 @@ def _print_rules(out: Console, result: PlanResult) -> None:
     for rule in result.rules:
         table.add_row(
             escape(rule.rule),
-            f"{count(rule.looked_at, rule.subject)}",
+            count(rule.looked_at, rule.subject, CANONICAL_TABLES[rule.subject].plural),
             f"{rule.matches:,}",
             f"{rule.unknown:,}",
             f"{rule.entering:,}",
@@ -157,7 +159,7 @@ def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) ->
         noun = _NOUNS.get(action.kind, action.kind)
         out.print(f"    → {noun} for {escape(action.to)}{due}{title}{state}", soft_wrap=True)
         if full and action.text:
-            out.print(Padding(escape(action.text.rstrip()), (0, 0, 0, 8)))
+            out.print(escape(indent(action.text.rstrip(), " " * 8)), soft_wrap=True)
 
 
 def _print_delivery(out: Console, result: RunResult) -> None:

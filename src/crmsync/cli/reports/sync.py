@@ -68,5 +68,3 @@ def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> Non
     )
     for sentence in sentences:
         out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
-    if number > len(sentences):
-        out.print(f"  [dim]… and {number - len(sentences):,} more[/]")

@@ -83,7 +83,7 @@ class DelimitedExport:
             yield from self._parsed(found, len(names), after)
         except pa.ArrowInvalid as error:
             raise self._explained(error) from error
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise self._explained(error) from error
 
     def _header_of_records(self) -> list[str]:
@@ -112,7 +112,7 @@ class DelimitedExport:
                 start = io.StringIO(text.read(_MOST_HEADER), newline="")
                 records = csv.reader(start, delimiter=self._delimiter)
                 names = next((record for record in records if record), [])
-            except UnicodeDecodeError:
+            except UnicodeError:
                 raise self._export.undecodable(encoding, None) from None
             except csv.Error as error:
                 raise self._export.rejected(f"the header cannot be read: {error}") from error

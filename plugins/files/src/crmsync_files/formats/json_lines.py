@@ -115,7 +115,7 @@ class JsonLinesExport:
         try:
             with text_of(handle, self._encoding) as text:
                 yield from enumerate(self._split(text), 1)
-        except UnicodeDecodeError:
+        except UnicodeError:
             # Text of two bytes a character is decoded ahead, so the row is not known.
             raise self._export.undecodable(self._encoding, None) from None
 

@@ -148,7 +148,7 @@ def find_fault(handle: IO[bytes], declared: str, delimiter: str) -> Fault:
                 if any(is_undecodable(value) for value in record):
                     cut = is_undecodable(record[-1][-1:]) and next(records, None) == [_END_OF_LINE]
                     return Fault(kind=FaultKind.UNCLOSED if cut else FaultKind.UNDECODABLE, row=row)
-        except UnicodeDecodeError:
+        except UnicodeError:
             return Fault(kind=FaultKind.UNDECODABLE)
         except csv.Error:
             return Fault(kind=FaultKind.UNKNOWN, row=row + 1)
