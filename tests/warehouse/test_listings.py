@@ -58,6 +58,14 @@ def test_a_listing_without_most_of_many_is_refused(store: Store) -> None:
     assert store.merge(*_rows(*many[:20]), snapshot=Snapshot(id="three", last=True)).deleted == 20
 
 
+def test_a_small_company_is_protected_too(store: Store) -> None:
+    seven = [str(number) for number in range(7)]
+    store.merge(*_rows(*seven), snapshot=FIRST)
+    with pytest.raises(RejectedError, match="lacks 6 of 7 records"):
+        store.merge(*_rows("0"), snapshot=Snapshot(id="two", last=True))
+    assert set(store.live()) == set(seven)
+
+
 def test_a_row_that_cannot_be_read_is_named_all_the_same(store: Store) -> None:
     store.merge(*_rows("1", "2", "3"), snapshot=FIRST)
     bad = {"id": "2", "_row": 2, "_problem": "accounts.csv, row 2: no date"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # From this many records on, a listing that would delete more than half of them is refused;
 # one that would delete all of them is refused whatever their number.
-_MANY = 20
+_MANY = 5
 
 _BEFORE_ALL = ibis.literal(datetime(1, 1, 1, tzinfo=UTC), INSTANT)
 
