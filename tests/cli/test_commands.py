@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -92,3 +93,30 @@ def test_a_sentence_shows_no_secret_either(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(Exception, match="2"), command(as_json=True):
         raise UsageError("tok-67890-secret is no file")
     assert json.loads(capsys.readouterr().out)["problems"] == ["[redacted] is no file"]
+
+
+def test_progress_is_shown_on_terminals_only(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    command_line = [sys.executable, "-m", "crmsync", "plan", "--config", str(config)]
+    terminal, standard_error = os.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        shown = subprocess.Popen(  # noqa: S603  our own command
+            command_line, stdout=subprocess.DEVNULL, stderr=standard_error
+        )
+        os.close(standard_error)
+        drawn = b""
+        while True:
+            try:
+                part = screen.read(65536)
+            except OSError:  # the last writer has closed the terminal
+                break
+            if not part:
+                break
+            drawn += part
+        assert shown.wait() == 0
+    assert b"crm/accounts" in drawn
+    assert b"evaluating rules" in drawn
+    piped = subprocess.run(  # noqa: S603  our own command
+        command_line, capture_output=True, check=True
+    )
+    assert piped.stderr == b""

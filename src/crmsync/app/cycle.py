@@ -40,7 +40,7 @@ def plan_cycle(
         sync = sync_or_skip(workspace, advance=advance)
     else:
         sync = skipped(workspace, "Taking what was last read.")
-    return decide(workspace, sync, only=only).plan
+    return decide(workspace, sync, only=only, advance=advance).plan
 
 
 def run_cycle(
@@ -60,7 +60,7 @@ def run_cycle(
     run = _Run.started(workspace)
     try:
         found = _find_out(workspace, run.id, advance=advance)
-        decided = decide(workspace, sync)
+        decided = decide(workspace, sync, advance=advance)
         if decided.plan.stopped is None:
             commit_plan(
                 workspace.ledger,
@@ -110,6 +110,7 @@ class _Run:
                 "entering": len(decided.transitions.enrol),
                 "leaving": len(decided.transitions.end),
                 "actions": len(decided.effects),
+                "held back": len(decided.plan.held),
                 "delivered": report.done,
                 "refused": report.rejected,
                 "uncertain": report.uncertain,

@@ -28,7 +28,7 @@ from crmsync.rules.explain import explain_all
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import date, timedelta
 
     from crmsync.app.workspace import Workspace
@@ -60,8 +60,22 @@ class Decided:
     withheld: tuple[Withheld, ...]
 
 
-def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None = None) -> Decided:
+def _nobody(_label: str, _done: int) -> None:
+    """Nobody is told."""
+
+
+def decide(
+    workspace: Workspace,
+    sync: SyncResult,
+    *,
+    only: Sequence[str] | None = None,
+    advance: Callable[[str, int], None] = _nobody,
+) -> Decided:
     """Decide for the workspace's now, from what was last read.
+
+    Args:
+        only: the names of some rules; all where it is None.
+        advance: told what goes on, and how much of it was done since.
 
     Raises:
         UsageError: there is no rule of a name in ``only``.
@@ -71,7 +85,9 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
         now = workspace.clock.now()
         world = world_of(workspace, records)
         evaluation = Evaluation(rules, world)
+        advance("evaluating rules", 0)
         verdicts = evaluation.verdicts
+        advance("evaluating rules", len(rules))
         known = workspace.ledger.enrolment_snapshot()
         snapshot = follow_merges(known, workspace.rules.rules, records.aliases())
         settings = workspace.installation.settings
@@ -94,7 +110,12 @@ def decide(workspace: Workspace, sync: SyncResult, *, only: Sequence[str] | None
             wanted.setdefault(subjects[held.rule], set()).add(held.subject)
         book = gather(records, world, workspace.catalog, wanted, rules)
         return _Steps(
-            workspace=workspace, records=records, evaluation=evaluation, world=world, book=book
+            workspace=workspace,
+            records=records,
+            evaluation=evaluation,
+            world=world,
+            book=book,
+            advance=advance,
         ).decided(
             rules=rules,
             verdicts=verdicts,
@@ -170,6 +191,7 @@ class _Steps:
     evaluation: Evaluation
     world: World
     book: RecordBook
+    advance: Callable[[str, int], None]
     passed: list[Draft] = field(default_factory=list)
     effects: list[NewEffect] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -197,6 +219,7 @@ class _Steps:
             remote_field=self.workspace.remote_field,
         )
         for step in due:
+            self.advance("composing actions", 1)
             try:
                 composed = composer.compose(step)
             except HeldError as error:
