@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Records = dict[str, list[dict[str, Any]]]
 
 
-def values(name: str, records: Records, *, table: str = "account", now: datetime = NOW) -> Any:  # noqa: ANN401  facts are of any type
+def values(name: str, records: Records, *, table: str = "account", now: datetime = NOW) -> Any:
     """The fact's own table: id to value."""
     facts = crmsync_facts()
     (fact,) = [f for f in facts if (f.spec.table, f.spec.name) == (table, name)]

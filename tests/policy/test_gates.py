@@ -190,7 +190,7 @@ def test_a_connection_is_asked_only_for_what_it_can_do() -> None:
 def test_the_first_gate_that_does_not_pass_answers_and_later_ones_are_not_asked() -> None:
     asked: list[str] = []
 
-    def gate(name: str, answer: Answer) -> Any:  # noqa: ANN401  a gate
+    def gate(name: str, answer: Answer) -> Any:
         def rule(_draft: Draft, _policy: Policy, now: datetime) -> Ruling:
             asked.append(name)
             return Ruling(answer=answer, gate=name, until=now + timedelta(hours=1))

@@ -106,9 +106,9 @@ class Oracle:
         name = None if account is None else account.get("time_zone")
         return ZoneInfo(name if name in available_timezones() else self._company)
 
-    def _passes(  # noqa: PLR0911, PLR0913, PLR0917  as plain as can be
+    def _passes(  # noqa: PLR0913, PLR0917  as plain as can be
         self,
-        value: Any,  # noqa: ANN401  of any type
+        value: Any,
         known: bool,
         test: Test,
         row: Row,
@@ -137,7 +137,7 @@ class Oracle:
             return self._time(value, test, self._zone(row, table))
         return _plain(value, test)
 
-    def _time(self, value: Any, test: Test, zone: ZoneInfo) -> bool:  # noqa: ANN401, PLR0911
+    def _time(self, value: Any, test: Test, zone: ZoneInfo) -> bool:
         is_day = not isinstance(value, datetime)
         present: Any = self._now.astimezone(zone).date() if is_day else self._now
         operand = test.operand
@@ -165,21 +165,21 @@ class Oracle:
                 first = self._first(low, zone, is_day=is_day)
                 return bool(first <= value <= self._last(high, zone, is_day=is_day))
 
-    def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:  # noqa: ANN401
+    def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:
         if isinstance(literal, Today):
             literal = self._now.astimezone(zone).date()
         if is_day or isinstance(literal, datetime):
             return literal
         return datetime.combine(literal, time(), tzinfo=zone).astimezone(UTC)
 
-    def _last(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:  # noqa: ANN401
+    def _last(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:
         first = self._first(literal, zone, is_day=is_day)
         if is_day or isinstance(literal, datetime):
             return first
         next_day = first.astimezone(zone).date() + timedelta(days=1)
         return self._first(next_day, zone, is_day=False) - timedelta(microseconds=1)
 
-    def _related(self, clause: Related, row: Row, table: str) -> bool | None:  # noqa: PLR0911
+    def _related(self, clause: Related, row: Row, table: str) -> bool | None:
         target, column = clause.of.relation.target, clause.of.relation.column
         del table
         if target in self._unread:
@@ -242,7 +242,7 @@ def _not(verdict: bool | None) -> bool | None:
     return None if verdict is None else not verdict
 
 
-def _compare(value: Any, operator: Operator, bound: Any) -> bool:  # noqa: ANN401
+def _compare(value: Any, operator: Operator, bound: Any) -> bool:
     return bool(
         {
             Operator.OVER: lambda: value > bound,
@@ -257,7 +257,7 @@ def _compare(value: Any, operator: Operator, bound: Any) -> bool:  # noqa: ANN40
     )
 
 
-def _plain(value: Any, test: Test) -> bool:  # noqa: ANN401, PLR0911
+def _plain(value: Any, test: Test) -> bool:
     operand: Any = test.operand
     match test.operator:
         case Operator.IN:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FIELDS: dict[str, Any] = {"name": "Name", "tier": "Tier", "updated_at": "Modified"}
 
 
-def _mapped(run: Run, zone: str = "UTC", **accounts: Any) -> Run:  # noqa: ANN401  settings
+def _mapped(run: Run, zone: str = "UTC", **accounts: Any) -> Run:
     """The same connection with another mapping of its accounts."""
     changed = with_streams(run, accounts=ACCOUNTS | accounts, contacts=CONTACTS)
     return replace(changed, zone=zone)

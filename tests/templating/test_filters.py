@@ -28,7 +28,7 @@ def person(**fields: object) -> Record:
 def write(make_templates: Make) -> Callable[..., str]:
     templates = make_templates({})
 
-    def write(expression: str, *, locale: str = "en_GB", zone: str = "UTC", **values: Any) -> str:  # noqa: ANN401  anything
+    def write(expression: str, *, locale: str = "en_GB", zone: str = "UTC", **values: Any) -> str:
         known = {"now": NOW, "today": date(2026, 3, 1), **values}
         return templates.inline(f"{{{{ {expression} }}}}", known, locale, zone)
 

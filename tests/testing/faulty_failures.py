@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 @killed_by("refused_credentials_pause_the_connection", "AuthError was due, not TransientError")
 @killed_by("a_used_up_quota_says_until_when", "QuotaError was due, not TransientError")
 class EverythingIsTransient(MemoryConnector):
-    def _translated(self, fault: WireError, *, sent: bool = False) -> ConnectorError:  # noqa: ARG002
+    def _translated(self, fault: WireError, *, sent: bool = False) -> ConnectorError:
         return TransientError("something went wrong", retry_after=fault.retry_after)
 
 
 @killed_by("refused_credentials_pause_the_connection", "AuthError was due, not WireError")
 @killed_by("a_transient_failure_says_when_to_retry", "TransientError was due, not WireError")
 class PassesFaultsOn(MemoryConnector):
-    def _translated(self, fault: WireError, *, sent: bool = False) -> ConnectorError:  # noqa: ARG002
+    def _translated(self, fault: WireError, *, sent: bool = False) -> ConnectorError:
         raise fault
 
 

@@ -183,7 +183,7 @@ class GoesOnAfterTheLastId(MemoryConnector):
 
 @killed_by("an_unchanged_remote_brings_nothing_new", "yet everything was read again")
 class StartsFromTheBeginning(MemoryConnector):
-    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:  # noqa: ARG002
+    def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
         yield from super().read(stream, None)
 
 

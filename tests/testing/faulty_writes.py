@@ -187,7 +187,7 @@ class SendsTwiceUnderOneId(MemoryConnector):
 @killed_by("find_tells_only_what_landed", "does not know key-", keys=KeyHandling.LOOKUP)
 @killed_by("a_crash_after_the_send_is_reconciled", "landed 2 times", keys=KeyHandling.LOOKUP)
 class FindsNothing(MemoryConnector):
-    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:  # noqa: ARG002
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
         return {}
 
 

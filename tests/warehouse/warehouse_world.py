@@ -70,7 +70,7 @@ class Store:
             deletions_confirmed=confirmed,
         )
 
-    def merge(self, *rows: dict[str, Any], now: datetime = NOW, **options: Any) -> Merged:  # noqa: ANN401  those of `batch`
+    def merge(self, *rows: dict[str, Any], now: datetime = NOW, **options: Any) -> Merged:
         with self.warehouse.writing() as writer:
             return writer.merge(self.batch(*rows, **options), now=now)
 

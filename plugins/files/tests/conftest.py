@@ -38,7 +38,7 @@ def connect(folder: Path) -> Connect:
         *,
         key: tuple[str, ...] = ("id",),
         now: datetime = NOW,
-        **options: Any,  # noqa: ANN401  the options of the stream
+        **options: Any,
     ) -> FilesConnector:
         request = StreamRequest(
             name="accounts",

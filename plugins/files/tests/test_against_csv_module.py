@@ -73,7 +73,7 @@ def test_what_the_csv_module_writes_is_read(
 
 
 def _pairs(records: object) -> list[tuple[str, str]]:
-    return [(row["id"], row["text"]) for row in records.to_pylist()]  # type: ignore[attr-defined]
+    return [(row["id"], row["text"]) for row in records.to_pylist()]  # type: ignore[attr-defined]  # pyarrow has no types
 
 
 @given(value=values)

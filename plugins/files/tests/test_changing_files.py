@@ -96,7 +96,7 @@ def test_a_file_that_goes_away_before_it_is_opened(
 ) -> None:
     write(folder / "accounts.csv", export(1))
 
-    def gone(path: Path, *_: object) -> Any:  # noqa: ANN401  never returns
+    def gone(path: Path, *_: object) -> Any:
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
     monkeypatch.setattr(Path, "open", gone)
@@ -111,7 +111,7 @@ def test_a_file_that_changes_after_its_last_row_was_parsed(
     write(path, export(1, 2))
     parsed = delimited.DelimitedExport.pieces
 
-    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
+    def pieces(self: Any, *args: Any, **options: Any) -> Any:
         yield from parsed(self, *args, **options)
         with path.open("a") as target:
             target.write("3,c\n")
@@ -130,7 +130,7 @@ def test_a_file_that_seems_broken_because_it_is_being_written(
     write(path, 'id,name\n1,a\n2,"b')
     found = text.find_fault
 
-    def find_fault(*args: Any) -> Any:  # noqa: ANN401  as it is called
+    def find_fault(*args: Any) -> Any:
         with path.open("a") as target:
             target.write('"\n')
         return found(*args)
@@ -149,7 +149,7 @@ def test_rows_that_were_not_handed_out_come_after_the_disk_has_recovered(
     parsed = delimited.DelimitedExport.pieces
     calls: list[object] = []
 
-    def pieces(self: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
+    def pieces(self: Any, *args: Any, **options: Any) -> Any:
         yield from parsed(self, *args, **options)
         calls.append(self)
         if len(calls) == 2:

@@ -51,7 +51,7 @@ def test_an_unchanged_folder_is_not_opened(
         (page,) = read(connector)
         with monkeypatch.context() as patch:
 
-            def never(*_: object, **__: object) -> Any:  # noqa: ANN401  never returns
+            def never(*_: object, **__: object) -> Any:
                 raise AssertionError("a file was opened")
 
             patch.setattr(Path, "open", never)

@@ -22,7 +22,7 @@ Connect = Callable[..., FilesConnector]
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 
-def mail(key: str = "m1", **changes: Any) -> SendEmail:  # noqa: ANN401  any field
+def mail(key: str = "m1", **changes: Any) -> SendEmail:
     values: dict[str, Any] = {
         "key": key,
         "message_id": "abc.123@example.com",

@@ -23,7 +23,7 @@ Connect = Callable[..., FilesConnector]
 CRASHED = 9
 
 
-def mail(key: str = "m1", **changes: Any) -> SendEmail:  # noqa: ANN401  any field
+def mail(key: str = "m1", **changes: Any) -> SendEmail:
     values: dict[str, Any] = {
         "key": key,
         "message_id": f"{key}@example.com",
@@ -57,7 +57,7 @@ def crash(connector: FilesConnector, keys: list[str], call: int, *, done: bool) 
     calls = 0
 
     def fatal(real: Callable[..., None]) -> Callable[..., None]:
-        def called(*args: Any) -> None:  # noqa: ANN401  as it is called
+        def called(*args: Any) -> None:
             nonlocal calls
             calls += 1
             if calls == call and not done:

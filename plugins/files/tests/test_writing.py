@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 
 
-def task(key: str = "k1", **changes: Any) -> CreateTask:  # noqa: ANN401  any field
+def task(key: str = "k1", **changes: Any) -> CreateTask:
     return CreateTask(**({"key": key, "subject": "Call Acme", "about": (ACCOUNT,)} | changes))
 
 

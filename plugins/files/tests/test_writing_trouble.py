@@ -26,7 +26,7 @@ Connect = Callable[..., FilesConnector]
 ACCOUNT = RecordRef(table="account", id="A1")
 
 
-def task(key: str = "k1", **changes: Any) -> CreateTask:  # noqa: ANN401  any field
+def task(key: str = "k1", **changes: Any) -> CreateTask:
     return CreateTask(**({"key": key, "subject": "Call Acme", "about": (ACCOUNT,)} | changes))
 
 
@@ -143,7 +143,7 @@ def test_a_disk_that_is_really_full(folder: Path, connect: Connect) -> None:
 def test_a_folder_without_the_right_to_write(
     folder: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(*_: object, **__: object) -> Any:  # noqa: ANN401  never returns
+    def denied(*_: object, **__: object) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)

@@ -96,7 +96,7 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
         is_name = ibis.or_(*(column.lower() == wanted.lower() for column in named))
         is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
         for found, into in ((is_id | is_name, exact), (is_part, alike)):
-            hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)  # noqa: FBT003  Ibis's own signature
+            hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)
             into += [
                 (table, row["id"], record_name(row)) for row in records.query(hits).to_pylist()
             ]

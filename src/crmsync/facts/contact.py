@@ -29,7 +29,7 @@ def _between_people(tables: FactTables) -> ir.Table:
     activity = tables.table("activity")
     return activity.filter(
         activity.kind.isin(_CONVERSATIONS),
-        ~activity.automated.fill_null(False),  # noqa: FBT003  ibis' own signature
+        ~activity.automated.fill_null(False),
         activity["at"].notnull(),
     )
 

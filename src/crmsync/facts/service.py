@@ -25,7 +25,7 @@ def is_open(tables: FactTables, tickets: ir.Table) -> ir.BooleanValue:
     now = instant(tables, tickets.opened_at)
     opened = tickets.opened_at.isnull() | (tickets.opened_at <= now)
     closed = tickets.closed_at.notnull() & (tickets.closed_at <= now)
-    by_status = tickets.closed_at.isnull() & tickets.status.lower().isin(_CLOSED).fill_null(False)  # noqa: FBT003
+    by_status = tickets.closed_at.isnull() & tickets.status.lower().isin(_CLOSED).fill_null(False)
     return opened & ~closed & ~by_status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -77,7 +77,7 @@ class Plugins:
         )
 
     @staticmethod
-    def _brought(plugin: object, hook: str) -> tuple:  # type: ignore[type-arg]
+    def _brought(plugin: object, hook: str) -> tuple[Any, ...]:
         return tuple(getattr(plugin, hook, tuple)())
 
     def connector(self, name: str) -> ConnectorSpec:

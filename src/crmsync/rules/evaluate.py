@@ -92,7 +92,7 @@ class Subject:
         wide = self.rows.wide
         subjects = self._query(wide.aggregate(rows=wide.count()))[0][0].as_py()
         # Only where every rule says no, so does this.
-        some = reduce(or_, (wide[asked.verdict] for asked in self._asked)).fill_null(True)  # noqa: FBT003  ibis' own signature
+        some = reduce(or_, (wide[asked.verdict] for asked in self._asked)).fill_null(True)
         columns = [name for asked in self._asked for name in (asked.verdict, *asked.once_per)]
         concerned = self._query(wide.filter(some).select(ID, *columns))
         held = [asked for asked in self._asked if concerned[asked.verdict].null_count]

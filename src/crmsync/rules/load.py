@@ -255,7 +255,7 @@ class _RuleReader:
             at: Path_ = ("once_per", i) if isinstance(value, list) else ("once_per",)
             if name == subject:
                 # The subject itself: its id is part of every enrolment.
-                name = "id"  # noqa: PLW2901
+                name = "id"  # noqa: PLW2901  the record itself stands for its id
             if not isinstance(name, str):
                 self._problems.add(
                     document.place(at), f"“once_per” names fields, and not {shown(name)}"

@@ -108,9 +108,9 @@ def is_fresh(rows: Rows, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue
         return exists
     connections = rows.world.freshness.fresh_connections(tables)
     if not connections:
-        return exists & ibis.literal(False)  # noqa: FBT003  ibis' own signature
+        return exists & ibis.literal(False)
     connection = rows.field(hops, CONNECTION)
-    return exists & connection.isin(connections).fill_null(False)  # noqa: FBT003
+    return exists & connection.isin(connections).fill_null(False)
 
 
 def passes(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
@@ -206,14 +206,14 @@ def _related(rows: Rows, clause: Related) -> ir.BooleanValue:
     if clause.quantifier is Quantifier.LATEST:
         time, verdict = (rows.tally(clause, name) for name in ("time", "verdict"))
         # Where there is no latest record, nothing can be true of it.
-        return fresh.ifelse(time.notnull().ifelse(verdict, False), _UNKNOWN)  # noqa: FBT003
+        return fresh.ifelse(time.notnull().ifelse(verdict, False), _UNKNOWN)
     counted = rows.tally(clause, "yes").fill_null(0)
     unsure = rows.tally(clause, "maybe").fill_null(0)
     match clause.quantifier:
         case Quantifier.SOME:
-            verdict = (counted > 0) | (unsure > 0).ifelse(_UNKNOWN, False)  # noqa: FBT003
+            verdict = (counted > 0) | (unsure > 0).ifelse(_UNKNOWN, False)
         case Quantifier.NONE | Quantifier.EVERY:
-            verdict = (counted == 0) & (unsure > 0).ifelse(_UNKNOWN, True)  # noqa: FBT003
+            verdict = (counted == 0) & (unsure > 0).ifelse(_UNKNOWN, True)
         case Quantifier.COUNT:
             verdict = _count(clause.test, counted, unsure)
         case _:

@@ -259,7 +259,8 @@ def time_literal(bound: Bound, like: ir.Value) -> ir.Value:
     """A date or instant as a literal of the type of a column."""
     kind = like.type()
     if kind.is_timestamp() and kind.timezone is None:
-        return ibis.literal(bound.replace(tzinfo=None), type=kind)  # type: ignore[call-arg]
+        # A date has no time zone, and no such argument; it is never held against an instant.
+        return ibis.literal(bound.replace(tzinfo=None), type=kind)  # type: ignore[call-arg]  # see above
     return ibis.literal(bound, type=kind)
 
 
@@ -271,7 +272,7 @@ def related_table(world: World, clause: Related) -> ir.Table:
         count, and of how many that cannot be said), and for numbers ``value`` and ``currencies``.
     """
     # Here, since conditions nest in conditions.
-    from crmsync.rules.predicates import predicate, seen  # noqa: PLC0415
+    from crmsync.rules.predicates import predicate, seen  # noqa: PLC0415  predicates are made of rows
 
     target, back = clause.of.relation.target, clause.of.relation.column
     where, each = clause.of.where, clause.each
@@ -286,7 +287,7 @@ def related_table(world: World, clause: Related) -> ir.Table:
     inner = Rows(world, target, [c for c in (where, each) if c is not None], wanted)
     columns = {name: inner.field((), field) for name, field in fields.items()}
     columns["id"] = inner.wide[ID]
-    columns["counts"] = ibis.literal(True) if where is None else predicate(inner, where)  # noqa: FBT003
+    columns["counts"] = ibis.literal(True) if where is None else predicate(inner, where)
     if each is not None:
         columns["each"] = predicate(inner, each)
     if clause.column is not None:
@@ -337,7 +338,7 @@ def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
     if clause.quantifier is Quantifier.EVERY:
         rows = rows.mutate(counts=rows.counts & ~rows.each)
         rows = rows.filter(rows.counts.isnull() | rows.counts)
-    counted = rows.counts.fill_null(False)  # noqa: FBT003  ibis' own signature
+    counted = rows.counts.fill_null(False)
     measures = {"yes": counted.sum(), "maybe": rows.counts.isnull().sum()}
     if "currency" in rows.columns:
         # A record without a value adds nothing, so its currency does not matter.

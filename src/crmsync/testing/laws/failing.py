@@ -157,7 +157,7 @@ class FailingLaws:
                 connector = remote.connect()
                 remote.fail_next(failure)
                 reading = reader(connector).read(remote.stream, None)
-                caught(lambda r=reading: list(r), ERRORS[failure])  # type: ignore[misc]
+                caught(lambda r=reading: list(r), ERRORS[failure])  # type: ignore[misc]  # a default argument binds the loop's value
                 _close(connector, "the close after an error")
 
 
