@@ -82,6 +82,23 @@ def test_a_bad_export_is_named_and_loses_nothing(tmp_path: Path, text: str, sent
     assert _records(config) == before
 
 
+def test_a_key_that_stands_twice_is_told_of_every_export(tmp_path: Path) -> None:
+    """Two changes of one record have two times; with one time, somebody's row is lost."""
+    text = FILES["crm/activities.csv"] + "T1,A1,call,2026-02-28 10:00\n"
+    config = make_company(tmp_path, activities=text)
+    report = call_json("sync", "--config", config, "--at", _AT)
+    assert report["quarantine"] == [
+        (
+            "activities.csv, row 1: the key “T1” stands again in row 4, which counts; "
+            "give each record a key of its own"
+        )
+    ]
+    text = config.read_text(encoding="utf-8")
+    timed = text.replace("kind: kind, at: at}", "kind: kind, at: at, updated_at: at}")
+    config.write_text(timed, encoding="utf-8")
+    assert call_json("sync", "--config", config, "--at", _AT)["quarantine"] == []
+
+
 def test_activities_of_accounts_that_nobody_knows_are_pointed_out(tmp_path: Path) -> None:
     """Else every account would look as if nobody had ever spoken with it."""
     text = FILES["crm/activities.csv"].replace(",A", ",ACC-")

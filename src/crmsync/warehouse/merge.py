@@ -69,6 +69,7 @@ class Merge:
         usable, foreign = self._without_foreign(usable, stored)
         quarantined += self._quarantine.add(foreign)
         if self._batch.snapshot is None:
+            quarantined += self._quarantine.add(self._twice_in_a_file(usable))
             return self._records(usable, stored, quarantined)
         listing = Listing(
             database=self._database,
@@ -128,6 +129,36 @@ class Merge:
             for row in usable.filter(foreign).select(["id", ORIGIN, ROW]).to_pylist()
         ]
         return usable.filter(pc.invert(foreign)), pa.Table.from_pylist(said, schema=SAID)
+
+    def _twice_in_a_file(self, usable: pa.Table) -> pa.Table:
+        """Rows whose key another row of the same file has too, with the same time of change.
+
+        Different times tell two changes of a record, and that is no mistake. Rows without a
+        number come from an API, which may give a record as often as it likes.
+        """
+        again = repeated(usable["id"])
+        if not len(again):
+            return SAID.empty_table()
+        chosen = usable.filter(
+            pc.and_(pc.is_in(usable["id"], value_set=again), usable[ROW].is_valid())
+        )
+        rows = chosen.select(["id", "updated_at", ORIGIN, ROW]).to_pylist()
+        last = {(row["id"], row[ORIGIN], row["updated_at"]): row[ROW] for row in rows}
+        said = []
+        for row in rows:
+            counts = last[row["id"], row[ORIGIN], row["updated_at"]]
+            if row[ROW] != counts:
+                origin, key = row[ORIGIN] or self._batch.stream, split_global_id(row["id"])[1]
+                said.append(
+                    {
+                        "origin": origin,
+                        "row": row[ROW],
+                        "record": row["id"],
+                        "sentence": f"{origin}, row {row[ROW]}: the key “{key}” stands again in "
+                        f"row {counts}, which counts; give each record a key of its own",
+                    }
+                )
+        return pa.Table.from_pylist(said, schema=SAID)
 
     def _foreign(self, row: Mapping[str, Any], owner: str) -> dict[str, object]:
         key = split_global_id(row["id"])[1]
