@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 TIMES = frozenset({FieldType.DATE, FieldType.INSTANT})
 NUMBERS = frozenset({FieldType.INTEGER, FieldType.NUMBER})
-TEXTS = frozenset({FieldType.TEXT, FieldType.REFERENCE})
 
 
 class Operator(StrEnum):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from crmsync.config.yaml import nearest
 from crmsync.model.catalog import FactSpec
-from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Collection, Column
 
 if TYPE_CHECKING:
@@ -123,8 +122,3 @@ def leads_to(catalog: Catalog, table: str, path: str, target: str) -> str | None
     if end.table != target:
         return f"“{path}” leads to {_named(end.table)}, and {_named(target)} is needed here"
     return None
-
-
-def is_reference(value: Column) -> bool:
-    """Whether a column holds the id of another record."""
-    return value.type is FieldType.REFERENCE

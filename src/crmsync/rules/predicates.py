@@ -164,7 +164,7 @@ def _compared(value: ir.Value, operator: Operator, bound: ir.Value) -> ir.Boolea
         case Operator.AT_MOST:
             return value <= bound
         case _:
-            raise NotImplementedError(f"{operator} has no single bound")
+            raise TypeError(f"{operator} has no single bound")
 
 
 def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:  # noqa: PLR0911  one per operator
