@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_
     from crmsync.model.catalog import Catalog
 
-_RULE_KEYS = (
+RULE_KEYS = (
     "rule",
     "description",
     "subject",
@@ -48,9 +48,11 @@ _LATER_KEYS = (
     "expires",
     "goal",
 )
-_SEGMENT_KEYS = ("segment", "subject", "description", "when")
-_TESTS = "tests"
-_HIGHEST_PRIORITY = 100
+SEGMENT_KEYS = ("segment", "subject", "description", "when")
+NEEDED_RULE_KEYS = ("rule", "subject", "when", "then")
+NEEDED_SEGMENT_KEYS = ("segment", "subject", "when")
+TESTS = "tests"
+HIGHEST_PRIORITY = 100
 _VERSION_LENGTH = 16
 
 
@@ -108,7 +110,7 @@ def load_rules(
 def _documents(folder: Path, shown_relative_to: Path, problems: Problems) -> Iterator[Document]:
     for file in sorted((*folder.rglob("*.yaml"), *folder.rglob("*.yml"))):
         inside = file.relative_to(folder)
-        if inside.parts[0] == _TESTS or any(part.startswith(".") for part in inside.parts):
+        if inside.parts[0] == TESTS or any(part.startswith(".") for part in inside.parts):
             continue
         shown_as = str(file)
         if file.is_relative_to(shown_relative_to):
@@ -132,7 +134,7 @@ class _Segments:
     def add(self, document: Document) -> None:
         """Take in a file."""
         if not _check_keys(
-            document, _SEGMENT_KEYS, (), ("segment", "subject", "when"), "segment", self._problems
+            document, SEGMENT_KEYS, (), NEEDED_SEGMENT_KEYS, "segment", self._problems
         ):
             return
         name = _name(document, "segment", self._problems)
@@ -199,8 +201,9 @@ class _RuleReader:
         self._files: dict[str, str] = {}
 
     def read(self, document: Document) -> Rule | None:
-        needed = ("rule", "subject", "when", "then")
-        if not _check_keys(document, _RULE_KEYS, _LATER_KEYS, needed, "rule", self._problems):
+        if not _check_keys(
+            document, RULE_KEYS, _LATER_KEYS, NEEDED_RULE_KEYS, "rule", self._problems
+        ):
             return None
         before = len(self._problems.sentences)
         name = _name(document, "rule", self._problems)
@@ -313,10 +316,10 @@ class _Options:
 
     def priority(self) -> int:
         value = self._document.data.get("priority", 50)
-        if type(value) is not int or not 0 <= value <= _HIGHEST_PRIORITY:
+        if type(value) is not int or not 0 <= value <= HIGHEST_PRIORITY:
             self._problems.add(
                 self._document.place(("priority",)),
-                f"“priority” is a whole number from 0 to {_HIGHEST_PRIORITY}, and not "
+                f"“priority” is a whole number from 0 to {HIGHEST_PRIORITY}, and not "
                 f"{shown(value)}",
             )
             return 0

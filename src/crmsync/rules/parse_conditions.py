@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Problems
     from crmsync.model.catalog import Catalog
 
-_GROUPS = ("any", "all", "not", "none_of")
-_SEGMENT = "segment"
+GROUPS = ("any", "all", "not", "none_of")
+SEGMENT = "segment"
 _LATER = ("for", "changed", "was")
 _QUANTIFIERS = tuple(Quantifier)
-_WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
-_WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
-_WITH_TEST = _WITH_FIELD | {Quantifier.COUNT}
+WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
+WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
+WITH_TEST = WITH_FIELD | {Quantifier.COUNT}
 _MOST_DEPTH = 20
 
 
@@ -96,9 +96,9 @@ class ConditionParser:
     def _entry(
         self, key: str, value: object, table: str, at: Path_
     ) -> tuple[Condition, ...] | None:
-        if key in _GROUPS:
+        if key in GROUPS:
             return self._combined(key, value, table, at)
-        if key == _SEGMENT:
+        if key == SEGMENT:
             return self._in_segment(value, table, at)
         named = self._catalog.column(table, key) is not None
         if key in _QUANTIFIERS and not (named and "of" not in _keys(value)):
@@ -188,12 +188,12 @@ class ConditionParser:
         where = each = if_unknown = None
         if "where" in value:
             where = self.parse(value["where"], target, (*at, "where"))
-        if quantifier in _WITH_EACH and "is" in value:
+        if quantifier in WITH_EACH and "is" in value:
             each = self.parse(value["is"], target, (*at, "is"))
         if IF_UNKNOWN in value:
             if_unknown = self._tests.if_unknown(value[IF_UNKNOWN], (*at, IF_UNKNOWN))
         tests: list[Any] = [None]
-        if quantifier in _WITH_TEST and "is" in value and (column or quantifier == "count"):
+        if quantifier in WITH_TEST and "is" in value and (column or quantifier == "count"):
             kind = self._type_of(quantifier, column)
             subject = Subject(name=f"“{quantifier}”", type=kind)
             read = self._tests.parse(value["is"], subject, (*at, "is"))
@@ -219,9 +219,9 @@ class ConditionParser:
     def _check_keys(self, quantifier: Quantifier, value: dict[str, object], at: Path_) -> None:
         known = ["of", "where", IF_UNKNOWN]
         needed = ["of"]
-        if quantifier in _WITH_FIELD:
+        if quantifier in WITH_FIELD:
             known.append("field")
-        if quantifier in _WITH_TEST | _WITH_EACH:
+        if quantifier in WITH_TEST | WITH_EACH:
             known.append("is")
             needed.append("is")
         for key in value:
@@ -232,7 +232,7 @@ class ConditionParser:
         for key in needed:
             if key not in value:
                 example = _EXAMPLES[key]
-                if key == "is" and quantifier in _WITH_EACH:
+                if key == "is" and quantifier in WITH_EACH:
                     example = ", what a record must fulfil, for example “is: [{status: open}]”"
                 self._note_key(at, f"“{quantifier}” needs “{key}:”{example}")
 
@@ -246,7 +246,7 @@ class ConditionParser:
             self._note((*at, "of"), f"“of” names related records, and not {shown(path)}")
             return None, None
         field_at = (*at, "field")
-        if quantifier in _WITH_FIELD and name is None and "." in path:
+        if quantifier in WITH_FIELD and name is None and "." in path:
             # “of: deals.amount” is read like “of: deals, field: amount”.
             path, _, name = path.rpartition(".")
             field_at = (*at, "of")
@@ -255,7 +255,7 @@ class ConditionParser:
         except ValueError as error:
             self._note((*at, "of"), str(error))
             return None, None
-        if quantifier not in _WITH_FIELD:
+        if quantifier not in WITH_FIELD:
             return of, None
         if not isinstance(name, str):
             self._note_key(at, f"“{quantifier}” needs “field:”, the field of {path} that is meant")
@@ -289,7 +289,7 @@ class ConditionParser:
         return column.type
 
     def _keyword_hint(self, key: str) -> str:
-        return nearest(key, (*_GROUPS, _SEGMENT, *_QUANTIFIERS)) if "." not in key else ""
+        return nearest(key, (*GROUPS, SEGMENT, *_QUANTIFIERS)) if "." not in key else ""
 
     def _note(self, at: Path_, sentence: str) -> None:
         self._problems.add(self._document.place(at), sentence)

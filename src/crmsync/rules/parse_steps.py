@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Scalar
     from crmsync.model.catalog import Catalog
 
-_KEYS = {
+STEP_KEYS = {
     "task": ("assign_to", "subject", "body", "due"),
     "email": ("to", "template", "from", "class"),
     "note": ("text",),
     "update": ("record", "fields"),
 }
-_NEEDED = {
+NEEDED_STEP_KEYS = {
     "task": ("assign_to", "subject"),
     "email": ("to", "template"),
     "note": ("text",),
@@ -33,9 +33,9 @@ _NEEDED = {
 }
 _LATER_KINDS = ("notify", "survey", "offer", "promise", "digest", "wait", "choose")
 _LATER_KEYS = ("after", "if", "if_exists", "approval", "requires")
-_CLASSES = ("commercial", "service")
-_COMPANY = "company"
-_TEAM = "team."
+EMAIL_CLASSES = ("commercial", "service")
+COMPANY = "company"
+TEAM = "team."
 _MOST_ALTERNATIVES = 10
 
 
@@ -83,36 +83,37 @@ class StepParser:
         if not isinstance(item, dict) or not item:
             self._note(at, f"a step is written “task: {{…}}”, and not {shown(item)}")
             return None
-        kinds = [key for key in item if key in _KEYS]
+        kinds = [key for key in item if key in STEP_KEYS]
         bad = False
         for key in item:
-            if key == "id" or key in _KEYS:
+            if key == "id" or key in STEP_KEYS:
                 continue
             bad = True
             if key in _LATER_KINDS or key in _LATER_KEYS:
                 self._note_key((*at, key), f"this version does not have “{key}” yet")
             else:
-                self._note_key((*at, key), f"unknown step “{key}”{nearest(key, (*_KEYS, 'id'))}")
+                hint = nearest(key, (*STEP_KEYS, "id"))
+                self._note_key((*at, key), f"unknown step “{key}”{hint}")
         if len(kinds) != 1:
             if not bad:
                 found = f"; here are {' and '.join(kinds)}" if kinds else ""
-                self._note(at, f"a step has exactly one of {', '.join(_KEYS)}{found}")
+                self._note(at, f"a step has exactly one of {', '.join(STEP_KEYS)}{found}")
             return None
         return None if bad else kinds[0]
 
     def _step(self, kind: str, step_id: str, value: object, at: Path_) -> Step | None:
         if not isinstance(value, dict):
-            keys = ", ".join(f"{key}: …" for key in _NEEDED[kind])
+            keys = ", ".join(f"{key}: …" for key in NEEDED_STEP_KEYS[kind])
             self._note(at, f"write “{kind}: {{{keys}}}”, and not {shown(value)}")
             return None
         before = len(self.problems.sentences)
         for key in value:
             if key in _LATER_KEYS:
                 self._note_key((*at, key), f"this version does not have “{key}” yet")
-            elif key not in _KEYS[kind]:
-                hint = nearest(key, _KEYS[kind])
+            elif key not in STEP_KEYS[kind]:
+                hint = nearest(key, STEP_KEYS[kind])
                 self._note_key((*at, key), f"unknown key “{key}” in “{kind}”{hint}")
-        for key in _NEEDED[kind]:
+        for key in NEEDED_STEP_KEYS[kind]:
             if key not in value:
                 self._note_key(at, f"“{kind}” needs “{key}:”")
         step: Step
@@ -139,10 +140,10 @@ class StepParser:
 
     def _email(self, step_id: str, value: dict[str, Any], at: Path_) -> EmailStep:
         email_class = value.get("class")
-        if email_class is not None and email_class not in _CLASSES:
-            self._note((*at, "class"), f"a mail's class is {' or '.join(_CLASSES)}")
+        if email_class is not None and email_class not in EMAIL_CLASSES:
+            self._note((*at, "class"), f"a mail's class is {' or '.join(EMAIL_CLASSES)}")
         sender = self._text(value, "from", at) or "owner"
-        if sender != _COMPANY:
+        if sender != COMPANY:
             problem = self._person(sender, ("user",))
             if problem is not None:
                 where = self._note if "from" in value else self._note_key
@@ -200,8 +201,8 @@ class StepParser:
             here = (*at, i) if isinstance(value, list) else at
             if not isinstance(name, str):
                 self._note(here, f"a path to a user is a text, and not {shown(name)}")
-            elif name.startswith(_TEAM):
-                team = name.removeprefix(_TEAM)
+            elif name.startswith(TEAM):
+                team = name.removeprefix(TEAM)
                 if team not in self.teams:
                     hint = nearest(team, self.teams)
                     self._note(here, f"there is no team “{team}” in the config{hint}")

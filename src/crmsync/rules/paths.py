@@ -12,7 +12,7 @@ from crmsync.rules.conditions import Collection, Column
 if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog, Relation
 
-_MOST_HOPS = 5
+MOST_HOPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ def collection(catalog: Catalog, table: str, path: str) -> Collection:
 def _follow(catalog: Catalog, table: str, names: list[str], path: str) -> Destination:
     hops: list[Relation] = []
     for name in names:
-        if len(hops) == _MOST_HOPS:
-            raise ValueError(f"“{path}” follows more than {_MOST_HOPS} references")
+        if len(hops) == MOST_HOPS:
+            raise ValueError(f"“{path}” follows more than {MOST_HOPS} references")
         relation = catalog.relation(table, name)
         if relation is None:
             if catalog.column(table, name) is not None:

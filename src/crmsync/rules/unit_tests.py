@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from crmsync.rules.language import Rule
     from crmsync.rules.load import RuleSet
 
-_KEYS = ("rule", "name", "at", "records", "unread", "expect")
-_NEEDED = ("rule", "at", "records", "expect")
+TEST_KEYS = ("rule", "name", "at", "records", "unread", "expect")
+NEEDED_TEST_KEYS = ("rule", "at", "records", "expect")
 MATCH, NO_MATCH, UNKNOWN = "match", "no_match", "unknown"
-_EXPECTED = (MATCH, NO_MATCH, UNKNOWN)
+EXPECTED = (MATCH, NO_MATCH, UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,10 +215,10 @@ class _TestReader:
             self._note(at, f"a test begins with “rule: NAME”, and is not {shown(data)}")
             return
         for key in data:
-            if key not in _KEYS:
+            if key not in TEST_KEYS:
                 place = self._document.key_place((*at, key))
-                self._problems.add(place, f"unknown key “{key}” in a test{nearest(key, _KEYS)}")
-        for key in _NEEDED:
+                self._problems.add(place, f"unknown key “{key}” in a test{nearest(key, TEST_KEYS)}")
+        for key in NEEDED_TEST_KEYS:
             if key not in data:
                 self._note(at, f"“{key}:” is missing in this test")
         rule = self._rule(data.get("rule"), (*at, "rule"))
@@ -303,9 +303,9 @@ class _TestReader:
             return {}
         for verdict, ids in data.items():
             here = (*at, verdict)
-            if verdict not in _EXPECTED:
+            if verdict not in EXPECTED:
                 place = self._document.key_place(here)
-                self._problems.add(place, f"unknown key “{verdict}”{nearest(verdict, _EXPECTED)}")
+                self._problems.add(place, f"unknown key “{verdict}”{nearest(verdict, EXPECTED)}")
                 continue
             for record_id in ids if isinstance(ids, list) else [ids]:
                 if record_id not in known:
