@@ -312,6 +312,21 @@ _TABLES = (
 
 CANONICAL_TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 
+_NATURAL_TIMES = {
+    "activity": "at",
+    "ticket": "opened_at",
+    "order": "at",
+    "feedback": "at",
+    "usage": "day",
+    "subscription": "start_date",
+    "deal": "opened_on",
+}
+
+
+def natural_time(table: str) -> str:
+    """The field that says when a record of a table happened."""
+    return _NATURAL_TIMES.get(table, "created_at")
+
 
 def global_id(connection: str, remote_id: str) -> str:
     """The id that all of crmsync uses for a remote's record."""

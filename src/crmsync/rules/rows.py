@@ -17,7 +17,7 @@ import ibis
 import pyarrow as pa
 
 from crmsync.model.catalog import Relation
-from crmsync.model.tables import FieldType
+from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules.conditions import (
     TIMES,
     Column,
@@ -304,20 +304,6 @@ def related_table(world: World, clause: Related) -> ir.Table:
 
 
 _MONEY = frozenset({"amount", "recurring_amount", "recurring_revenue"})
-_NATURAL_TIMES = {
-    "activity": "at",
-    "ticket": "opened_at",
-    "order": "at",
-    "feedback": "at",
-    "usage": "day",
-    "subscription": "start_date",
-    "deal": "opened_on",
-}
-
-
-def natural_time(table: str) -> str:
-    """The field that says when a record of a table happened."""
-    return _NATURAL_TIMES.get(table, "created_at")
 
 
 def _extra_fields(world: World, clause: Related) -> dict[str, str]:
