@@ -19,6 +19,7 @@ from crmsync.plugins.contract import Writes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from crmsync.app.results import SyncResult
     from crmsync.app.workspace import Workspace
 
 
@@ -40,7 +41,7 @@ def plan_cycle(
         sync = sync_or_skip(workspace, advance=advance)
     else:
         sync = skipped(workspace, "Taking what was last read.")
-    return decide(workspace, sync, only=only, advance=advance).plan
+    return _decide(workspace, sync, only=only, advance=advance).plan
 
 
 def run_cycle(
@@ -60,7 +61,7 @@ def run_cycle(
     run = _Run.started(workspace)
     try:
         found = _find_out(workspace, run.id, advance=advance)
-        decided = decide(workspace, sync, advance=advance)
+        decided = _decide(workspace, sync, advance=advance)
         if decided.plan.stopped is None:
             commit_plan(
                 workspace.ledger,
@@ -88,6 +89,17 @@ def run_cycle(
             problems=report.problems,
         ),
     )
+
+
+def _decide(
+    workspace: Workspace,
+    sync: SyncResult,
+    *,
+    advance: Callable[[str, int], None],
+    only: Sequence[str] | None = None,
+) -> Decided:
+    with workspace.warehouse.reading() as records:
+        return decide(workspace.premises, records, sync, only=only, advance=advance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,19 +41,21 @@ def explain_subject(
     Raises:
         UsageError: there is no such record, or more than one.
     """
-    rules = chosen_rules(workspace, only)
+    premises = workspace.premises
+    rules = chosen_rules(premises.rules, only)
     with workspace.warehouse.reading() as records:
         tables = tuple(dict.fromkeys(rule.subject for rule in rules))
         table, subject, name = _find(records, tables, wanted)
-        world = world_of(workspace, records)
+        world = world_of(premises, records)
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
         reports = explain_all(evaluation, {rule.name: [subject] for rule in about})
         aliases = records.aliases().get(table, {})
+        nothing_read = skipped(workspace, "nothing is read to explain")
+        names = [rule.name for rule in about]
+        plan = decide(premises, records, nothing_read, only=names).plan
     # What was done for a record that was merged into this one was done for this one.
     ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
-    names = [rule.name for rule in about]
-    plan = decide(workspace, skipped(workspace, "nothing is read to explain"), only=names).plan
     explained = tuple(
         _explained(workspace, rule, ids, reports[rule.name][subject], plan) for rule in about
     )

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import Catalog, FactSpec
+    from crmsync.model.records import LiveRecords
     from crmsync.rules.language import Rule
     from crmsync.rules.world import World
-    from crmsync.warehouse.reader import Records
 
-    Rows = dict[str, dict[str, dict[str, Any]]]
+    Rows = dict[str, dict[str, Mapping[str, Any]]]
 
 # subject → account → owner → manager, and one more for a path that is written out.
 _HOPS = 4
 
 
 def gather(
-    records: Records,
+    records: LiveRecords,
     world: World,
     catalog: Catalog,
     wanted: Mapping[str, Iterable[str]],
@@ -75,7 +75,9 @@ def _name_teams(rules: Iterable[Rule]) -> bool:
     )
 
 
-def _fetch(records: Records, catalog: Catalog, rows: Rows, missing: dict[str, set[str]]) -> None:
+def _fetch(
+    records: LiveRecords, catalog: Catalog, rows: Rows, missing: dict[str, set[str]]
+) -> None:
     for _ in range(_HOPS):
         following: dict[str, set[str]] = {}
         for table, ids in missing.items():

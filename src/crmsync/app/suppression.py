@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crmsync.journeys.book import RecordBook
+    from crmsync.model.records import LiveRecords
     from crmsync.rules.world import World
-    from crmsync.warehouse.reader import Records
 
     Row = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ class Suppression:
     Nothing is asked of the warehouse before the first mail to a customer.
     """
 
-    def __init__(self, records: Records, world: World, book: RecordBook) -> None:
+    def __init__(self, records: LiveRecords, world: World, book: RecordBook) -> None:
         self._records = records
         self._world = world
         self._book = book

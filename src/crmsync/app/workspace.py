@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from crmsync.app.premises import Premises
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
     from crmsync.ledger.store import Ledger
+    from crmsync.model.actions import ActionKind
     from crmsync.plugins.contract import Connector, ConnectorSpec
     from crmsync.rules.load import RuleSet
     from crmsync.templating.templates import Templates
@@ -139,6 +141,39 @@ class Workspace:
         from crmsync.ledger.store import Ledger
 
         return Ledger(self.state / "ledger.sqlite")
+
+    @property
+    def premises(self) -> Premises:
+        """What this installation's decisions rest on, beside the records.
+
+        Raises:
+            InvalidInputError: a rule or segment holds mistakes.
+            StoreError: the ledger cannot be opened.
+        """
+        from crmsync.app.premises import Premises
+
+        return Premises(
+            config=self.installation.settings,
+            catalog=self.catalog,
+            facts=self.plugins.facts,
+            rules=self.rules.rules,
+            templates=self.templates,
+            ledger=self.ledger,
+            clock=self.clock,
+            connections=self.installation.settings.connections.keys(),
+            abilities=self.abilities,
+            remote_field=self.remote_field,
+        )
+
+    def abilities(self, connection: str) -> tuple[ActionKind, ...]:
+        """The kinds of action that a connection can apply; none where it does not exist.
+
+        Raises:
+            InvalidInputError: no such connector works here.
+        """
+        if connection not in self.installation.settings.connections:
+            return ()
+        return tuple(self.spec(connection).actions)
 
     def connection(self, name: str) -> ConnectionSettings:
         """The settings of a connection.

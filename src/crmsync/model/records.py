@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     import ibis.expr.types as ir
@@ -46,4 +46,27 @@ class RecordSource(Protocol):
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""
+        ...
+
+
+class LiveRecords(RecordSource, Protocol):
+    """What deciding on actions asks of the records, beyond what rules ask."""
+
+    def rows(self, table: str, ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The live records of these ids, each as its fields by name; absent where there is none.
+
+        Numbers are decimals, dates dates, instants aware datetimes in UTC.
+        """
+        ...
+
+    def count(self, table: str) -> int:
+        """How many live records a table has."""
+        ...
+
+    def unread(self, table: str, ids: Iterable[str]) -> Mapping[str, str]:
+        """Those of these records of which a row could not be used, each with the sentence why."""
+        ...
+
+    def aliases(self) -> Mapping[str, Mapping[str, str]]:
+        """By table, the ids of merged records, each with the one that survived in the end."""
         ...

@@ -1,0 +1,42 @@
+"""What a decision rests on, beside the records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from crmsync.clock import Clock
+    from crmsync.config.settings import Config
+    from crmsync.ledger.store import Ledger
+    from crmsync.model.actions import ActionKind
+    from crmsync.model.catalog import Catalog
+    from crmsync.plugins.contract import Fact
+    from crmsync.rules.language import Rule
+    from crmsync.templating.templates import Templates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Premises:
+    """An installation's own, or those of a rule test, with a ledger and a clock of its own.
+
+    Attributes:
+        rules: all of them; what is missing here is taken to be gone.
+        connections: the names of those that exist.
+        abilities: the kinds of action that a connection can apply; none where it does not exist.
+        remote_field: connection, table and canonical field to the stream and the remote's own
+            field; None where the mapping cannot be turned round.
+    """
+
+    config: Config
+    catalog: Catalog
+    facts: Sequence[Fact]
+    rules: tuple[Rule, ...]
+    templates: Templates
+    ledger: Ledger
+    clock: Clock
+    connections: Collection[str]
+    abilities: Callable[[str], Collection[ActionKind]]
+    remote_field: Callable[[str, str, str], tuple[str, str] | None]

@@ -1,0 +1,203 @@
+"""Composes each step that is due, and asks the gates about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from crmsync.app.results import HeldBack, PlannedAction
+from crmsync.app.suppression import Suppression
+from crmsync.journeys.compose import Composed, Composer
+from crmsync.journeys.people import HeldError, display_name, record_name
+from crmsync.ledger.states import State
+from crmsync.ledger.values import Answer, Decision, NewEffect, Withheld
+from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.verdicts import Truth
+from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
+from crmsync.rules.explain import explain_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from crmsync.app.premises import Premises
+    from crmsync.journeys.book import RecordBook
+    from crmsync.journeys.due import OpenStep
+    from crmsync.ledger.values import EnrolmentRef, StepState
+    from crmsync.model.actions import Action
+    from crmsync.model.records import LiveRecords
+    from crmsync.rules.evaluate import Evaluation
+    from crmsync.rules.world import World
+
+    Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
+
+_STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
+
+
+@dataclass(kw_only=True)
+class Steps:
+    """What became of the due steps: each has an effect, or the reason why it is held."""
+
+    premises: Premises
+    records: LiveRecords
+    evaluation: Evaluation
+    world: World
+    book: RecordBook
+    advance: Callable[[str, int], None]
+    passed: list[Draft] = field(default_factory=list)
+    effects: list[NewEffect] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    actions: list[PlannedAction] = field(default_factory=list)
+    held: list[HeldBack] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def take(self, due: Sequence[OpenStep]) -> None:
+        """Compose and ask about each step."""
+        why = self._why(due)
+        composer = Composer(
+            config=self.premises.config,
+            book=self.book,
+            templates=self.premises.templates,
+            now=self.world.now,
+            remote_field=self.premises.remote_field,
+        )
+        for step in due:
+            self.advance("composing actions", 1)
+            try:
+                composed = composer.compose(step)
+            except HeldError as error:
+                self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
+                continue
+            self._ask(step, composed, why.get((step.rule.name, step.enrolment.subject), ()))
+
+    def withheld(self, outbox: Outbox) -> Iterator[Withheld]:
+        """What is ready, and what no gate has let pass this time."""
+        asked = {effect.action.key for effect in self.effects}
+        for steps in outbox.values():
+            for step in steps.values():
+                come = step.not_before is None or step.not_before <= self.world.now
+                if step.state is State.READY and come and step.key not in asked:
+                    reason = self.reasons.get(step.key, "the step is not due just now")
+                    yield Withheld(key=step.key, reason=reason)
+
+    def _why(self, due: Sequence[OpenStep]) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """For each rule and subject with something due, a sentence for each clause that held."""
+        wanted: dict[str, set[str]] = {}
+        for step in due:
+            wanted.setdefault(step.rule.name, set()).add(step.enrolment.subject)
+        return {
+            (rule, subject): report.because if report.verdict is Truth.YES else ()
+            for rule, reports in explain_all(self.evaluation, wanted).items()
+            for subject, report in reports.items()
+        }
+
+    @cached_property
+    def _suppression(self) -> Suppression:
+        return Suppression(self.records, self.world, self.book)
+
+    def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
+        contact, account = composed.contact, composed.account
+        draft = Draft(
+            rule=step.rule.name,
+            subject=step.enrolment.subject,
+            step=step.step.id,
+            connection=composed.connection,
+            action=composed.action,
+            abilities=self.premises.abilities(composed.connection),
+            account=account,
+            contact=contact,
+            colleague=composed.colleague,
+            same_address=() if contact is None else self._suppression.same_address(contact),
+            doubts=() if contact is None else self._suppression.doubts(contact, account),
+        )
+        ruling = ask_gates(draft, self.premises.config.policy, self.world.now)
+        if ruling.answer is Answer.HOLD:
+            self._hold(step, ruling)
+            return
+        self.decisions.append(as_decision(draft, ruling))
+        state = _STATES[ruling.answer]
+        self.effects.append(
+            NewEffect(
+                enrolment=step.enrolment,
+                step=step.step.id,
+                connection=composed.connection,
+                action=composed.action,
+                state=state,
+                reason=ruling.reason,
+                not_before=ruling.until,
+            )
+        )
+        if state is State.READY:
+            self.passed.append(draft)
+        self.actions.append(self._shown(step, composed, ruling, state, why))
+
+    def _hold(self, step: OpenStep, ruling: Ruling) -> None:
+        rule, subject = step.rule, step.enrolment.subject
+        self.reasons[step.key] = ruling.reason
+        self.decisions.append(
+            Decision(
+                rule=rule.name,
+                subject=subject,
+                step=step.step.id,
+                answer=ruling.answer,
+                gate=ruling.gate,
+                reason=ruling.reason,
+            )
+        )
+        self.held.append(
+            HeldBack(
+                rule=rule.name,
+                subject=subject,
+                subject_name=self.name(rule.subject, subject),
+                step=step.step.id,
+                reason=ruling.reason,
+            )
+        )
+
+    def name(self, table: str, record_id: str) -> str:
+        """What a person would call a record."""
+        return record_name(self.book.row(table, record_id) or {"id": record_id})
+
+    def _shown(
+        self,
+        step: OpenStep,
+        composed: Composed,
+        ruling: Ruling,
+        state: State,
+        why: tuple[str, ...],
+    ) -> PlannedAction:
+        title, text, due, changes = _texts(composed.action)
+        return PlannedAction(
+            key=composed.action.key,
+            rule=step.rule.name,
+            subject=step.enrolment.subject,
+            subject_name=self.name(step.rule.subject, step.enrolment.subject),
+            account=display_name(composed.account or {}),
+            step=step.step.id,
+            kind=composed.action.kind,
+            connection=composed.connection,
+            to=composed.to,
+            title=title,
+            text=text,
+            due=due,
+            changes=changes,
+            state=state,
+            reason="" if state is State.READY else ruling.reason,
+            not_before=ruling.until,
+            why=why,
+        )
+
+
+def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:
+    """An action's title, text, due day and changes."""
+    match action:
+        case CreateTask():
+            return action.subject, action.body, action.due, {}
+        case SendEmail():
+            return action.subject, action.text, None, {}
+        case AddNote():
+            return "", action.text, None, {}
+        case UpdateFields():
+            changes = ", ".join(f"{name} = {value}" for name, value in action.changes.items())
+            return changes, "", None, dict(action.changes)
