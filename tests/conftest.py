@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from support.postgres import Schemas, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +22,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared data beside the checkout; set CRMSYNC_SHARED to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Iterator[Schemas]:
+    """A real PostgreSQL; tests that need it are skipped, visibly, where there is none."""
+    with served() as url, Schemas.of(url) as made:
+        yield made

@@ -41,6 +41,10 @@ class StoreError(CrmsyncError):
     """A store cannot be written or read: disk full, wrong version, damaged."""
 
 
+class StoreUnreachableError(StoreError):
+    """A store's server is not there, or went away before anything was recorded: try again."""
+
+
 class PluginError(CrmsyncError):
     """A plugin is missing or broken; the others go on."""
 

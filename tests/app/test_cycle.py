@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import mailbox
+import os
 from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crmsync.ledger.store import Ledger
 from support.commands import AT, call, call_json
 from support.company import FILES, make_company
 
@@ -50,6 +52,21 @@ def test_the_demo_does_the_whole_job_and_a_second_run_does_nothing(demo: Path) -
     assert second["plan"]["actions"] == []
     assert second["delivery"]["done"] == 0
     assert _contents(demo / "crm") == before
+
+
+def test_two_runs_at_once_are_one_run_and_a_sentence(demo: Path) -> None:
+    config = demo / "config.yaml"
+    crm = _contents(demo / "crm")
+    with Ledger(demo / "state" / "ledger.sqlite") as other, other.evaluating(since=AT):
+        refused = call("run", "--config", config, "--at", AT.isoformat())
+        assert refused.exit_code == 1
+        assert "another crmsync is at work on" in refused.stderr
+        assert f"process {os.getpid()} on " in refused.stderr
+        assert other.last_runs() == ()
+        assert _contents(demo / "crm") == crm
+        assert call_json("plan", "--config", config, "--at", AT.isoformat())["actions"]
+    done = call_json("run", "--config", config, "--at", AT.isoformat())["delivery"]["done"]
+    assert done > 0
 
 
 def test_plan_says_what_run_does_and_changes_nothing(demo: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.config.base import Settings, validate
-from crmsync.config.secrets import Secret
+from crmsync.config.secrets import DatabaseUrl, Secret
 from crmsync.config.yaml import Problems, parse_yaml
 from crmsync.errors import AuthError
 from crmsync.observe import redact
@@ -64,3 +64,26 @@ def test_a_secret_written_out_is_refused_and_not_repeated() -> None:
     assert problems.sentences == [
         "config.yaml:1:8: “token”: a secret is written as a reference, env:NAME or file:PATH"
     ]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_the_url_of_a_database_may_stand_in_the_config_and_is_hidden_all_the_same(
+    scheme: str,
+) -> None:
+    url = DatabaseUrl(f"{scheme}://us:s3cr3t-word@db.example/crm")
+    assert "s3cr3t" not in repr(url)
+    assert url.reveal().endswith("s3cr3t-word@db.example/crm")
+    assert "s3cr3t" not in redact(f"no way to {url.reveal()}")
+
+
+def test_the_url_of_a_database_may_be_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEDGER", "postgresql://us@db.example/crm")
+    assert DatabaseUrl("env:LEDGER").reveal() == "postgresql://us@db.example/crm"
+    assert repr(DatabaseUrl("env:LEDGER")) == "Secret(env:LEDGER)"
+
+
+@pytest.mark.parametrize("text", ["mysql://us:s3cr3t@db/crm", "s3cr3t", ""])
+def test_what_is_no_url_of_a_database_is_told_and_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="postgresql://USER@HOST/DATABASE") as told:
+        DatabaseUrl(text)
+    assert "s3cr3t" not in str(told.value)

@@ -73,6 +73,8 @@ def test_the_stated_defaults_are_the_defaults() -> None:
     document = load_yaml(EXAMPLE)
     for name in ("state", "rules", "segments", "templates"):
         assert document.data[name] == Config.model_fields[name].default
+    ledger = load_config(EXAMPLE).settings.ledger
+    assert ledger == Config.model_fields["ledger"].default
 
 
 def test_the_shipped_rules_work_with_it() -> None:

@@ -69,7 +69,7 @@ def wait_for_racers(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    ledger_path, folder, handling_name, batch_size, *kill = sys.argv[1:]
+    ledger_at, folder, handling_name, batch_size, *kill = sys.argv[1:]
     wait_for_racers(Path(folder), int(os.environ.get("RACERS", "1")))
     handling = KeyHandling(handling_name)
     remote = FolderRemote(
@@ -78,7 +78,7 @@ def main() -> None:
         kill_after=int(kill[0]) if kill else None,
     )
     target = Target(writes=remote, spec=spec(handling, batch_size=int(batch_size)))
-    with Ledger(Path(ledger_path)) as ledger:
+    with Ledger(ledger_at if "://" in ledger_at else Path(ledger_at)) as ledger:
         deliver(ledger, {"crm": target}, clock=FixedClock(instant=NOON))
 
 

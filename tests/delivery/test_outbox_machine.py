@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
+from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from crmsync.delivery.commit import commit_plan
 from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError, UncertainError
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
     from crmsync.ledger.values import Effect
     from crmsync.model.actions import Action
+    from support.ledgers import EmptyLedgers
 
 ANSWERS = (
     "lands",
@@ -42,10 +49,15 @@ ANSWERS = (
 class Outbox(RuleBasedStateMachine):
     """Workers claim and die, remotes answer anything, time passes; nothing is doubled or lost."""
 
+    def __init__(self, empty_ledgers: EmptyLedgers) -> None:
+        super().__init__()
+        self.empty_ledgers = empty_ledgers
+        self.closing = ExitStack()
+
     @initialize(handling=st.sampled_from([KeyHandling.NATIVE, KeyHandling.LOOKUP]))
     def begin(self, handling: KeyHandling) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger(Path(self.folder.name) / "ledger.sqlite")
+        at = self.closing.enter_context(self.empty_ledgers())
+        self.ledger = self.closing.enter_context(Ledger(at))
         self.handling = handling
         self.remote = FakeRemote(native=handling is KeyHandling.NATIVE)
         self.now = NOON
@@ -57,8 +69,7 @@ class Outbox(RuleBasedStateMachine):
             try:
                 self.settle_everything()
             finally:
-                self.ledger.close()
-                self.folder.cleanup()
+                self.closing.close()
 
     @rule(count=st.integers(1, 4))
     def plan_more(self, count: int) -> None:
@@ -186,5 +197,8 @@ class Outbox(RuleBasedStateMachine):
                 assert (effect.state is State.DONE) == (effect.key in there)
 
 
-Outbox.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
-test_outbox = Outbox.TestCase
+def test_outbox(empty_ledgers: EmptyLedgers) -> None:
+    run_state_machine_as_test(
+        lambda: Outbox(empty_ledgers),  # type: ignore[arg-type]  # it says that a function will do
+        settings=settings(max_examples=25, stateful_step_count=12, deadline=None),
+    )

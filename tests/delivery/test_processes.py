@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
 
 SCRIPT = Path(__file__).with_name("delivering_process.py")
-HERE = str(SCRIPT.parent.parent)
+PYTHONPATH = os.pathsep.join([str(SCRIPT.parent.parent), os.environ.get("PYTHONPATH", "")])
 
 
-def start(ledger: Ledger, folder: Path, handling: KeyHandling, *rest: int) -> subprocess.Popen[str]:
-    return start_one_of(1, ledger, folder, handling, *rest)
+def start(
+    ledger_at: Path | str, folder: Path, handling: KeyHandling, *rest: int
+) -> subprocess.Popen[str]:
+    return start_one_of(1, ledger_at, folder, handling, *rest)
 
 
 def start_one_of(
-    racers: int, ledger: Ledger, folder: Path, handling: KeyHandling, *rest: int
+    racers: int, ledger_at: Path | str, folder: Path, handling: KeyHandling, *rest: int
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(ledger.path), str(folder), handling]
+    command = [sys.executable, str(SCRIPT), str(ledger_at), str(folder), handling]
     return subprocess.Popen(  # noqa: S603  our own script
         [*command, *map(str, rest)],
-        env=os.environ | {"PYTHONPATH": HERE, "RACERS": str(racers)},
+        env=os.environ | {"PYTHONPATH": PYTHONPATH, "RACERS": str(racers)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -53,26 +55,28 @@ def landed(folder: Path) -> list[str]:
 @pytest.mark.parametrize("kill_after", [0, 2, 5])
 @pytest.mark.parametrize("handling", [KeyHandling.NATIVE, KeyHandling.LOOKUP])
 def test_a_process_killed_while_it_sends_leaves_each_effect_exactly_once(
-    ledger: Ledger, tmp_path: Path, handling: KeyHandling, kill_after: int
+    ledger: Ledger, ledger_at: Path | str, tmp_path: Path, handling: KeyHandling, kill_after: int
 ) -> None:
     keys = plan(ledger, [new_effect(n) for n in range(12)])
 
-    assert finish(start(ledger, tmp_path, handling, 5, kill_after)) == -signal.SIGKILL
+    assert finish(start(ledger_at, tmp_path, handling, 5, kill_after)) == -signal.SIGKILL
     assert len(landed(tmp_path)) == kill_after
     in_hand = ledger.effects(states=[State.SENDING])
     assert [effect.key for effect in in_hand] == keys[:5]
 
     # The lease still runs; but its holder is dead, and that can be seen.
-    assert finish(start(ledger, tmp_path, handling, 5)) == 0
+    assert finish(start(ledger_at, tmp_path, handling, 5)) == 0
     assert sorted(landed(tmp_path)) == sorted(keys)
     assert {effect.state for effect in ledger.effects()} == {State.DONE}
     assert State.UNCERTAIN in path_of(ledger, in_hand[0])
 
 
-def test_a_killed_process_leaves_unsafe_effects_to_a_person(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_unsafe_effects_to_a_person(
+    ledger: Ledger, ledger_at: Path | str, tmp_path: Path
+) -> None:
     keys = plan(ledger, [new_effect(n) for n in range(4)])
-    finish(start(ledger, tmp_path, KeyHandling.UNSAFE, 2, 1))
-    finish(start(ledger, tmp_path, KeyHandling.UNSAFE, 2))
+    finish(start(ledger_at, tmp_path, KeyHandling.UNSAFE, 2, 1))
+    finish(start(ledger_at, tmp_path, KeyHandling.UNSAFE, 2))
     assert [effect.state for effect in ledger.effects()] == [
         State.UNCERTAIN,
         State.UNCERTAIN,
@@ -82,9 +86,11 @@ def test_a_killed_process_leaves_unsafe_effects_to_a_person(ledger: Ledger, tmp_
     assert landed(tmp_path) == [keys[0], keys[2], keys[3]]
 
 
-def test_two_processes_at_once_deliver_nothing_twice(ledger: Ledger, tmp_path: Path) -> None:
+def test_two_processes_at_once_deliver_nothing_twice(
+    ledger: Ledger, ledger_at: Path | str, tmp_path: Path
+) -> None:
     keys = plan(ledger, [new_effect(n) for n in range(120)])
-    racing = [start_one_of(2, ledger, tmp_path, KeyHandling.UNSAFE, 3) for _ in range(2)]
+    racing = [start_one_of(2, ledger_at, tmp_path, KeyHandling.UNSAFE, 3) for _ in range(2)]
     assert [finish(process) for process in racing] == [0, 0]
     assert sorted(landed(tmp_path)) == sorted(keys)
     workers = {ledger.history_of(effect.id)[-1].actor for effect in ledger.effects()}

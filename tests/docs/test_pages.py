@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -25,8 +26,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_dependency_has_its_line() -> None:
     declared: set[str] = set()
     for project in (_ROOT / "pyproject.toml", *_ROOT.glob("plugins/*/pyproject.toml")):
-        dependencies = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
-        for dependency in dependencies:
+        table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        extras = itertools.chain(*table.get("optional-dependencies", {}).values())
+        for dependency in [*table["dependencies"], *extras]:
             name = _NAME.match(dependency)
             assert name is not None
             declared.add(name[0])

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from crmsync.config.settings import Existing
 from crmsync.ledger.store import Ledger
 from crmsync.ledger.values import OPEN, EnrolmentStatus, HeldBecause
 from journeys.rule_world import Cycle, a_rule, verdict
+
+if TYPE_CHECKING:
+    from support.ledgers import EmptyLedgers
 
 SUBJECTS = ("crm:1", "crm:2", "crm:3")
 COOLDOWN = timedelta(days=3)
@@ -26,10 +36,15 @@ SAID = st.sampled_from([None, "missing", "unknown", "", "gold", "tin"])
 class Enrolments(RuleBasedStateMachine):
     """Whatever happens, nobody is contacted more often than the rule says."""
 
+    def __init__(self, empty_ledgers: EmptyLedgers) -> None:
+        super().__init__()
+        self.empty_ledgers = empty_ledgers
+        self.closing = ExitStack()
+
     @initialize(existing=st.sampled_from(Existing), cooling=st.booleans())
     def begin(self, existing: Existing, cooling: bool) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger(Path(self.folder.name) / "ledger.sqlite")
+        at = self.closing.enter_context(self.empty_ledgers())
+        self.ledger = self.closing.enter_context(Ledger(at))
         self.cycle = Cycle(self.ledger, existing)
         self.cooldown = "3 days" if cooling else None
         self.once_per: tuple[str, ...] = ()
@@ -39,8 +54,7 @@ class Enrolments(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
-            self.ledger.close()
-            self.folder.cleanup()
+            self.closing.close()
 
     @rule()
     def the_author_says_once_per_or_no_longer(self) -> None:
@@ -114,5 +128,8 @@ class Enrolments(RuleBasedStateMachine):
                     assert later - earlier >= COOLDOWN
 
 
-Enrolments.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
-test_enrolments = Enrolments.TestCase
+def test_enrolments(empty_ledgers: EmptyLedgers) -> None:
+    run_state_machine_as_test(
+        lambda: Enrolments(empty_ledgers),  # type: ignore[arg-type]  # it says that a function will do
+        settings=settings(max_examples=25, stateful_step_count=12, deadline=None),
+    )

@@ -54,6 +54,14 @@ def run_cycle(
         StoreBusyError: another process is in the middle of a run.
     """
     workspace.rules  # noqa: B018  mistakes are told before anything is read
+    since = SystemClock().now().astimezone(workspace.zone)
+    with workspace.ledger.evaluating(since=since):
+        return _run(workspace, advance=advance, sync_first=sync_first)
+
+
+def _run(
+    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool
+) -> RunResult:
     if sync_first:
         sync = sync_all(workspace, advance=advance)
     else:

@@ -137,10 +137,16 @@ class Workspace:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """What was decided and done."""
+        """What was decided and done.
+
+        Raises:
+            AuthError: the config refers to a URL that is not there.
+            StoreError: it cannot be opened.
+        """
         from crmsync.ledger.store import Ledger
 
-        return Ledger(self.state / "ledger.sqlite")
+        url = self.installation.settings.ledger
+        return Ledger(self.state / "ledger.sqlite" if url is None else url.reveal())
 
     @property
     def premises(self) -> Premises:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # In pydantic's validation context: what relative paths are relative to.
 FOLDER = "folder"
+_DATABASE_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Secret:
@@ -73,3 +74,33 @@ class Secret:
             core_schema.str_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+
+class DatabaseUrl(Secret):
+    """``postgresql://USER@HOST/DATABASE``; or a reference to it, because it may hold a password."""
+
+    def __init__(self, text: str, *, folder: Path | None = None) -> None:
+        self._url = text if text.startswith(_DATABASE_SCHEMES) else None
+        if self._url is not None:
+            return
+        try:
+            super().__init__(text, folder=folder)
+        except ValueError:
+            raise ValueError(
+                "it is written as sqlite, as postgresql://USER@HOST/DATABASE, or as a reference "
+                "to that, env:NAME or file:PATH"
+            ) from None
+
+    def reveal(self) -> str:
+        """The URL; from then on it is hidden in all logs and errors.
+
+        Raises:
+            AuthError: there is nothing where the reference points.
+        """
+        if self._url is None:
+            return super().reveal()
+        remember_secret(self._url)
+        return self._url
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self._url is None else "DatabaseUrl(postgresql:…)"

@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.mapping import StreamSettings
+from crmsync.config.secrets import DatabaseUrl
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.model.tables import CANONICAL_TABLES
@@ -57,6 +58,10 @@ def _table_names(bounds: dict[str, Duration]) -> dict[str, Duration]:
         if name not in CANONICAL_TABLES:
             raise ValueError(f"there is no table “{name}”{nearest(name, CANONICAL_TABLES)}")
     return bounds
+
+
+def _no_file(text: object) -> object:
+    return None if text == "sqlite" else text
 
 
 class Existing(StrEnum):
@@ -123,6 +128,8 @@ class Config(Settings):
 
     company: Company
     state: str = "state"
+    # None is the SQLite file in `state`.
+    ledger: Annotated[DatabaseUrl | None, BeforeValidator(_no_file)] = None
     rules: str = "rules"
     segments: str = "segments"
     templates: str = "templates"

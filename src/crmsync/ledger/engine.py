@@ -1,112 +1,122 @@
-"""The SQLite engine: durable, patient with other processes, and clear when it cannot go on."""
+"""What both engines share: transactions, errors as sentences, and a second try after a lost one."""
 
 from __future__ import annotations
 
-import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from crmsync.errors import CrmsyncError, StoreBusyError, StoreError
+from crmsync.errors import StoreUnreachableError
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
 
-_READS_ONLY = "crmsync_reads_only"
-_MODE_ATTEMPTS = 50
+    import sqlalchemy as sa
 
+    from crmsync.errors import CrmsyncError
 
-def make_engine(path: Path, *, wait_seconds: float) -> sa.Engine:
-    """An engine over the file: WAL, every commit flushed, ``wait_seconds`` for a held lock."""
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": wait_seconds, "check_same_thread": False},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's own idea of when a transaction begins comes too late for SELECT;
-        # `_begin` does it instead.
-        connection.isolation_level = None
-        _write_ahead(connection, wait_seconds)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A writer takes the lock before it reads, so that what it read still holds when it writes.
-        reads_only = connection.get_execution_options().get(_READS_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
-
-    return engine
+_Answer = TypeVar("_Answer")
+_ATTEMPTS = 3
 
 
-def _write_ahead(connection: sqlite3.Connection, wait_seconds: float) -> None:
-    """Switch to WAL. SQLite does not wait for other processes here, so we do."""
-    for attempt in range(_MODE_ATTEMPTS):
+class Database(ABC):
+    """Where a ledger lies.
+
+    Attributes:
+        name: what sentences call it; never with a password.
+    """
+
+    name: str
+    engine: sa.Engine
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that writes; all of it is kept, or nothing.
+
+        Raises:
+            StoreBusyError: another process held what it needs for longer than the wait.
+            StoreUnreachableError: the server went away; nothing of the transaction was recorded.
+            StoreError: it cannot be written.
+        """
+        committing = False
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except Exception as error:
-            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY" or (
-                attempt == _MODE_ATTEMPTS - 1
-            ):
+            with self.engine.begin() as connection:
+                yield connection
+                committing = True
+        except DBAPIError as error:
+            if isinstance(error, IntegrityError):
                 raise
-            time.sleep(wait_seconds / _MODE_ATTEMPTS)
-        else:
-            return
+            raise self.sentence(error.orig, committing=committing) from error
 
+    def write(self, work: Callable[[sa.Connection], _Answer]) -> _Answer:
+        """`writing`, begun anew where the server went away before anything was recorded.
 
-@contextmanager
-def writing(engine: sa.Engine, path: Path) -> Iterator[sa.Connection]:
-    """One transaction that writes; all of it is kept, or nothing.
+        ``work`` may run several times; what counts is what it does to the database.
+        """
+        import tenacity  # noqa: PLC0415  not for who only reads, as `status` does
 
-    Raises:
-        StoreBusyError: another process held the lock for longer than the wait.
-        StoreError: the file cannot be written.
-    """
-    with _as_store_errors(path), engine.begin() as connection:
-        yield connection
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(StoreUnreachableError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt, self.writing() as connection:
+                answer = work(connection)
+        return answer
 
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the ledger, that waits for nobody.
 
-@contextmanager
-def reading(engine: sa.Engine, path: Path) -> Iterator[sa.Connection]:
-    """One consistent view of the ledger; waits for nobody.
+        Raises:
+            StoreUnreachableError: the server went away.
+            StoreError: it cannot be read.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield self.reads_only(connection)
+        except DBAPIError as error:
+            raise self.sentence(error.orig) from error
 
-    Raises:
-        StoreError: the file cannot be read.
-    """
-    with _as_store_errors(path), engine.connect() as connection:
-        yield connection.execution_options(**{_READS_ONLY: True})
+    @abstractmethod
+    def reads_only(self, connection: sa.Connection) -> sa.Connection:
+        """The connection, about to begin a transaction that sees one state and writes nothing."""
 
+    @abstractmethod
+    def hold_migrations(self, connection: sa.Connection) -> None:
+        """Let no other process migrate until this transaction ends."""
 
-@contextmanager
-def _as_store_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        if isinstance(error, sa.exc.IntegrityError):
-            raise
-        raise store_error(error.orig, path) from error
+    @abstractmethod
+    def evaluating(self, *, since: datetime) -> AbstractContextManager[None]:
+        """Be the only process that decides on this ledger, until the end of the block.
 
+        A process that dies lets go of it.
 
-def store_error(cause: Any, path: Path) -> CrmsyncError:  # noqa: ANN401  whatever the driver raised
-    """What SQLite said, as a sentence for the person who must act."""
-    name = getattr(cause, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreBusyError(
-            f"another process is writing to {path}; wait until it has ended, then try again"
-        )
-    if name.startswith("SQLITE_FULL"):
-        return StoreError(
-            f"the disk with {path} is full; nothing of this step was recorded; "
-            "make room and run again"
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreError(f"{path} cannot be opened for writing: {cause}; check its permissions")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreError(f"{path} is damaged or no ledger ({cause}); restore it from a backup")
-    return StoreError(f"{path} could not be read or written: {cause}")
+        Args:
+            since: the present instant, for whoever asks meanwhile.
+
+        Raises:
+            StoreBusyError: another process decides now; the sentence says which, since when.
+        """
+
+    @abstractmethod
+    def sentence(
+        self,
+        cause: Any,  # noqa: ANN401  whatever the driver raised
+        *,
+        committing: bool = False,
+    ) -> CrmsyncError:
+        """What the driver said, as a sentence for the person who must act.
+
+        Args:
+            committing: the transaction was being ended, so nobody knows whether it was kept.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.engine.dispose()

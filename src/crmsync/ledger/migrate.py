@@ -22,8 +22,11 @@ def is_current(connection: sa.Connection) -> bool:
     return _revision(connection) == SCHEMA_REVISION
 
 
-def migrate(connection: sa.Connection, path: Path) -> None:
+def migrate(connection: sa.Connection, name: str) -> None:
     """Run the migrations that are missing, in the connection's transaction.
+
+    Args:
+        name: what sentences call the ledger.
 
     Raises:
         StoreError: the ledger is newer than this version of crmsync.
@@ -38,7 +41,7 @@ def migrate(connection: sa.Connection, path: Path) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise StoreError(
-            f"{path} was written by a newer version of crmsync (its schema is {revision}, "
+            f"{name} was written by a newer version of crmsync (its schema is {revision}, "
             f"this one knows {SCHEMA_REVISION}); update crmsync, or open a copy made before"
         )
     command.upgrade(config, "head")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import sqlalchemy as sa
 
-from crmsync.errors import StoreError
 from crmsync.ledger import effects, enrolments
-from crmsync.ledger import engine as engines
 from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
+from crmsync.ledger.sqlite import SqliteDatabase
 from crmsync.ledger.states import State
 from crmsync.ledger.values import (
     OPEN,
@@ -21,11 +21,11 @@ from crmsync.ledger.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from pathlib import Path
 
+    from crmsync.ledger.engine import Database
     from crmsync.ledger.values import (
         Effect,
         Enrolment,
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
         StepState,
     )
 
+_Answer = TypeVar("_Answer")
+
 
 class Ledger:
-    """A SQLite file: made where there is none, brought up to date when it is opened.
+    """Made where there is none, brought up to date when it is opened.
 
     Args:
-        path: the file; its folder must exist.
+        at: a SQLite file, whose folder must exist; or the URL of a PostgreSQL database.
         wait_seconds: how long to wait while another process writes.
 
     Raises:
@@ -48,19 +50,17 @@ class Ledger:
         StoreBusyError: another process held it for longer than the wait.
     """
 
-    def __init__(self, path: Path, *, wait_seconds: float = 30.0) -> None:
-        self.path = path
-        if not path.parent.is_dir():
-            raise StoreError(f"{path} cannot be made: the folder {path.parent} does not exist")
-        self._engine = engines.make_engine(path, wait_seconds=wait_seconds)
+    def __init__(self, at: Path | str, *, wait_seconds: float = 30.0) -> None:
+        self._database = _database(at, wait_seconds=wait_seconds)
         try:
             with self.reading() as connection:
                 current = is_current(connection)
             if not current:
                 with self.writing() as connection:
-                    migrate(connection, path)
+                    self._database.hold_migrations(connection)
+                    migrate(connection, self.name)
         except BaseException:
-            self._engine.dispose()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -69,17 +69,37 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """What sentences call it."""
+        return self._database.name
+
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of it."""
+        self._database.close()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
-        """One transaction that writes, and holds the lock from its beginning: keep it short."""
-        return engines.writing(self._engine, self.path)
+        """One transaction that writes; SQLite has one writer at a time, so keep it short."""
+        return self._database.writing()
+
+    def write(self, work: Callable[[sa.Connection], _Answer]) -> _Answer:
+        """`writing`, begun anew where a server went away before anything was recorded."""
+        return self._database.write(work)
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """One consistent view."""
-        return engines.reading(self._engine, self.path)
+        return self._database.reading()
+
+    def evaluating(self, *, since: datetime) -> AbstractContextManager[None]:
+        """Be the only process that decides, until the end of the block; others may deliver.
+
+        Args:
+            since: the present instant, told to whoever is refused meanwhile.
+
+        Raises:
+            StoreBusyError: another process decides now; the sentence says which, since when.
+        """
+        return self._database.evaluating(since=since)
 
     # Runs
 
@@ -226,6 +246,14 @@ class Ledger:
         query = sa.select(connection_pause).where(connection_pause.c.until > at)
         with self.reading() as connection:
             return {row.connection: (row.until, row.reason) for row in connection.execute(query)}
+
+
+def _database(at: Path | str, *, wait_seconds: float) -> Database:
+    if isinstance(at, Path):
+        return SqliteDatabase(at, wait_seconds=wait_seconds)
+    from crmsync.ledger.postgresql import PostgresDatabase  # noqa: PLC0415  seldom needed
+
+    return PostgresDatabase(at, wait_seconds=wait_seconds)
 
 
 def record_decisions(
