@@ -186,10 +186,23 @@ class Fact:
         build: answers with a table of ``id`` and ``value``, at most one row for each subject;
             subjects that are not in it have the spec's default, and a row without a value says
             that it cannot be computed, which makes clauses about it unknown.
+        turns: when the value may change while no record does: tables of ``id`` and one other
+            column, whose name says what it is: ``at``, an instant that comes to pass, a
+            ``company_day`` or an ``own_day`` that begins, in the company's zone or the subject's.
+            All of them, or for each subject the next one after ``now``; an empty sequence where
+            time alone never changes it. Who gives it also says that the value of a subject
+            depends on nothing but its own record and the records of ``rests_on`` that refer to
+            it (for activities: those that belong to it).
+            Where it is not given, every subject is computed anew each time: right, but slow.
+        values: a table of ``id`` and ``value`` that holds each value that the fact may have for a
+            subject, and perhaps others, for facts that are times; quicker to search for a range
+            than the fact itself. Where it is not given, the fact itself is searched.
     """
 
     spec: FactSpec
     build: Callable[[FactTables], ir.Table]
+    turns: Callable[[FactTables], Sequence[ir.Table]] | None = None
+    values: Callable[[FactTables], ir.Table] | None = None
 
 
 TemplateFilter = Any  # a callable as Jinja2 expects it

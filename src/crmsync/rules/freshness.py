@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from crmsync.model.records import StreamState
 
 # Tables that complete another one where they are read, and need not be there.
+_MOMENT = timedelta(microseconds=1)
 _COMPLETED_BY = {"activity": ("activity_link",)}
 
 
@@ -32,6 +34,26 @@ class Freshness:
         names = tuple(tables)
         connections = dict.fromkeys(state.connection for state in self.states)
         return tuple(c for c in connections if not self.reasons(c, names))
+
+    def grows_stale(self, tables: Iterable[str], until: datetime) -> dict[str, datetime]:
+        """The connections that are no longer fresh then, each with the first such instant (UTC)."""
+        names = tuple(tables)
+        found = {}
+        for connection in self.fresh_connections(names):
+            for at in sorted(self._ends(connection, until)):
+                later = replace(self, now=at)
+                if later.reasons(connection, names):
+                    found[connection] = at
+                    break
+        return found
+
+    def _ends(self, connection: str, until: datetime) -> Iterator[datetime]:
+        """When what was read of the streams of a connection gets too old."""
+        for state in self.states:
+            if state.connection == connection and state.read_at is not None:
+                end = state.read_at.astimezone(UTC) + self.bound(state.table) + _MOMENT
+                if self.now < end <= until:
+                    yield end
 
     def reasons(self, connection: str, tables: Iterable[str]) -> tuple[str, ...]:
         """Why tables of a connection cannot be trusted; empty where they can."""

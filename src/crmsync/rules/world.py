@@ -75,6 +75,16 @@ class World:
             self._built[spec] = self._facts[spec.table, spec.name].build(self)
         return self._built[spec]
 
+    def fact_turns(self, spec: FactSpec) -> Sequence[ir.Table] | None:
+        """What a fact says of when its value changes; see `Fact.turns`."""
+        turns = self._facts[spec.table, spec.name].turns
+        return None if turns is None else turns(self)
+
+    def fact_values(self, spec: FactSpec) -> ir.Table:
+        """Columns ``id`` and ``value``: the values of a fact, and perhaps others."""
+        values = self._facts[spec.table, spec.name].values
+        return (self.fact(spec) if values is None else values(self)).select("id", "value")
+
     def remember(self, spec: FactSpec, values: ir.Table) -> None:
         """A fact was computed, for all records: whoever asks for it from now on gets these."""
         self._built[spec] = values

@@ -1,0 +1,60 @@
+"""From records back to those whose rules look at them, along the relations that lead there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import ibis.expr.types as ir
+
+    from crmsync.model.catalog import Relation
+
+    # Relations from a subject outward, each beginning where the one before it ends.
+    Path = tuple[Relation, ...]
+
+ROW = "row_id"
+
+
+def is_linked(relation: Relation) -> bool:
+    """Whether it leads to activities, which also belong to records by links."""
+    return relation.many and relation.target == ACTIVITY and relation.column in LINKED_TABLES
+
+
+def backward(
+    tables: Callable[[str], ir.Table], path: Sequence[Relation], rows: ir.Table
+) -> ir.Table:
+    """The records from which a path leads to one of the rows; repeated where several do.
+
+    Args:
+        tables: answers with the live records of a table.
+        rows: a column ``id``, and others that are carried along.
+    """
+    for relation in reversed(path):
+        rows = _one_back(tables, relation, rows)
+    return rows
+
+
+def _one_back(
+    tables: Callable[[str], ir.Table], relation: Relation, rows: ir.Table
+) -> ir.Table:
+    carried = [name for name in rows.columns if name != "id"]
+    rows = rows.rename({ROW: "id"})
+    if is_linked(relation):
+        activity = tables(ACTIVITY).select("id", *LINKED_TABLES).join(rows, [("id", ROW)])
+        reached = reached_by(relation.column, activity.drop(ROW), tables, carried)
+        return reached.select("record", *carried).rename({"id": "record"})
+    if relation.many:
+        far = tables(relation.target)
+        near = far.filter(far[relation.column].notnull()).select(
+            far_id=far.id, near_id=far[relation.column]
+        )
+    else:
+        source = tables(relation.source)
+        near = source.filter(source[relation.column].notnull()).select(
+            far_id=source[relation.column], near_id=source.id
+        )
+    return near.join(rows, [("far_id", ROW)]).select("near_id", *carried).rename({"id": "near_id"})

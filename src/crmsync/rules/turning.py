@@ -1,0 +1,365 @@
+"""When will it turn? Whom the passing of time may concern, if no record changes.
+
+From the tree of conditions follow *watches*: times in records (or made of them), and what it is
+about the clock that meets them. Between two instants only records can turn whose times lie in
+what the clock has swept over meanwhile, which is a range of a column for each zone, and those
+from which a path leads to such a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property, reduce
+from itertools import islice
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from crmsync.model.tables import FieldType
+from crmsync.rules.backward import backward
+from crmsync.rules.conditions import (
+    TIMES,
+    Column,
+    Comparison,
+    Condition,
+    Quantifier,
+    Related,
+    Test,
+    clauses,
+)
+from crmsync.rules.rows import natural_time, time_literal
+from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    import ibis.expr.types as ir
+
+    from crmsync.model.catalog import FactSpec
+    from crmsync.rules.backward import Path
+    from crmsync.rules.calendar import Bound, Calendar
+    from crmsync.rules.world import World
+
+_HOUR = timedelta(hours=1)
+_MOST_MEETINGS = 400  # of one value within one span: a day's begin for more than a year
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Times, and what about the clock meets them.
+
+    Attributes:
+        clause: the number of the clause that it belongs to.
+        path: from the subject to the records that ``values`` are about.
+        zone_at: how many relations of the path lead to the record in whose zone it is judged;
+            None where it is judged by the company's.
+        test: what the times are held against; None where it is only whether they have come.
+        values: columns ``id`` and ``value``, an instant or a day; None in place of a value
+            that says nothing, since the answer may change at any time.
+    """
+
+    clause: int
+    path: Path
+    kind: FieldType
+    values: Callable[[], ir.Table]
+    zone_at: int | None = None
+    test: Test | None = None
+    at_any_time: bool = False
+
+    def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
+        """Which values are met."""
+        if self.test is not None:
+            return sweeps(self.test, self.kind, start, until)
+        if self.kind is FieldType.INSTANT:
+            return frozenset({Sweep(low=start.now, high=until, leaves=False)})
+        last = replace(start, now=until).today
+        if last == start.today:
+            return frozenset()
+        return frozenset({Sweep(low=start.today, high=last, leaves=False)})
+
+    def meetings(self, value: Bound | None, start: Calendar, until: datetime) -> Iterator[datetime]:
+        """The instants at which the clock meets a value."""
+        if self.at_any_time or value is None:
+            hour = start.now.replace(minute=0, second=0, microsecond=0)
+            while (hour := hour + _HOUR) <= until:
+                yield hour
+        elif self.test is not None:
+            yield from meetings(value, self.test, self.kind, start, until)
+        elif self.kind is FieldType.DATE:
+            yield from (m for m in midnights(start, until) if m.astimezone(start.zone).date() == value)
+        elif start.now < value <= until:  # type: ignore[operator]  # an instant, by its kind
+            yield value  # type: ignore[misc]  # likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """An instant at which a clause may turn for a subject."""
+
+    at: datetime
+    subject: str
+    clause: int
+
+
+class Turning:
+    """Whom the clock may concern between the world's present and a later instant.
+
+    Args:
+        asked: clauses about records of the table; those that they are made of are looked at too.
+        columns: further values that are kept of the subjects, such as those of ``once_per``.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        table: str,
+        asked: Sequence[Comparison | Related],
+        columns: Iterable[Column] = (),
+        *,
+        until: datetime,
+    ) -> None:
+        self._world = world
+        self._table = table
+        self._until = until
+        derived = _Watches(world, until)
+        for number, clause in enumerate(asked):
+            derived.clause(clause, number, ())
+        for column in columns:
+            derived.fact_of(column, len(asked), ())
+        self.watches = tuple(derived.found)
+
+    @cached_property
+    def touched(self) -> ir.Table | None:
+        """One column, ``id``: whoever may turn, each once; None where nobody can."""
+        found = [rows for watch in self.watches if (rows := self._met(watch)) is not None]
+        found = [rows.select("id") for rows in found]
+        return ibis.union(*found, distinct=True) if len(found) > 1 else found[0] if found else None
+
+    def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
+        """When clauses may turn, in order; of some subjects, or of all."""
+        wanted = None if ids is None else self._world.ids(ids)
+        found: set[Moment] = set()
+        for number, rows in self._met_with_values(wanted):
+            watch = self.watches[number]
+            for row in rows:
+                start = self._world.calendar(row["zone"]) if row["zone"] else self._world.company
+                value = row["at"] if row["day"] is None else row["day"]
+                for at in islice(watch.meetings(value, start, self._until), _MOST_MEETINGS):
+                    found.add(Moment(at=at, subject=row["id"], clause=watch.clause))
+        return sorted(found, key=lambda moment: (moment.at, moment.subject, moment.clause))
+
+    def _met_with_values(
+        self, wanted: ir.Table | None
+    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        parts = []
+        for number, watch in enumerate(self.watches):
+            rows = self._met(watch, zoned=True)
+            if rows is None:
+                continue
+            if wanted is not None:
+                rows = rows.semi_join(wanted, "id")
+            value, null_day = rows.value, ibis.null("date")
+            is_day = watch.kind is FieldType.DATE
+            null_at = ibis.null("timestamp('UTC', 6)")
+            parts.append(
+                rows.select(
+                    number=ibis.literal(number, "int32"),
+                    id=rows.id,
+                    zone=rows.zone,
+                    at=null_at if is_day else value.cast("timestamp('UTC', 6)"),
+                    day=value if is_day else null_day,
+                )
+            )
+        if not parts:
+            return
+        union = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+        lines: dict[int, list[dict[str, Any]]] = {}
+        for line in self._world.source.query(union).to_pylist():
+            lines.setdefault(line["number"], []).append(line)
+        yield from lines.items()
+
+    # -- the records that a watch's times are met of, as rows of the subject's table
+
+    def _met(self, watch: Watch, *, zoned: bool = False) -> ir.Table | None:
+        world = self._world
+        if watch.at_any_time:
+            rows = backward(world.table, watch.path, watch.values())
+            return rows.mutate(zone=ibis.null("string")) if zoned else rows
+        company = watch.sweeps(world.company, self._until)
+        at = watch.zone_at
+        table = self._table if not at else watch.path[at - 1].target
+        zones = None if at is None or not world.calendars else world.zones_of(table)
+        others = {} if zones is None else self._others(watch, company)
+        every = company.union(*others)
+        if not every:
+            return None
+        rows = watch.values()
+        rows = rows.filter(_swept(rows.value, every))
+        if zones is None or not (others or zoned):
+            rows = backward(world.table, watch.path, rows)
+            return rows.mutate(zone=ibis.null("string")) if zoned else rows
+        near, far = watch.path[:at], watch.path[at:]
+        rows = backward(world.table, far, rows)
+        zones = zones.rename({"zone_id": "id"})
+        rows = rows.join(zones, [("id", "zone_id")]).drop("zone_id")
+        if others:
+            rows = rows.filter(_swept_there(rows, company, others))
+        return backward(world.table, near, rows if zoned else rows.drop("zone"))
+
+    def _others(
+        self, watch: Watch, company: frozenset[Sweep]
+    ) -> dict[frozenset[Sweep], list[str]]:
+        """What is swept in zones where it is not the same as in the company's."""
+        found: dict[frozenset[Sweep], list[str]] = {}
+        for name, calendar in self._world.calendars.items():
+            here = watch.sweeps(calendar, self._until)
+            if here != company:
+                found.setdefault(here, []).append(name)
+        return found
+
+
+def _swept(value: ir.Value, swept: frozenset[Sweep]) -> ir.BooleanValue:
+    if not swept:
+        return ibis.literal(False)
+    ranges = []
+    for sweep in swept:
+        low, high = time_literal(sweep.low, value), time_literal(sweep.high, value)
+        if sweep.leaves:
+            ranges.append((value >= low) & (value < high))
+        else:
+            ranges.append((value > low) & (value <= high))
+    return reduce(or_, ranges)
+
+
+def _swept_there(
+    rows: ir.Table, company: frozenset[Sweep], others: dict[frozenset[Sweep], list[str]]
+) -> ir.BooleanValue:
+    zone = rows.zone.fill_null("")
+    elsewhere = [name for names in others.values() for name in names]
+    either = zone.notin(elsewhere) & _swept(rows.value, company)
+    for here, names in others.items():
+        either |= zone.isin(names) & _swept(rows.value, here)
+    return either
+
+
+class _Watches:
+    """Derives the watches of clauses."""
+
+    def __init__(self, world: World, until: datetime) -> None:
+        self._world = world
+        self._until = until
+        self.found: list[Watch] = []
+
+    def _condition(self, condition: Condition, number: int, path: Path) -> None:
+        for clause in clauses(condition):
+            self.clause(clause, number, path)
+
+    def clause(self, clause: Comparison | Related, number: int, path: Path) -> None:
+        """The watches of a clause about the records at the end of a path."""
+        if isinstance(clause, Related):
+            self._related(clause, number, path)
+            return
+        self.fact_of(clause.column, number, path)
+        if isinstance(clause.test.operand, Column):
+            self.fact_of(clause.test.operand, number, path)
+        else:
+            self._tested(clause.column, clause.test, number, path, len(path))
+
+    def _tested(
+        self, column: Column, test: Test, number: int, path: Path, zone_at: int
+    ) -> None:
+        if column.type not in TIMES or isinstance(test.operand, bool):
+            return
+        self.found.append(
+            Watch(
+                clause=number,
+                path=(*path, *column.hops),
+                kind=column.type,
+                values=lambda: self._values(column),
+                zone_at=zone_at,
+                test=test,
+            )
+        )
+
+    def _values(self, column: Column) -> ir.Table:
+        if column.fact is None:
+            records = self._world.table(column.owner)
+            return records.select("id", value=column.name)
+        return self._world.fact_values(column.fact)
+
+    def fact_of(self, column: Column, number: int, path: Path) -> None:
+        """The watches of a fact, where the column is one: when its value may change."""
+        if column.fact is None:
+            return
+        path = (*path, *column.hops)
+        self._stale(column.fact.rests_on, column.fact.table, number, path)
+        turns = self._world.fact_turns(column.fact)
+        if turns is None:
+            self._any_time(column.fact, number, path)
+            return
+        for rows in turns:
+            name = next(name for name in rows.columns if name != "id")
+            self.found.append(
+                Watch(
+                    clause=number,
+                    path=path,
+                    kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
+                    values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
+                    zone_at=len(path) if name == "own_day" else None,
+                )
+            )
+
+    def _any_time(self, spec: FactSpec, number: int, path: Path) -> None:
+        def everybody() -> ir.Table:
+            return self._world.table(spec.table).select("id", value=ibis.null("timestamp('UTC', 6)"))
+
+        self.found.append(
+            Watch(
+                clause=number,
+                path=path,
+                kind=FieldType.INSTANT,
+                values=everybody,
+                at_any_time=True,
+            )
+        )
+
+    def _related(self, clause: Related, number: int, path: Path) -> None:
+        target = clause.of.relation.target
+        near = (*path, *clause.of.hops)
+        far = (*near, clause.of.relation)
+        self._stale((target,), clause.of.relation.source, number, near)
+        for condition in (clause.of.where, clause.each):
+            if condition is not None:
+                self._condition(condition, number, far)
+        if clause.column is not None:
+            self.fact_of(clause.column, number, far)
+            if clause.test is not None:
+                self._tested(clause.column, clause.test, number, far, len(path))
+        if clause.quantifier is Quantifier.LATEST:
+            time = natural_time(target)
+            is_day = self._world.table(target)[time].type().is_date()
+            self.found.append(
+                Watch(
+                    clause=number,
+                    path=far,
+                    kind=FieldType.DATE if is_day else FieldType.INSTANT,
+                    values=lambda: self._world.table(target).select("id", value=time),
+                )
+            )
+
+    def _stale(self, tables: tuple[str, ...], owner: str, number: int, path: Path) -> None:
+        """The connections of which tables grow too old."""
+        if not tables:
+            return
+        for connection, at in self._world.freshness.grows_stale(tables, self._until).items():
+
+            def rows(connection: str = connection, at: datetime = at) -> ir.Table:
+                records = self._world.table(owner)
+                instant = ibis.literal(at, type="timestamp('UTC', 6)")
+                return records.filter(records.connection == connection).select("id", value=instant)
+
+            self.found.append(
+                Watch(clause=number, path=path, kind=FieldType.INSTANT, values=rows)
+            )
