@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -53,9 +54,7 @@ def passes(value: Bound, bounds: Bounds) -> bool:
 
 
 def is_in(value: Bound, swept: frozenset[Sweep]) -> bool:
-    return any(
-        s.low <= value < s.high if s.leaves else s.low < value <= s.high for s in swept
-    )
+    return any(s.low <= value < s.high if s.leaves else s.low < value <= s.high for s in swept)
 
 
 @st.composite
@@ -86,7 +85,7 @@ def test_a_verdict_turns_only_on_swept_values_and_at_told_instants(
         return passes(value, here.bounds(test, kind))
 
     turns = [start.now, *told, until]
-    for earlier, later in zip(turns, turns[1:], strict=False):
+    for earlier, later in itertools.pairwise(turns):
         probes = [earlier + i * (later - earlier) / 12 for i in range(12)]
         assert len({at(probe) for probe in probes}) == 1, (value, test, told)
     for turn in told:

@@ -10,7 +10,7 @@ from crmsync.model.catalog import FactSpec
 from crmsync.plugins.contract import Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
@@ -27,6 +27,8 @@ def declared(  # noqa: PLR0913  the parts of a fact
     *,
     rests_on: tuple[str, ...] = (),
     default: int | None = None,
+    turns: Callable[[FactTables], Sequence[ir.Table]] | None = None,
+    values: Callable[[FactTables], ir.Table] | None = None,
 ) -> Fact:
     """A fact from its parts."""
     spec = FactSpec(
@@ -37,7 +39,7 @@ def declared(  # noqa: PLR0913  the parts of a fact
         rests_on=rests_on,
         default=default,
     )
-    return Fact(spec=spec, build=build)
+    return Fact(spec=spec, build=build, turns=turns, values=values)
 
 
 def instant(tables: FactTables, like: ir.Value) -> ir.Value:
@@ -65,3 +67,42 @@ def total(records: ir.Table, amount: str) -> ir.Table:
 def latest(records: ir.Table, time: str) -> ir.Table:
     """The latest time for each account."""
     return records.group_by(id=records.account).aggregate(value=records[time].max())
+
+
+def never(_tables: FactTables) -> Sequence[ir.Table]:
+    """When the value changes by the passing of time alone: never."""
+    return ()
+
+
+def when(
+    table: str, *times: str, day: str = "company_day", owner: str = "account"
+) -> Callable[[FactTables], Sequence[ir.Table]]:
+    """The value may change when one of these times of a table's records has come.
+
+    Args:
+        day: how a time that is a date is judged.
+        owner: the column with the id of the subject.
+    """
+
+    def turns(tables: FactTables) -> Sequence[ir.Table]:
+        records = tables.table(table)
+        records = records.filter(records[owner].notnull())
+        found = []
+        for time in times:
+            dated = records.filter(records[time].notnull())
+            name = day if dated[time].type().is_date() else "at"
+            found.append(dated.select(**{"id": owner, name: time}))
+        return found
+
+    return turns
+
+
+def times_of(table: str, time: str, owner: str = "account") -> Callable[[FactTables], ir.Table]:
+    """The value is one of these times of a table's records."""
+    return lambda tables: tables.table(table).select(id=owner, value=time)
+
+
+def days_later(day: ir.DateValue, days: int) -> ir.DateValue:
+    """A date that many days later."""
+    # DuckDB makes a timestamp of a date and an interval, which Ibis takes for a date.
+    return (day.cast("timestamp") + ibis.interval(days=days)).cast("date")

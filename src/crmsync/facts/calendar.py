@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.facts.build import declared
+from crmsync.facts.build import days_later, declared
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import ibis.expr.types as ir
 
     from crmsync.plugins.contract import Fact, FactTables
@@ -50,6 +52,21 @@ def _in_year(day: ir.DateValue, year: ir.IntegerValue) -> ir.DateValue:
     return ibis.date(year, day.month(), number)
 
 
+def _each_day(field: str) -> Callable[[FactTables], Sequence[ir.Table]]:
+    """It is another number every day."""
+
+    def turns(tables: FactTables) -> Sequence[ir.Table]:
+        dated = _with_today(tables, field)
+        return [dated.select("id", own_day=days_later(dated.today, 1))]
+
+    return turns
+
+
+def _after_anniversary(tables: FactTables) -> Sequence[ir.Table]:
+    days = _next_anniversary(tables)
+    return [days.select("id", own_day=days_later(days.value, 1))]
+
+
 def calendar_facts() -> tuple[Fact, ...]:
     """Renewal, and the time since a customer began."""
     return (
@@ -59,6 +76,7 @@ def calendar_facts() -> tuple[Fact, ...]:
             FieldType.INTEGER,
             "Days until the renewal date; negative when it is past.",
             _days_to_renewal,
+            turns=_each_day("renewal_date"),
         ),
         declared(
             "account",
@@ -66,6 +84,7 @@ def calendar_facts() -> tuple[Fact, ...]:
             FieldType.INTEGER,
             "Days since the account became a customer.",
             _days_since_start,
+            turns=_each_day("customer_since"),
         ),
         declared(
             "account",
@@ -73,5 +92,6 @@ def calendar_facts() -> tuple[Fact, ...]:
             FieldType.DATE,
             "The next anniversary of becoming a customer, today included.",
             _next_anniversary,
+            turns=_after_anniversary,
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import declared, happened, latest, total
+from crmsync.facts.build import declared, happened, latest, times_of, total, when
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def commerce_facts() -> tuple[Fact, ...]:
             _open_pipeline,
             rests_on=("deal",),
             default=0,
+            turns=when("deal", "opened_on"),
         ),
         declared(
             "account",
@@ -58,6 +59,7 @@ def commerce_facts() -> tuple[Fact, ...]:
             _count_open_deals,
             rests_on=("deal",),
             default=0,
+            turns=when("deal", "opened_on"),
         ),
         declared(
             "account",
@@ -66,6 +68,8 @@ def commerce_facts() -> tuple[Fact, ...]:
             "The latest order.",
             _last_order,
             rests_on=("order",),
+            turns=when("order", "at"),
+            values=times_of("order", "at"),
         ),
         declared(
             "account",
@@ -75,5 +79,6 @@ def commerce_facts() -> tuple[Fact, ...]:
             _orders_total,
             rests_on=("order",),
             default=0,
+            turns=when("order", "at"),
         ),
     )

@@ -14,11 +14,13 @@ from crmsync.model.tables import FieldType
 from crmsync.warehouse.associations import LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
     from crmsync.plugins.contract import Fact, FactTables
+
+    _Activities = Callable[[FactTables], ir.Table]
 
 _CONVERSATIONS = ("call", "email", "meeting")
 _NOT_YET = ("planned", "cancelled")
@@ -77,14 +79,52 @@ def _next_meeting(subject: str) -> Callable[[FactTables], ir.Table]:
     return build
 
 
+def _meetings(tables: FactTables) -> ir.Table:
+    activity = tables.table("activity")
+    return activity.filter(activity.kind == "meeting", activity["at"].notnull())
+
+
+def _turns(subject: str, of: _Activities) -> Callable[[FactTables], Sequence[ir.Table]]:
+    """A conversation counts when it has begun and ended; a meeting is ahead until it begins."""
+
+    def turns(tables: FactTables) -> Sequence[ir.Table]:
+        found = reached_by(subject, of(tables), tables.table, ["at", "ended_at"])
+        ended = found.filter(found.ended_at.notnull())
+        return [found.select(id="record", at="at"), ended.select(id="record", at="ended_at")]
+
+    return turns
+
+
+def _begins(subject: str, of: _Activities) -> Callable[[FactTables], ir.Table]:
+    def values(tables: FactTables) -> ir.Table:
+        found = reached_by(subject, of(tables), tables.table, ["at"])
+        return found.select(id="record", value="at")
+
+    return values
+
+
 def contact_facts() -> tuple[Fact, ...]:
     """``last_contact``, ``last_reply`` and ``next_meeting`` of accounts, contacts and deals."""
     return tuple(fact for subject in LINKED_TABLES for fact in _facts_of(subject))
 
 
 def _facts_of(subject: str) -> tuple[Fact, ...]:
-    def fact(name: str, description: str, build: Callable[[FactTables], ir.Table]) -> Fact:
-        return declared(subject, name, FieldType.INSTANT, description, build, rests_on=_RESTS_ON)
+    def fact(
+        name: str,
+        description: str,
+        build: Callable[[FactTables], ir.Table],
+        of: _Activities = _between_people,
+    ) -> Fact:
+        return declared(
+            subject,
+            name,
+            FieldType.INSTANT,
+            description,
+            build,
+            rests_on=_RESTS_ON,
+            turns=_turns(subject, of),
+            values=_begins(subject, of),
+        )
 
     return (
         fact(
@@ -95,5 +135,10 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
         fact(
             "last_reply", "The latest of these that came from the customer.", _last_reply(subject)
         ),
-        fact("next_meeting", "The next meeting that is not cancelled.", _next_meeting(subject)),
+        fact(
+            "next_meeting",
+            "The next meeting that is not cancelled.",
+            _next_meeting(subject),
+            _meetings,
+        ),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.facts.build import declared, happened, instant, latest
+from crmsync.facts.build import declared, happened, instant, latest, never, times_of, when
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def service_facts() -> tuple[Fact, ...]:
             _open_tickets,
             rests_on=("ticket",),
             default=0,
+            turns=when("ticket", "opened_at", "closed_at"),
         ),
         declared(
             "account",
@@ -88,6 +89,8 @@ def service_facts() -> tuple[Fact, ...]:
             "When a ticket was last closed.",
             _last_ticket_closed,
             rests_on=("ticket",),
+            turns=when("ticket", "closed_at"),
+            values=times_of("ticket", "closed_at"),
         ),
         declared(
             "ticket",
@@ -96,6 +99,7 @@ def service_facts() -> tuple[Fact, ...]:
             "Whether it is open: by its times, else by its status.",
             _ticket_is_open,
             rests_on=("ticket",),
+            turns=when("ticket", "opened_at", "closed_at", owner="id"),
         ),
         declared(
             "ticket",
@@ -104,6 +108,8 @@ def service_facts() -> tuple[Fact, ...]:
             "When it was opened, if it is open still.",
             _open_since,
             rests_on=("ticket",),
+            turns=when("ticket", "opened_at", "closed_at", owner="id"),
+            values=times_of("ticket", "opened_at", owner="id"),
         ),
         declared(
             "account",
@@ -113,6 +119,7 @@ def service_facts() -> tuple[Fact, ...]:
             _open_promises,
             rests_on=("promise",),
             default=0,
+            turns=never,
         ),
         declared(
             "account",
@@ -121,5 +128,6 @@ def service_facts() -> tuple[Fact, ...]:
             "The latest score that a contact gave, from 0 to 10.",
             _latest_nps,
             rests_on=("feedback",),
+            turns=when("feedback", "at"),
         ),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import declared
+from crmsync.facts.build import days_later, declared, times_of, when
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
@@ -62,10 +62,31 @@ def _contact_last_usage(tables: FactTables) -> ir.Table:
     return used.group_by(id=used.contact).aggregate(value=used.day.max())
 
 
+def _window_turns(windows_ago: int) -> Callable[[FactTables], Sequence[ir.Table]]:
+    """Use comes into a window and leaves it 30 days later."""
+
+    def turns(tables: FactTables) -> Sequence[ir.Table]:
+        usage = tables.table("usage")
+        usage = usage.filter(usage.account.notnull(), usage["count"] > 0)
+        return [
+            usage.select(
+                id="account", company_day=days_later(usage.day, _WINDOW * (windows_ago + i))
+            )
+            for i in (0, 1)
+        ]
+
+    return turns
+
+
 def usage_facts() -> tuple[Fact, ...]:
     """Windows are of 30 days and end today, by the company's date."""
 
-    def count(name: str, description: str, build: Callable[[FactTables], ir.Table]) -> Fact:
+    def count(
+        name: str,
+        description: str,
+        build: Callable[[FactTables], ir.Table],
+        windows_ago: int = 0,
+    ) -> Fact:
         return declared(
             "account",
             name,
@@ -74,6 +95,7 @@ def usage_facts() -> tuple[Fact, ...]:
             build,
             rests_on=("usage",),
             default=0,
+            turns=_window_turns(windows_ago),
         )
 
     return (
@@ -84,9 +106,11 @@ def usage_facts() -> tuple[Fact, ...]:
             "The latest day on which anything was used.",
             _last_usage,
             rests_on=("usage",),
+            turns=when("usage", "day"),
+            values=times_of("usage", "day"),
         ),
         count("usage_30d", "How often anything was used in the last 30 days.", _count(0)),
-        count("usage_previous_30d", "The same for the 30 days before those.", _count(1)),
+        count("usage_previous_30d", "The same for the 30 days before those.", _count(1), 1),
         count(
             "active_users_30d",
             "How many contacts used anything in the last 30 days.",
@@ -100,5 +124,7 @@ def usage_facts() -> tuple[Fact, ...]:
             "The latest day on which the contact used anything.",
             _contact_last_usage,
             rests_on=("usage",),
+            turns=when("usage", "day", owner="contact"),
+            values=times_of("usage", "day", owner="contact"),
         ),
     )

@@ -38,9 +38,7 @@ def backward(
     return rows
 
 
-def _one_back(
-    tables: Callable[[str], ir.Table], relation: Relation, rows: ir.Table
-) -> ir.Table:
+def _one_back(tables: Callable[[str], ir.Table], relation: Relation, rows: ir.Table) -> ir.Table:
     carried = [name for name in rows.columns if name != "id"]
     rows = rows.rename({ROW: "id"})
     if is_linked(relation):

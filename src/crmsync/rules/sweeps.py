@@ -67,7 +67,7 @@ def sweeps(test: Test, kind: FieldType, start: Calendar, until: datetime) -> fro
 def meetings(
     value: Bound, test: Test, kind: FieldType, start: Calendar, until: datetime
 ) -> Iterator[datetime]:
-    """The instants (UTC) after ``start``, up to ``until``, at which the verdict on a value turns."""
+    """The instants (UTC) after ``start`` and up to ``until`` at which a value's verdict turns."""
     if not _goes_with_time(test, kind, start):
         return
     passes = _passes(value, _bounds(test, kind, start, start.now))
@@ -99,11 +99,7 @@ def _goes_with_time(test: Test, kind: FieldType, start: Calendar) -> bool:
 def _is_continuous(test: Test, kind: FieldType) -> bool:
     """Whether the ends go with the clock, not with the days."""
     operand = getattr(test.operand, "in_last", None) or getattr(test.operand, "at", test.operand)
-    return (
-        kind is FieldType.INSTANT
-        and isinstance(operand, Duration)
-        and not operand.business_days
-    )
+    return kind is FieldType.INSTANT and isinstance(operand, Duration) and not operand.business_days
 
 
 def _goes_back(test: Test, kind: FieldType) -> bool:
@@ -166,8 +162,8 @@ def _candidates(
         if isinstance(value, datetime):
             days = [start.today, *(m.astimezone(start.zone).date() for m in found)]
             clocks = _clocks(value, start)
-            met = {_at(day, clock, start) for day in days for clock in clocks}
-            found |= met | {instant + _MOMENT for instant in met}
+            ends = {_at(day, clock, start) for day in days for clock in clocks}
+            found |= ends | {instant + _MOMENT for instant in ends}
             found |= set(_clock_changes(start, until))
     return sorted(instant for instant in found if start.now < instant <= until)
 
@@ -178,7 +174,9 @@ def _clocks(value: datetime, start: Calendar) -> list[time]:
     around = {(value + days).astimezone(start.zone).utcoffset() for days in (-_DAY, _DAY)}
     if len(around) > 1:  # clocks change on its day: ends jump there
         clocks += [(datetime.combine(date.min, time()) + i * _HALF_HOUR).time() for i in range(48)]
-        moved = [datetime.combine(date(2000, 1, 2), clocks[0]) + i * _HALF_HOUR for i in (-2, -1, 1, 2)]
+        moved = [
+            datetime.combine(date(2000, 1, 2), clocks[0]) + i * _HALF_HOUR for i in (-2, -1, 1, 2)
+        ]
         clocks += [instant.time() for instant in moved]
     return [clock.replace(fold=fold) for clock in clocks for fold in (0, 1)]
 

@@ -9,7 +9,7 @@ from which a path leads to such a record.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from crmsync.model.tables import FieldType
+from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules.backward import backward
 from crmsync.rules.conditions import (
     TIMES,
@@ -29,12 +29,11 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.rows import natural_time, time_literal
+from crmsync.rules.rows import time_literal
 from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     import ibis.expr.types as ir
 
@@ -89,9 +88,11 @@ class Watch:
         elif self.test is not None:
             yield from meetings(value, self.test, self.kind, start, until)
         elif self.kind is FieldType.DATE:
-            yield from (m for m in midnights(start, until) if m.astimezone(start.zone).date() == value)
-        elif start.now < value <= until:  # type: ignore[operator]  # an instant, by its kind
-            yield value  # type: ignore[misc]  # likewise
+            yield from (
+                m for m in midnights(start, until) if m.astimezone(start.zone).date() == value
+            )
+        elif isinstance(value, datetime) and start.now < value <= until:
+            yield value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,9 +209,7 @@ class Turning:
             rows = rows.filter(_swept_there(rows, company, others))
         return backward(world.table, near, rows if zoned else rows.drop("zone"))
 
-    def _others(
-        self, watch: Watch, company: frozenset[Sweep]
-    ) -> dict[frozenset[Sweep], list[str]]:
+    def _others(self, watch: Watch, company: frozenset[Sweep]) -> dict[frozenset[Sweep], list[str]]:
         """What is swept in zones where it is not the same as in the company's."""
         found: dict[frozenset[Sweep], list[str]] = {}
         for name, calendar in self._world.calendars.items():
@@ -267,9 +266,7 @@ class _Watches:
         else:
             self._tested(clause.column, clause.test, number, path, len(path))
 
-    def _tested(
-        self, column: Column, test: Test, number: int, path: Path, zone_at: int
-    ) -> None:
+    def _tested(self, column: Column, test: Test, number: int, path: Path, zone_at: int) -> None:
         if column.type not in TIMES or isinstance(test.operand, bool):
             return
         self.found.append(
@@ -313,7 +310,9 @@ class _Watches:
 
     def _any_time(self, spec: FactSpec, number: int, path: Path) -> None:
         def everybody() -> ir.Table:
-            return self._world.table(spec.table).select("id", value=ibis.null("timestamp('UTC', 6)"))
+            return self._world.table(spec.table).select(
+                "id", value=ibis.null("timestamp('UTC', 6)")
+            )
 
         self.found.append(
             Watch(
@@ -360,6 +359,4 @@ class _Watches:
                 instant = ibis.literal(at, type="timestamp('UTC', 6)")
                 return records.filter(records.connection == connection).select("id", value=instant)
 
-            self.found.append(
-                Watch(clause=number, path=path, kind=FieldType.INSTANT, values=rows)
-            )
+            self.found.append(Watch(clause=number, path=path, kind=FieldType.INSTANT, values=rows))

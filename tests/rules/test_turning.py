@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from crmsync.rules.conditions import Column, clauses
+from crmsync.rules.evaluate import evaluate
+from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.turning import Turning
+from crmsync.rules.world import World
+from rules.rules_world import CATALOG, FACTS, a_day, rule_of
+from rules.test_oracle import CONDITIONS, companies, compiled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crmsync.rules.language import Rule
+
+STEPS = [timedelta(seconds=1), timedelta(hours=1), timedelta(hours=11), timedelta(days=1, hours=1)]
+
+
+def world_at(source: MemoryRecords, now: datetime, zone: str) -> World:
+    return World(source, FACTS, now=now, company_zone=ZoneInfo(zone), country=None, bound=a_day)
+
+
+def turning_of(rule: Rule, world: World, until: datetime) -> Turning:
+    asked = list(clauses(rule.when))
+    return Turning(world, rule.subject, asked, rule.once_per_columns, until=until)
+
+
+def ids_of(turning: Turning, source: MemoryRecords) -> set[str]:
+    if turning.touched is None:
+        return set()
+    return set(source.query(turning.touched)["id"].to_pylist())
+
+
+def verdicts(rules: tuple[Rule, ...], world: World) -> dict[str, dict[str, str]]:
+    return {
+        name: dict.fromkeys(said.matches, "yes") | dict.fromkeys(said.unknown, "unknown")
+        for name, said in evaluate(rules, world).items()
+    }
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    company=companies(),
+    conditions=st.lists(CONDITIONS, min_size=4, max_size=4),
+    step=st.sampled_from(STEPS),
+)
+def test_whoever_turns_was_touched(
+    company: dict[str, Any], conditions: list[list[dict[str, Any]]], step: timedelta
+) -> None:
+    rules = compiled(conditions)
+    now, zone = company["now"], company["zone"]
+    source = MemoryRecords(CATALOG.tables, company["records"], now=now, unread=company["unread"])
+    world = world_at(source, now, zone)
+    before, after = verdicts(rules, world), verdicts(rules, world_at(source, now + step, zone))
+    for number, rule in enumerate(rules):
+        turning = turning_of(rule, world, now + step)
+        touched = ids_of(turning, source)
+        moments = turning.moments()
+        assert {moment.subject for moment in moments} <= touched
+        assert all(now < moment.at <= now + step for moment in moments)
+        for account in company["records"]["account"]:
+            subject = account["id"]
+            if before[rule.name].get(subject) != after[rule.name].get(subject):
+                event("turned")
+                told = (subject, json.dumps(conditions[number]), company)
+                assert subject in touched, told
+                assert subject in {moment.subject for moment in moments}, told
+            elif subject not in touched:
+                event("left alone")
+    source.close()
+
+
+NOW = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
+
+
+@st.composite
+def busy_companies(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
+    """Records whose times lie where facts may change within two days."""
+    offsets = st.sampled_from([timedelta(hours=h) for h in (-50, -30, -2, 0, 1, 2, 20, 26, 40, 60)])
+    instants = st.one_of(st.none(), offsets.map(lambda offset: NOW + offset))
+    day = NOW.date()
+    days = st.sampled_from(
+        [None]
+        + [day + timedelta(days=d) for d in (-61, -60, -59, -31, -30, -29, -1, 0, 1, 2, 3)]
+        + [day.replace(year=2020), day.replace(year=2024, month=2, day=29)]
+    )
+    accounts, contacts = st.sampled_from(["a1", "a2", None]), st.sampled_from(["c1", "c2", None])
+
+    def rows(prefix: str, **fields: st.SearchStrategy[Any]) -> list[dict[str, Any]]:
+        count = draw(st.integers(1, 4))
+        return [
+            {"id": f"{prefix}{i}"} | {f: draw(s) for f, s in fields.items()} for i in range(count)
+        ]
+
+    zones = st.sampled_from([None, "Pacific/Auckland", "America/Los_Angeles"])
+    return {
+        "account": [
+            {
+                "id": i,
+                "time_zone": draw(zones),
+                "renewal_date": draw(days),
+                "customer_since": draw(days),
+            }
+            for i in ("a1", "a2")
+        ],
+        "contact": [{"id": "c1", "account": "a1"}, {"id": "c2", "account": draw(accounts)}],
+        "deal": rows("d", account=accounts, opened_on=days, open=st.booleans(), amount=st.just(5)),
+        "activity": rows(
+            "x",
+            account=accounts,
+            contact=contacts,
+            kind=st.sampled_from(["call", "meeting"]),
+            direction=st.sampled_from(["inbound", None]),
+            at=instants,
+            ended_at=instants,
+            automated=st.sampled_from([None, True]),
+        ),
+        "activity_link": rows("l", activity=st.just("x0"), account=accounts, contact=contacts),
+        "ticket": rows("t", account=accounts, opened_at=instants, closed_at=instants),
+        "order": rows("o", account=accounts, at=instants, amount=st.integers(1, 3)),
+        "feedback": rows(
+            "f", account=accounts, instrument=st.just("nps"), score=st.integers(0, 3), at=instants
+        ),
+        "usage": rows(
+            "u",
+            account=accounts,
+            contact=contacts,
+            day=days,
+            count=st.integers(0, 2),
+            feature=st.sampled_from(["x", "y"]),
+        ),
+    }
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(records=busy_companies(), step=st.sampled_from(STEPS))
+def test_every_fact_says_of_whom_it_may_change(
+    records: dict[str, list[dict[str, Any]]], step: timedelta
+) -> None:
+    source = MemoryRecords(CATALOG.tables, records, now=NOW)
+    worlds = [world_at(source, at, "Europe/Zurich") for at in (NOW, NOW + step)]
+    for fact in FACTS:
+        spec = fact.spec
+        before, after = (
+            {row["id"]: row["value"] for row in source.query(w.fact(spec)).to_pylist()}
+            for w in worlds
+        )
+        changed = {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
+        column = Column(table=spec.table, hops=(), name=spec.name, type=spec.type, fact=spec)
+        turning = Turning(worlds[0], spec.table, [], [column], until=NOW + step)
+        assert changed <= ids_of(turning, source), (spec.table, spec.name, records)
+        assert changed <= {moment.subject for moment in turning.moments()}
+        held = source.query(worlds[0].fact_values(spec)).to_pylist()
+        assert {(i, v) for i, v in before.items() if v} <= {(r["id"], r["value"]) for r in held}
+    source.close()
+
+
+def moments_of(
+    tmp_path: Path, when: str, records: dict[str, Any], days: int = 366, zone: str = "Europe/Zurich"
+) -> list[tuple[str, str]]:
+    rule = rule_of(tmp_path, when)
+    source = MemoryRecords(CATALOG.tables, records, now=NOW + timedelta(days=days))
+    found = turning_of(rule, world_at(source, NOW, zone), NOW + timedelta(days=days)).moments()
+    source.close()
+    return [(moment.subject, moment.at.isoformat(timespec="minutes")) for moment in found]
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("  - tier: gold", []),
+        ("  - last_contact: {present: true}", []),
+        (
+            "  - last_contact: {older_than: 14 days}",
+            [("a1", "2026-03-15T10:00+00:00")],
+        ),
+        (
+            "  - renewal_date: {in_next: 30 days}",
+            # At midnight in Zurich, and in Auckland.
+            [
+                ("a1", "2026-03-31T22:00+00:00"),
+                ("a2", "2026-04-30T12:00+00:00"),
+                ("a1", "2026-05-01T22:00+00:00"),
+                ("a2", "2026-05-31T12:00+00:00"),
+            ],
+        ),
+        (
+            "  - some: {of: activities, where: [{kind: call}, {at: {in_last: 3 business days}}]}",
+            [("a1", "2026-03-04T23:00+00:00")],
+        ),
+        ("  - not: [{open_tickets: {at_least: 1}}]", [("a2", "2026-03-04T10:00+00:00")]),
+    ],
+)
+def test_when_it_will_turn(tmp_path: Path, when: str, expected: list[tuple[str, str]]) -> None:
+    records = {
+        "account": [
+            {"id": "a1", "renewal_date": "2026-05-01"},
+            {"id": "a2", "renewal_date": "2026-05-31", "time_zone": "Pacific/Auckland"},
+            {"id": "a3"},
+        ],
+        "activity": [{"id": "x", "kind": "call", "account": "a1", "at": "2026-03-01T10:00"}],
+        "ticket": [{"id": "t", "account": "a2", "opened_at": "2026-03-04T10:00"}],
+    }
+    assert moments_of(tmp_path, when, records) == expected
