@@ -29,7 +29,7 @@ _SCALARS = st.one_of(
     st.sampled_from(_WORDS),
     st.text(max_size=5),
 )
-_VALUES: st.SearchStrategy[Any] = st.recursive(
+VALUES: st.SearchStrategy[Any] = st.recursive(
     _SCALARS,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
@@ -51,7 +51,7 @@ def loads_or_tells(texts: dict[str, str], segments: dict[str, str] | None = None
 
 
 @settings(max_examples=200, deadline=None)
-@given(when=_VALUES, then=_VALUES, key=st.sampled_from(_KEYS), value=_VALUES, segment=_VALUES)
+@given(when=VALUES, then=VALUES, key=st.sampled_from(_KEYS), value=VALUES, segment=VALUES)
 def test_whatever_yaml_says_it_loads_or_is_told(
     when: object, then: object, key: str, value: object, segment: object
 ) -> None:

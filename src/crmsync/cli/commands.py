@@ -8,8 +8,15 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, opened, progress
-from crmsync.cli.options import DEFAULT_CONFIG, AtOption, ConfigOption, JsonOption, SyncOption
+from crmsync.cli.console import FINDINGS, clock_at, command, opened, print_json, progress
+from crmsync.cli.options import (
+    DEFAULT_CONFIG,
+    AtOption,
+    ConfigOption,
+    JsonOption,
+    SchemaKind,
+    SyncOption,
+)
 
 app = typer.Typer(
     name="crmsync",
@@ -103,6 +110,33 @@ def run_rule_tests(config: ConfigOption = DEFAULT_CONFIG, *, as_json: JsonOption
             report = run_tests(workspace, advance=advance)
         reports.show_tests(report, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument(help="The kind of file.")] = SchemaKind.RULE,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write", help="Write the schemas of all kinds beside the config, and say how to use."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a JSON Schema with this installation's own fields, for completion in an editor."""
+    with command(as_json=as_json):
+        from crmsync.app.schemas import schema_of, schema_of_config, write_schemas
+        from crmsync.cli import reports
+
+        if write:
+            written = write_schemas(opened(config), config)
+            reports.show_schemas(written, as_json=as_json)
+        elif kind is SchemaKind.CONFIG:
+            print_json(schema_of_config())
+        else:
+            print_json(schema_of(opened(config), kind))
 
 
 @app.command()

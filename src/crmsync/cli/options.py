@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -33,5 +34,15 @@ SyncOption = Annotated[
         help="Read the connections first, or take what was last read.",
     ),
 ]
+
+
+class SchemaKind(StrEnum):
+    """The kinds of file that have a schema."""
+
+    RULE = "rule"
+    SEGMENT = "segment"
+    TEST = "test"
+    CONFIG = "config"
+
 
 DEFAULT_CONFIG = Path("config.yaml")

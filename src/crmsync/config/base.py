@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from crmsync.config.secrets import FOLDER
 from crmsync.config.yaml import nearest
-from crmsync.model.durations import Duration, parse_duration
+from crmsync.model.durations import Duration, duration_pattern, parse_duration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +41,21 @@ def _calendar(value: Duration) -> Duration:
     return value
 
 
-DurationField = Annotated[Duration, BeforeValidator(_duration)]
+DurationField = Annotated[
+    Duration,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": duration_pattern()}),
+]
 CalendarDurationField = Annotated[DurationField, AfterValidator(_calendar)]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+# One name, or a list of them.
+NamesField = Annotated[list[str], BeforeValidator(_as_list), WithJsonSchema(_NAMES)]
 
 # Pydantic's words for a wrong shape are for programmers.
 _SHAPES = {

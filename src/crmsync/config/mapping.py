@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from crmsync.config.base import Settings
+from crmsync.config.base import NamesField, Settings
 from crmsync.model.tables import CANONICAL_TABLES, FieldType
 from crmsync.model.tables import Field as TableField
 
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
 OTHERWISE = "*"
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _value_keys_as_text(value: object) -> object:
@@ -33,14 +34,14 @@ class FieldMapping(Settings):
     ``type`` makes a custom field of a name that the canonical table does not have.
     """
 
-    column: Annotated[list[str], BeforeValidator(_as_list)] = Field(default=[])
+    column: NamesField = Field(default=[])
     join: list[str] = Field(default=[])
     separator: str = " "
     value: str | int | float | bool | None = None
     values: Annotated[
         dict[str, str | int | float | bool | None], BeforeValidator(_value_keys_as_text)
     ] = Field(default={})
-    format: Annotated[list[str], BeforeValidator(_as_list)] = Field(default=[])
+    format: NamesField = Field(default=[])
     time_zone: str | None = None
     decimal: Literal[".", ","] = "."
     type: FieldType | None = None
@@ -61,6 +62,13 @@ class FieldMapping(Settings):
             raise ValueError("“type: reference” and “references: TABLE” go together")
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """How editors check it: the short form is the name of a column."""
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The remote's fields that it reads."""
@@ -73,7 +81,7 @@ class StreamSettings(Settings):
     model_config = ConfigDict(frozen=True, extra="allow", arbitrary_types_allowed=True)
 
     table: str
-    key: Annotated[list[str], BeforeValidator(_as_list)] = Field(min_length=1)
+    key: NamesField = Field(min_length=1)
     fields: dict[str, FieldMapping]
     deleted: FieldMapping | None = None
     merged_into: str | None = None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.mapping import StreamSettings
@@ -19,6 +19,11 @@ from crmsync.model.tables import CANONICAL_TABLES
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _LOCALE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{4})?([_-][A-Za-z]{2})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def _looks(pattern: re.Pattern[str]) -> WithJsonSchema:
+    """What editors hold a text against."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
 
 
 def _zone(name: str) -> str:
@@ -76,11 +81,11 @@ class Company(Settings):
     """Us."""
 
     name: str
-    email: Annotated[str, AfterValidator(_address)]
+    email: Annotated[str, AfterValidator(_address), _looks(_ADDRESS)]
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     country: Annotated[str, AfterValidator(_country)] | None = None
-    currency: Annotated[str, AfterValidator(_currency)] = "USD"
-    locale: Annotated[str, AfterValidator(_locale)] = "en_US"
+    currency: Annotated[str, AfterValidator(_currency), _looks(_CURRENCY)] = "USD"
+    locale: Annotated[str, AfterValidator(_locale), _looks(_LOCALE)] = "en_US"
     postal_address: str = ""
 
 

@@ -15,7 +15,7 @@ _UNITS = {
 _SHORT = {"m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week"}
 # Beyond this, calendars end before the sums do.
 _LONGEST = timedelta(days=100 * 365)
-_PATTERN = re.compile(r"^\s*(\d{1,6})\s*(business\s+)?([a-z]+)\s*$")
+_PATTERN = re.compile(r"^\s*([0-9]{1,6})\s*(business\s+)?([a-z]+)\s*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,33 @@ class Duration:
                 count = seconds // unit
                 return f"{count} {name}{'s' if count != 1 else ''}"
         return f"{seconds} seconds"
+
+
+def duration_pattern(*, whole_days: bool = False) -> str:
+    """What durations look like, as a regular expression that Python and JavaScript read alike.
+
+    ``whole_days`` leaves out units that are shorter than a day.
+    """
+    short = {abbreviation: _UNITS[unit] for abbreviation, unit in _SHORT.items()}
+    day = _UNITS["day"]
+    units = [
+        f"{_any_case(u)}{_any_case('s')}?" for u, n in _UNITS.items() if n >= day or not whole_days
+    ]
+    units += [_any_case(u) for u, n in short.items() if n >= day or not whole_days]
+    business = rf"{_any_case('business')}\s+{_any_case('day')}{_any_case('s')}?"
+    return rf"^\s*[0-9]{{1,6}}\s*(?:{business}|{'|'.join(units)})\s*$"
+
+
+def is_in_days(text: object) -> bool:
+    """Whether a duration is written in days, business days or weeks."""
+    return isinstance(text, str) and _IN_DAYS.match(text) is not None
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter.upper()}{letter}]" for letter in word)
+
+
+_IN_DAYS = re.compile(duration_pattern(whole_days=True))
 
 
 def parse_duration(text: object) -> Duration:

@@ -295,9 +295,9 @@ class _Options:
             return None
 
     def existing(self) -> Existing | None:
-        value = self._document.data.get("existing")
-        if value is None:
+        if "existing" not in self._document.data:
             return None
+        value = self._document.data["existing"]
         if value not in list(Existing):
             hint = nearest(value, list(Existing))
             self._problems.add(
@@ -316,14 +316,15 @@ class _Options:
 
     def priority(self) -> int:
         value = self._document.data.get("priority", 50)
-        if type(value) is not int or not 0 <= value <= HIGHEST_PRIORITY:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+        if not whole or not 0 <= value <= HIGHEST_PRIORITY:
             self._problems.add(
                 self._document.place(("priority",)),
                 f"“priority” is a whole number from 0 to {HIGHEST_PRIORITY}, and not "
                 f"{shown(value)}",
             )
             return 0
-        return value
+        return int(value)
 
 
 def _check_keys(  # noqa: PLR0913, PLR0917  one private call for two kinds of file

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 from pyarrow import compute
 
-from crmsync.model.durations import Duration, parse_duration
+from crmsync.model.durations import Duration, is_in_days, parse_duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Literal, Operator, Today
 
@@ -79,9 +79,16 @@ TYPE_WORDS = {
     FieldType.INSTANT: "a time",
 }
 
+TODAY = "today"
+# How days and instants are written; Python and JavaScript read these expressions alike.
+DAY_PATTERN = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+INSTANT_PATTERN = rf"{DAY_PATTERN}[T ]{_CLOCK}{_OFFSET}?"
+
 _MOST_BUSINESS_DAYS = 1000
 _DECIMAL_PLACES = 4
-_LARGEST = Decimal(10) ** 14
+LARGEST = Decimal(10) ** 14
 
 
 def parse_number(value: object, *, whole: bool) -> int | Decimal:
@@ -93,10 +100,10 @@ def parse_number(value: object, *, whole: bool) -> int | Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = "; write it without quotes" if _looks_numeric(value) else ""
         raise ValueError(f"{shown(value)} is not a number{hint}")  # noqa: TRY004  told to authors
-    if isinstance(value, int) and abs(value) < _LARGEST:
+    if isinstance(value, int) and abs(value) < LARGEST:
         return value
     number = Decimal(str(value))
-    if not number.is_finite() or abs(number) >= _LARGEST:
+    if not number.is_finite() or abs(number) >= LARGEST:
         raise ValueError(f"{shown(value)} is larger than any field can hold")
     if number == number.to_integral_value():
         return int(number)
@@ -141,18 +148,16 @@ def parse_time(value: object, kind: FieldType) -> Literal:
     Raises:
         ValueError: it is none of these.
     """
-    if value == "today":
+    if value == TODAY:
         return Today()
     if isinstance(value, str):
         try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-        if kind is FieldType.INSTANT:
-            try:
+            if re.fullmatch(DAY_PATTERN, value):
+                return date.fromisoformat(value)
+            if kind is FieldType.INSTANT and re.fullmatch(INSTANT_PATTERN, value):
                 return datetime.fromisoformat(value)
-            except ValueError:
-                pass
+        except ValueError:  # a day that its month does not have
+            pass
     example = "2026-03-01" if kind is FieldType.DATE else "2026-03-01 or 2026-03-01T09:30+01:00"
     raise ValueError(f"{shown(value)} is not {TYPE_WORDS[kind]}; write for example {example}")
 
@@ -185,7 +190,7 @@ def parse_age(value: object, kind: FieldType) -> Duration:
     duration = parse_duration(value)
     if duration.business_days > _MOST_BUSINESS_DAYS:
         raise ValueError(f"{duration} is too long to count in business days; write days or weeks")
-    if kind is FieldType.DATE and duration.length.seconds:
+    if kind is FieldType.DATE and not is_in_days(value):
         raise ValueError(f"a date has no hours, so {duration} does not fit it; write whole days")
     return duration
 

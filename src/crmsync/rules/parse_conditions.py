@@ -194,7 +194,7 @@ class ConditionParser:
             if_unknown = self._tests.if_unknown(value[IF_UNKNOWN], (*at, IF_UNKNOWN))
         tests: list[Any] = [None]
         if quantifier in WITH_TEST and "is" in value and (column or quantifier == "count"):
-            kind = self._type_of(quantifier, column)
+            kind = result_type(quantifier, None if column is None else column.type)
             subject = Subject(name=f"“{quantifier}”", type=kind)
             read = self._tests.parse(value["is"], subject, (*at, "is"))
             if_unknown = read.if_unknown or if_unknown
@@ -270,23 +270,12 @@ class ConditionParser:
         except ValueError as error:
             self._note(at, str(error))
             return None
-        fitting = NUMBERS
-        if quantifier in {Quantifier.MIN, Quantifier.MAX}:
-            fitting = NUMBERS | TIMES
-        if column.type not in fitting:
+        if column.type not in fitting_types(quantifier):
             self._note(
                 at, f"“{name}” is {TYPE_WORDS[column.type]}, which “{quantifier}” cannot take"
             )
             return None
         return column
-
-    @staticmethod
-    def _type_of(quantifier: Quantifier, column: Column | None) -> FieldType:
-        if quantifier is Quantifier.COUNT or column is None:
-            return FieldType.INTEGER
-        if quantifier is Quantifier.AVG:
-            return FieldType.NUMBER
-        return column.type
 
     def _keyword_hint(self, key: str) -> str:
         return nearest(key, (*GROUPS, SEGMENT, *_QUANTIFIERS)) if "." not in key else ""
@@ -302,6 +291,18 @@ _EXAMPLES = {
     "of": ", the related records that are meant, for example “of: tickets”",
     "is": ", what is asked of it, for example “is: {at_least: 3}”",
 }
+
+
+def fitting_types(quantifier: Quantifier) -> frozenset[FieldType]:
+    """The types of field that a quantifier can take."""
+    return NUMBERS | TIMES if quantifier in {Quantifier.MIN, Quantifier.MAX} else NUMBERS
+
+
+def result_type(quantifier: Quantifier, kind: FieldType | None) -> FieldType:
+    """What is held against ``is``, where the field that is meant is of a type."""
+    if quantifier is Quantifier.COUNT or kind is None:
+        return FieldType.INTEGER
+    return FieldType.NUMBER if quantifier is Quantifier.AVG else kind
 
 
 def _keys(value: object) -> tuple[object, ...]:

@@ -140,8 +140,11 @@ class StepParser:
 
     def _email(self, step_id: str, value: dict[str, Any], at: Path_) -> EmailStep:
         email_class = value.get("class")
-        if email_class is not None and email_class not in EMAIL_CLASSES:
-            self._note((*at, "class"), f"a mail's class is {' or '.join(EMAIL_CLASSES)}")
+        if "class" in value and email_class not in EMAIL_CLASSES:
+            self._note(
+                (*at, "class"),
+                f"a mail's class is {' or '.join(EMAIL_CLASSES)}, and not {shown(email_class)}",
+            )
         sender = self._text(value, "from", at) or "owner"
         if sender != COMPANY:
             problem = self._person(sender, ("user",))
@@ -150,7 +153,7 @@ class StepParser:
                 where((*at, "from") if "from" in value else at, f"“from”: {problem}")
         return EmailStep(
             id=step_id,
-            to=self._recipient(value.get("to"), (*at, "to")),
+            to=self._recipient(value["to"], (*at, "to")) if "to" in value else Recipient(),
             template=self._text(value, "template", at),
             sender=sender,
             email_class=email_class,
@@ -219,22 +222,23 @@ class StepParser:
                 self._note(at, problem)
             return Recipient(path=value)
         if not isinstance(value, dict) or depth > _MOST_ALTERNATIVES:
-            if value is not None or depth:
-                self._note(
-                    at, f"write “to: primary_contact” or “to: {{role: …}}”, and not {shown(value)}"
-                )
+            self._note(
+                at, f"write “to: primary_contact” or “to: {{role: …}}”, and not {shown(value)}"
+            )
             return Recipient()
         known = ("role", "path", "otherwise")
         for key in value:
             if key not in known:
                 self._note_key((*at, key), f"unknown key “{key}” in “to”{nearest(key, known)}")
         role, path = value.get("role"), value.get("path")
-        if (role is None) == (path is None):
+        if ("role" in value) == ("path" in value):
             self._note(at, "“to” needs either a role or a path")
-        elif role is not None:
+        elif "role" in value:
             self._check_role(role, (*at, "role"))
-        else:
+        elif isinstance(path, str):
             self._recipient(path, (*at, "path"), depth + 1)
+        else:
+            self._note((*at, "path"), f"a path to a person is a text, and not {shown(path)}")
         otherwise = None
         if "otherwise" in value:
             otherwise = self._recipient(value["otherwise"], (*at, "otherwise"), depth + 1)

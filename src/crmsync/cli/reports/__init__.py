@@ -2,7 +2,7 @@
 
 from crmsync.cli.reports.explain import show_explain
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
-from crmsync.cli.reports.setup import show_check, show_layout, show_plugins
+from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
 from crmsync.cli.reports.status import show_status
 from crmsync.cli.reports.sync import show_sync
 from crmsync.cli.reports.testing import show_tests
@@ -15,6 +15,7 @@ __all__ = [
     "show_plan",
     "show_plugins",
     "show_run",
+    "show_schemas",
     "show_status",
     "show_sync",
     "show_tests",

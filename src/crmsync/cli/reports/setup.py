@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.app.results import CheckResult
+    from crmsync.app.schemas import WrittenSchemas
     from crmsync.app.setup import Layout
     from crmsync.plugins.manager import PluginReport
 
@@ -51,6 +53,25 @@ def show_check(result: CheckResult, *, as_json: bool) -> None:
         out.print(f"[red]{count(len(result.problems), 'problem')}[/] in {looked_at}.")
     else:
         out.print(f"[green]No problems[/] in {looked_at}.")
+
+
+def show_schemas(written: WrittenSchemas, *, as_json: bool) -> None:
+    """Where the schemas are, and the lines that point an editor to them."""
+    if as_json:
+        print_json(written)
+        return
+    out = console()
+    out.print(
+        f"Wrote the schemas of {listed(list(written.files))} files into {escape(written.folder)}"
+    )
+    out.print()
+    out.print("For VS Code with the YAML extension, in .vscode/settings.json beside the config:")
+    settings = {"yaml.schemas": {file: list(globs) for file, globs in written.patterns.items()}}
+    out.print(escape(json.dumps(settings, indent=2, ensure_ascii=False)))
+    out.print()
+    out.print("For any editor with a YAML language server, as the first line of a file:")
+    for kind, line in written.modelines.items():
+        out.print(f"  {kind:8}{escape(line)}", soft_wrap=True)
 
 
 def show_plugins(found: Sequence[PluginReport], *, as_json: bool) -> None:

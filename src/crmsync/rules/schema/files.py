@@ -1,0 +1,175 @@
+"""The files of rules, segments and rule tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.config.settings import Existing
+from crmsync.rules.load import (
+    HIGHEST_PRIORITY,
+    NEEDED_RULE_KEYS,
+    NEEDED_SEGMENT_KEYS,
+    RULE_KEYS,
+    SEGMENT_KEYS,
+)
+from crmsync.rules.operators import DAY_PATTERN, INSTANT_PATTERN
+from crmsync.rules.schema.conditions import Conditions, described
+from crmsync.rules.schema.names import (
+    LISTED_HOPS,
+    Definitions,
+    Names,
+    Schema,
+    Ways,
+    among,
+    mapping,
+    offered,
+)
+from crmsync.rules.schema.steps import Steps
+from crmsync.rules.schema.values import Values
+from crmsync.rules.unit_tests import EXPECTED, NEEDED_TEST_KEYS, TEST_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from crmsync.model.catalog import Catalog
+
+
+class _Parts:
+    """What the schemas of all kinds of file are made of."""
+
+    def __init__(self, catalog: Catalog, names: Names) -> None:
+        self.catalog = catalog
+        self.names = names
+        self.definitions = Definitions()
+        self.ways = Ways(catalog)
+        self.values = Values(self.definitions, self.ways)
+        self.conditions = Conditions(self.definitions, self.ways, self.values, names)
+        self.steps = Steps(self.definitions, self.ways, self.values, names)
+
+    def name(self, told: str) -> Schema:
+        return {"type": "string", "pattern": r"^[^\s:/]+$", "description": told}
+
+    def subject(self) -> Schema:
+        return {"enum": list(self.catalog.tables), "description": "The table that it is about."}
+
+    def by_subject(self, shapes: Mapping[str, Callable[[str], Schema]]) -> list[Schema]:
+        """What some keys can be for each subject."""
+        return [
+            {
+                "if": {"properties": {"subject": {"const": table}}, "required": ["subject"]},
+                "then": {"properties": {key: shape(table) for key, shape in shapes.items()}},
+            }
+            for table in self.catalog.tables
+        ]
+
+    def once_per(self, table: str) -> Schema:
+        """Paths from the subject, or the subject itself."""
+
+        def make() -> Schema:
+            listed = [
+                path for path, _, _ in self.ways.listed(table) if path.count(".") < LISTED_HOPS
+            ]
+            last = [name for names in self.ways.names_by_types().values() for name in names]
+            path = among([table, *listed], self.ways.longer(last, least=LISTED_HOPS))
+            return {"anyOf": [path, {"type": "array", "items": path}]}
+
+        return self.definitions.ref(f"once_per.{table}", make)
+
+
+def rule_schema(catalog: Catalog, names: Names) -> Schema:
+    """The schema of a file in ``rules/``."""
+    parts = _Parts(catalog, names)
+    label = {"type": "string"}
+    known: dict[str, Schema] = {
+        "rule": parts.name("One word, unique over all files."),
+        "description": {"type": "string", "description": "What it is for."},
+        "subject": parts.subject(),
+        "when": {"description": "Conditions; all must hold."},
+        "then": {"description": "What happens then."},
+        "once_per": {"description": "At most one enrolment for each value of these, ever."},
+        "cooldown": {
+            **parts.values.duration(),
+            "description": "Not again for this subject within that time.",
+        },
+        "existing": {
+            "enum": [str(way) for way in Existing],
+            "description": "What a new rule does with those that match already.",
+        },
+        "labels": {
+            "anyOf": [label, {"type": "array", "items": label}],
+            "description": "Words to group rules by.",
+        },
+        "priority": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": HIGHEST_PRIORITY,
+            "description": "0 to 100; 50 where not given.",
+        },
+    }
+    shapes = {
+        "when": parts.conditions.of,
+        "then": parts.steps.of,
+        "once_per": parts.once_per,
+    }
+    properties = {key: known.get(key, {}) for key in RULE_KEYS}
+    root = mapping(properties, NEEDED_RULE_KEYS, allOf=parts.by_subject(shapes))
+    return parts.definitions.whole("A rule of crmsync", root)
+
+
+def segment_schema(catalog: Catalog, names: Names) -> Schema:
+    """The schema of a file in ``segments/``."""
+    parts = _Parts(catalog, names)
+    known: dict[str, Schema] = {
+        "segment": parts.name("One word, unique over all files."),
+        "subject": parts.subject(),
+        "description": {"type": "string", "description": "What it is for."},
+        "when": {"description": "Conditions; all must hold."},
+    }
+    properties = {key: known.get(key, {}) for key in SEGMENT_KEYS}
+    cases = parts.by_subject({"when": parts.conditions.of})
+    root = mapping(properties, NEEDED_SEGMENT_KEYS, allOf=cases)
+    return parts.definitions.whole("A segment of crmsync", root)
+
+
+def rule_test_schema(catalog: Catalog, names: Names) -> Schema:
+    """The schema of a file in ``rules/tests/``: one test, or a list of them."""
+    parts = _Parts(catalog, names)
+    table = {"enum": list(catalog.tables)}
+    ids = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    known: dict[str, Schema] = {
+        "rule": {**offered(names.rules, {"type": "string"}), "description": "What is tested."},
+        "name": {"description": "What the test shows."},
+        "at": {
+            "type": "string",
+            "pattern": rf"^(?:{DAY_PATTERN}|{INSTANT_PATTERN})$",
+            "description": "The present of this test, for example 2026-03-01T09:00.",
+        },
+        "records": {
+            **mapping({name: _records(parts, name) for name in catalog.tables}, ()),
+            "description": "Table to records.",
+        },
+        "unread": {
+            "anyOf": [table, {"type": "array", "items": table}],
+            "description": "Tables whose stream was never read.",
+        },
+        "expect": {
+            **mapping(dict.fromkeys(EXPECTED, ids), (), minProperties=1),
+            "description": "Who is expected to match, by id.",
+        },
+    }
+    properties = {key: known.get(key, {}) for key in TEST_KEYS}
+    test = parts.definitions.ref("test", lambda: mapping(properties, NEEDED_TEST_KEYS))
+    root = {"anyOf": [test, {"type": "array", "items": test}]}
+    return parts.definitions.whole("Tests of a rule of crmsync", root)
+
+
+def _records(parts: _Parts, table: str) -> Schema:
+    fields = {
+        field.name: {
+            "anyOf": [parts.values.literal(field.type), {"type": "null"}],
+            "description": described(field.name, field),
+        }
+        for field in parts.catalog.tables[table].fields
+    }
+    record = parts.definitions.ref(f"record.{table}", lambda: mapping(fields, ["id"]))
+    return {"type": "array", "items": record}

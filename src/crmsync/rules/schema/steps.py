@@ -1,0 +1,173 @@
+"""The steps of a rule about a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.model.tables import BASE_FIELDS
+from crmsync.rules.parse_steps import (
+    COMPANY,
+    EMAIL_CLASSES,
+    NEEDED_STEP_KEYS,
+    STEP_KEYS,
+    TEAM,
+)
+from crmsync.rules.paths import MOST_HOPS
+from crmsync.rules.schema.conditions import described
+from crmsync.rules.schema.names import LISTED_HOPS, Schema, among, mapping, offered, one_or_more
+from crmsync.rules.schema.values import text
+
+if TYPE_CHECKING:
+    from crmsync.rules.schema.names import Definitions, Names, Ways
+    from crmsync.rules.schema.values import Values
+
+_PERSONS = ("contact", "user")
+_KIND_WORDS = {
+    "task": "A task for a colleague.",
+    "email": "A mail to a contact or a colleague.",
+    "note": "A note on the subject.",
+    "update": "New values for fields.",
+}
+
+
+class Steps:
+    """The steps of each table."""
+
+    def __init__(self, definitions: Definitions, ways: Ways, values: Values, names: Names) -> None:
+        self._definitions = definitions
+        self._ways = ways
+        self._values = values
+        self._names = names
+
+    def of(self, table: str) -> Schema:
+        """The list behind ``then:``."""
+        step = self._definitions.ref(f"step.{table}", lambda: self._step(table))
+        return {"type": "array", "items": step, "minItems": 1}
+
+    def _step(self, table: str) -> Schema:
+        kinds = {kind: self._kind(kind, table) for kind in STEP_KEYS}
+        name = {"type": "string", "minLength": 1, "description": "What the step is called."}
+        one = [{"required": [kind]} for kind in STEP_KEYS]
+        return mapping({**kinds, "id": name}, (), oneOf=one)
+
+    def _kind(self, kind: str, table: str) -> Schema:
+        keys = {key: self._key(kind, key, table) for key in STEP_KEYS[kind]}
+        more: dict[str, object] = {"description": _KIND_WORDS.get(kind, "")}
+        if kind == "update":
+            more["allOf"] = self._updates(table)
+        if kind == "email" and "user" not in self._sender_tables(table):
+            # The owner writes where nobody else is named, and this subject has none.
+            return mapping(keys, [*NEEDED_STEP_KEYS[kind], "from"], **more)
+        return mapping(keys, NEEDED_STEP_KEYS[kind], **more)
+
+    def _sender_tables(self, table: str) -> set[str]:
+        relation = self._ways.catalog.relation(table, "owner")
+        return set() if relation is None else {relation.target}
+
+    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: PLR0911  one per key
+        match kind, key:
+            case _, "subject" | "body" | "text":
+                return {**text(), "description": "A text; {{ … }} names fields."}
+            case _, "due":
+                told = {"description": "From the day on which the step is due."}
+                return {**self._values.duration(), **told}
+            case "task", "assign_to":
+                return self._definitions.ref(f"assignees.{table}", lambda: self._assignees(table))
+            case "email", "to":
+                return self._recipient(table)
+            case "email", "from":
+                senders = self._people(table, ("user",))
+                return {"anyOf": [{"enum": [COMPANY]}, senders]}
+            case "email", "class":
+                return {"enum": list(EMAIL_CLASSES)}
+            case "email", "template":
+                told = {"description": "A text of the templates folder, without its ending."}
+                return {**offered(self._names.templates, text()), **told}
+            case "update", "record":
+                told = {"description": "A path to the record; the subject where not given."}
+                paths = [path for path, _ in self._ways.records(table)]
+                return {**among(paths, self._longer_records()), **told}
+            case "update", "fields":
+                told = {"description": "Field to its new value; {{ … }} names fields."}
+                return {"type": "object", "minProperties": 1, **told}
+            case _:
+                return {}
+
+    def _people(self, table: str, targets: tuple[str, ...]) -> Schema:
+        """A path to one person of these tables, or the subject itself where it is one."""
+
+        def make() -> Schema:
+            own = [table] if table in targets else []
+            paths = [path for path, target in self._ways.records(table) if target in targets]
+            return among([*own, *paths], self._longer_records(targets))
+
+        return self._definitions.ref(f"{'-'.join(targets)}.of.{table}", make)
+
+    def _longer_records(self, targets: tuple[str, ...] | None = None) -> str:
+        """A pattern of paths to records that are not listed."""
+        catalog = self._ways.catalog
+        last = {
+            relation.name
+            for table in catalog.tables
+            for relation in catalog.relations(table)
+            if not relation.many and (targets is None or relation.target in targets)
+        }
+        return self._ways.longer(last, least=LISTED_HOPS, most=MOST_HOPS - 1)
+
+    def _assignees(self, table: str) -> Schema:
+        teams = [f"{TEAM}{team}" for team in self._names.teams]
+        people = self._people(table, ("user",))
+        return {
+            **one_or_more({"anyOf": [people, {"enum": teams}]} if teams else people),
+            "description": "Who does it: the first active user of these.",
+        }
+
+    def _recipient(self, table: str) -> Schema:
+        return self._definitions.ref(f"recipient.{table}", lambda: self._to(table))
+
+    def _to(self, table: str) -> Schema:
+        person = self._people(table, _PERSONS)
+        otherwise = {**self._recipient(table), "description": "Who is next."}
+        choices = [person, mapping({"path": person, "otherwise": otherwise}, ["path"])]
+        if table == "account" or self._ways.catalog.relation(table, "account") is not None:
+            roles = self._names.values.get(("contact", "role"), ())
+            role = {
+                **offered(roles, {"type": "string"}),
+                "description": "The account's contact with this role.",
+            }
+            choices.append(mapping({"role": role, "otherwise": otherwise}, ["role"]))
+        return {"anyOf": choices}
+
+    def _updates(self, table: str) -> list[Schema]:
+        """What ``fields`` can be, by the record that is updated."""
+        targets: dict[str, list[str]] = {}
+        for path, target in self._ways.records(table):
+            targets.setdefault(target, []).append(path)
+        own: Schema = {
+            "if": {"not": {"required": ["record"]}},
+            "then": {"properties": {"fields": self._fields(table)}},
+        }
+        others = [
+            {
+                "if": {"properties": {"record": {"enum": paths}}, "required": ["record"]},
+                "then": {"properties": {"fields": self._fields(target)}},
+            }
+            for target, paths in targets.items()
+        ]
+        return [own, *others]
+
+    def _fields(self, table: str) -> Schema:
+        return self._definitions.ref(f"update.{table}", lambda: self._new_values(table))
+
+    def _new_values(self, table: str) -> Schema:
+        template = {"type": "string", "pattern": r"\{\{|\{%"}
+        empty = {"type": "null"}
+        fields = {
+            field.name: {
+                "anyOf": [self._values.literal(field.type), template, empty],
+                "description": described(field.name, field),
+            }
+            for field in self._ways.catalog.tables[table].own_fields
+            if field not in BASE_FIELDS
+        }
+        return mapping(fields, ())

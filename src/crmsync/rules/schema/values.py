@@ -1,0 +1,172 @@
+"""Values, and what can be asked of one: the operators of its type, with their operands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.model.durations import duration_pattern
+from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import NUMBERS, IfUnknown, Operator
+from crmsync.rules.operators import (
+    COLUMN_OPERATORS,
+    DAY_PATTERN,
+    DURATION_OPERATORS,
+    INSTANT_PATTERN,
+    LARGEST,
+    LIST_OPERATORS,
+    OPERATORS,
+    TODAY,
+)
+from crmsync.rules.parse_tests import IF_UNKNOWN
+from crmsync.rules.schema.names import Schema, among, mapping, offered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crmsync.rules.schema.names import Definitions, Ways
+
+_TEXTS = frozenset({FieldType.TEXT, FieldType.REFERENCE})
+_LITERAL_OPERATORS = frozenset(
+    {
+        Operator.IS,
+        Operator.IS_NOT,
+        Operator.CONTAINS,
+        Operator.STARTS_WITH,
+        Operator.ENDS_WITH,
+    }
+)
+_DURATIONS = ("30 days", "2 weeks", "12h", "3 business days")
+_WHOLE_DAYS = ("30 days", "2 weeks", "3 business days")
+
+
+def text() -> Schema:
+    """A text with something in it."""
+    return {"type": "string", "pattern": r"\S"}
+
+
+def duration(*, whole_days: bool = False) -> Schema:
+    """``30 days`` and its like."""
+    examples = _WHOLE_DAYS if whole_days else _DURATIONS
+    return {
+        "type": "string",
+        "pattern": duration_pattern(whole_days=whole_days),
+        "patternErrorMessage": f"write a duration, for example {', '.join(examples)}",
+        "examples": list(examples),
+    }
+
+
+def literal(kind: FieldType) -> Schema:
+    """One value of a type."""
+    bounds = {"exclusiveMinimum": -int(LARGEST), "exclusiveMaximum": int(LARGEST)}
+    match kind:
+        case FieldType.TEXT | FieldType.REFERENCE:
+            return {"type": "string"}
+        case FieldType.INTEGER:
+            return {"type": "integer", **bounds}
+        case FieldType.NUMBER:
+            return {"type": "number", **bounds}
+        case FieldType.BOOLEAN:
+            return {"type": "boolean"}
+        case FieldType.DATE:
+            pattern, example = rf"^(?:{TODAY}|{DAY_PATTERN})$", "2026-03-01"
+        case FieldType.INSTANT:
+            pattern = rf"^(?:{TODAY}|{DAY_PATTERN}|{INSTANT_PATTERN})$"
+            example = "2026-03-01 or 2026-03-01T09:30+01:00"
+    return {
+        "type": "string",
+        "pattern": pattern,
+        "patternErrorMessage": f"write {TODAY}, or for example {example}",
+        "examples": [TODAY],
+    }
+
+
+class Values:
+    """The tests of each type, shared by all fields that have it."""
+
+    def __init__(self, definitions: Definitions, ways: Ways) -> None:
+        self._definitions = definitions
+        self._ways = ways
+
+    def literal(self, kind: FieldType) -> Schema:
+        """One value of a type."""
+        return self._definitions.ref(f"value.{kind}", lambda: literal(kind))
+
+    def duration(self, *, whole_days: bool = False) -> Schema:
+        """A duration."""
+        name = "duration.days" if whole_days else "duration"
+        return self._definitions.ref(name, lambda: duration(whole_days=whole_days))
+
+    def if_unknown(self) -> Schema:
+        """What an unknown clause counts as."""
+        return {
+            "enum": [str(answer) for answer in IfUnknown],
+            "description": "What the clause counts as while nobody knows.",
+        }
+
+    def test(self, kind: FieldType, table: str | None, words: Iterable[str] = ()) -> Schema:
+        """Whatever can stand behind a field of a type.
+
+        Args:
+            table: where paths of operands that name fields begin; None where none can.
+            words: values to offer.
+        """
+        if not COLUMN_OPERATORS & set(OPERATORS[kind]):
+            table = None  # then all tables share one definition
+        name = f"test.{kind}" if table is None else f"test.{kind}.{table}"
+        shape = self._definitions.ref(name, lambda: self._test(kind, table))
+        return offered(words, shape)
+
+    def _test(self, kind: FieldType, table: str | None) -> Schema:
+        fitting = OPERATORS[kind]
+        choices: list[Schema] = []
+        if Operator.IS in fitting:
+            choices.append(self.literal(kind))
+        if Operator.IN in fitting:
+            choices.append(self._list(kind))
+        properties = {str(op): self._operand(op, kind, table) for op in fitting}
+        properties[IF_UNKNOWN] = self.if_unknown()
+        asked = mapping(properties, (), minProperties=1)
+        asked["if"] = {"required": [IF_UNKNOWN]}
+        asked["then"] = {"minProperties": 2}
+        if not choices:
+            return asked
+        # Cases and not alternatives: an editor then says which operator is wrong.
+        plain = {"anyOf": choices} if len(choices) > 1 else choices[0]
+        return {"if": {"type": "object"}, "then": asked, "else": plain}
+
+    def _list(self, kind: FieldType) -> Schema:
+        return {"type": "array", "items": self.literal(kind), "minItems": 1}
+
+    def _operand(  # noqa: PLR0911  one per operator
+        self, operator: Operator, kind: FieldType, table: str | None
+    ) -> Schema:
+        if operator is Operator.PRESENT:
+            return {"type": "boolean"}
+        if operator in DURATION_OPERATORS:
+            return self.duration(whole_days=kind is FieldType.DATE)
+        if operator is Operator.MATCHES:
+            return {"type": "string", "description": "A regular expression in the syntax of RE2."}
+        if operator is Operator.BETWEEN:
+            ends = {"minItems": 2, "maxItems": 2}
+            return {"type": "array", "items": self.literal(kind), **ends}
+        if operator in LIST_OPERATORS:
+            return self._list(kind)
+        if operator in COLUMN_OPERATORS:
+            column = [] if table is None else [self._column(kind, table)]
+            return {"anyOf": [self.literal(kind), *column]}
+        return self.literal(kind) if operator in _LITERAL_OPERATORS else {}
+
+    def _column(self, kind: FieldType, table: str) -> Schema:
+        """The name of another field that the field can be compared with."""
+        return self.column(table, NUMBERS if kind in NUMBERS else frozenset({kind}))
+
+    def column(self, table: str, types: frozenset[FieldType]) -> Schema:
+        """A path from a table to a value of one of these types."""
+
+        def make() -> Schema:
+            found = self._ways.listed(table)
+            listed = [path for path, _, column in found if column.type in types]
+            last = self._ways.names_of(types)
+            return among(listed, *([self._ways.longer(last)] if last else []))
+
+        return self._definitions.ref(f"column.{'-'.join(sorted(types))}.{table}", make)
