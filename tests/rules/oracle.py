@@ -16,12 +16,14 @@ from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import (
     All,
     AnyOf,
+    Change,
     Column,
     Comparison,
     Condition,
     InSegment,
     Not,
     Operator,
+    Past,
     Quantifier,
     Related,
     Test,
@@ -53,6 +55,9 @@ class Oracle:
 
     def verdict(self, condition: Condition, row: Row, table: str) -> bool | None:
         match condition:
+            case Comparison() if isinstance(condition.test.operand, Change | Past):
+                verdict = self._past(condition.column, condition.test.operand, row, table)
+                return condition.unknown_as if verdict is None else verdict
             case Comparison():
                 value, known = self._value(condition.column, row)
                 verdict = self._passes(value, known, condition.test, row, table, condition.column)
@@ -136,6 +141,58 @@ class Oracle:
         if column.type in {FieldType.DATE, FieldType.INSTANT}:
             return self._time(value, test, self._zone(row, table))
         return _plain(value, test)
+
+    def _past(self, column: Column, asked: Change | Past, subject: Row, table: str) -> bool | None:
+        row: Row | None = subject
+        for hop in column.hops:
+            row = self._record(hop.target, None if row is None else row.get(hop.column))
+        if row is None:
+            return None
+        past = row.get("history", {})
+        since, created = past.get("known_since"), row.get("created_at")
+        steps = [(line["was"], line["until"]) for line in past.get(column.name, ())]
+        values = [*(value for value, _ in steps), row.get(column.name)]
+        changes = list(zip(values, values[1:], [until for _, until in steps], strict=False))
+        if isinstance(asked, Past):
+            return self._was(asked, changes, row.get(column.name), (since, created), subject, table)
+        for old, new, at in changes:
+            fits = asked.before is None or old in asked.before
+            fits &= asked.after is None or new in asked.after
+            lately = asked.in_last is None or at >= self._now - asked.in_last.length
+            if fits and lately and at <= self._now:
+                return True
+        if column.owner in self._unread:
+            return None
+        if since is None or (created is not None and since <= created):
+            return False
+        lately = asked.in_last is not None and since <= self._now - asked.in_last.length
+        return False if lately else None
+
+    def _was(  # noqa: PLR0913, PLR0917  as plain as can be
+        self,
+        asked: Past,
+        changes: list[tuple[Any, Any, datetime]],
+        value: Any,
+        known: tuple[datetime | None, datetime | None],
+        row: Row,
+        table: str,
+    ) -> bool | None:
+        since, created = known
+        if isinstance(asked.at, Duration):
+            then = self._now - asked.at.length
+        else:
+            zone = self._zone(row, table)
+            then = self._last(asked.at, zone, is_day=False)
+            if not isinstance(asked.at, datetime) and asked.at == self._now.astimezone(zone).date():
+                then = self._now
+        if then > self._now:
+            return None
+        if since is not None and since > then:
+            return False if created is not None and created > then else None
+        for old, _, at in reversed(changes):
+            if at > then:
+                value = old
+        return value in asked.values
 
     def _time(self, value: Any, test: Test, zone: ZoneInfo) -> bool:
         is_day = not isinstance(value, datetime)

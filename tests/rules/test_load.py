@@ -36,8 +36,25 @@ then:
 BAD = {
     "unknown-key": "rule: a\nsubject: account\nwhan: []\nwhen: [{tier: x}]\n" + THEN,
     "later-keys": (
-        "rule: b\nsubject: account\nfor: 1 day\nuntil: []\nwhen:\n"
-        "  - renewal_date: {changed: {in_last: 3 days}}\n  - tier: {was: gold}\n" + THEN
+        "rule: b\nsubject: account\nfor: 1 day\nuntil: []\nwhen:\n  - tier: gold\n" + THEN
+    ),
+    "past": (
+        "rule: past\nsubject: account\nwhen:\n"
+        "  - tier: {was: gold}\n"
+        "  - tier: {was: {value: gold}}\n"
+        "  - tier: {was: {value: gold, at: today}}\n"
+        "  - tier: {was: {value: gold, at: never}}\n"
+        "  - tier: {was: {value: [], at: 3 days}}\n"
+        "  - tier: {changed: true}\n"
+        "  - tier: {changed: {in_last: 3 moons}}\n"
+        "  - tier: {changed: {form: gold}}\n"
+        "  - tier: {changed: {from: 1}}\n"
+        "  - renewal_date: {changed: {to: today}}\n"
+        "  - industry: {changed: {in_last: 3 days}}\n"
+        "  - owner.manager: {was: {value: x, at: 3 days}}\n"
+        "  - last_contact: {changed: {in_last: 3 days}}\n"
+        "  - count: {of: tickets, is: {changed: {in_last: 3 days}}}\n"
+        "  - changed: {in_last: 3 days}\n" + THEN
     ),
     "subject": "rule: c\nsubject: acount\nwhen: [{tier: x}]\n" + THEN,
     "missing": "rule: d\nsubject: account\n",

@@ -44,6 +44,18 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
     instants = st.sampled_from([now + offset for offset in OFFSETS])
     days = st.sampled_from([now.date() + timedelta(days=d) for d in range(-4, 5)])
     numbers = st.sampled_from([Decimal(n) for n in ("-5", "0", "0.5", "1", "2", "1000.25")])
+
+    def past(**fields: st.SearchStrategy[Any]) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            name: [
+                {"was": draw(maybe(values)), "until": until}
+                for until in sorted(draw(st.sets(instants, max_size=2)))
+            ]
+            for name, values in fields.items()
+        }
+        since = draw(st.one_of(st.none(), instants))
+        return told | ({} if since is None else {"known_since": since})
+
     accounts = [
         {
             "id": name,
@@ -55,6 +67,7 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
             "do_not_contact": draw(maybe(st.booleans())),
             "time_zone": draw(st.sampled_from(ZONES)),
             "owner": draw(st.sampled_from([None, "u1", "u2", "gone"])),
+            "history": past(tier=st.sampled_from(TEXTS), renewal_date=days),
         }
         for name in ACCOUNTS
     ]
@@ -65,6 +78,7 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
             "account": draw(owners),
             "status": draw(maybe(st.sampled_from(["open", "closed"]))),
             "opened_at": draw(maybe(instants)),
+            "history": past(status=st.sampled_from(["open", "closed"])),
         }
         for i in range(draw(st.integers(0, 6)))
     ]
@@ -83,7 +97,12 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
         for i in range(draw(st.integers(0, 5)))
     ]
     users = [
-        {"id": "u1", "active": draw(maybe(st.booleans())), "time_zone": None},
+        {
+            "id": "u1",
+            "active": draw(maybe(st.booleans())),
+            "time_zone": None,
+            "history": past(active=st.booleans()),
+        },
         {"id": "u2", "active": True, "time_zone": "America/Los_Angeles"},
     ]
     return {
@@ -135,10 +154,10 @@ AGES = st.builds(
     st.sampled_from(["in_next", "in_last", "older_than", "further_than"]),
     st.sampled_from(["0 days", "1 day", "2d", "3 days", "1 week"]),
 )
-DAYS = st.sampled_from(
-    ["today"]
-    + [(now.date() + timedelta(days=d)).isoformat() for now in PRESENTS for d in (-2, -1, 0, 1, 2)]
+NAMED_DAYS = st.sampled_from(
+    [(now.date() + timedelta(days=d)).isoformat() for now in PRESENTS for d in (-2, -1, 0, 1, 2)]
 )
+DAYS = st.one_of(st.just("today"), NAMED_DAYS)
 DAY_TESTS = st.one_of(
     AGES,
     st.builds(lambda key, day: {key: day}, st.sampled_from(["before", "after"]), DAYS),
@@ -165,6 +184,21 @@ def clauses_of(
     return {field: test}
 
 
+def past_tests(values: list[Any]) -> st.SearchStrategy[Any]:
+    one_of = st.one_of(st.sampled_from(values), st.lists(st.sampled_from(values), min_size=1))
+    ages = st.sampled_from(["0 days", "1 day", "2d", "3 days", "24 hours"])
+    thens = st.one_of(ages, NAMED_DAYS)
+    keys = {"in_last": ages, "from": one_of, "to": one_of}
+    changed = [
+        st.fixed_dictionaries({key: said}, optional=keys | {key: said})
+        for key, said in keys.items()
+    ]
+    return st.one_of(
+        st.one_of(changed).map(lambda change: {"changed": change}),
+        st.builds(lambda value, at: {"was": {"value": value, "at": at}}, one_of, thens),
+    )
+
+
 FLAG = st.one_of(st.booleans(), st.sampled_from([{"is_not": True}]), PRESENT)
 ACCOUNT_CLAUSES = clauses_of(
     [
@@ -179,6 +213,9 @@ ACCOUNT_CLAUSES = clauses_of(
         ("last_contact", st.one_of(DAY_TESTS, PRESENT)),
         ("last_contact", st.sampled_from([{"before": "created_at"}])),
         ("open_tickets", COUNT_TESTS),
+        ("tier", past_tests(TEXTS)),
+        ("renewal_date", past_tests([now.date().isoformat() for now in PRESENTS])),
+        ("owner.active", past_tests([True, False])),
     ]
 )
 TICKET_CLAUSES = clauses_of(
@@ -187,6 +224,8 @@ TICKET_CLAUSES = clauses_of(
         ("opened_at", st.one_of(DAY_TESTS, PRESENT)),
         ("account.tier", TEXT_TESTS),
         ("account.last_contact", AGES),
+        ("status", past_tests(["open", "closed"])),
+        ("account.tier", past_tests(TEXTS)),
     ]
 )
 DEAL_CLAUSES = clauses_of([("open", FLAG), ("amount", NUMBER_TESTS), ("account.tier", TEXT_TESTS)])

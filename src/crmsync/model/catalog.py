@@ -97,6 +97,15 @@ class Catalog:
         """The field or fact of that name; a field wins."""
         return self.tables[table].field(name) or self.fact(table, name)
 
+    def is_tracked(self, table: str, name: str) -> bool:
+        """Whether the changes of a field are kept."""
+        found = self.tables[table].field(name)
+        return found is not None and found.tracked
+
+    def tracked(self, table: str) -> tuple[str, ...]:
+        """The fields of a table whose changes are kept."""
+        return tuple(field.name for field in self.tables[table].fields if field.tracked)
+
     def names(self, table: str) -> tuple[str, ...]:
         """Every field, fact and relation that can be named on a table."""
         return (

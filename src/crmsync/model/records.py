@@ -36,6 +36,24 @@ class RecordSource(Protocol):
         """The live records of a table: no tombstones, references resolved through merges."""
         ...
 
+    def changes(self, table: str, field: str) -> ir.Table:
+        """The changes of a tracked field, those of the records merged into a record among its own.
+
+        Returns:
+            ``id``, ``old`` and ``new`` of the field's type (null where it was empty),
+            ``at`` (an instant).
+        """
+        ...
+
+    def known_since(self, table: str, field: str) -> ir.Table:
+        """How far back each record's values of a tracked field are known without a gap.
+
+        Returns:
+            ``id``; ``since``, the instant from which on they are; ``created``, when the record came
+            into being, null where that is not known.
+        """
+        ...
+
     def query(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression over these tables."""
         ...

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from crmsync.model.business_days import add_business_days
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
-from crmsync.rules.conditions import Operator, Test, Today
+from crmsync.rules.conditions import Change, Operator, Past, Test, Today
 
 _BACKWARD = frozenset({Operator.IN_LAST, Operator.OLDER_THAN})
 
@@ -100,6 +100,11 @@ class Calendar:
         from its midnight, until the next one.
         """
         operand = test.operand
+        if isinstance(operand, Change):
+            since = operand.in_last
+            return Bounds() if since is None else Bounds(least=self.shifted(since, kind, back=True))
+        if isinstance(operand, Past):
+            return Bounds(most=self._then(operand.at))
         if isinstance(operand, Duration):
             end = self.shifted(operand, kind, back=test.operator in _BACKWARD)
             start = self.today if kind is FieldType.DATE else self.now.astimezone(UTC)
@@ -120,6 +125,16 @@ class Calendar:
                 return self._after(low, kind)
             case _:
                 return Bounds(least=self._begin(low, kind), **self._until(high, kind))
+
+    def _then(self, at: Duration | date | datetime) -> Bound:
+        """That long ago, that instant, or the end of that day; of today, as much as has passed."""
+        if isinstance(at, Duration):
+            return self.shifted(at, FieldType.INSTANT, back=True)
+        if isinstance(at, datetime):
+            return self._instant(at)
+        if at == self.today:
+            return self.now.astimezone(UTC)
+        return self._next_midnight(at) - timedelta(microseconds=1)
 
     def day(self, literal: object) -> date:
         """A literal date, or today."""

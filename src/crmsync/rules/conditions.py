@@ -50,6 +50,11 @@ class Operator(StrEnum):
     FURTHER_THAN = "further_than"
     BEFORE = "before"
     AFTER = "after"
+    CHANGED = "changed"
+    WAS = "was"
+
+
+HISTORY = frozenset({Operator.CHANGED, Operator.WAS})
 
 
 class Quantifier(StrEnum):
@@ -111,7 +116,36 @@ class Column:
 
 
 Literal = str | int | Decimal | bool | date | datetime | Today
-Operand = Literal | Duration | Column | tuple[Literal, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What ``changed`` asks for: that the field changed, when, from what and to what.
+
+    Attributes:
+        in_last: None where any time will do.
+        before: the values of which it had one before; None where any will do.
+        after: the values of which it had one after; None where any will do.
+    """
+
+    in_last: Duration | None = None
+    before: tuple[Literal, ...] | None = None
+    after: tuple[Literal, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What ``was`` asks for: that the field had one of these values then.
+
+    Attributes:
+        at: that long ago, or that instant, or the end of that day.
+    """
+
+    values: tuple[Literal, ...]
+    at: Duration | date | datetime
+
+
+Operand = Literal | Duration | Column | Change | Past | tuple[Literal, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

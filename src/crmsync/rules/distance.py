@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.business_days import business_days_between
 from crmsync.model.durations import Duration
-from crmsync.rules.conditions import Operator, Test
+from crmsync.rules.conditions import Change, Operator, Test
 
 if TYPE_CHECKING:
     from crmsync.rules.calendar import Calendar
@@ -25,6 +25,10 @@ def distance(value: object, test: Test, calendar: Calendar) -> str | None:  # no
         calendar: that of the subject's time zone.
     """
     operand = test.operand
+    if isinstance(operand, Change):
+        if operand.in_last is None:
+            return None
+        return _time_distance(value, operand.in_last, Operator.IN_LAST, calendar)
     if isinstance(operand, Duration):
         return _time_distance(value, operand, test.operator, calendar)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):

@@ -10,6 +10,7 @@ from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.model.verdicts import Truth
 from crmsync.rules.conditions import (
+    HISTORY,
     TIMES,
     All,
     AnyOf,
@@ -19,6 +20,7 @@ from crmsync.rules.conditions import (
     Condition,
     InSegment,
     Not,
+    Operator,
     Quantifier,
     Related,
     clauses,
@@ -26,6 +28,7 @@ from crmsync.rules.conditions import (
 )
 from crmsync.rules.distance import distance
 from crmsync.rules.evaluate import Evaluation, as_text
+from crmsync.rules.history import seen_of_past
 from crmsync.rules.predicates import clause_verdict, seen, tallied
 from crmsync.rules.reasons import why_unknown
 from crmsync.rules.rows import ID
@@ -152,7 +155,9 @@ def _reporters(rows: Rows, asked: Sequence[Clause]) -> dict[str, _Reporter]:
 def _columns(rows: Rows, clause: Clause) -> dict[str, ir.Value]:
     """What is fetched of a clause."""
     columns: dict[str, ir.Value] = {"own": clause_verdict(rows, clause)}
-    if isinstance(clause, Comparison):
+    if isinstance(clause, Comparison) and clause.test.operator in HISTORY:
+        columns["value"] = seen_of_past(rows, clause.column, clause.test)
+    elif isinstance(clause, Comparison):
         columns["value"] = seen(rows, clause.column).value
         if isinstance(clause.test.operand, Column):
             columns["other"] = seen(rows, clause.test.operand).value
@@ -215,6 +220,10 @@ class _Reporter:
         )
 
     def _shown(self, clause: Clause, value: object, i: int, *, known: bool) -> str | None:
+        if isinstance(clause, Comparison) and clause.test.operator is Operator.CHANGED:
+            if value is None:
+                return "no such change" if known else None
+            return f"changed {_shown_value(value, self._zone)}"
         if value is None:
             return "never" if known and _is_time_fact(clause) else "nothing" if known else None
         text = _shown_value(value, self._zone)

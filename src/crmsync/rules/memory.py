@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,25 +10,17 @@ import pyarrow as pa
 from crmsync.config.yaml import nearest
 from crmsync.model.records import StreamState
 from crmsync.model.tables import FieldType
+from crmsync.rules.memory_history import EVER, changes_of, known_since
+from crmsync.rules.memory_rows import CONNECTION, TYPES, arrow_table
 from crmsync.warehouse.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     import ibis.expr.types as ir
 
     from crmsync.model.tables import Table
-
-CONNECTION = "test"
-_TYPES = {
-    FieldType.TEXT: pa.string(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.NUMBER: pa.decimal128(18, 4),
-    FieldType.BOOLEAN: pa.bool_(),
-    FieldType.DATE: pa.date32(),
-    FieldType.INSTANT: pa.timestamp("us", "UTC"),
-    FieldType.REFERENCE: pa.string(),
-}
 
 
 class MemoryRecords:
@@ -57,6 +47,7 @@ class MemoryRecords:
                 raise ValueError(f"there is no table “{name}”{nearest(name, tables)}")
         self._database = Database(Path(":memory:"), read_only=False)
         self._definitions = tables
+        self._records = records
         self._rows = {name: arrow_table(tables[name], rows) for name, rows in records.items()}
         self._tables: dict[str, ir.Table] = {}
         self._states = tuple(
@@ -78,6 +69,39 @@ class MemoryRecords:
             self._tables[name] = self._database.kept(rows)
         return self._tables[name]
 
+    def changes(self, table: str, field: str) -> ir.Table:
+        """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
+        definition = self._definitions[table]
+        found = [
+            change
+            for row in self._records.get(table, ())
+            for change in changes_of(definition, row)
+            if change.field == field
+        ]
+        kind = next(TYPES[known.type] for known in definition.fields if known.name == field)
+        columns = {
+            "id": pa.array([change.record for change in found], pa.string()),
+            "old": pa.array([change.old for change in found], kind),
+            "new": pa.array([change.new for change in found], kind),
+            "at": pa.array([change.at for change in found], TYPES[FieldType.INSTANT]),
+        }
+        return self._database.kept(pa.table(columns))
+
+    def known_since(self, table: str, field: str) -> ir.Table:  # noqa: ARG002  the same for all fields
+        """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
+        definition, rows = self._definitions[table], self._records.get(table, ())
+        since = [known_since(definition, row) for row in rows]
+        known = pa.table(
+            {
+                "id": pa.array([row["id"] for row in rows], pa.string()),
+                "since": pa.array([at or EVER for at in since], TYPES[FieldType.INSTANT]),
+                # Of what is known of for ever, it does not matter when it came into being.
+                "born": pa.array([None if at else EVER for at in since], TYPES[FieldType.INSTANT]),
+            }
+        )
+        rows = self._database.kept(known).inner_join(self.table(table), "id")
+        return rows.select("id", "since", created=rows.created_at.coalesce(rows.born))
+
     def query(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression over these tables."""
         return self._database.query(expression)
@@ -93,63 +117,3 @@ class MemoryRecords:
     def close(self) -> None:
         """Free the memory."""
         self._database.close()
-
-
-def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
-    """Rows as they are written in YAML, in the types of a canonical table.
-
-    Raises:
-        ValueError: a field does not exist, a value does not fit, or an id stands twice.
-    """
-    names = [field.name for field in table.fields]
-    ids = [row.get("id") for row in rows]
-    for row in rows:
-        for name in row:
-            if name not in names:
-                raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
-    for record_id in ids:
-        if not isinstance(record_id, str) or not record_id:
-            raise ValueError(f"a record of {table.name} has no id, or one that is no text")
-        if ids.count(record_id) > 1:
-            raise ValueError(f"the id “{record_id}” stands twice among {table.plural}")
-    columns = {}
-    for field in table.fields:
-        values = [_value(row.get(field.name), field.type, table, field.name) for row in rows]
-        if field.name == "connection":
-            values = [value or CONNECTION for value in values]
-        columns[field.name] = pa.array(values, _TYPES[field.type])
-    return pa.table(columns)
-
-
-def _value(value: object, kind: FieldType, table: Table, name: str) -> object:
-    if value is None:
-        return None
-    try:
-        return _converted(value, kind)
-    except (ValueError, TypeError, ArithmeticError):
-        raise ValueError(
-            f"{table.name}.{name} is of type {kind}, which “{value}” does not fit"
-        ) from None
-
-
-def _converted(value: object, kind: FieldType) -> object:  # noqa: PLR0911  one per type
-    match kind:
-        case FieldType.TEXT | FieldType.REFERENCE if isinstance(value, str):
-            return value
-        case FieldType.BOOLEAN if isinstance(value, bool):
-            return value
-        case FieldType.INTEGER if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        case FieldType.NUMBER if isinstance(value, int | float | Decimal) and not isinstance(
-            value, bool
-        ):
-            return Decimal(str(value)).quantize(Decimal("0.0001"))
-        case FieldType.DATE if isinstance(value, str):
-            return date.fromisoformat(value)
-        case FieldType.INSTANT if isinstance(value, str):
-            instant = datetime.fromisoformat(value)
-            return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
-        case FieldType.DATE | FieldType.INSTANT if isinstance(value, date):
-            return value
-        case _:
-            raise ValueError(value)

@@ -29,6 +29,9 @@ COLUMN_OPERATORS = frozenset(
     }
 )
 
+# What can be asked of any field whose changes are kept.
+HISTORY_OPERATORS = (Operator.CHANGED, Operator.WAS)
+
 _EQUAL = (Operator.IS, Operator.IS_NOT)
 _AMONG = (Operator.IN, Operator.NOT_IN)
 _NUMERIC = (

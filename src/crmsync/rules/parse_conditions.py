@@ -18,10 +18,12 @@ from crmsync.rules.conditions import (
     Condition,
     InSegment,
     Not,
+    Operator,
     Quantifier,
     Related,
 )
-from crmsync.rules.operators import TYPE_WORDS, shown
+from crmsync.rules.operators import HISTORY_OPERATORS, TYPE_WORDS, shown
+from crmsync.rules.parse_past import EXAMPLES
 from crmsync.rules.parse_tests import IF_UNKNOWN, Subject, TestParser
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 GROUPS = ("any", "all", "not", "none_of")
 SEGMENT = "segment"
-_LATER = ("for", "changed", "was")
+_LATER = ("for",)
 _QUANTIFIERS = tuple(Quantifier)
 WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
 WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
@@ -106,6 +108,10 @@ class ConditionParser:
         if key in _LATER and not named:
             self._note_key(at, f"this version does not have “{key}” yet")
             return None
+        if key in HISTORY_OPERATORS and not named:
+            example = EXAMPLES[Operator(key)]
+            self._note_key(at, f"“{key}” stands behind a field, for example “tier: {example}”")
+            return None
         return self._comparison(key, value, table, at)
 
     def _combined(
@@ -159,7 +165,8 @@ class ConditionParser:
             self._note_key(at, f"{error}{hint}")
             return None
         before = len(self._problems.sentences)
-        read = self._tests.parse(value, Subject(name=f"“{key}”", type=column.type, table=table), at)
+        subject = Subject(name=f"“{key}”", type=column.type, table=table, column=column)
+        read = self._tests.parse(value, subject, at)
         if len(self._problems.sentences) > before:
             return None
         return tuple(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crmsync.config.yaml import nearest
 from crmsync.rules import paths
 from crmsync.rules.conditions import (
+    HISTORY,
     NUMBERS,
     TIMES,
     Column,
@@ -23,6 +24,7 @@ from crmsync.rules.conditions import (
 from crmsync.rules.operators import (
     COLUMN_OPERATORS,
     DURATION_OPERATORS,
+    HISTORY_OPERATORS,
     LIST_OPERATORS,
     OPERATORS,
     TYPE_WORDS,
@@ -32,6 +34,7 @@ from crmsync.rules.operators import (
     parse_pattern,
     shown,
 )
+from crmsync.rules.parse_past import PastError, parse_past
 
 if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Problems
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from crmsync.model.tables import FieldType
 
 IF_UNKNOWN = "if_unknown"
-_LATER_OPERATORS = ("changed", "was")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,13 @@ class Subject:
 
     Attributes:
         table: where the path of an operand that names a field begins; None where none can.
+        column: the field or fact that is tested; None for a number of records and its like.
     """
 
     name: str
     type: FieldType
     table: str | None = None
+    column: Column | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +104,9 @@ class TestParser:
                 if_unknown = self.if_unknown(operand, here)
                 continue
             operator = self._operator(key, subject, here)
-            if operator is not None:
+            if operator in HISTORY:
+                tests += self._past(operator, operand, subject, here)
+            elif operator is not None:
                 tests += self._test(operator, operand, subject, here)
         if not [key for key in value if key != IF_UNKNOWN]:
             self._problems.add(
@@ -110,12 +116,15 @@ class TestParser:
 
     def _operator(self, key: str, subject: Subject, at: Path_) -> Operator | None:
         place = self._document.key_place(at)
-        if key in _LATER_OPERATORS:
-            self._problems.add(place, f"this version does not have “{key}” yet")
-            return None
         fitting = OPERATORS[subject.type]
+        if key in HISTORY_OPERATORS:
+            untracked = self._untracked(key, subject)
+            if untracked is not None:
+                self._problems.add(place, untracked)
+                return None
+            return Operator(key)
         if key not in list(Operator):
-            hint = nearest(key, (*fitting, IF_UNKNOWN))
+            hint = nearest(key, (*fitting, *HISTORY_OPERATORS, IF_UNKNOWN))
             self._problems.add(place, f"unknown operator “{key}”{hint}")
             return None
         operator = Operator(key)
@@ -127,6 +136,31 @@ class TestParser:
             )
             return None
         return operator
+
+    def _untracked(self, operator: str, subject: Subject) -> str | None:
+        """Why nothing can be asked of the past of what is tested; None where it can be."""
+        column = subject.column
+        if column is None:
+            return f"“{operator}” asks for the changes of a field, and {subject.name} is none"
+        if column.fact is None and self._catalog.is_tracked(column.owner, column.name):
+            return None
+        kept = self._catalog.tracked(column.owner)
+        there = f"; of {column.owner} these are {', '.join(kept)}" if kept else ""
+        return (
+            f"“{operator}” needs a field whose changes are kept, and those of "
+            f"{subject.name} are not{there} (“tracked: true” in the mapping keeps a field's)"
+        )
+
+    def _past(
+        self, operator: Operator, value: object, subject: Subject, at: Path_
+    ) -> tuple[tuple[Test, Path_], ...]:
+        try:
+            operand = parse_past(operator, value, subject.type)
+        except PastError as error:
+            place = self._document.place((*at, *error.key))
+            self._problems.add(place, str(error))
+            return ()
+        return ((Test(operator=operator, operand=operand), at),)
 
     def _test(
         self, operator: Operator, value: object, subject: Subject, at: Path_

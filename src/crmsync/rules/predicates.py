@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.tables import FieldType
+from crmsync.rules import history
 from crmsync.rules.conditions import (
+    HISTORY,
     TIMES,
     All,
     AnyOf,
@@ -80,6 +82,8 @@ def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
 def clause_verdict(rows: Rows, clause: Comparison | Related) -> ir.BooleanValue:
     """What a clause says of itself, before ``if_unknown``."""
     if isinstance(clause, Comparison):
+        if clause.test.operator in HISTORY:
+            return history.verdict(rows, clause.column, clause.test)
         return passes(rows, seen(rows, clause.column), clause.test)
     return _related(rows, clause)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.rules.conditions import Clause, Column, Comparison, Related
+from crmsync.rules.conditions import HISTORY, Clause, Column, Comparison, Operator, Related
 from crmsync.rules.predicates import clause_verdict, is_fresh
 from crmsync.rules.rows import CONNECTION, ID, has_currency
 
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from crmsync.rules.rows import Rows
     from crmsync.rules.world import World
 
-_NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED = range(6)
+_NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED, _OLDER, _TO_COME = range(8)
+_WORDS = {
+    _UNSURE: "it cannot be said",
+    _CURRENCIES: "the amounts are in several currencies",
+    _EMPTY: "it is empty",
+    _NOT_COMPUTED: "it cannot be computed from these records",
+    _OLDER: "its history does not reach back that far",
+    _TO_COME: "that time is still to come",
+}
+_OF_RELATED = {
+    _UNSURE: "of some {relation} it cannot be said whether they count",
+    _EMPTY: "there is nothing to take",
+}
 
 
 def why_unknown(rows: Rows, asked: Sequence[Clause]) -> dict[str, list[str | None]]:
@@ -40,6 +52,8 @@ def _columns(rows: Rows, clause: Clause) -> tuple[ir.Value, ir.Value]:
     verdict = clause_verdict(rows, clause)
     if isinstance(clause, Related):
         code, hops = _related_code(rows, clause), clause.of.hops
+    elif clause.test.operator in HISTORY:
+        code, hops = _past_code(rows, clause), clause.column.hops
     else:
         code, hops = _column_code(rows, clause.column), clause.column.hops
         other = clause.test.operand
@@ -52,6 +66,20 @@ def _columns(rows: Rows, clause: Clause) -> tuple[ir.Value, ir.Value]:
 
 
 _OF_OPERAND = 10
+
+
+def _past_code(rows: Rows, clause: Comparison) -> ir.IntegerValue:
+    column, test = clause.column, clause.test
+    exists = rows.id_of(column.hops).notnull()
+    if test.operator is Operator.WAS:
+        then = rows.past(column, test, "then")
+        later, otherwise = then > rows.now(then), ibis.literal(_OLDER)
+    else:
+        # A change that is not known may have been missed, or lie before all that is known.
+        later = ibis.literal(False)
+        fresh = is_fresh(rows, column.hops, (column.owner,))
+        otherwise = fresh.ifelse(_OLDER, _STALE)
+    return ibis.cases((~exists, _NO_RECORD), (later, _TO_COME), else_=otherwise).cast("int64")
 
 
 def _column_code(rows: Rows, column: Column) -> ir.IntegerValue:
@@ -101,22 +129,13 @@ def _sentence(world: World, clause: Clause, code: int | None, connection: str | 
         if code >= _OF_OPERAND and isinstance(clause.test.operand, Column):
             column, code = clause.test.operand, code - _OF_OPERAND
         named, hops = column.path, column.hops
-        tables = () if column.fact is None else column.fact.rests_on
-    match code:
-        case 0:
-            why = f"there is no {'.'.join(hop.name for hop in hops)}"
-        case 1:
-            why = "; ".join(world.freshness.reasons(connection or "", tables))
-        case 2:
-            why = (
-                f"of some {clause.of.relation.name} it cannot be said whether they count"
-                if (isinstance(clause, Related))
-                else "it cannot be said"
-            )
-        case 3:
-            why = "the amounts are in several currencies"
-        case 4:
-            why = "it is empty" if isinstance(clause, Comparison) else "there is nothing to take"
-        case _:
-            why = "it cannot be computed from these records"
+        tables = (column.owner,) if column.fact is None else column.fact.rests_on
+    if code == _NO_RECORD:
+        why = f"there is no {'.'.join(hop.name for hop in hops)}"
+    elif code == _STALE:
+        why = "; ".join(world.freshness.reasons(connection or "", tables))
+    elif isinstance(clause, Related):
+        why = _OF_RELATED.get(code, _WORDS[code]).format(relation=clause.of.relation.name)
+    else:
+        why = _WORDS[code]
     return f"{named}: {why}"

@@ -2,8 +2,9 @@
 
 All conditions about a table share one wide table: a field, path, fact or count that several of
 them name is joined and computed once. Names in it: ``h0`` is the record's id and ``h0_field`` its
-fields, ``h1`` a record that it refers to, ``f0`` a fact, ``r0`` related records, ``b0`` an end in
-time that depends on the record's zone.
+fields, ``h1`` a record that it refers to, ``f0`` a fact, ``r0`` related records, ``k0`` since when
+a field is known, ``p0`` what it was in the past, ``b0`` an end in time that depends on the
+record's zone.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ import pyarrow as pa
 
 from crmsync.model.catalog import Relation
 from crmsync.model.tables import FieldType, natural_time
+from crmsync.rules import history
 from crmsync.rules.conditions import (
+    HISTORY,
     TIMES,
+    Change,
     Column,
     Comparison,
     Condition,
@@ -63,6 +67,13 @@ def tally_key(clause: Related) -> Related:
     return replace(clause, quantifier=quantifier, test=None, if_unknown=None, unknown_as=None)
 
 
+def past_key(column: Column, test: Test) -> tuple[Column, Test]:
+    """What of a clause about the past decides its columns: a change's window does not."""
+    if isinstance(test.operand, Change):
+        test = replace(test, operand=replace(test.operand, in_last=None))
+    return column, test
+
+
 def zone_column(world: World, table: str) -> Column | None:
     """The path to the time zone that a record lives in: its account's."""
     columns = world.table(table).columns
@@ -101,6 +112,8 @@ class Rows:
         self._fields: dict[Hops, dict[str, None]] = {(): {CONNECTION: None}}
         self._facts: dict[Column, str] = {}
         self._related: dict[Related, str] = {}
+        self._known: dict[Column, str] = {}
+        self._past: dict[tuple[Column, Test], str] = {}
         self._ends: dict[tuple[Test, FieldType], str] = {}
         self._literals: dict[tuple[Test, FieldType], dict[str, Bound | None]] = {}
         for condition in conditions:
@@ -128,7 +141,11 @@ class Rows:
     def _need_clause(self, clause: Comparison | Related) -> None:
         if isinstance(clause, Comparison):
             self.need(clause.column)
-            if isinstance(clause.test.operand, Column):
+            if clause.test.operator in HISTORY:
+                self._known.setdefault(clause.column, f"k{len(self._known)}")
+                self._past.setdefault(past_key(clause.column, clause.test), f"p{len(self._past)}")
+                self._need_ends(clause.test, FieldType.INSTANT)
+            elif isinstance(clause.test.operand, Column):
                 self.need(clause.test.operand)
             else:
                 self._need_ends(clause.test, clause.column.type)
@@ -181,7 +198,40 @@ class Rows:
         if self._ends and self.zone is not None:
             zone = f"{names[self.zone.hops]}_{ZONE}"
             wide = wide.left_join(self._clock(), [(zone, "clock_zone")])
+        wide = self._with_past(wide, names)
         return wide.select(*wide.columns) if len(self._fields) + len(self._facts) > 1 else wide
+
+    def _with_past(self, wide: ir.Table, names: dict[Hops, str]) -> ir.Table:
+        """Joined to what is known of fields in the past."""
+        for column, name in self._known.items():
+            known = self.world.known_since(column.owner, column.name)
+            known = known.rename({f"{name}_{of}": of for of in known.columns})
+            wide = wide.left_join(known, [(names[column.hops], f"{name}_id")])
+        for (column, test), name in self._past.items():
+            changes = self.world.changes(column.owner, column.name)
+            if isinstance(test.operand, Change):
+                past = history.latest_change(changes, test.operand, self.now(changes["at"]))
+                past = past.rename({f"{name}_{of}": of for of in past.columns})
+                wide = wide.left_join(past, [(names[column.hops], f"{name}_id")])
+            else:
+                wide = self._with_value_then(wide, names[column.hops], test, changes, name)
+        return wide
+
+    def _with_value_then(
+        self, wide: ir.Table, near: str, test: Test, changes: ir.Table, name: str
+    ) -> ir.Table:
+        key = (test, FieldType.INSTANT)
+        wide = wide.mutate(**{f"{name}_then": self._end(wide, key, "most", changes["at"])})
+        on = [(near, f"{name}_id")]
+        if key in self._ends:
+            wanted = wide.select(id=near, then=f"{name}_then").distinct()
+            changes = changes.inner_join(wanted.filter(wanted.id.notnull()), "id")
+            on.append((f"{name}_then", f"{name}_at"))
+        else:
+            changes = changes.mutate(then=self._end(wide, key, "most", changes["at"]))
+        past = history.value_then(changes)
+        past = past.select(**{f"{name}_id": "id", f"{name}_at": "then", f"{name}_value": "value"})
+        return wide.left_join(past, on)
 
     def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
         table = self.world.table(hops[-1].target if hops else self.table)
@@ -240,6 +290,18 @@ class Rows:
         """A column of what was found of related records."""
         return self.wide[f"{self._related[tally_key(clause)]}_{name}"]
 
+    def known(self, column: Column, name: str) -> ir.Value:
+        """Since when a field's value is known (``since``), and when its record was ``created``."""
+        return self.wide[f"{self._known[column]}_{name}"]
+
+    def past(self, column: Column, test: Test, name: str) -> ir.Value:
+        """A column of what was found of a field's past."""
+        return self.wide[f"{self._past[past_key(column, test)]}_{name}"]
+
+    def now(self, like: ir.Value) -> ir.Value:
+        """The present instant, in the type of a column."""
+        return time_literal(self.world.now, like)
+
     def interval(self, test: Test, value: ir.Value, kind: FieldType) -> Interval:
         """The ends in time that a test compares with, typed like the value."""
         key = (test, kind)
@@ -248,11 +310,19 @@ class Rows:
             if literal is None:
                 ends[end] = None
                 continue
-            ends[end] = time_literal(literal, value)
-            if key in self._ends:
-                own = self.wide[f"{self._ends[key]}_{end}"].cast(value.type())
-                ends[end] = own.fill_null(ends[end])
+            ends[end] = self._end(self.wide, key, end, value)
         return Interval(**ends)
+
+    def _end(
+        self, wide: ir.Table, key: tuple[Test, FieldType], end: str, like: ir.Value
+    ) -> ir.Value:
+        bound = self._literals[key][end]
+        if bound is None:
+            raise TypeError(f"{key[0].operator} has no such end")
+        literal = time_literal(bound, like)
+        if key not in self._ends:
+            return literal
+        return wide[f"{self._ends[key]}_{end}"].cast(like.type()).fill_null(literal)
 
 
 def time_literal(bound: Bound, like: ir.Value) -> ir.Value:

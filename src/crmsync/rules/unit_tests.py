@@ -14,7 +14,9 @@ from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import InvalidInputError
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import ClauseReport, explain_all
-from crmsync.rules.memory import MemoryRecords, arrow_table
+from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.memory_history import changes_of
+from crmsync.rules.memory_rows import arrow_table
 from crmsync.rules.operators import shown
 from crmsync.rules.world import World
 
@@ -274,6 +276,7 @@ class _TestReader:
         for i, row in enumerate(rows):
             try:
                 arrow_table(table, [row])
+                changes_of(table, row)
             except ValueError as error:
                 self._note((*at, i), str(error))
         ids = [row.get("id") for row in rows]

@@ -69,6 +69,14 @@ class World:
             self._tables[name] = self.source.table(name)
         return self._tables[name]
 
+    def changes(self, table: str, field: str) -> ir.Table:
+        """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
+        return self.source.changes(table, field)
+
+    def known_since(self, table: str, field: str) -> ir.Table:
+        """Columns ``id``, ``since`` and ``created`` of a tracked field, as in `RecordSource`."""
+        return self.source.known_since(table, field)
+
     def fact(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value`` of a fact."""
         if spec not in self._built:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import sqlglot.expressions as sge
 from crmsync.model.records import StreamState
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
+from crmsync.warehouse.history import changes_of, elders_of, known_of
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import record_columns
 
@@ -105,6 +107,39 @@ class Records:
     def history(self) -> ir.Table:
         """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
         return self._database.table(HISTORY, BOOKS)
+
+    def changes(self, table: str, field: str) -> ir.Table:
+        """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
+        definition = self._tables[table].field(field)
+        if definition is None:
+            raise LookupError(f"{table} has no field {field}")
+        far = definition.references
+        return changes_of(
+            self._tables[table],
+            definition,
+            self.history(),
+            self._elders(table),
+            None if far is None else self._merged(far),
+        )
+
+    def known_since(self, table: str, field: str) -> ir.Table:  # noqa: ARG002  a source may know
+        """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
+        return known_of(self.all_records(table), self._elders(table))
+
+    def _elders(self, table: str) -> ir.Table | None:
+        merged = self._merged(table)
+        return None if merged is None else elders_of(self.all_records(table), merged)
+
+    def _merged(self, table: str) -> ir.Table | None:
+        """Columns ``old_id`` and ``survivor`` of a table; None where nothing was merged."""
+        if table not in self._aliases:
+            return None
+        aliases = self._database.table(ALIAS, BOOKS)
+        return aliases.filter(aliases.table_name == table).select("old_id", "survivor")
+
+    @cached_property
+    def _aliases(self) -> dict[str, dict[str, str]]:
+        return self.aliases()
 
     def query(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression over these tables."""
