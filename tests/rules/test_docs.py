@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmsync.rules.operators import OPERATORS
+from crmsync.rules.operators import HISTORY_OPERATORS, OPERATORS
 from crmsync.rules.unit_tests import run_rule_tests
 from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from, verdicts_of
 
@@ -30,6 +30,10 @@ _RECORDS: dict[str, list[dict[str, Any]]] = {
             "owner": "gone",
             "tier": "gold",
             "status": "active",
+            "history": {
+                "tier": [{"was": "platinum", "until": "2026-02-01"}],
+                "status": [{"was": "onboarding", "until": "2026-01-01T00:00"}],
+            },
             "recurring_revenue": 2000,
             "customer_since": "2026-02-28",
             "created_at": "2026-01-01T00:00",
@@ -57,6 +61,7 @@ _RECORDS: dict[str, list[dict[str, Any]]] = {
             "status": "open",
             "priority": "high",
             "opened_at": "2026-02-27T09:00",
+            "history": {"status": [{"was": "closed", "until": "2026-02-28"}]},
         },
     ],
     "deal": [{"id": "d", "account": "acme", "amount": 1000.01, "currency": "EUR", "open": True}],
@@ -73,7 +78,7 @@ _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_the_page_has_its_snippets() -> None:
-    assert (len(_WHOLE), len(_CONDITIONS)) == (2, 7)
+    assert (len(_WHOLE), len(_CONDITIONS)) == (2, 8)
 
 
 @pytest.mark.parametrize("block", _CONDITIONS, ids=range(len(_CONDITIONS)))
@@ -96,13 +101,15 @@ def test_rules_of_the_page(tmp_path: Path, block: str, matches: str) -> None:
 
 def test_the_page_names_every_operator_and_every_fact() -> None:
     page = (_DOCS / "rule-language.md").read_text(encoding="utf-8")
-    operators = {str(operator) for fitting in OPERATORS.values() for operator in fitting}
+    every = (*OPERATORS.values(), HISTORY_OPERATORS)
+    operators = {str(operator) for fitting in every for operator in fitting}
     facts = {fact.spec.name for fact in FACTS}
     assert {name for name in operators | facts if f"`{name}" not in page} == set()
 
 
 def test_the_tests_of_the_page_about_rule_tests_pass(tmp_path: Path) -> None:
-    rules = rules_from(tmp_path, {"smallest": _WHOLE[0]})
+    lost = "rule: lost-gold\nsubject: account\nwhen: [{tier: {changed: {from: gold}}}]\n" + THEN
+    rules = rules_from(tmp_path, {"smallest": _WHOLE[0], "lost": lost})
     blocks = _BLOCKS.findall((_DOCS / "rule-tests.md").read_text(encoding="utf-8"))
     folder = tmp_path / "rules" / "tests"
     folder.mkdir()
@@ -118,4 +125,4 @@ def test_the_tests_of_the_page_about_rule_tests_pass(tmp_path: Path) -> None:
         bound=a_day,
         shown_relative_to=tmp_path,
     )
-    assert [outcome.passed for outcome in outcomes] == [True, True]
+    assert [outcome.passed for outcome in outcomes] == [True, True, True]

@@ -188,7 +188,11 @@ def test_the_past_of_other_records(tmp_path: Path) -> None:
         {"id": "u", "active": False, "history": {"active": [{"was": True, "until": "2026-02-28"}]}}
     ]
     accounts = [{"id": "a", "owner": "u"}, {"id": "b"}]
-    records = {"account": accounts, "ticket": tickets, "user": users}
+    records: dict[str, list[dict[str, Any]]] = {
+        "account": accounts,
+        "ticket": tickets,
+        "user": users,
+    }
     reopened = "  - some: {of: tickets, where: [{status: {changed: {from: closed}}}]}"
     assert set(verdicts_of(rule_of(tmp_path, reopened), records).matches) == {"b"}
     left = "  - owner.active: {changed: {in_last: 7 days, to: false}}"
