@@ -190,8 +190,8 @@ def past_tests(values: list[Any]) -> st.SearchStrategy[Any]:
     thens = st.one_of(ages, NAMED_DAYS)
     keys = {"in_last": ages, "from": one_of, "to": one_of}
     changed = [
-        st.fixed_dictionaries({key: said}, optional=keys | {key: said})
-        for key, said in keys.items()
+        st.fixed_dictionaries({key: keys[key]}, optional={k: keys[k] for k in keys if k != key})
+        for key in keys
     ]
     return st.one_of(
         st.one_of(changed).map(lambda change: {"changed": change}),
