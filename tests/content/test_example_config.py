@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.app.shipped import EXAMPLE_CONFIG, shipped
 from crmsync.clock import SystemClock
-from crmsync.config import mapping, settings
+from crmsync.config import hours, mapping, policy, settings
 from crmsync.config.load import load_config
 from crmsync.config.settings import Config
 from crmsync.config.yaml import load_yaml
@@ -43,7 +43,9 @@ def test_it_is_valid() -> None:
         settings.Config,
         settings.Company,
         settings.Freshness,
-        settings.Policy,
+        policy.Policy,
+        policy.Holdout,
+        hours.Hours,
         settings.ConnectionSettings,
         mapping.StreamSettings,
         mapping.FieldMapping,
@@ -66,10 +68,10 @@ def test_every_table_is_named() -> None:
 
 def test_the_stated_defaults_are_the_defaults() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    policy = settings.Policy()
+    defaults = policy.Policy()
     for name in ("most_actions_per_run", "most_share_of_accounts", "share_counts_from"):
         before = text[: text.index(f"  {name}:")].rstrip().splitlines()[-1]
-        assert before.endswith(f"Default: {getattr(policy, name)}."), name
+        assert before.endswith(f"Default: {getattr(defaults, name)}."), name
     document = load_yaml(EXAMPLE)
     for name in ("state", "rules", "segments", "templates"):
         assert document.data[name] == Config.model_fields[name].default

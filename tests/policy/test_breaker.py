@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from crmsync.config.settings import Policy
+from crmsync.config.policy import Policy
+from crmsync.config.settings import Company
 from crmsync.model.actions import ActionKind, CreateTask
 from crmsync.policy.breaker import circuit_breaker
-from crmsync.policy.gates import Draft
+from crmsync.policy.drafts import Draft
+
+COMPANY = Company(name="Vendor", email="hello@vendor.example")
 
 
 def drafts(accounts: int, *, each: int = 1, rule: str = "renewal-at-risk") -> list[Draft]:
@@ -17,6 +20,7 @@ def drafts(accounts: int, *, each: int = 1, rule: str = "renewal-at-risk") -> li
             connection="crm",
             action=CreateTask(key=f"{rule}-{account}-{step}", subject="Call"),
             abilities={ActionKind.TASK},
+            company=COMPANY,
             account={"id": f"crm:{account}"},
         )
         for account in range(accounts)
@@ -65,6 +69,7 @@ def test_what_belongs_to_no_account_counts_as_actions_only() -> None:
             connection="crm",
             action=CreateTask(key=f"{n}", subject="Call"),
             abilities={ActionKind.TASK},
+            company=COMPANY,
         )
         for n in range(40)
     ]

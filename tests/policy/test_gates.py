@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from crmsync.config.settings import Policy
+from crmsync.config.policy import Policy
+from crmsync.config.settings import Company
 from crmsync.ledger.values import Answer
 from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
-from crmsync.policy.gates import GATES, PASS, Draft, Ruling, as_decision, ask_gates
+from crmsync.policy.drafts import PASS, Draft, Ruling
+from crmsync.policy.gates import GATES, as_decision, ask_gates
 
+COMPANY = Company(name="Vendor", email="hello@vendor.example")
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ACCOUNT: dict[str, Any] = {"id": "crm:a1", "name": "Customer", "do_not_contact": False}
 CONTACT: dict[str, Any] = {"id": "crm:c1", "name": "Ann", "email": "ann@customer.example"}
@@ -37,6 +40,7 @@ def draft(*, account: dict[str, Any] | None = None, contact: dict[str, Any] | No
         connection="crm",
         action=mail(),
         abilities=frozenset(ActionKind),
+        company=COMPANY,
         account=ACCOUNT | (account or {}),
         contact=CONTACT | (contact or {}),
     )
@@ -213,9 +217,12 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
     assert [gate.__name__ for gate in GATES] == [
         "ability",
         "suppression",
+        "holdout",
+        "staleness",
         "freshness",
         "recipient",
         "sender",
+        "hours",
     ]
 
 

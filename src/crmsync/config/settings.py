@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.mapping import StreamSettings
+from crmsync.config.policy import Policy
 from crmsync.config.secrets import DatabaseUrl
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
@@ -114,18 +115,6 @@ class Freshness(Settings):
     def bound(self, table: str) -> Duration:
         """The bound for a table."""
         return self.tables.get(table, self.default)
-
-
-class Policy(Settings):
-    """Limits that hold for all rules.
-
-    ``most_share_of_accounts`` is looked at from ``share_counts_from`` accounts on: in a company
-    of ten customers, six who match are no accident.
-    """
-
-    most_actions_per_run: int = Field(default=500, ge=1, strict=True)
-    most_share_of_accounts: float = Field(default=0.5, gt=0, le=1)
-    share_counts_from: int = Field(default=20, ge=1)
 
 
 class Config(Settings):

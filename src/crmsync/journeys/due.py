@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmsync.journeys.keys import effect_key
-from crmsync.ledger.states import WAITING
+from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.values import EnrolmentStatus
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ class OpenStep:
 
     Attributes:
         key: the key of its effect.
+        since: the instant (UTC) from which it has been due.
     """
 
     enrolment: EnrolmentRef
     rule: Rule
     step: Step
     key: str
+    since: datetime
 
 
 def open_steps(
@@ -61,12 +63,12 @@ def open_steps(
     active = sorted(_active(snapshot, transitions))
     settled = {
         (ref.rule, ref.subject, step)
-        for ref, _ in active
+        for ref, _, _ in active
         for step, state in outbox.get((ref.rule, ref.key), {}).items()
         if state.state not in WAITING or state.in_doubt
     }
     due: list[OpenStep] = []
-    for ref, entered_with in active:
+    for ref, entered_with, entered_at in active:
         verdict, rule = verdicts.get(ref.rule), by_name.get(ref.rule)
         if rule is None or verdict is None or ref.subject not in verdict.matches:
             continue
@@ -78,23 +80,27 @@ def open_steps(
             settled.add(this)
             if _has_come(taken.get(step.id), transitions.at):
                 key = taken[step.id].key if step.id in taken else effect_key(ref, step.id)
-                due.append(OpenStep(enrolment=ref, rule=rule, step=step, key=key))
+                due.append(OpenStep(enrolment=ref, rule=rule, step=step, key=key, since=entered_at))
     return tuple(due)
 
 
 def _active(
     snapshot: EnrolmentSnapshot, transitions: Transitions
-) -> Iterator[tuple[EnrolmentRef, tuple[str, ...]]]:
+) -> Iterator[tuple[EnrolmentRef, tuple[str, ...], datetime]]:
+    """Who is inside, with the steps that the rule had, and the instant (UTC) of entering."""
     moved = {end.enrolment.id for end in transitions.end}
     for enrolment in snapshot.open:
         if enrolment.status is EnrolmentStatus.ACTIVE and enrolment.id not in moved:
-            yield enrolment.ref, enrolment.steps
+            yield enrolment.ref, enrolment.steps, enrolment.entered_at
     for activation in transitions.activate:
-        yield activation.enrolment.ref, activation.steps
+        yield activation.enrolment.ref, activation.steps, transitions.at
     for enrol in transitions.enrol:
         if enrol.status is EnrolmentStatus.ACTIVE:
-            yield enrol.ref, enrol.steps
+            yield enrol.ref, enrol.steps, transitions.at
 
 
 def _has_come(waiting: StepState | None, now: datetime) -> bool:
-    return waiting is None or waiting.not_before is None or waiting.not_before <= now
+    """A deferred step is due all the time: what it waits for may have changed since."""
+    if waiting is None or waiting.not_before is None or waiting.state is State.DEFERRED:
+        return True
+    return waiting.not_before <= now

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 _SATURDAY = 5
 
 
-@lru_cache(maxsize=64)
-def _holidays(country: str | None) -> Container[date]:
+@lru_cache(maxsize=256)
+def public_holidays(country: str | None, region: str | None = None) -> Container[date]:
+    """The public holidays of a country (ISO 3166), and of a part of it (ISO 3166-2) if named.
+
+    None where the country is None or not known.
+    """
     # The calendar fills itself in, year by year, as dates are looked up in it.
     if country is None or country not in holidays.list_supported_countries():
         return frozenset()
-    return holidays.country_holidays(country)
+    return holidays.country_holidays(country, subdiv=region)
 
 
 def is_business_day(day: date, country: str | None) -> bool:
     """Whether people work on that day; ``country`` is an ISO 3166 code, or None for none."""
-    return day.weekday() < _SATURDAY and day not in _holidays(country)
+    return day.weekday() < _SATURDAY and day not in public_holidays(country)
 
 
 def add_business_days(day: date, count: int, country: str | None) -> date:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.config.settings import Policy
-    from crmsync.policy.gates import Draft
+    from crmsync.config.policy import Policy
+    from crmsync.policy.drafts import Draft
 
 _WHAT_TO_DO = (
     "nothing of this run was recorded or delivered; look at `crmsync plan`, then narrow the rule, "

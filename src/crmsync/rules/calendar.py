@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property, lru_cache
-from zoneinfo import ZoneInfo
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from crmsync.model.business_days import add_business_days
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Change, Operator, Past, Test, Today
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _BACKWARD = frozenset({Operator.IN_LAST, Operator.OLDER_THAN})
 
@@ -31,15 +34,6 @@ class Bounds:
     most: Bound | None = None
     above: Bound | None = None
     below: Bound | None = None
-
-
-@lru_cache(maxsize=1024)
-def zone_or_none(name: str | None) -> ZoneInfo | None:
-    """A time zone by its IANA name; None where there is none of that name."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)

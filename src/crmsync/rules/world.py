@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import ibis
 import pyarrow as pa
 
-from crmsync.rules.calendar import Calendar, zone_or_none
+from crmsync.model.zones import zone_or_none
+from crmsync.rules.calendar import Calendar
 from crmsync.rules.freshness import Freshness
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from textwrap import indent
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +19,8 @@ from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
     from crmsync.app.results import PlannedAction, PlanResult, RunResult
@@ -98,7 +101,8 @@ def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | Non
         out.print(f"[bold]{escape(rule.rule)}[/]  {escape(rule.description)}", soft_wrap=True)
         subjects = list(dict.fromkeys(action.subject for action in actions))
         for subject in subjects[:most]:
-            _print_subject(out, [a for a in actions if a.subject == subject], full=full)
+            these = [a for a in actions if a.subject == subject]
+            _print_subject(out, these, result.at, full=full)
         _print_more(out, len(subjects), most, "more like these")
         most_held = None if full else most or _MOST_HELD
         for item in held[:most_held]:
@@ -142,7 +146,9 @@ def _print_rules(out: Console, result: PlanResult) -> None:
     out.print(table)
 
 
-def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) -> None:
+def _print_subject(
+    out: Console, actions: list[PlannedAction], at: datetime, *, full: bool
+) -> None:
     first = actions[0]
     account = f" at {first.account}" if first.account not in {"", first.subject_name} else ""
     out.print(f"  {escape(first.subject_name + account)} [dim]{escape(first.subject)}[/]")
@@ -150,16 +156,18 @@ def _print_subject(out: Console, actions: list[PlannedAction], *, full: bool) ->
         out.print(f"    [dim]because {escape(why)}[/]", soft_wrap=True)
     for action in actions:
         due = f", due {action.due}" if action.due else ""
-        state = (
-            ""
-            if action.state == "ready"
-            else f" [yellow]({action.state}: {escape(action.reason)})[/]"
-        )
+        state = "" if action.state == "ready" else f" [yellow]({_state(action, at)})[/]"
         title = f": {escape(action.title)}" if action.title else ""
         noun = _NOUNS.get(action.kind, action.kind)
         out.print(f"    → {noun} for {escape(action.to)}{due}{title}{state}", soft_wrap=True)
         if full and action.text:
             out.print(escape(indent(action.text.rstrip(), " " * 8)), soft_wrap=True)
+
+
+def _state(action: PlannedAction, at: datetime) -> str:
+    zone = at.tzinfo if isinstance(at.tzinfo, ZoneInfo) else None
+    until = "" if action.not_before is None else f" until {readable(action.not_before, zone)}"
+    return f"{action.state}{until}: {escape(action.reason)}"
 
 
 def _print_delivery(out: Console, result: RunResult) -> None:

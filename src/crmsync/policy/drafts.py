@@ -1,0 +1,100 @@
+"""What the gates are asked about, and what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crmsync.ledger.values import Answer
+from crmsync.model.actions import SendEmail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.config.policy import Policy
+    from crmsync.config.settings import Company
+    from crmsync.model.actions import Action, ActionKind
+
+    Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An action that would be taken, and what the gates ask about.
+
+    Attributes:
+        due_since: the instant (UTC) from which its step was due.
+        company: us.
+        account: the record of the subject's account; None where it has none.
+        owner: the record of the account's owner.
+        contact: the record of the customer who would get it; None where it goes to a colleague.
+        colleague: the record of the user who would get it or do it.
+        same_address: records of other contacts, of any account, with the contact's address.
+        doubts: why a mark may be missing on the contact or account; one sentence each.
+        abilities: the kinds of action that the connection can apply.
+    """
+
+    rule: str
+    subject: str
+    step: str
+    connection: str
+    action: Action
+    abilities: Collection[ActionKind]
+    company: Company
+    due_since: datetime | None = None
+    account: Row | None = None
+    owner: Row | None = None
+    contact: Row | None = None
+    colleague: Row | None = None
+    same_address: Sequence[Row] = ()
+    doubts: Sequence[str] = ()
+
+    @property
+    def mail_to_customer(self) -> SendEmail | None:
+        """The mail, where it is one and goes to a customer."""
+        if isinstance(self.action, SendEmail) and self.contact is not None:
+            return self.action
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """A gate's answer. HOLD asks a person: the step stays due until something is changed.
+
+    Attributes:
+        gate: the gate that answered; empty where all let it pass.
+        reason: one sentence for a person.
+        until: for DEFER, when to ask again.
+    """
+
+    answer: Answer
+    gate: str = ""
+    reason: str = ""
+    until: datetime | None = None
+
+
+PASS = Ruling(answer=Answer.PASS, reason="every gate let it pass")
+
+if TYPE_CHECKING:
+    Gate = Callable[[Draft, Policy, datetime], Ruling]
+
+
+def drop(gate: str, reason: str) -> Ruling:
+    """It is never to be done."""
+    return Ruling(answer=Answer.DROP, gate=gate, reason=reason)
+
+
+def hold(gate: str, reason: str) -> Ruling:
+    """Something must be changed by a person first."""
+    return Ruling(answer=Answer.HOLD, gate=gate, reason=reason)
+
+
+def defer(gate: str, until: datetime, reason: str) -> Ruling:
+    """It is to be asked about again then."""
+    return Ruling(answer=Answer.DEFER, gate=gate, reason=reason, until=until)
+
+
+def name_of(row: Row) -> str:
+    """What a person calls the record."""
+    return str(row.get("name") or row.get("email") or row.get("id"))

@@ -1,0 +1,47 @@
+"""Suppression: who wants no mail gets none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.policy.drafts import PASS, Ruling, drop, hold, name_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from crmsync.config.policy import Policy
+    from crmsync.policy.drafts import Draft
+
+
+def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """No mail to a customer who does not want it. Tasks and notes reach colleagues only.
+
+    It is a person who does not want it, so a mark on any contact with the address counts.
+    """
+    mail = draft.mail_to_customer
+    if mail is None or draft.contact is None:
+        return PASS
+    people = [(draft.contact, "the contact")]
+    people += [(row, f"{name_of(row)}, who has the same address,") for row in draft.same_address]
+    marked = [*people] if draft.account is None else [(draft.account, "the account"), *people]
+    for row, who in marked:
+        if row.get("do_not_contact") is True:
+            return drop("suppression", f"{who} is marked do-not-contact")
+    for row, who in people:
+        # What is not plainly service counts as commercial: the safe side.
+        if row.get("unsubscribed") is True and mail.email_class != "service":
+            return drop("suppression", f"{who} has unsubscribed, and this mail is commercial")
+    for row, who in people:
+        if row.get("bounced") is True:
+            return hold("suppression", f"mail to {who} bounced; correct the address in the CRM")
+    return PASS
+
+
+def freshness(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """No mail to a customer who may have said by now, in the CRM, that they want none."""
+    if draft.mail_to_customer is None or not draft.doubts:
+        return PASS
+    return hold(
+        "freshness",
+        f"whether the customer wants no mail is not known as of now: {'; '.join(draft.doubts)}",
+    )
