@@ -101,6 +101,7 @@ def decide(
         evaluation=evaluation,
         world=world,
         book=gather(records, world, premises.catalog, _wanted(rules, due, transitions), rules),
+        outbox=outbox,
         advance=advance,
     )
     steps.take(due)
@@ -111,7 +112,7 @@ def decide(
         actions=tuple(steps.actions),
         held=(*steps.held, *_held(rules, transitions, steps)),
         stopped=circuit_breaker(
-            steps.passed, accounts=records.count("account"), policy=premises.config.policy
+            steps.let_out, accounts=records.count("account"), policy=premises.config.policy
         ),
     )
     return Decided(
@@ -120,7 +121,7 @@ def decide(
         transitions=transitions,
         effects=tuple(steps.effects),
         decisions=tuple(steps.decisions),
-        withheld=tuple(steps.withheld(outbox)),
+        withheld=tuple(steps.withheld()),
     )
 
 

@@ -14,7 +14,8 @@ from crmsync.ledger.states import State
 from crmsync.ledger.values import Answer, Decision, NewEffect, Withheld
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.verdicts import Truth
-from crmsync.policy.gates import Draft, Ruling, as_decision, ask_gates
+from crmsync.policy.drafts import Draft, Ruling
+from crmsync.policy.gates import as_decision, ask_gates
 from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
@@ -37,15 +38,21 @@ _STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: 
 
 @dataclass(kw_only=True)
 class Steps:
-    """What became of the due steps: each has an effect, or the reason why it is held."""
+    """What became of the due steps: each has an effect, or the reason why it is held.
+
+    Attributes:
+        outbox: how far the steps of earlier runs have come.
+        let_out: what this run lets out, and no run before it did.
+    """
 
     premises: Premises
     records: LiveRecords
     evaluation: Evaluation
     world: World
     book: RecordBook
+    outbox: Outbox
     advance: Callable[[str, int], None]
-    passed: list[Draft] = field(default_factory=list)
+    let_out: list[Draft] = field(default_factory=list)
     effects: list[NewEffect] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     actions: list[PlannedAction] = field(default_factory=list)
@@ -62,7 +69,8 @@ class Steps:
             now=self.world.now,
             remote_field=self.premises.remote_field,
         )
-        for step in due:
+        # Where a cap leaves room for some, those of the more important rules are asked first.
+        for step in sorted(due, key=lambda step: -step.rule.priority):
             self.advance("composing actions", 1)
             try:
                 composed = composer.compose(step)
@@ -71,15 +79,14 @@ class Steps:
                 continue
             self._ask(step, composed, why.get((step.rule.name, step.enrolment.subject), ()))
 
-    def withheld(self, outbox: Outbox) -> Iterator[Withheld]:
+    def withheld(self) -> Iterator[Withheld]:
         """What is ready, and what no gate has let pass this time."""
         asked = {effect.action.key for effect in self.effects}
-        for steps in outbox.values():
-            for step in steps.values():
-                come = step.not_before is None or step.not_before <= self.world.now
-                if step.state is State.READY and come and step.key not in asked:
-                    reason = self.reasons.get(step.key, "the step is not due just now")
-                    yield Withheld(key=step.key, reason=reason)
+        for step in self._before.values():
+            come = step.not_before is None or step.not_before <= self.world.now
+            if step.state is State.READY and come and step.key not in asked:
+                reason = self.reasons.get(step.key, "the step is not due just now")
+                yield Withheld(key=step.key, reason=reason)
 
     def _why(self, due: Sequence[OpenStep]) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """For each rule and subject with something due, a sentence for each clause that held."""
@@ -93,11 +100,16 @@ class Steps:
         }
 
     @cached_property
+    def _before(self) -> Mapping[str, StepState]:
+        return {step.key: step for steps in self.outbox.values() for step in steps.values()}
+
+    @cached_property
     def _suppression(self) -> Suppression:
         return Suppression(self.records, self.world, self.book)
 
     def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
         contact, account = composed.contact, composed.account
+        owner = None if account is None else self.book.follow("account", account, "owner")
         draft = Draft(
             rule=step.rule.name,
             subject=step.enrolment.subject,
@@ -105,7 +117,10 @@ class Steps:
             connection=composed.connection,
             action=composed.action,
             abilities=self.premises.abilities(composed.connection),
+            company=self.premises.config.company,
+            due_since=step.since,
             account=account,
+            owner=None if owner is None else owner[1],
             contact=contact,
             colleague=composed.colleague,
             same_address=() if contact is None else self._suppression.same_address(contact),
@@ -115,21 +130,23 @@ class Steps:
         if ruling.answer is Answer.HOLD:
             self._hold(step, ruling)
             return
-        self.decisions.append(as_decision(draft, ruling))
         state = _STATES[ruling.answer]
-        self.effects.append(
-            NewEffect(
-                enrolment=step.enrolment,
-                step=step.step.id,
-                connection=composed.connection,
-                action=composed.action,
-                state=state,
-                reason=ruling.reason,
-                not_before=ruling.until,
+        before = self._before.get(step.key)
+        if state is State.READY and (before is None or before.state is not State.READY):
+            self.let_out.append(draft)
+        if not _waits_on(before, ruling):
+            self.decisions.append(as_decision(draft, ruling))
+            self.effects.append(
+                NewEffect(
+                    enrolment=step.enrolment,
+                    step=step.step.id,
+                    connection=composed.connection,
+                    action=composed.action,
+                    state=state,
+                    reason=ruling.reason,
+                    not_before=ruling.until,
+                )
             )
-        )
-        if state is State.READY:
-            self.passed.append(draft)
         self.actions.append(self._shown(step, composed, ruling, state, why))
 
     def _hold(self, step: OpenStep, ruling: Ruling) -> None:
@@ -187,6 +204,16 @@ class Steps:
             not_before=ruling.until,
             why=why,
         )
+
+
+def _waits_on(before: StepState | None, ruling: Ruling) -> bool:
+    """Whether it was deferred until the same instant already: there is nothing new to record."""
+    return (
+        before is not None
+        and before.state is State.DEFERRED
+        and ruling.answer is Answer.DEFER
+        and before.not_before == ruling.until
+    )
 
 
 def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:

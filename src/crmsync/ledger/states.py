@@ -24,7 +24,7 @@ class State(StrEnum):
 
 MEANING: Mapping[State, str] = {
     State.PLANNED: "It is recorded; no gate has let it pass yet, and the next run asks again.",
-    State.DEFERRED: "A gate said “not before”; each run composes the step and asks the gates again.",
+    State.DEFERRED: "A gate said “not before”; each run composes the step and asks again.",
     State.READY: "It may be sent, at once or from a recorded time on.",
     State.SENDING: "A process holds it under a lease and is handing it to the connection.",
     State.UNCERTAIN: "It may have landed; it is looked for before anything else happens.",

@@ -97,4 +97,5 @@ def defer(gate: str, until: datetime, reason: str) -> Ruling:
 
 def name_of(row: Row) -> str:
     """What a person calls the record."""
-    return str(row.get("name") or row.get("email") or row.get("id"))
+    parts = " ".join(str(row[part]) for part in ("first_name", "last_name") if row.get(part))
+    return str(row.get("name") or parts or row.get("email") or row.get("id"))

@@ -146,9 +146,7 @@ def _print_rules(out: Console, result: PlanResult) -> None:
     out.print(table)
 
 
-def _print_subject(
-    out: Console, actions: list[PlannedAction], at: datetime, *, full: bool
-) -> None:
+def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, full: bool) -> None:
     first = actions[0]
     account = f" at {first.account}" if first.account not in {"", first.subject_name} else ""
     out.print(f"  {escape(first.subject_name + account)} [dim]{escape(first.subject)}[/]")

@@ -1,0 +1,39 @@
+"""docs/policy.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from crmsync.config.base import validate
+from crmsync.config.policy import Policy
+from crmsync.config.yaml import Problems, load_yaml
+from crmsync.policy.gates import GATES
+
+_PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+_SNIPPETS = re.findall(r"```yaml\n(.*?)```", _PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", _SNIPPETS)
+def test_every_snippet_is_a_policy(snippet: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(snippet, encoding="utf-8")
+    document, problems = load_yaml(file), Problems()
+    data = document.data["policy"]
+    policy = validate(Policy, data, document=document, path=("policy",), problems=problems)
+    assert problems.sentences == []
+    assert policy is not None
+    assert policy.model_fields_set == set(data)
+
+
+def test_the_gates_stand_there_in_their_order() -> None:
+    table = _PAGE[_PAGE.index("| Gate |") :].partition("\n\n")[0]
+    named = re.findall(r"^\| (\w+) \|", table, re.MULTILINE)[1:]
+    assert named == [gate.__name__ for gate in GATES]
+
+
+def test_every_option_is_explained() -> None:
+    for name in Policy.model_fields:
+        assert name in _PAGE, name
