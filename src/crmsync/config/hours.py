@@ -111,7 +111,9 @@ def _dates(value: object) -> object:
     return Dates(first=first, last=last)
 
 
-_DayHours = Annotated[tuple[Span, ...] | None, BeforeValidator(_spans)]
+_DayHours = Annotated[
+    tuple[Span, ...] | None, BeforeValidator(_spans, json_schema_input_type=str | list[str])
+]
 
 
 class UnknownZone(StrEnum):
@@ -138,7 +140,9 @@ class Hours(Settings):
     sunday: _DayHours = None
     on_holidays: bool = False
     regions: dict[str, str] = Field(default={})
-    quiet_dates: tuple[Annotated[Dates, BeforeValidator(_dates)], ...] = ()
+    quiet_dates: tuple[
+        Annotated[Dates, BeforeValidator(_dates, json_schema_input_type=str)], ...
+    ] = ()
     unknown_zone: UnknownZone = UnknownZone.HOLD
     any_time_for: tuple[Literal["service", "commercial"], ...] = ()
     tasks: bool = False
