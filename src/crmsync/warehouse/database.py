@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from crmsync.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
     import ibis.expr.datatypes as dt
@@ -68,6 +70,13 @@ class Database:
     def run(self, statement: sge.Expression) -> None:
         """Run a statement."""
         self._connection.execute(statement.sql(_DIALECT, identify=True)).fetchall()
+
+    def set_variable(self, name: str, value: date) -> None:
+        """Set a variable of this session to an instant or a day; queries ask for it by name."""
+        kind = sge.DataType.build("timestamptz" if isinstance(value, datetime) else "date")
+        literal = sge.cast(sge.Literal.string(value.isoformat()), kind)
+        setting = sge.EQ(this=sge.column(name), expression=literal)
+        self.run(sge.Set(expressions=[sge.SetItem(this=setting, kind="VARIABLE")]))
 
     @contextmanager
     def given(self, name: str, rows: pa.Table) -> Iterator[None]:

@@ -14,6 +14,7 @@ from crmsync.model.records import StreamState
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import changes_of, elders_of, known_of
+from crmsync.warehouse.past import PastRecords
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import record_columns
 
@@ -118,19 +119,20 @@ class Records:
             self._tables[table],
             definition,
             self.history(),
-            self._elders(table),
-            None if far is None else self._merged(far),
+            self.elders(table),
+            None if far is None else self.merged(far),
         )
 
     def known_since(self, table: str, field: str) -> ir.Table:  # noqa: ARG002  a source may know
         """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
-        return known_of(self.all_records(table), self._elders(table))
+        return known_of(self.all_records(table), self.elders(table))
 
-    def _elders(self, table: str) -> ir.Table | None:
-        merged = self._merged(table)
+    def elders(self, table: str) -> ir.Table | None:
+        """The merged records whose past is a survivor's, as `elders_of` has them."""
+        merged = self.merged(table)
         return None if merged is None else elders_of(self.all_records(table), merged)
 
-    def _merged(self, table: str) -> ir.Table | None:
+    def merged(self, table: str) -> ir.Table | None:
         """Columns ``old_id`` and ``survivor`` of a table; None where nothing was merged."""
         if table not in self._aliases:
             return None
@@ -140,6 +142,10 @@ class Records:
     @cached_property
     def _aliases(self) -> dict[str, dict[str, str]]:
         return self.aliases()
+
+    def as_of(self, at: datetime) -> PastRecords:
+        """The records as they were at a past instant (aware)."""
+        return PastRecords(self, self._database, self._tables, at)
 
     def query(self, expression: ir.Table) -> pa.Table:
         """The rows of an expression over these tables."""

@@ -138,7 +138,7 @@ def new_records(staged: pa.Table, now: datetime) -> pa.Table:
 def tracked_changes(
     table: Table, versions: ir.Table, fields: Sequence[Field], now: ir.Scalar
 ) -> ir.Table:
-    """The rows of history between consecutive versions."""
+    """The rows of history between consecutive versions, those of a record in their order."""
     rows = versions.filter(versions[_BASE] == versions[POSITION])
     order = ibis.window(group_by="id", order_by=POSITION)
     number = ibis.row_number().over(order)
@@ -160,6 +160,8 @@ def tracked_changes(
                 old=step.old.cast("string"),
                 new=step.new.cast("string"),
                 at=ibis.coalesce(step.updated_at, now).cast(INSTANT),
+                number=step.number,
             )
         )
-    return ibis.union(*steps) if len(steps) > 1 else steps[0]
+    changes = ibis.union(*steps) if len(steps) > 1 else steps[0]
+    return changes.order_by("number").drop("number")
