@@ -51,12 +51,12 @@ _PAST_DAY = "past_day"
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
 
-@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), INSTANT))
+@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), INSTANT))  # type: ignore[untyped-decorator]  # Ibis ships no types
 def _instant_variable(variable: str) -> Any:  # noqa: ANN401  Ibis makes an expression of it
     """A variable of the session that is an instant."""
 
 
-@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), dt.date))
+@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), dt.date))  # type: ignore[untyped-decorator]  # Ibis ships no types
 def _day_variable(variable: str) -> Any:  # noqa: ANN401  Ibis makes an expression of it
     """A variable of the session that is a date."""
 
