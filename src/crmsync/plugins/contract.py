@@ -192,7 +192,7 @@ class Fact:
             All of them, or for each subject the next one after ``now``; an empty sequence where
             time alone never changes it. Who gives it also says that the value of a subject
             depends on nothing but its own record and the records of ``rests_on`` that refer to
-            it (for activities: those that belong to it).
+            it, in the field that is called like its table (for activities: that belong to it).
             Where it is not given, every subject is computed anew each time: right, but slow.
         values: a table of ``id`` and ``value`` that holds each value that the fact may have for a
             subject, and perhaps others, for facts that are times; quicker to search for a range

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,8 @@ def sweeps(test: Test, kind: FieldType, start: Calendar, until: datetime) -> fro
                 slack = _JUMP if _goes_back(test, kind) else timedelta()
                 low, high = min(places) - slack, max(places) + slack
                 found.add(Sweep(low=low, high=high, leaves=leaves))
+                if test.operator in HISTORY:  # what is known is held against the end both ways
+                    found.add(Sweep(low=low, high=high, leaves=not leaves))
     return frozenset(found)
 
 

@@ -9,7 +9,7 @@ from which a path leads to such a record.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, reduce
 from itertools import islice
 from operator import or_
@@ -20,10 +20,12 @@ import ibis
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules.backward import backward
 from crmsync.rules.conditions import (
+    HISTORY,
     TIMES,
     Column,
     Comparison,
     Condition,
+    Past,
     Quantifier,
     Related,
     Test,
@@ -33,7 +35,7 @@ from crmsync.rules.rows import time_literal
 from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -110,9 +112,11 @@ class Turning:
     Args:
         asked: clauses about records of the table; those that they are made of are looked at too.
         columns: further values that are kept of the subjects, such as those of ``once_per``.
+        fresh: the connections that could be trusted at first, by the tables that clauses rest on,
+            where that is known from elsewhere; streams may have been read since.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it depends on
         self,
         world: World,
         table: str,
@@ -120,11 +124,12 @@ class Turning:
         columns: Iterable[Column] = (),
         *,
         until: datetime,
+        fresh: Mapping[tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
         self._world = world
         self._table = table
         self._until = until
-        derived = _Watches(world, until)
+        derived = _Watches(world, until, fresh)
         for number, clause in enumerate(asked):
             derived.clause(clause, number, ())
         for column in columns:
@@ -246,9 +251,15 @@ def _swept_there(
 class _Watches:
     """Derives the watches of clauses."""
 
-    def __init__(self, world: World, until: datetime) -> None:
+    def __init__(
+        self,
+        world: World,
+        until: datetime,
+        fresh: Mapping[tuple[str, ...], tuple[str, ...]] | None,
+    ) -> None:
         self._world = world
         self._until = until
+        self._fresh = fresh
         self.found: list[Watch] = []
 
     def _condition(self, condition: Condition, number: int, path: Path) -> None:
@@ -261,7 +272,9 @@ class _Watches:
             self._related(clause, number, path)
             return
         self.fact_of(clause.column, number, path)
-        if isinstance(clause.test.operand, Column):
+        if clause.test.operator in HISTORY:
+            self._past(clause.column, clause.test, number, path)
+        elif isinstance(clause.test.operand, Column):
             self.fact_of(clause.test.operand, number, path)
         else:
             self._tested(clause.column, clause.test, number, path, len(path))
@@ -279,6 +292,30 @@ class _Watches:
                 test=test,
             )
         )
+
+    def _past(self, column: Column, test: Test, number: int, path: Path) -> None:
+        """Changes, and since when they are known, against the window or the instant that counts."""
+        world, owner, at = self._world, column.owner, len(path)
+        far = (*path, *column.hops)
+        self._stale((owner,), owner, number, far)
+
+        def changes() -> ir.Table:
+            return world.changes(owner, column.name).select("id", value="at")
+
+        def known(name: str) -> ir.Table:
+            return world.known_since(owner, column.name).select("id", value=name)
+
+        times = (changes, lambda: known("since"), lambda: known("created"))
+        watch = Watch(clause=number, path=far, kind=FieldType.INSTANT, values=changes)
+        self.found.append(watch)
+        self.found += [replace(watch, values=of, zone_at=at, test=test) for of in times]
+        day = test.operand.at if isinstance(test.operand, Past) else None
+        if isinstance(day, date) and not isinstance(day, datetime):
+
+            def everybody() -> ir.Table:
+                return world.table(owner).select("id", value=ibis.literal(day))
+
+            self.found.append(replace(watch, kind=FieldType.DATE, values=everybody, zone_at=at))
 
     def _values(self, column: Column) -> ir.Table:
         if column.fact is None:
@@ -352,7 +389,7 @@ class _Watches:
         """The connections of which tables grow too old."""
         if not tables:
             return
-        for connection, at in self._world.freshness.grows_stale(tables, self._until).items():
+        for connection, at in self._turning_stale(tables).items():
 
             def rows(connection: str = connection, at: datetime = at) -> ir.Table:
                 records = self._world.table(owner)
@@ -360,3 +397,10 @@ class _Watches:
                 return records.filter(records.connection == connection).select("id", value=instant)
 
             self.found.append(Watch(clause=number, path=path, kind=FieldType.INSTANT, values=rows))
+
+    def _turning_stale(self, tables: tuple[str, ...]) -> dict[str, datetime]:
+        freshness = self._world.freshness
+        if self._fresh is None:
+            return freshness.grows_stale(tables, self._until)
+        now = set(replace(freshness, now=self._until).fresh_connections(tables))
+        return dict.fromkeys(now.symmetric_difference(self._fresh.get(tables, ())), self._until)

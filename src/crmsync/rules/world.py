@@ -55,6 +55,17 @@ class World:
         self._tables: dict[str, ir.Table] = {}
         self._built: dict[FactSpec, ir.Table] = {}
 
+    def at(self, now: datetime) -> World:
+        """The same at another instant."""
+        return World(
+            self.source,
+            tuple(self._facts.values()),
+            now=now,
+            company_zone=self.company.zone,
+            country=self.company.country,
+            bound=self.freshness.bound,
+        )
+
     @property
     def now(self) -> datetime:
         """The instant that is the present."""
@@ -83,6 +94,10 @@ class World:
         if spec not in self._built:
             self._built[spec] = self._facts[spec.table, spec.name].build(self)
         return self._built[spec]
+
+    def declares(self, spec: FactSpec) -> bool:
+        """Whether a fact says what it depends on; see `Fact.turns`."""
+        return self._facts[spec.table, spec.name].turns is not None
 
     def fact_turns(self, spec: FactSpec) -> Sequence[ir.Table] | None:
         """What a fact says of when its value changes; see `Fact.turns`."""

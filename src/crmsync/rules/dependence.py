@@ -1,0 +1,140 @@
+"""What verdicts depend on: the records that conditions look at, by the paths that lead to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crmsync.model.catalog import Relation
+from crmsync.rules.backward import is_linked
+from crmsync.rules.conditions import (
+    HISTORY,
+    TIMES,
+    Column,
+    Comparison,
+    Condition,
+    Related,
+    Test,
+    clauses,
+)
+from crmsync.rules.rows import zone_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crmsync.model.catalog import FactSpec
+    from crmsync.rules.backward import Path
+    from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
+
+
+@dataclass(kw_only=True)
+class Dependence:
+    """What some rules about one table depend on.
+
+    Attributes:
+        paths: from a subject to the records that are looked at; every path's begin is among them.
+        rests: the tables that must be fresh together.
+        undeclared: facts that do not say what they depend on.
+    """
+
+    paths: set[Path] = field(default_factory=lambda: {()})
+    rests: set[tuple[str, ...]] = field(default_factory=set)
+    undeclared: set[FactSpec] = field(default_factory=set)
+
+
+def dependence(rules: Iterable[Rule], world: World) -> Dependence:
+    """What the verdicts of rules about one table depend on."""
+    found = _Found(world)
+    for rule in rules:
+        found.condition(rule.when, rule.subject, ())
+        for column in rule.once_per_columns:
+            found.column(column, ())
+    return found.dependence
+
+
+class _Found:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.dependence = Dependence()
+
+    def condition(self, condition: Condition, table: str, path: Path) -> None:
+        for clause in clauses(condition):
+            if isinstance(clause, Related):
+                self._related(clause, table, path)
+            else:
+                self._comparison(clause, table, path)
+
+    def _comparison(self, clause: Comparison, table: str, path: Path) -> None:
+        self.column(clause.column, path)
+        if clause.test.operator in HISTORY:
+            self.dependence.rests.add((clause.column.owner,))
+            self._zone(table, path)
+        elif isinstance(clause.test.operand, Column):
+            self.column(clause.test.operand, path)
+        else:
+            self._tested(clause.column, clause.test, table, path)
+
+    def _tested(self, column: Column, test: Test, table: str, path: Path) -> None:
+        if column.type in TIMES and not isinstance(test.operand, bool):
+            self._zone(table, path)
+
+    def _zone(self, table: str, path: Path) -> None:
+        zone = zone_column(self._world, table)
+        if zone is not None:
+            self._add((*path, *zone.hops))
+
+    def column(self, column: Column, path: Path) -> None:
+        self._add((*path, *column.hops))
+        if column.fact is not None:
+            self._fact(column.fact, (*path, *column.hops))
+
+    def _fact(self, fact: FactSpec, path: Path) -> None:
+        if not self._world.declares(fact):
+            self.dependence.undeclared.add(fact)
+        if fact.rests_on:
+            self.dependence.rests.add(fact.rests_on)
+        self._zone(fact.table, path)
+        for name in fact.rests_on:
+            if name == fact.table:
+                continue
+            if fact.table not in self._world.table(name).columns:
+                self.dependence.undeclared.add(fact)
+                continue
+            back = Relation(name=name, source=fact.table, target=name, column=fact.table, many=True)
+            self._add((*path, back))
+
+    def _related(self, clause: Related, table: str, path: Path) -> None:
+        near = (*path, *clause.of.hops)
+        far = (*near, clause.of.relation)
+        target = clause.of.relation.target
+        self.dependence.rests.add((target,))
+        self._add(far)
+        for condition in (clause.of.where, clause.each):
+            if condition is not None:
+                self.condition(condition, target, far)
+        if clause.column is not None:
+            self.column(clause.column, far)
+            if clause.test is not None:
+                self._tested(clause.column, clause.test, table, path)
+
+    def _add(self, path: Path) -> None:
+        for length in range(1, len(path) + 1):
+            self.dependence.paths.add(path[:length])
+        if path and is_linked(path[-1]):
+            self._linked(path)
+
+    def _linked(self, path: Path) -> None:
+        """Activities belong to an account also through its contacts and deals."""
+        last = path[-1]
+        if last.column != "account":
+            return
+        for between in ("contact", "deal"):
+            relation = Relation(
+                name=between,
+                source=last.source,
+                target=between,
+                column="account",
+                many=True,
+            )
+            self.dependence.paths.add((*path[:-1], relation))

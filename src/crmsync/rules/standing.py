@@ -1,0 +1,176 @@
+"""How rules stood when they were last evaluated, brought up to the present.
+
+Only those subjects are evaluated again whom the clock or a changed record may concern; the
+verdicts of all others are kept. The answer is the one that evaluating everybody gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crmsync.model.verdicts import RuleVerdicts
+from crmsync.rules.conditions import clauses
+from crmsync.rules.dependence import dependence
+from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.turning import Turning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
+
+    Tables = tuple[str, ...]
+
+# Of more than this share, to evaluate everybody costs less than to tell them apart.
+_MOST_TOUCHED = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Verdicts, and all that they depend on beside the records.
+
+    Attributes:
+        at: the instant for which they hold.
+        verdicts: by the rule's name.
+        basis: by the rule's name, what of the rule and the installation they depend on; where
+            it differs, they are of no use.
+        fresh: the connections that could be trusted, by the tables that clauses rest on.
+    """
+
+    at: datetime
+    verdicts: Mapping[str, RuleVerdicts]
+    basis: Mapping[str, str]
+    fresh: Mapping[Tables, Tables] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What rules say now.
+
+    Attributes:
+        again: how many subjects were looked at anew, by table.
+    """
+
+    standing: Standing
+    again: Mapping[str, int]
+
+
+def evaluated(
+    rules: Sequence[Rule],
+    world: World,
+    basis: Mapping[str, str],
+    before: Standing | None = None,
+    changed: Callable[[str, Sequence[Rule]], Collection[str] | None] | None = None,
+) -> Evaluated:
+    """The verdicts of rules at the world's present.
+
+    Args:
+        basis: by the rule's name; see `Standing`.
+        before: how they stood; None where nobody remembers.
+        changed: answers, for a table and rules about it, which of its records may be concerned by
+            records that have changed since; None for all. Where it is not given, none has changed.
+    """
+    verdicts: dict[str, RuleVerdicts] = {}
+    again: dict[str, int] = {}
+    for table in dict.fromkeys(rule.subject for rule in rules):
+        about = [rule for rule in rules if rule.subject == table]
+        kept = [rule for rule in about if _is_kept(rule, basis, before, world)]
+        new = [rule for rule in about if rule not in kept]
+        if kept and before is not None:
+            ids = _concerned(table, kept, world, before, changed)
+            if ids is None:
+                new, kept = about, []
+            else:
+                verdicts |= _renewed(table, kept, world, before, ids)
+                again[table] = len(ids)
+        if new:
+            verdicts |= Evaluation(new, world).verdicts
+            again[table] = max(verdicts[rule.name].subjects for rule in new)
+    standing = Standing(
+        at=world.now,
+        verdicts={rule.name: verdicts[rule.name] for rule in rules},
+        basis={rule.name: basis[rule.name] for rule in rules},
+        fresh=_fresh(rules, world),
+    )
+    return Evaluated(standing=standing, again=again)
+
+
+def _is_kept(rule: Rule, basis: Mapping[str, str], before: Standing | None, world: World) -> bool:
+    return (
+        before is not None
+        and before.at <= world.now
+        and rule.name in before.verdicts
+        and before.basis.get(rule.name) == basis[rule.name]
+    )
+
+
+def _concerned(
+    table: str,
+    rules: Sequence[Rule],
+    world: World,
+    before: Standing,
+    changed: Callable[[str, Sequence[Rule]], Collection[str] | None] | None,
+) -> set[str] | None:
+    """Who is to be looked at again; None where that is everybody, or nearly so."""
+    found: set[str] = set()
+    if changed is not None:
+        of_changes = changed(table, rules)
+        if of_changes is None:
+            return None
+        found |= set(of_changes)
+    found |= _touched(table, rules, world, before)
+    for rule in rules:
+        # The reasons tell how long ago a stream was read.
+        if _is_stale(rule, world, before):
+            found |= before.verdicts[rule.name].unknown.keys()
+    most = max(before.verdicts[rule.name].subjects for rule in rules)
+    return None if len(found) > _MOST_TOUCHED * most else found
+
+
+def _touched(table: str, rules: Sequence[Rule], world: World, before: Standing) -> set[str]:
+    """Those whom the clock may concern since then."""
+    asked = [clause for rule in rules for clause in clauses(rule.when)]
+    columns = [column for rule in rules for column in rule.once_per_columns]
+    then = world.at(before.at)
+    turning = Turning(then, table, asked, columns, until=world.now, fresh=before.fresh)
+    touched = turning.touched
+    return set() if touched is None else set(world.source.query(touched)["id"].to_pylist())
+
+
+def _is_stale(rule: Rule, world: World, before: Standing) -> bool:
+    """Whether something that a rule rests on could not be trusted then, or cannot be now."""
+    connections = {state.connection for state in world.freshness.states}
+    return any(
+        connections != set(fresh)
+        for tables in dependence([rule], world).rests
+        for fresh in (before.fresh.get(tables, ()), world.freshness.fresh_connections(tables))
+    )
+
+
+def _fresh(rules: Sequence[Rule], world: World) -> dict[Tables, Tables]:
+    rests = {tables for rule in rules for tables in dependence([rule], world).rests}
+    return {tables: world.freshness.fresh_connections(tables) for tables in sorted(rests)}
+
+
+def _renewed(
+    table: str, rules: Sequence[Rule], world: World, before: Standing, ids: set[str]
+) -> dict[str, RuleVerdicts]:
+    """The verdicts as they were, but for some subjects."""
+    again = Evaluation(rules, world, ids=ids).verdicts if ids else {}
+    count = world.table(table).count().as_table()
+    subjects = int(world.source.query(count)[0][0].as_py())
+    found = {}
+    for rule in rules:
+        was, now = before.verdicts[rule.name], again.get(rule.name)
+        matches = {i: values for i, values in was.matches.items() if i not in ids}
+        unknown = {i: why for i, why in was.unknown.items() if i not in ids}
+        found[rule.name] = RuleVerdicts(
+            rule=rule.name,
+            matches=matches | ({} if now is None else dict(now.matches)),
+            unknown=unknown | ({} if now is None else dict(now.unknown)),
+            subjects=subjects,
+        )
+    return found
