@@ -166,6 +166,7 @@ def enrolled(numbers: Sequence[int], *, at: datetime = NOON) -> Transitions:
                 rule_version="1",
                 steps=("task",),
                 status=EnrolmentStatus.ACTIVE,
+                holds_since=at,
             )
             for number in numbers
         ),

@@ -22,6 +22,7 @@ from crmsync.rules.language import NoteStep, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.store import Ledger
@@ -39,6 +40,8 @@ def a_rule(  # noqa: PLR0913  each part matters to some test
     version: str = "1",
     once_per: tuple[str, ...] = (),
     cooldown: str | None = None,
+    must_last: str | None = None,
+    expires: date | None = None,
     existing: Existing | None = None,
 ) -> Rule:
     return Rule(
@@ -51,6 +54,8 @@ def a_rule(  # noqa: PLR0913  each part matters to some test
         place=PLACE,
         once_per=once_per,
         cooldown=None if cooldown is None else parse_duration(cooldown),
+        must_last=None if must_last is None else parse_duration(must_last),
+        expires=expires,
         existing=existing,
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,13 +23,16 @@ from hypothesis.stateful import (
 from crmsync.config.settings import Existing
 from crmsync.ledger.store import Ledger
 from crmsync.ledger.values import OPEN, EnrolmentStatus, HeldBecause
-from journeys.rule_world import Cycle, a_rule, verdict
+from journeys.rule_world import COMPANY, Cycle, a_rule, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from support.ledgers import EmptyLedgers
 
 SUBJECTS = ("crm:1", "crm:2", "crm:3")
 COOLDOWN = timedelta(days=3)
+LASTING = timedelta(days=2)
 # What is said of a subject: that it does not match, is missing or unknown, or matches with a tier.
 SAID = st.sampled_from([None, "missing", "unknown", "", "gold", "tin"])
 
@@ -48,6 +52,10 @@ class Enrolments(RuleBasedStateMachine):
         self.cycle = Cycle(self.ledger, existing)
         self.cooldown = "3 days" if cooling else None
         self.once_per: tuple[str, ...] = ()
+        self.lasting = False
+        self.expires: date | None = None
+        # Since when each subject has not been seen to be anything but a match.
+        self.holds_since: dict[str, datetime] = {}
         self.may_activate = dict.fromkeys(SUBJECTS, existing is Existing.ENROL)
         self.activations: dict[str, list[datetime]] = {subject: [] for subject in SUBJECTS}
         self.contacts: Counter[str] = Counter()
@@ -60,13 +68,28 @@ class Enrolments(RuleBasedStateMachine):
     def the_author_says_once_per_or_no_longer(self) -> None:
         self.once_per = () if self.once_per else ("tier",)
 
+    @rule()
+    def the_author_says_for_or_no_longer(self) -> None:
+        self.lasting = not self.lasting
+
+    @rule()
+    def the_author_says_that_it_expires_today_or_no_longer(self) -> None:
+        today = self.cycle.now.astimezone(ZoneInfo(COMPANY.time_zone)).date()
+        self.expires = None if self.expires else today
+
     @rule(hours=st.sampled_from([1, 24, 72, 100]))
     def time_passes(self, hours: int) -> None:
         self.cycle.now += timedelta(hours=hours)
 
     @rule(said=st.fixed_dictionaries(dict.fromkeys(SUBJECTS, SAID)))
     def a_run(self, said: dict[str, str | None]) -> None:
-        tested = a_rule(steps=["mail"], once_per=self.once_per, cooldown=self.cooldown)
+        tested = a_rule(
+            steps=["mail"],
+            once_per=self.once_per,
+            cooldown=self.cooldown,
+            must_last="2 days" if self.lasting else None,
+            expires=self.expires,
+        )
         matches = {
             subject: (value,) if self.once_per else ()
             for subject, value in said.items()
@@ -80,12 +103,22 @@ class Enrolments(RuleBasedStateMachine):
         assert ends.isdisjoint(missing), "nobody has seen its conditions turn false"
         waiting = {one.subject for one in transitions.held if one.because is HeldBecause.MISSING}
         assert waiting == before & set(missing)
-        for move in transitions.enrol:
-            if move.status is EnrolmentStatus.ACTIVE:
-                subject = move.ref.subject
+        self._remember_what_holds(said, matches, before)
+        entering = [(move.ref.subject, move.status) for move in transitions.enrol]
+        entering += [(move.enrolment.ref.subject, move.status) for move in transitions.activate]
+        for subject, status in entering:
+            if status is EnrolmentStatus.ACTIVE:
                 assert subject in matches
                 assert self.may_activate[subject], "it had matched, or may have, all along"
                 self.activations[subject].append(self.cycle.now)
+                if self.lasting:
+                    assert self.cycle.now - self.holds_since[subject] >= LASTING
+                if self.expires is not None:
+                    zone = ZoneInfo(COMPANY.time_zone)
+                    assert self.cycle.now.astimezone(zone).date() <= self.expires
+        told = {one.subject for one in transitions.held} | {subject for subject, _ in entering}
+        quiet = {one.ref.subject for one in self.ledger.enrolments(statuses=OPEN)}
+        assert matches.keys() <= told | quiet, "whoever matches is inside, or is told why not"
         self.contacts.update(due.key for due in self.cycle.due)
         self.cycle.commit(transitions, steps=None)
         for subject, value in said.items():
@@ -97,6 +130,15 @@ class Enrolments(RuleBasedStateMachine):
                 or (self.once_per and value not in {"", "missing", "unknown"})
             ):
                 self.may_activate[subject] = True
+
+    def _remember_what_holds(
+        self, said: dict[str, str | None], matches: Mapping[str, tuple[str, ...]], before: set[str]
+    ) -> None:
+        for subject, value in said.items():
+            if value is None or (value == "missing" and subject not in before):
+                self.holds_since.pop(subject, None)
+            elif subject in matches:
+                self.holds_since.setdefault(subject, self.cycle.now)
 
     @precondition(lambda self: hasattr(self, "ledger"))
     @invariant()
@@ -131,5 +173,5 @@ class Enrolments(RuleBasedStateMachine):
 def test_enrolments(empty_ledgers: EmptyLedgers) -> None:
     run_state_machine_as_test(
         lambda: Enrolments(empty_ledgers),  # type: ignore[arg-type]  # it says that a function will do
-        settings=settings(max_examples=25, stateful_step_count=12, deadline=None),
+        settings=settings(max_examples=30, stateful_step_count=14, deadline=None),
     )

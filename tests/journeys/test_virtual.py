@@ -26,15 +26,26 @@ RUNS = st.lists(
 
 
 @settings(max_examples=20, deadline=None)
-@given(runs=RUNS, existing=st.sampled_from(Existing), once=st.booleans())
+@given(
+    runs=RUNS,
+    existing=st.sampled_from(Existing),
+    once=st.booleans(),
+    must_last=st.sampled_from([None, "2 days"]),
+)
 def test_both_remember_the_same(
-    runs: list[tuple[dict[str, str | None], bool]], existing: Existing, *, once: bool
+    runs: list[tuple[dict[str, str | None], bool]],
+    existing: Existing,
+    must_last: str | None,
+    *,
+    once: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cycle = Cycle(Ledger(Path(folder) / "ledger.sqlite"), existing)
         virtual = VirtualEnrolments()
         for said, there in runs:
-            tested = a_rule(once_per=("tier",) if once else (), cooldown="2 days")
+            tested = a_rule(
+                once_per=("tier",) if once else (), cooldown="2 days", must_last=must_last
+            )
             others = [a_rule("other")] if there else []
             matches = {
                 s: (v,) if once else () for s, v in said.items() if v not in {None, "unknown"}

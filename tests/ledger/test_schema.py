@@ -14,6 +14,7 @@ from crmsync.errors import StoreError
 from crmsync.ledger.migrate import SCHEMA_REVISION, alembic_config
 from crmsync.ledger.schema import metadata
 from crmsync.ledger.store import Ledger
+from crmsync.ledger.values import EnrolmentStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,23 @@ def test_opening_again_keeps_what_is_there(unmade_ledger_at: Path | str) -> None
         connection.execute(sa.text("INSERT INTO rule_state VALUES ('kept', '2026-01-01')"))
     with Ledger(unmade_ledger_at) as again:
         assert again.enrolment_snapshot().seen_rules == {"kept"}
+
+
+def test_what_an_earlier_version_has_recorded_is_kept(unmade_ledger_at: Path | str) -> None:
+    with Ledger(unmade_ledger_at) as ledger, ledger.writing() as connection:
+        connection.execute(sa.text("ALTER TABLE enrolment DROP COLUMN holds_since"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO enrolment"
+                " (rule, rule_version, subject, key, steps, status, entered_at) VALUES"
+                " ('r', '1', 'crm:1', 'k', '[]', 'previewed', '2026-03-01 00:00:00.000000')"
+            )
+        )
+    with Ledger(unmade_ledger_at) as again:
+        (enrolment,) = again.enrolments()
+        assert (enrolment.status, enrolment.holds_since) == (EnrolmentStatus.PREVIEWED, None)
+        assert differences(again) == []
 
 
 def test_a_ledger_from_the_future_is_refused(unmade_ledger_at: Path | str) -> None:

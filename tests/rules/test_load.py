@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +37,7 @@ then:
 BAD = {
     "unknown-key": "rule: a\nsubject: account\nwhan: []\nwhen: [{tier: x}]\n" + THEN,
     "later-keys": (
-        "rule: b\nsubject: account\nfor: 1 day\nuntil: []\nwhen:\n  - tier: gold\n" + THEN
+        "rule: b\nsubject: account\nrepeat_every: 1 day\nuntil: []\nwhen:\n  - tier: gold\n" + THEN
     ),
     "past": (
         "rule: past\nsubject: account\nwhen:\n"
@@ -145,7 +146,8 @@ BAD = {
     ),
     "options": (
         "rule: k\nsubject: account\nwhen: [{tier: x}]\nonce_per: [renewal_dat]\ncooldown: 10\n"
-        "existing: enroll\nlabels: [1]\npriority: high\ndescription: [x]\n" + THEN
+        "existing: enroll\nlabels: [1]\npriority: high\ndescription: [x]\n"
+        "for: a while\nexpires: next year\n" + THEN
     ),
     "name": "rule: two words\nsubject: account\nwhen: [{tier: x}]\n" + THEN,
     "same-1": "rule: same\nsubject: account\nwhen: [{tier: x}]\n" + THEN,
@@ -202,7 +204,8 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_options(tmp_path: Path) -> None:
     text = (
         "rule: a\nsubject: ticket\nonce_per: [ticket, account.renewal_date]\ncooldown: 10 days\n"
-        "existing: enrol\nlabels: [care]\npriority: 70\nwhen: [{status: open}]\nthen:\n"
+        "existing: enrol\nlabels: [care]\npriority: 70\nfor: 2 business days\n"
+        "expires: 2027-06-30\nwhen: [{status: open}]\nthen:\n"
         "  - email: {to: {role: champion, otherwise: contact}, template: t, from: company,"
         " class: service}\n"
         "  - update: {record: account, fields: {status: 'at risk', renewal_date: '{{ today }}'}}\n"
@@ -212,6 +215,7 @@ def test_options(tmp_path: Path) -> None:
     (rule,) = rules_from(tmp_path, {"a": text}).rules
     assert rule.once_per == ("id", "account.renewal_date")
     assert rule.cooldown == parse_duration("10 days")
+    assert (rule.must_last, rule.expires) == (parse_duration("2 business days"), date(2027, 6, 30))
     assert (rule.existing, rule.labels, rule.priority) == (Existing.ENROL, ("care",), 70)
     assert [step.id for step in rule.then] == ["email", "update", "task", "task-2"]
     email, update = rule.then[:2]

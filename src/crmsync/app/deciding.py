@@ -221,10 +221,7 @@ def _counts(
             looked_at=verdicts[rule.name].subjects,
             matches=len(verdicts[rule.name].matches),
             unknown=len(verdicts[rule.name].unknown),
-            entering=sum(
-                move.ref.rule == rule.name and move.status is EnrolmentStatus.ACTIVE
-                for move in transitions.enrol
-            ),
+            entering=_entering(rule, transitions),
             inside=sum(
                 enrolment.ref.rule == rule.name and enrolment.status is EnrolmentStatus.ACTIVE
                 for enrolment in snapshot.open
@@ -232,3 +229,10 @@ def _counts(
         )
         for rule in rules
     )
+
+
+def _entering(rule: Rule, transitions: Transitions) -> int:
+    """How many become active, those included who were previewed or have waited."""
+    moves = [(move.ref, move.status) for move in transitions.enrol]
+    moves += [(move.enrolment.ref, move.status) for move in transitions.activate]
+    return sum(ref.rule == rule.name and status is EnrolmentStatus.ACTIVE for ref, status in moves)

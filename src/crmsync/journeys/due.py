@@ -93,7 +93,8 @@ def _active(
         if enrolment.status is EnrolmentStatus.ACTIVE and enrolment.id not in moved:
             yield enrolment.ref, enrolment.steps, enrolment.entered_at
     for activation in transitions.activate:
-        yield activation.enrolment.ref, activation.steps, transitions.at
+        if activation.status is EnrolmentStatus.ACTIVE:
+            yield activation.enrolment.ref, activation.steps, transitions.at
     for enrol in transitions.enrol:
         if enrol.status is EnrolmentStatus.ACTIVE:
             yield enrol.ref, enrol.steps, transitions.at

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from crmsync.clock import readable
 from crmsync.config.settings import Existing
 from crmsync.journeys.keys import once_key, once_paths, running_key
 from crmsync.ledger.values import (
@@ -24,10 +24,11 @@ from crmsync.ledger.values import (
     History,
     Transitions,
 )
-from crmsync.model.business_days import add_business_days
+from crmsync.rules.calendar import Calendar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from crmsync.config.settings import Company
     from crmsync.ledger.values import EnrolmentSnapshot
@@ -43,6 +44,7 @@ _STATUS_AT_FIRST = {
 _CONDITIONS = "its conditions no longer hold"
 _MISSING = "its record is missing; it goes on, and is not new, when the record is back"
 _RULE_GONE = "the rule is no longer there"
+_ON_UNDER_KEY = "it goes on under the values of once_per"
 
 
 def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing else
@@ -63,7 +65,7 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
         snapshot: the ledger as it stands, merges followed.
         now: the instant (UTC).
         existing: what a rule that does not say so itself does with those that match already.
-        company: its time zone and country count the business days of a cooldown.
+        company: its time zone and country count business days, and say what day it is.
         missing: by rule name, subjects of which there is no record now: nobody has seen the
             conditions of a living record turn false.
     """
@@ -129,16 +131,20 @@ class _RuleMoves:
         if is_new and self.verdict.subjects:
             self.moves.new_rules.append(self.rule.name)
         status = _STATUS_AT_FIRST[self.existing] if is_new else EnrolmentStatus.ACTIVE
-        for enrolment in sorted(inside, key=lambda enrolment: enrolment.ref):
-            self._stay_or_leave(enrolment)
+        met: set[str] = set()
+        for enrolment in sorted(inside, key=_order):
+            # Of records that were merged, the one that has come furthest speaks for all.
+            goes_before = enrolment.ref.subject in met
+            met.add(enrolment.ref.subject)
+            self._stay_or_leave(enrolment, alone=not goes_before)
         known = {enrolment.ref.subject for enrolment in inside}
         for subject in sorted(self.verdict.matches.keys() - known):
             self._enter(subject, status)
         for subject in sorted(self.verdict.unknown.keys() - known):
             self._hold_unknown(subject)
-            self._remember(subject, status)
+            self._remember(subject, status, None)
 
-    def _stay_or_leave(self, enrolment: Enrolment) -> None:
+    def _stay_or_leave(self, enrolment: Enrolment, *, alone: bool) -> None:
         subject = enrolment.ref.subject
         if subject in self.verdict.unknown:
             self._hold_unknown(subject)
@@ -146,6 +152,9 @@ class _RuleMoves:
             self._hold(subject, HeldBecause.MISSING, _MISSING)
         elif subject not in self.verdict.matches:
             self.moves.end.append(End(enrolment=enrolment, reason=_CONDITIONS))
+        elif enrolment.status is EnrolmentStatus.WAITING:
+            if alone:
+                self._wait(enrolment)
         elif self.rule.once_per:
             self._compare_key(enrolment)
         else:
@@ -161,14 +170,15 @@ class _RuleMoves:
         elif once_paths(known) == frozenset(self.rule.once_per):
             reason = f"the values of once_per are now {key}"
             self.moves.end.append(End(enrolment=enrolment, reason=reason))
-            self._enter(subject, EnrolmentStatus.ACTIVE)
+            self._enter(subject, EnrolmentStatus.ACTIVE, since=self._since(enrolment))
         elif enrolment.status is EnrolmentStatus.ACTIVE:
             # The author has changed `once_per`; that alone must not write to anybody again.
             self._stay(enrolment)
         else:
-            reason = f"it goes on under the values of once_per, {key}"
+            reason = f"{_ON_UNDER_KEY}, {key}"
             self.moves.end.append(End(enrolment=enrolment, reason=reason))
-            self._enter(subject, self._status_now(enrolment))
+            status, since = self._status_now(enrolment), self._since(enrolment)
+            self._enter(subject, status, since=since)
 
     def _status_now(self, enrolment: Enrolment) -> EnrolmentStatus:
         """A previewed enrolment becomes active once the rule says ``existing: enrol``."""
@@ -177,49 +187,138 @@ class _RuleMoves:
             return EnrolmentStatus.ACTIVE
         return enrolment.status
 
+    def _since(self, enrolment: Enrolment) -> datetime:
+        """Since when its conditions are known to hold: from now on, where nobody knew before."""
+        if enrolment.status is EnrolmentStatus.ACTIVE:
+            return enrolment.holds_since or enrolment.entered_at
+        return enrolment.holds_since or self.now
+
     def _stay(self, enrolment: Enrolment) -> None:
-        status = self._status_now(enrolment)
+        subject, status = enrolment.ref.subject, self._status_now(enrolment)
         if status is enrolment.status:
-            self._say_why_quiet(enrolment.ref.subject, status)
+            self._say_why_quiet(subject, status)
+        elif self._has_expired(subject):
             return
+        elif self._must_wait(subject, self._since(enrolment)):
+            self._activate(enrolment, EnrolmentStatus.WAITING)
+        else:
+            self._activate(enrolment, EnrolmentStatus.ACTIVE)
+
+    def _activate(self, enrolment: Enrolment, status: EnrolmentStatus) -> None:
         self.moves.activate.append(
-            Activate(enrolment=enrolment, rule_version=self.rule.version, steps=self._steps)
+            Activate(
+                enrolment=enrolment,
+                rule_version=self.rule.version,
+                steps=self._steps,
+                status=status,
+                holds_since=self._since(enrolment),
+            )
         )
 
-    def _enter(self, subject: str, status: EnrolmentStatus) -> None:
-        ref = self._running_ref(subject)
-        if self.rule.once_per:
-            key = self._once_key(subject)
-            if key is None:
-                self._hold_empty_key(subject)
-                self._remember(subject, status)
-                return
-            ref = EnrolmentRef(rule=self.rule.name, subject=subject, key=key)
-            user = self.taken.get(key) or self.snapshot.used_keys.get((self.rule.name, key))
-            if user is not None:
-                self._hold_used_key(ref, user)
-                return
-        until = self._cooldown_until(subject)
-        if status is EnrolmentStatus.ACTIVE and until is not None and until > self.now:
-            reason = f"it was enrolled within the cooldown of {self.rule.cooldown}"
-            self._hold(subject, HeldBecause.COOLDOWN, reason, until)
-            return
-        self.taken[ref.key] = subject
-        self._enrol(ref, status)
-        self._say_why_quiet(subject, status)
+    def _wait(self, enrolment: Enrolment) -> None:
+        """It becomes active once its conditions have held long enough, and nothing else is against.
 
-    def _remember(self, subject: str, status: EnrolmentStatus) -> None:
+        While it waits its key is its own number, so that of several who wait for the same values
+        of ``once_per`` the first to be done with waiting gets them.
+        """
+        subject, since = enrolment.ref.subject, self._since(enrolment)
+        if self._must_wait(subject, since):
+            return
+        known = enrolment.ref.key
+        key = self._once_key(subject) if self.rule.once_per else known
+        if key == self.snapshot.keys_now.get((self.rule.name, known), known):
+            if not self._has_expired(subject) and not self._is_cooling(subject):
+                self._activate(enrolment, EnrolmentStatus.ACTIVE)
+            return
+        ref = self._free_ref(subject)
+        if ref is not None and not self._is_cooling(subject):
+            self.moves.end.append(End(enrolment=enrolment, reason=_ON_UNDER_KEY))
+            self._enrol(ref, EnrolmentStatus.ACTIVE, since)
+
+    def _enter(
+        self, subject: str, status: EnrolmentStatus, *, since: datetime | None = None
+    ) -> None:
+        """``since`` is when its conditions began to hold; now, where nobody knew before."""
+        since = since or self.now
+        ref = self._free_ref(subject)
+        if ref is None:
+            if not self._has_used_key(subject):
+                self._remember(subject, status, since)
+        elif status is not EnrolmentStatus.ACTIVE:
+            self._enrol(ref, status, since)
+            self._say_why_quiet(subject, status)
+        elif self._must_wait(subject, since):
+            self._enrol(self._running_ref(subject), EnrolmentStatus.WAITING, since)
+        elif not self._is_cooling(subject):
+            self._enrol(ref, status, since)
+
+    def _free_ref(self, subject: str) -> EnrolmentRef | None:
+        """What its enrolment would be; None, and the reason is told, where none may begin."""
+        if self._has_expired(subject):
+            return None
+        if not self.rule.once_per:
+            return self._running_ref(subject)
+        key = self._once_key(subject)
+        if key is None:
+            self._hold_empty_key(subject)
+            return None
+        ref = EnrolmentRef(rule=self.rule.name, subject=subject, key=key)
+        user = self._user_of(key)
+        if user is not None:
+            self._hold_used_key(ref, user)
+            return None
+        return ref
+
+    def _has_expired(self, subject: str) -> bool:
+        """Whether the rule enrols nobody any more; told of the subject where it is so."""
+        today = self._calendar(self.now).today
+        if self.rule.expires is None or today <= self.rule.expires:
+            return False
+        reason = f"the rule expired on {self.rule.expires} and enrols nobody any more"
+        self._hold(subject, HeldBecause.EXPIRED, reason)
+        return True
+
+    def _must_wait(self, subject: str, since: datetime) -> bool:
+        """Whether its conditions have yet to hold long enough; told where it is so."""
+        if self.rule.must_last is None:
+            return False
+        until = self._later(since, self.rule.must_last)
+        if until <= self.now:
+            return False
+        zone = ZoneInfo(self.company.time_zone)
+        reason = (
+            f"waits since {readable(since, zone)}, due on {readable(until, zone)}: "
+            f"its conditions must hold for {self.rule.must_last}"
+        )
+        self._hold(subject, HeldBecause.WAITING, reason, until)
+        return True
+
+    def _is_cooling(self, subject: str) -> bool:
+        """Whether it was active too short a time ago; told where it is so."""
+        last = self._history(subject).last_active_at
+        if self.rule.cooldown is None or last is None:
+            return False
+        until = self._later(last, self.rule.cooldown)
+        if until <= self.now:
+            return False
+        reason = f"it was enrolled within the cooldown of {self.rule.cooldown}"
+        self._hold(subject, HeldBecause.COOLDOWN, reason, until)
+        return True
+
+    def _remember(self, subject: str, status: EnrolmentStatus, since: datetime | None) -> None:
         """When a rule is new: what is held now may match all along, so it is no new match later."""
         if status is not EnrolmentStatus.ACTIVE:
-            self._enrol(self._running_ref(subject), status)
+            self._enrol(self._running_ref(subject), status, since)
 
-    def _enrol(self, ref: EnrolmentRef, status: EnrolmentStatus) -> None:
+    def _enrol(self, ref: EnrolmentRef, status: EnrolmentStatus, since: datetime | None) -> None:
+        self.taken[ref.key] = ref.subject
         self.moves.enrol.append(
             Enrol(
                 ref=ref,
                 rule_version=self.rule.version,
                 steps=self._steps,
                 status=status,
+                holds_since=since,
                 reopens=self.snapshot.lapsed.get((ref.rule, ref.key)),
             )
         )
@@ -240,11 +339,20 @@ class _RuleMoves:
         values = self.verdict.matches[subject]
         return once_key(self.rule.once_per, values) if all(values) else None
 
-    def _cooldown_until(self, subject: str) -> datetime | None:
-        last = self._history(subject).last_active_at
-        if self.rule.cooldown is None or last is None:
-            return None
-        return _later(last, self.rule.cooldown, self.company)
+    def _user_of(self, key: str) -> str | None:
+        return self.taken.get(key) or self.snapshot.used_keys.get((self.rule.name, key))
+
+    def _has_used_key(self, subject: str) -> bool:
+        key = self._once_key(subject) if self.rule.once_per else None
+        return key is not None and self._user_of(key) is not None
+
+    def _calendar(self, at: datetime) -> Calendar:
+        zone = ZoneInfo(self.company.time_zone)
+        return Calendar(now=at, zone=zone, country=self.company.country)
+
+    def _later(self, start: datetime, by: Duration) -> datetime:
+        """Business days are counted in the company's zone and country; the time of day stays."""
+        return self._calendar(start).instant_after(by)
 
     def _hold(
         self, subject: str, because: HeldBecause, reason: str, until: datetime | None = None
@@ -280,11 +388,8 @@ class _RuleMoves:
             self._hold(subject, HeldBecause.IGNORED, reason)
 
 
-def _later(start: datetime, by: Duration, company: Company) -> datetime:
-    """Business days are counted in the company's zone and country; the time of day stays."""
-    if not by.business_days:
-        return start + by.length
-    zone = ZoneInfo(company.time_zone)
-    local = start.astimezone(zone)
-    day = add_business_days(local.date(), by.business_days, company.country)
-    return datetime.combine(day, local.time(), zone).astimezone(start.tzinfo)
+def _order(enrolment: Enrolment) -> tuple[float, EnrolmentRef]:
+    """Who waits comes last, and of them, who has waited longest comes first."""
+    if enrolment.status is not EnrolmentStatus.WAITING:
+        return 0.0, enrolment.ref
+    return (enrolment.holds_since or enrolment.entered_at).timestamp(), enrolment.ref

@@ -89,6 +89,7 @@ def _enrolment(row: sa.Row[Any]) -> Enrolment:
         steps=tuple(row.steps),
         status=EnrolmentStatus(row.status),
         entered_at=row.entered_at,
+        holds_since=row.holds_since,
         ended_at=row.ended_at,
         end_reason=row.end_reason,
     )
@@ -163,10 +164,11 @@ def _activate(
         [
             {
                 **_expected(activation.enrolment),
-                "new_status": EnrolmentStatus.ACTIVE,
+                "new_status": activation.status,
                 "version": activation.rule_version,
                 "new_steps": list(activation.steps),
                 "entered": transitions.at,
+                "since": activation.holds_since,
             }
             for activation in activations
         ],
@@ -186,6 +188,7 @@ def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Trans
                 "version": enrol.rule_version,
                 "new_steps": list(enrol.steps),
                 "entered": transitions.at,
+                "since": enrol.holds_since,
             }
             for enrol in entering
         ],
@@ -197,6 +200,7 @@ _ENTERED: dict[str, Any] = {
     "rule_version": sa.bindparam("version"),
     "steps": sa.bindparam("new_steps"),
     "entered_at": sa.bindparam("entered"),
+    "holds_since": sa.bindparam("since"),
     "ended_at": None,
     "end_reason": None,
 }
@@ -239,6 +243,7 @@ def _insert(connection: sa.Connection, entering: list[Enrol], transitions: Trans
                     "steps": list(enrol.steps),
                     "status": enrol.status,
                     "entered_at": transitions.at,
+                    "holds_since": enrol.holds_since,
                 }
                 for enrol in entering
             ],

@@ -76,6 +76,7 @@ enrolment = sa.Table(
     sa.Column("steps", sa.JSON, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("entered_at", Instant, nullable=False),
+    sa.Column("holds_since", Instant),
     sa.Column("ended_at", Instant),
     sa.Column("end_reason", sa.Text),
     sa.UniqueConstraint("rule", "key"),

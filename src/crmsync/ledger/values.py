@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class EnrolmentStatus(StrEnum):
     """Where a subject stands in a rule."""
 
+    WAITING = "waiting"  # it matches, and not yet for as long as the rule asks
     ACTIVE = "active"  # its steps are due, or done
     PREVIEWED = "previewed"  # it matched when the rule was new; waits for a person
     IGNORED = "ignored"  # it matched when the rule was new; never contacted for that
@@ -24,7 +25,12 @@ class EnrolmentStatus(StrEnum):
     LAPSED = "lapsed"  # it ended without ever having been active; its key is free
 
 
-OPEN = (EnrolmentStatus.ACTIVE, EnrolmentStatus.PREVIEWED, EnrolmentStatus.IGNORED)
+OPEN = (
+    EnrolmentStatus.WAITING,
+    EnrolmentStatus.ACTIVE,
+    EnrolmentStatus.PREVIEWED,
+    EnrolmentStatus.IGNORED,
+)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -50,7 +56,10 @@ class Enrolment:
         id: the ledger's number.
         rule_version: the version of the rule that it entered.
         steps: ids of the steps that the rule had in that version.
-        entered_at: the instant (UTC) at which it got its present status of active or previewed.
+        entered_at: the instant (UTC) at which it got its present status of waiting, active,
+            previewed or ignored.
+        holds_since: the instant (UTC) since which its conditions are known to hold; None where
+            they were not known to hold when it was recorded.
     """
 
     id: int
@@ -59,6 +68,7 @@ class Enrolment:
     steps: tuple[str, ...]
     status: EnrolmentStatus
     entered_at: datetime
+    holds_since: datetime | None = None
     ended_at: datetime | None = None
     end_reason: str | None = None
 
@@ -81,7 +91,7 @@ class EnrolmentSnapshot:
     """All that deciding on enrolments needs to remember.
 
     Attributes:
-        open: active, previewed and ignored enrolments, by their number.
+        open: waiting, active, previewed and ignored enrolments, by their number.
         histories: by rule and subject.
         used_keys: by rule and ``once_per`` key, the subject that used it.
         lapsed: by rule and key, the number of the enrolment whose key is free again.
@@ -103,6 +113,7 @@ class Enrol:
     """A subject enters a rule.
 
     Attributes:
+        holds_since: as of `Enrolment`.
         reopens: the number of a lapsed enrolment with the same key, whose place it takes.
     """
 
@@ -110,16 +121,24 @@ class Enrol:
     rule_version: str
     steps: tuple[str, ...]
     status: EnrolmentStatus
+    holds_since: datetime | None
     reopens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activate:
-    """A previewed enrolment becomes active, on the rule's present version."""
+    """A previewed or waiting enrolment becomes active, on the rule's present version.
+
+    Attributes:
+        status: WAITING where the conditions of a previewed one have yet to hold long enough.
+        holds_since: as of `Enrolment`.
+    """
 
     enrolment: Enrolment
     rule_version: str
     steps: tuple[str, ...]
+    status: EnrolmentStatus = EnrolmentStatus.ACTIVE
+    holds_since: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +160,8 @@ class HeldBecause(StrEnum):
 
     UNKNOWN = "unknown"
     MISSING = "missing"
+    WAITING = "waiting"
+    EXPIRED = "expired"
     COOLDOWN = "cooldown"
     ONCE_PER = "once_per"
     EMPTY_KEY = "empty_key"

@@ -71,14 +71,14 @@ class VirtualEnrolments:
         self._seen |= set(transitions.new_rules)
 
     def _enter(self, row: Enrolment, move: Activate | Enrol, transitions: Transitions) -> None:
-        status = move.status if hasattr(move, "status") else EnrolmentStatus.ACTIVE
         self._keep(
             replace(
                 row,
-                status=status,
+                status=move.status,
                 rule_version=move.rule_version,
                 steps=move.steps,
                 entered_at=transitions.at,
+                holds_since=move.holds_since,
                 ended_at=None,
                 end_reason=None,
             )

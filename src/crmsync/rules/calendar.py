@@ -77,6 +77,12 @@ class Calendar:
         except OverflowError:
             return self._end_of_time(kind, back=back)
 
+    def instant_after(self, duration: Duration) -> datetime:
+        """Now, a duration later: business days keep the time of day there."""
+        moved = self.shifted(duration, FieldType.INSTANT, back=False)
+        assert isinstance(moved, datetime)  # noqa: S101  instants are shifted to instants
+        return moved
+
     @staticmethod
     def _end_of_time(kind: FieldType, *, back: bool) -> Bound:
         # A year on each side is left free, since converting between zones must not overflow.

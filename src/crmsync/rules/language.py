@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from crmsync.config.settings import Existing
     from crmsync.config.yaml import Place
@@ -98,7 +99,10 @@ class Rule:
         version: a hash of the rule's text, segments included; changes when its meaning may.
         once_per: paths whose values make an enrolment unique for ever; empty where not given.
         once_per_columns: what these paths lead to, in the same order.
+        must_last: how long the conditions must hold before anybody enters, the key ``for``; None
+            for not at all.
         existing: None leaves it to the config.
+        expires: the last day, in the company's zone, on which anybody enters; None for no end.
     """
 
     name: str
@@ -110,7 +114,9 @@ class Rule:
     place: Place
     once_per: tuple[str, ...] = ()
     once_per_columns: tuple[Column, ...] = ()
+    must_last: Duration | None = None
     cooldown: Duration | None = None
     existing: Existing | None = None
     labels: tuple[str, ...] = ()
     priority: int = 50
+    expires: date | None = None

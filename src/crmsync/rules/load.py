@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from crmsync.config.settings import Existing
@@ -14,7 +16,7 @@ from crmsync.model.durations import Duration, parse_duration
 from crmsync.rules import paths
 from crmsync.rules.conditions import Column, Condition, InSegment, Related, parts
 from crmsync.rules.language import Rule
-from crmsync.rules.operators import shown
+from crmsync.rules.operators import DAY_PATTERN, shown
 from crmsync.rules.parse_conditions import ConditionParser
 from crmsync.rules.parse_steps import StepParser
 from crmsync.rules.unknown import settle
@@ -32,20 +34,20 @@ RULE_KEYS = (
     "subject",
     "when",
     "then",
+    "for",
     "once_per",
     "cooldown",
     "existing",
     "labels",
     "priority",
+    "expires",
 )
 _LATER_KEYS = (
-    "for",
     "repeat_every",
     "until",
     "inhibited_by",
     "inhibits",
     "on_change",
-    "expires",
     "goal",
 )
 SEGMENT_KEYS = ("segment", "subject", "description", "when")
@@ -230,7 +232,8 @@ class _RuleReader:
         ).parse(data["then"], ("then",))
         columns = self._once_per(document, subject)
         options = _Options(document, self._problems)
-        cooldown, existing = options.duration("cooldown"), options.existing()
+        must_last, cooldown = options.duration("for"), options.duration("cooldown")
+        existing, expires = options.existing(), options.day("expires")
         labels, priority = options.labels(), options.priority()
         if name is None or when is None or len(self._problems.sentences) > before:
             return None
@@ -244,10 +247,12 @@ class _RuleReader:
             place=document.place(("rule",)),
             once_per=tuple(column.path for column in columns),
             once_per_columns=columns,
+            must_last=must_last,
             cooldown=cooldown,
             existing=existing,
             labels=labels,
             priority=priority,
+            expires=expires,
         )
 
     def _once_per(self, document: Document, subject: str) -> tuple[Column, ...]:
@@ -293,6 +298,21 @@ class _Options:
         except ValueError as error:
             self._problems.add(self._document.place((key,)), str(error))
             return None
+
+    def day(self, key: str) -> date | None:
+        value = self._document.data.get(key)
+        if key not in self._document.data:
+            return None
+        try:
+            if isinstance(value, str) and re.fullmatch(DAY_PATTERN, value):
+                return date.fromisoformat(value)
+        except ValueError:  # the 30th of February
+            pass
+        self._problems.add(
+            self._document.place((key,)),
+            f"“{key}” is a day such as 2027-06-30, and not {shown(value)}",
+        )
+        return None
 
     def existing(self) -> Existing | None:
         if "existing" not in self._document.data:

@@ -86,6 +86,10 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "subject": parts.subject(),
         "when": {"description": "Conditions; all must hold."},
         "then": {"description": "What happens then."},
+        "for": {
+            **parts.values.duration(),
+            "description": "How long the conditions must hold before anything happens.",
+        },
         "once_per": {"description": "At most one enrolment for each value of these, ever."},
         "cooldown": {
             **parts.values.duration(),
@@ -104,6 +108,11 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
             "minimum": 0,
             "maximum": HIGHEST_PRIORITY,
             "description": "0 to 100; 50 where not given.",
+        },
+        "expires": {
+            "type": "string",
+            "pattern": rf"^{DAY_PATTERN}$",
+            "description": "The last day on which it enrols anybody.",
         },
     }
     shapes = {
