@@ -49,7 +49,7 @@ def explain_subject(
         world = world_of(premises, records)
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
-        reports = explain_all(evaluation, {rule.name: [subject] for rule in about})
+        reports = explain_all(evaluation, {rule.name: [subject] for rule in about}, evidence=True)
         aliases = records.aliases().get(table, {})
         nothing_read = skipped(workspace, "nothing is read to explain")
         names = [rule.name for rule in about]
@@ -122,6 +122,7 @@ def _clause(report: ClauseReport) -> Clause:
         seen=report.value or "",
         distance=report.reason or report.distance or "",
         place=str(report.place),
+        evidence=report.evidence,
         clauses=tuple(_clause(part) for part in report.parts),
     )
 

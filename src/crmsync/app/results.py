@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from crmsync.model.verdicts import Truth
+    from crmsync.rules.evidence import Evidence
     from crmsync.sync.reports import StreamReport
 
 
@@ -157,7 +158,9 @@ class Clause:
 
     Attributes:
         seen: the value, in words.
-        distance: how far from true, in words; empty where that says nothing.
+        distance: how far from true, or why it cannot be said, in words; empty where that says
+            nothing.
+        evidence: the records that counted, at most three, the latest first; or the change.
     """
 
     text: str
@@ -165,6 +168,7 @@ class Clause:
     seen: str
     distance: str
     place: str
+    evidence: tuple[Evidence, ...] = ()
     clauses: tuple[Clause, ...] = ()
 
 

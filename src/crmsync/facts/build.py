@@ -29,6 +29,7 @@ def declared(  # noqa: PLR0913  the parts of a fact
     default: int | None = None,
     turns: Callable[[FactTables], Sequence[ir.Table]] | None = None,
     values: Callable[[FactTables], ir.Table] | None = None,
+    evidence: Callable[[FactTables], ir.Table] | None = None,
 ) -> Fact:
     """A fact from its parts."""
     spec = FactSpec(
@@ -39,7 +40,7 @@ def declared(  # noqa: PLR0913  the parts of a fact
         rests_on=rests_on,
         default=default,
     )
-    return Fact(spec=spec, build=build, turns=turns, values=values)
+    return Fact(spec=spec, build=build, turns=turns, values=values, evidence=evidence)
 
 
 def instant(tables: FactTables, like: ir.Value) -> ir.Value:
@@ -100,6 +101,20 @@ def when(
 def times_of(table: str, time: str, owner: str = "account") -> Callable[[FactTables], ir.Table]:
     """The value is one of these times of a table's records."""
     return lambda tables: tables.table(table).select(id=owner, value=time)
+
+
+def rests_on_each(
+    table: str, of: Callable[[FactTables], ir.Table], time: str, owner: str = "account"
+) -> Callable[[FactTables], ir.Table]:
+    """The value rests on these records of a table, which happened at that time."""
+    return lambda tables: named(table, of(tables), owner, time)
+
+
+def named(table: str, records: ir.Table, owner: str, time: str) -> ir.Table:
+    """Records as evidence; ``id`` names each, and another column its subject."""
+    return records.select(
+        id=records[owner], table=ibis.literal(table), record=records.id, at=records[time]
+    )
 
 
 def days_later(day: ir.DateValue, days: int) -> ir.DateValue:

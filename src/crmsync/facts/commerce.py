@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import declared, happened, latest, times_of, total, when
+from crmsync.facts.build import (
+    declared,
+    happened,
+    latest,
+    rests_on_each,
+    times_of,
+    total,
+    when,
+)
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
@@ -31,11 +39,15 @@ def _count_open_deals(tables: FactTables) -> ir.Table:
 
 
 def _last_order(tables: FactTables) -> ir.Table:
-    return latest(happened(tables, "order", "at"), "at")
+    return latest(_orders(tables), "at")
 
 
 def _orders_total(tables: FactTables) -> ir.Table:
-    return total(happened(tables, "order", "at"), "amount")
+    return total(_orders(tables), "amount")
+
+
+def _orders(tables: FactTables) -> ir.Table:
+    return happened(tables, "order", "at")
 
 
 def commerce_facts() -> tuple[Fact, ...]:
@@ -50,6 +62,7 @@ def commerce_facts() -> tuple[Fact, ...]:
             rests_on=("deal",),
             default=0,
             turns=when("deal", "opened_on"),
+            evidence=rests_on_each("deal", _open_deals, "opened_on"),
         ),
         declared(
             "account",
@@ -60,6 +73,7 @@ def commerce_facts() -> tuple[Fact, ...]:
             rests_on=("deal",),
             default=0,
             turns=when("deal", "opened_on"),
+            evidence=rests_on_each("deal", _open_deals, "opened_on"),
         ),
         declared(
             "account",
@@ -70,6 +84,7 @@ def commerce_facts() -> tuple[Fact, ...]:
             rests_on=("order",),
             turns=when("order", "at"),
             values=times_of("order", "at"),
+            evidence=rests_on_each("order", _orders, "at"),
         ),
         declared(
             "account",
@@ -80,5 +95,6 @@ def commerce_facts() -> tuple[Fact, ...]:
             rests_on=("order",),
             default=0,
             turns=when("order", "at"),
+            evidence=rests_on_each("order", _orders, "at"),
         ),
     )

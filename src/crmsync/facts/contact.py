@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import declared, instant
+from crmsync.facts.build import declared, instant, named
 from crmsync.model.tables import FieldType
 from crmsync.warehouse.associations import LINKED_TABLES, reached_by
 
@@ -58,25 +58,32 @@ def _last_contact(subject: str) -> Callable[[FactTables], ir.Table]:
     return lambda tables: _first_or_last(tables, conversations(tables), subject)
 
 
+def _replies(tables: FactTables) -> ir.Table:
+    held = conversations(tables)
+    return held.filter(held.direction == "inbound")
+
+
 def _last_reply(subject: str) -> Callable[[FactTables], ir.Table]:
     def build(tables: FactTables) -> ir.Table:
-        held = conversations(tables)
-        return _first_or_last(tables, held.filter(held.direction == "inbound"), subject)
+        return _first_or_last(tables, _replies(tables), subject)
 
     return build
 
 
 def _next_meeting(subject: str) -> Callable[[FactTables], ir.Table]:
     def build(tables: FactTables) -> ir.Table:
-        activity = tables.table("activity")
-        ahead = activity.filter(
-            activity.kind == "meeting",
-            activity["at"] > instant(tables, activity["at"]),
-            activity.status.fill_null("planned") != "cancelled",
-        )
-        return _first_or_last(tables, ahead, subject, last=False)
+        return _first_or_last(tables, _meetings_ahead(tables), subject, last=False)
 
     return build
+
+
+def _meetings_ahead(tables: FactTables) -> ir.Table:
+    activity = tables.table("activity")
+    return activity.filter(
+        activity.kind == "meeting",
+        activity["at"] > instant(tables, activity["at"]),
+        activity.status.fill_null("planned") != "cancelled",
+    )
 
 
 def _meetings(tables: FactTables) -> ir.Table:
@@ -103,6 +110,14 @@ def _begins(subject: str, of: _Activities) -> Callable[[FactTables], ir.Table]:
     return values
 
 
+def _evidence(subject: str, of: _Activities) -> Callable[[FactTables], ir.Table]:
+    def evidence(tables: FactTables) -> ir.Table:
+        found = reached_by(subject, of(tables), tables.table, ["at"])
+        return named("activity", found, "record", "at")
+
+    return evidence
+
+
 def contact_facts() -> tuple[Fact, ...]:
     """``last_contact``, ``last_reply`` and ``next_meeting`` of accounts, contacts and deals."""
     return tuple(fact for subject in LINKED_TABLES for fact in _facts_of(subject))
@@ -113,6 +128,7 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
         name: str,
         description: str,
         build: Callable[[FactTables], ir.Table],
+        counted: _Activities,
         of: _Activities = _between_people,
     ) -> Fact:
         return declared(
@@ -124,6 +140,7 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
             rests_on=_RESTS_ON,
             turns=_turns(subject, of),
             values=_begins(subject, of),
+            evidence=_evidence(subject, counted),
         )
 
     return (
@@ -131,14 +148,19 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
             "last_contact",
             "The latest call, meeting or mail between people, either way; never automated.",
             _last_contact(subject),
+            conversations,
         ),
         fact(
-            "last_reply", "The latest of these that came from the customer.", _last_reply(subject)
+            "last_reply",
+            "The latest of these that came from the customer.",
+            _last_reply(subject),
+            _replies,
         ),
         fact(
             "next_meeting",
             "The next meeting that is not cancelled.",
             _next_meeting(subject),
+            _meetings_ahead,
             _meetings,
         ),
     )

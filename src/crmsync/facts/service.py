@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.facts.build import declared, happened, instant, latest, never, times_of, when
+from crmsync.facts.build import (
+    declared,
+    happened,
+    instant,
+    latest,
+    never,
+    rests_on_each,
+    times_of,
+    when,
+)
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
@@ -29,14 +38,22 @@ def is_open(tables: FactTables, tickets: ir.Table) -> ir.BooleanValue:
     return opened & ~closed & ~by_status
 
 
-def _open_tickets(tables: FactTables) -> ir.Table:
+def _of_accounts(tables: FactTables) -> ir.Table:
     tickets = tables.table("ticket")
-    tickets = tickets.filter(tickets.account.notnull(), is_open(tables, tickets))
+    return tickets.filter(tickets.account.notnull(), is_open(tables, tickets))
+
+
+def _open_tickets(tables: FactTables) -> ir.Table:
+    tickets = _of_accounts(tables)
     return tickets.group_by(id=tickets.account).aggregate(value=tickets.count())
 
 
+def _closed(tables: FactTables) -> ir.Table:
+    return happened(tables, "ticket", "closed_at")
+
+
 def _last_ticket_closed(tables: FactTables) -> ir.Table:
-    return latest(happened(tables, "ticket", "closed_at"), "closed_at")
+    return latest(_closed(tables), "closed_at")
 
 
 def _ticket_is_open(tables: FactTables) -> ir.Table:
@@ -50,22 +67,30 @@ def _open_since(tables: FactTables) -> ir.Table:
     return tickets.select("id", value=tickets.opened_at)
 
 
-def _open_promises(tables: FactTables) -> ir.Table:
+def _promises(tables: FactTables) -> ir.Table:
     promises = tables.table("promise")
-    promises = promises.filter(
+    return promises.filter(
         promises.account.notnull(), promises.state.lower().fill_null("open") == "open"
     )
+
+
+def _open_promises(tables: FactTables) -> ir.Table:
+    promises = _promises(tables)
     return promises.group_by(id=promises.account).aggregate(value=promises.count())
 
 
-def _latest_nps(tables: FactTables) -> ir.Table:
+def _latest_answer(tables: FactTables) -> ir.Table:
     answers = happened(tables, "feedback", "at")
     answers = answers.filter(answers.instrument.lower() == "nps", answers.score.notnull())
     order = ibis.window(
         group_by=answers.account, order_by=[ibis.desc(answers["at"]), ibis.desc(answers.id)]
     )
     answers = answers.mutate(place=ibis.row_number().over(order))
-    answers = answers.filter(answers.place == 0)
+    return answers.filter(answers.place == 0)
+
+
+def _latest_nps(tables: FactTables) -> ir.Table:
+    answers = _latest_answer(tables)
     return answers.select(id=answers.account, value=answers.score)
 
 
@@ -81,6 +106,7 @@ def service_facts() -> tuple[Fact, ...]:
             rests_on=("ticket",),
             default=0,
             turns=when("ticket", "opened_at", "closed_at"),
+            evidence=rests_on_each("ticket", _of_accounts, "opened_at"),
         ),
         declared(
             "account",
@@ -91,6 +117,7 @@ def service_facts() -> tuple[Fact, ...]:
             rests_on=("ticket",),
             turns=when("ticket", "closed_at"),
             values=times_of("ticket", "closed_at"),
+            evidence=rests_on_each("ticket", _closed, "closed_at"),
         ),
         declared(
             "ticket",
@@ -120,6 +147,7 @@ def service_facts() -> tuple[Fact, ...]:
             rests_on=("promise",),
             default=0,
             turns=never,
+            evidence=rests_on_each("promise", _promises, "due"),
         ),
         declared(
             "account",
@@ -129,5 +157,6 @@ def service_facts() -> tuple[Fact, ...]:
             _latest_nps,
             rests_on=("feedback",),
             turns=when("feedback", "at"),
+            evidence=rests_on_each("feedback", _latest_answer, "at"),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import days_later, declared, times_of, when
+from crmsync.facts.build import days_later, declared, rests_on_each, times_of, when
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def usage_facts() -> tuple[Fact, ...]:
             rests_on=("usage",),
             default=0,
             turns=_window_turns(windows_ago),
+            evidence=rests_on_each("usage", lambda tables: _in_window(tables, windows_ago), "day"),
         )
 
     return (
@@ -108,6 +109,7 @@ def usage_facts() -> tuple[Fact, ...]:
             rests_on=("usage",),
             turns=when("usage", "day"),
             values=times_of("usage", "day"),
+            evidence=rests_on_each("usage", _used, "day"),
         ),
         count("usage_30d", "How often anything was used in the last 30 days.", _count(0)),
         count("usage_previous_30d", "The same for the 30 days before those.", _count(1), 1),
@@ -126,5 +128,6 @@ def usage_facts() -> tuple[Fact, ...]:
             rests_on=("usage",),
             turns=when("usage", "day", owner="contact"),
             values=times_of("usage", "day", owner="contact"),
+            evidence=rests_on_each("usage", _used, "day", owner="contact"),
         ),
     )

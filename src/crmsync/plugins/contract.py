@@ -197,12 +197,17 @@ class Fact:
         values: a table of ``id`` and ``value`` that holds each value that the fact may have for a
             subject, and perhaps others, for facts that are times; quicker to search for a range
             than the fact itself. Where it is not given, the fact itself is searched.
+        evidence: the records that a value rests on, for ``explain`` to name: a table of ``id``,
+            ``table`` and ``record`` (the table and global id of one of them) and ``at``, when it
+            happened (an instant or a date). For facts that are times, those whose ``at`` is the
+            value are shown, for others the latest.
     """
 
     spec: FactSpec
     build: Callable[[FactTables], ir.Table]
     turns: Callable[[FactTables], Sequence[ir.Table]] | None = None
     values: Callable[[FactTables], ir.Table] | None = None
+    evidence: Callable[[FactTables], ir.Table] | None = None
 
 
 TemplateFilter = Any  # a callable as Jinja2 expects it

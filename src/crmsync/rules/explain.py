@@ -28,6 +28,7 @@ from crmsync.rules.conditions import (
 )
 from crmsync.rules.distance import distance
 from crmsync.rules.evaluate import Evaluation, as_text
+from crmsync.rules.evidence import Seen, Witnesses
 from crmsync.rules.history import seen_of_past
 from crmsync.rules.predicates import clause_verdict, seen, tallied
 from crmsync.rules.reasons import why_unknown
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.config.yaml import Place
+    from crmsync.rules.evidence import Evidence
     from crmsync.rules.language import Rule
     from crmsync.rules.rows import Rows
     from crmsync.rules.world import World
@@ -57,6 +59,7 @@ class ClauseReport:
         value: what the clause saw, as text; “never” and “nothing” where there was nothing.
         distance: how far from true, such as “3 of 14 days”; None where that says nothing.
         reason: why it is unknown, or what an unknown counted as; None where it is known.
+        evidence: the records that counted, or the change that was seen; only where asked for.
         parts: the conditions that it is made of.
     """
 
@@ -66,6 +69,7 @@ class ClauseReport:
     value: str | None = None
     distance: str | None = None
     reason: str | None = None
+    evidence: tuple[Evidence, ...] = ()
     parts: tuple[ClauseReport, ...] = ()
 
     @property
@@ -117,12 +121,13 @@ def explain(rule: Rule, subject_id: str, world: World) -> ClauseReport:
 
 
 def explain_all(
-    evaluation: Evaluation, wanted: Mapping[str, Collection[str]]
+    evaluation: Evaluation, wanted: Mapping[str, Collection[str]], *, evidence: bool = False
 ) -> Mapping[str, Mapping[str, ClauseReport]]:
     """How rules stand with subjects, by rule and global id; absent where there is no record.
 
     Args:
         wanted: global ids by the rule's name.
+        evidence: also name the records that counted.
     """
     reports: dict[str, Mapping[str, ClauseReport]] = {}
     rules = [rule for rule in evaluation.rules if wanted.get(rule.name)]
@@ -130,15 +135,16 @@ def explain_all(
         about = [rule for rule in rules if rule.subject == table]
         asked = [clause for rule in about for clause in clauses(rule.when)]
         ids = {record_id for rule in about for record_id in wanted[rule.name]}
-        reporters = _reporters(evaluation.subject(table).rows.only(ids), asked)
+        rows = evaluation.subject(table).rows.only(ids)
+        reporters = _reporters(rows, asked, evidence=evidence)
         for rule in about:
             found = [record_id for record_id in wanted[rule.name] if record_id in reporters]
             reports[rule.name] = {i: reporters[i].report(rule.when) for i in found}
     return reports
 
 
-def _reporters(rows: Rows, asked: Sequence[Clause]) -> dict[str, _Reporter]:
-    """One query for the clauses, and one more where some are unknown."""
+def _reporters(rows: Rows, asked: Sequence[Clause], *, evidence: bool) -> dict[str, _Reporter]:
+    """One query for the clauses, and more where some are unknown, or evidence is wanted."""
     columns: dict[str, ir.Value] = {"id": rows.wide[ID], "zone": rows.own_zone()}
     for i, clause in enumerate(asked):
         columns |= {f"{name}_{i}": value for name, value in _columns(rows, clause).items()}
@@ -146,17 +152,41 @@ def _reporters(rows: Rows, asked: Sequence[Clause]) -> dict[str, _Reporter]:
     unknown = [i for i in range(len(asked)) if found[f"own_{i}"].null_count]
     why = why_unknown(rows, [asked[i] for i in unknown]) if unknown else {}
     reporters = {}
-    for line in found.to_pylist():
+    lines = found.to_pylist()
+    seen_by_all = _evidence(rows.world, asked, lines, evidence=evidence)
+    for line in lines:
         reasons = dict(zip(unknown, why.get(line["id"], ()), strict=True))
-        reporters[line["id"]] = _Reporter(rows.world, asked, line, reasons)
+        proof = [of_clause.get(line["id"], ()) for of_clause in seen_by_all]
+        reporters[line["id"]] = _Reporter(rows.world, asked, line, reasons, proof)
     return reporters
+
+
+def _evidence(
+    world: World, asked: Sequence[Clause], lines: Sequence[dict[str, Any]], *, evidence: bool
+) -> Sequence[Mapping[str, Sequence[Evidence]]]:
+    """For each clause, by subject; changes also where nothing else is, since they are the value."""
+    saw = [
+        {
+            line["id"]: Seen(
+                near=line[f"near_{i}"], value=line[f"value_{i}"], then=line.get(f"then_{i}")
+            )
+            for line in lines
+            if line[f"near_{i}"] is not None and line[f"own_{i}"] is not None
+        }
+        for i in range(len(asked))
+    ]
+    witnesses = Witnesses(world, list(zip(asked, saw, strict=True)))
+    return witnesses.everything() if evidence else witnesses.changes()
 
 
 def _columns(rows: Rows, clause: Clause) -> dict[str, ir.Value]:
     """What is fetched of a clause."""
-    columns: dict[str, ir.Value] = {"own": clause_verdict(rows, clause)}
+    hops = clause.column.hops if isinstance(clause, Comparison) else clause.of.hops
+    columns: dict[str, ir.Value] = {"own": clause_verdict(rows, clause), "near": rows.id_of(hops)}
     if isinstance(clause, Comparison) and clause.test.operator in HISTORY:
         columns["value"] = seen_of_past(rows, clause.column, clause.test)
+        if clause.test.operator is Operator.WAS:
+            columns["then"] = rows.past(clause.column, clause.test, "then")
     elif isinstance(clause, Comparison):
         columns["value"] = seen(rows, clause.column).value
         if isinstance(clause.test.operand, Column):
@@ -180,11 +210,13 @@ class _Reporter:
         asked: Sequence[Clause],
         line: dict[str, Any],
         reasons: Mapping[int, str | None],
+        evidence: Sequence[Sequence[Evidence]],
     ) -> None:
         self._calendar = world.calendar(line["zone"])
         self._zone = world.company.zone
         self._line = line
         self._reasons = reasons
+        self._evidence = evidence
         # By identity: the same clause may stand twice, at two places.
         self._numbers = {id(clause): i for i, clause in enumerate(asked)}
 
@@ -217,13 +249,12 @@ class _Reporter:
             value=self._shown(clause, value, i, known=own is not None),
             distance=away,
             reason=reason,
+            evidence=tuple(self._evidence[i]),
         )
 
     def _shown(self, clause: Clause, value: object, i: int, *, known: bool) -> str | None:
         if isinstance(clause, Comparison) and clause.test.operator is Operator.CHANGED:
-            if value is None:
-                return "no such change" if known else None
-            return f"changed {_shown_value(value, self._zone)}"
+            return self._change(value, i) if known else None
         if value is None:
             return "never" if known and _is_time_fact(clause) else "nothing" if known else None
         text = _shown_value(value, self._zone)
@@ -236,6 +267,12 @@ class _Reporter:
             kind = "exceptions" if clause.quantifier is Quantifier.EVERY else "found"
             return f"{text} {kind}" + (f", {unsure} undecided" if unsure else "")
         return text
+
+    def _change(self, at: object, i: int) -> str:
+        if at is None:
+            return "not changed so"
+        change = self._evidence[i][0].words.partition(" ")[2] if self._evidence[i] else ""
+        return f"changed {change} at {_shown_value(at, self._zone)}"
 
 
 def _shown_value(value: object, zone: ZoneInfo) -> str:

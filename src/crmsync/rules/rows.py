@@ -341,6 +341,19 @@ def related_table(world: World, clause: Related) -> ir.Table:
         ``record``, and for latest: ``verdict`` and ``time``; else ``yes`` and ``maybe`` (how many
         count, and of how many that cannot be said), and for numbers ``value`` and ``currencies``.
     """
+    rows = related_rows(world, clause)
+    if clause.quantifier is Quantifier.LATEST:
+        return _latest(world, rows)
+    return _tallied(clause, rows)
+
+
+def related_rows(world: World, clause: Related) -> ir.Table:
+    """The related records that count, or may count.
+
+    Returns:
+        ``record`` that they are related to, ``id``, and ``counts`` (null where it cannot be said);
+        for every and latest ``each``; for numbers ``value`` and ``currency``; for latest ``time``.
+    """
     # Here, since conditions nest in conditions.
     from crmsync.rules.predicates import predicate, seen  # noqa: PLC0415  predicates are made of rows
 
@@ -367,10 +380,7 @@ def related_table(world: World, clause: Related) -> ir.Table:
     if linked:
         kept = [name for name in columns if name not in {"id", "record", *LINKED_TABLES}]
         rows = reached_by(back, rows.drop("record"), world.table, kept).distinct()
-    rows = rows.filter(rows.record.notnull())
-    if clause.quantifier is Quantifier.LATEST:
-        return _latest(world, rows)
-    return _tallied(clause, rows)
+    return rows.filter(rows.record.notnull())
 
 
 _MONEY = frozenset({"amount", "recurring_amount", "recurring_revenue"})
@@ -415,12 +425,17 @@ def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
 
 
 def _latest(world: World, rows: ir.Table) -> ir.Table:
+    rows = latest_rows(world, rows)
+    verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)
+    return rows.select("record", "time", verdict=verdict)
+
+
+def latest_rows(world: World, rows: ir.Table) -> ir.Table:
+    """Of related records, the latest of each record that they are related to."""
     # What lies in the future has not happened, and what has no time cannot be the latest.
     bound: Bound = world.company.today if rows.time.type().is_date() else world.now
     rows = rows.filter(rows.time.notnull())
     rows = rows.filter(rows.time <= time_literal(bound, rows.time))
     order = ibis.window(group_by=rows.record, order_by=[ibis.desc(rows.time), ibis.desc(rows.id)])
     rows = rows.mutate(place=ibis.row_number().over(order))
-    rows = rows.filter(rows.place == 0)
-    verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)
-    return rows.select("record", "time", verdict=verdict)
+    return rows.filter(rows.place == 0)

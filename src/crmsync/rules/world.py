@@ -109,6 +109,11 @@ class World:
         values = self._facts[spec.table, spec.name].values
         return (self.fact(spec) if values is None else values(self)).select("id", "value")
 
+    def fact_evidence(self, spec: FactSpec) -> ir.Table | None:
+        """The records that a fact's values rest on; see `Fact.evidence`."""
+        evidence = self._facts[spec.table, spec.name].evidence
+        return None if evidence is None else evidence(self)
+
     def remember(self, spec: FactSpec, values: ir.Table) -> None:
         """A fact was computed, for all records: whoever asks for it from now on gets these."""
         self._built[spec] = values
