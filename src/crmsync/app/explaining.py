@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import ibis
@@ -19,9 +21,11 @@ from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
 
     from crmsync.app.results import PlanResult
     from crmsync.app.workspace import Workspace
+    from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
     from crmsync.warehouse.reader import Records
@@ -79,7 +83,7 @@ def _explained(
         rule=rule.name,
         description=rule.description,
         verdict=report.verdict,
-        clauses=tuple(_clause(part) for part in report.parts) or (_clause(report),),
+        clauses=tuple(_clause(part, workspace.zone) for part in report.parts or (report,)),
         notes=(
             *(note for subject in ids for note in _past(workspace, rule, subject)),
             *_next(rule, ids, plan),
@@ -115,16 +119,22 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
     return hits[0]
 
 
-def _clause(report: ClauseReport) -> Clause:
+def _clause(report: ClauseReport, zone: ZoneInfo) -> Clause:
     return Clause(
         text=report.text,
         verdict=report.verdict,
         seen=report.value or "",
         distance=report.reason or report.distance or "",
         place=str(report.place),
-        evidence=report.evidence,
-        clauses=tuple(_clause(part) for part in report.parts),
+        evidence=tuple(_in_zone(evidence, zone) for evidence in report.evidence),
+        clauses=tuple(_clause(part, zone) for part in report.parts),
     )
+
+
+def _in_zone(evidence: Evidence, zone: ZoneInfo) -> Evidence:
+    if not isinstance(evidence.at, datetime):
+        return evidence
+    return replace(evidence, at=evidence.at.astimezone(zone))
 
 
 def _next(rule: Rule, ids: Sequence[str], plan: PlanResult) -> Iterator[str]:

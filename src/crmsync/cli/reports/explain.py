@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
 from crmsync.cli.console import console, print_json
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.app.results import Clause, ExplainResult
+    from crmsync.rules.evidence import Evidence
 
 _COLOURS = {"yes": "green", "no": "red", "unknown": "yellow"}
 
@@ -49,4 +52,20 @@ def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
         seen = f"  is {escape(redact(clause.seen))}" if clause.seen else ""
         distance = f"  [dim]({escape(clause.distance)})[/]" if clause.distance else ""
         branch = tree.add(f"{_verdict(clause.verdict)} {escape(clause.text)}{seen}{distance}")
+        for evidence in clause.evidence:
+            branch.add(_shown(evidence))
         _grow(branch, clause.clauses)
+
+
+def _shown(evidence: Evidence) -> Text:
+    """When, what, by whom; and where to look it up."""
+    at = evidence.at
+    when = ""
+    if at is not None:
+        when = f"{readable(at) if isinstance(at, datetime) else at.isoformat()}  "
+    by = f" by {evidence.by}" if evidence.by else ""
+    told = Text(redact(f"{when}{evidence.words}{by}"))
+    if evidence.url:
+        # A line of its own where it does not fit, and never cut.
+        told.append(f"  {redact(evidence.url)}", style="dim")
+    return told

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from support.commands import call, call_json
+from support.company import make_company
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = ("--at", "2026-03-02T09:00")
+LOST = """\
+rule: lost-gold
+subject: account
+when: [{tier: {changed: {from: gold, in_last: 7 days}}}]
+then: [{note: {text: Ask why.}}]
+"""
+
+
+def company(folder: Path) -> Path:
+    """Acme was gold until it was read again on 1 March; its call has a link in the CRM."""
+    config = make_company(folder)
+    text = config.read_text(encoding="utf-8")
+    named = "{account: account, kind: kind, at: at, subject: about, owner: who, url: link}"
+    config.write_text(text.replace("{account: account, kind: kind, at: at}", named), "utf-8")
+    (folder / "crm" / "activities.csv").write_text(
+        "id,account,kind,at,about,who,link\n"
+        "T1,A1,call,2026-02-10 10:00,“The renewal”,U1,https://crm.example/T1\n"
+        "T2,A2,call,2026-02-11 10:00,,,\n",
+        encoding="utf-8",
+    )
+    (folder / "rules" / "lost.yaml").write_text(LOST, encoding="utf-8")
+    call("sync", "--config", config, "--at", "2026-02-20T09:00")
+    accounts = folder / "crm" / "accounts.csv"
+    accounts.write_text(accounts.read_text("utf-8").replace("Acme,U1,gold", "Acme,U1,silver"))
+    call("sync", "--config", config, "--at", "2026-03-01T09:00")
+    return config
+
+
+def test_the_records_that_counted_are_named_with_their_links(tmp_path: Path) -> None:
+    config = company(tmp_path)
+    lost, renewal = call_json("explain", "A1", "--config", config, *AT)["rules"]
+    (evidence,) = renewal["clauses"][1]["evidence"]
+    owner = evidence.pop("by")
+    assert owner
+    assert evidence == {
+        "table": "activity",
+        "record": "crm:T1",
+        "words": "call ““The renewal””",
+        "at": "2026-02-10T10:00:00+01:00",
+        "url": "https://crm.example/T1",
+    }
+    assert lost["clauses"][0]["seen"] == "changed from gold to silver at 2026-03-01 09:00 CET"
+    assert lost["clauses"][0]["distance"] == "1 of at most 7 days"
+    text = call("explain", "A1", "--config", config, *AT).stdout
+    told = f"2026-02-10 10:00 CET  call ““The renewal”” by {owner}  https://crm.example/T1"
+    assert f"│   └── {told}\n" in text or f"    └── {told}\n" in text
+
+
+def test_what_changed_later_has_not_changed_yet(tmp_path: Path) -> None:
+    config = company(tmp_path)
+    at = ("--at", "2026-02-28T09:00", "--rule", "lost-gold")
+    (rule,) = call_json("explain", "A1", "--config", config, *at)["rules"]
+    assert rule["verdict"] == "no"
+    assert rule["clauses"][0]["evidence"] == []
+    plan = call_json("plan", "--no-sync", "--config", config, *AT)
+    (why,) = [a["why"] for a in plan["actions"] if a["rule"] == "lost-gold"]
+    assert "is changed from gold to silver at 2026-03-01 09:00 CET" in why[0]
