@@ -45,6 +45,7 @@ def test_it_is_valid() -> None:
         settings.Freshness,
         policy.Policy,
         policy.Holdout,
+        policy.Cap,
         hours.Hours,
         settings.ConnectionSettings,
         mapping.StreamSettings,

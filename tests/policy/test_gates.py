@@ -223,6 +223,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
         "recipient",
         "sender",
         "hours",
+        "caps",
     ]
 
 

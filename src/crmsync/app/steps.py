@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from crmsync.app.counting import Tally
 from crmsync.app.results import HeldBack, PlannedAction
 from crmsync.app.suppression import Suppression
 from crmsync.journeys.compose import Composed, Composer
@@ -62,6 +63,7 @@ class Steps:
     def take(self, due: Sequence[OpenStep]) -> None:
         """Compose and ask about each step."""
         why = self._why(due)
+        tally = self._tally(due)
         composer = Composer(
             config=self.premises.config,
             book=self.book,
@@ -77,7 +79,15 @@ class Steps:
             except HeldError as error:
                 self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
                 continue
-            self._ask(step, composed, why.get((step.rule.name, step.enrolment.subject), ()))
+            draft = self._draft(step, composed, tally)
+            ruling = ask_gates(draft, self.premises.config.policy, self.world.now)
+            if ruling.answer is Answer.HOLD:
+                self._hold(step, ruling)
+                continue
+            if ruling.answer is Answer.PASS:
+                tally.add(draft)
+            because = why.get((step.rule.name, step.enrolment.subject), ())
+            self._take(step, composed, draft, ruling, because)
 
     def withheld(self) -> Iterator[Withheld]:
         """What is ready, and what no gate has let pass this time."""
@@ -107,7 +117,17 @@ class Steps:
     def _suppression(self) -> Suppression:
         return Suppression(self.records, self.world, self.book)
 
-    def _ask(self, step: OpenStep, composed: Composed, why: tuple[str, ...]) -> None:
+    def _tally(self, due: Sequence[OpenStep]) -> Tally:
+        return Tally(
+            self.premises.config.policy.caps,
+            self.records,
+            self.world,
+            self.book,
+            self.premises.ledger,
+            due={step.key for step in due},
+        )
+
+    def _draft(self, step: OpenStep, composed: Composed, tally: Tally) -> Draft:
         contact, account = composed.contact, composed.account
         owner = None if account is None else self.book.follow("account", account, "owner")
         draft = Draft(
@@ -126,10 +146,16 @@ class Steps:
             same_address=() if contact is None else self._suppression.same_address(contact),
             doubts=() if contact is None else self._suppression.doubts(contact, account),
         )
-        ruling = ask_gates(draft, self.premises.config.policy, self.world.now)
-        if ruling.answer is Answer.HOLD:
-            self._hold(step, ruling)
-            return
+        return replace(draft, counts=tally.counts(draft))
+
+    def _take(
+        self,
+        step: OpenStep,
+        composed: Composed,
+        draft: Draft,
+        ruling: Ruling,
+        why: tuple[str, ...],
+    ) -> None:
         state = _STATES[ruling.answer]
         before = self._before.get(step.key)
         if state is State.READY and (before is None or before.state is not State.READY):

@@ -2,10 +2,61 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator, model_validator
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.hours import Hours
+
+if TYPE_CHECKING:
+    from crmsync.model.durations import Duration
+
+
+class Per(StrEnum):
+    """Whose actions a cap counts together."""
+
+    CONTACT = "contact"
+    ACCOUNT = "account"
+    OWNER = "owner"
+
+
+class Capped(StrEnum):
+    """The kinds of action that a cap can count."""
+
+    EMAIL = "email"
+    TASK = "task"
+
+
+class OnFull(StrEnum):
+    """What becomes of an action for which a cap leaves no room."""
+
+    DEFER = "defer"
+    DROP = "drop"
+
+
+class Cap(Settings):
+    """At most so many within a length of time, which goes along with the present."""
+
+    per: Per
+    at_most: int = Field(ge=1, strict=True)
+    within: CalendarDurationField
+    of: Capped = Capped.EMAIL
+    on_full: OnFull = OnFull.DEFER
+
+    @field_validator("within")
+    @classmethod
+    def _some_time(cls, within: Duration) -> Duration:
+        if not within.length:
+            raise ValueError("a cap counts within some time; write for example 7 days")
+        return within
+
+    @model_validator(mode="after")
+    def _countable(self) -> Cap:
+        if self.of is Capped.TASK and self.per is Per.CONTACT:
+            raise ValueError("tasks go to colleagues: count them per account or per owner")
+        return self
 
 
 class Holdout(Settings):
@@ -30,5 +81,6 @@ class Policy(Settings):
     most_share_of_accounts: float = Field(default=0.5, gt=0, le=1)
     share_counts_from: int = Field(default=20, ge=1)
     hours: Hours | None = None
+    caps: tuple[Cap, ...] = ()
     holdout: Holdout | None = None
     stale_after: CalendarDurationField | None = None

@@ -15,18 +15,23 @@ from crmsync.ledger.values import Effect, EnrolmentRef, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from crmsync.model.actions import ActionKind
 
 SELECT_EFFECTS = sa.select(
     effect, enrolment.c.rule, enrolment.c.subject, enrolment.c.key.label("enrolment_key")
 ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
 
 
-def read_effects(
+def read_effects(  # noqa: PLR0913  filters, all of them optional
     connection: sa.Connection,
     *,
     run_id: int | None = None,
     states: Collection[State] = (),
+    kinds: Collection[ActionKind] = (),
     subject: str | None = None,
+    since: datetime | None = None,
     limit: int | None = None,
 ) -> tuple[Effect, ...]:
     """Effects in the order in which they were first recorded."""
@@ -35,8 +40,12 @@ def read_effects(
         query = query.where(effect.c.run_id == run_id)
     if states:
         query = query.where(effect.c.state.in_(sorted(states)))
+    if kinds:
+        query = query.where(effect.c.kind.in_(sorted(kinds)))
     if subject is not None:
         query = query.where(enrolment.c.subject == subject)
+    if since is not None:
+        query = query.where((effect.c.updated_at >= since) | (effect.c.not_before >= since))
     if limit is not None:
         query = query.limit(limit)
     return tuple(effect_of(row) for row in connection.execute(query))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         EnrolmentStatus,
         StepState,
     )
+    from crmsync.model.actions import ActionKind
 
 _Answer = TypeVar("_Answer")
 
@@ -164,18 +165,30 @@ class Ledger:
                 connection, statuses=statuses, rule=rule, subject=subject
             )
 
-    def effects(
+    def effects(  # noqa: PLR0913  filters, all of them optional
         self,
         *,
         run_id: int | None = None,
         states: Collection[State] = (),
+        kinds: Collection[ActionKind] = (),
         subject: str | None = None,
+        since: datetime | None = None,
         limit: int | None = None,
     ) -> tuple[Effect, ...]:
-        """Effects, oldest first; in any state where none is given."""
+        """Effects, oldest first; in any state, and of any kind, where none is given.
+
+        Args:
+            since: only those that were last moved, or that are left alone until, then or later.
+        """
         with self.reading() as connection:
             return effects.read_effects(
-                connection, run_id=run_id, states=states, subject=subject, limit=limit
+                connection,
+                run_id=run_id,
+                states=states,
+                kinds=kinds,
+                subject=subject,
+                since=since,
+                limit=limit,
             )
 
     def effect_counts(self) -> Mapping[State, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crmsync.ledger.values import Answer
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.config.policy import Policy
+    from crmsync.config.policy import Cap, Policy
     from crmsync.config.settings import Company
     from crmsync.model.actions import Action, ActionKind
 
@@ -33,6 +33,7 @@ class Draft:
         same_address: records of other contacts, of any account, with the contact's address.
         doubts: why a mark may be missing on the contact or account; one sentence each.
         abilities: the kinds of action that the connection can apply.
+        counts: for each cap that concerns it, when the actions that it counts were taken (UTC).
     """
 
     rule: str
@@ -49,6 +50,7 @@ class Draft:
     colleague: Row | None = None
     same_address: Sequence[Row] = ()
     doubts: Sequence[str] = ()
+    counts: Mapping[Cap, Collection[datetime]] = field(default_factory=dict)
 
     @property
     def mail_to_customer(self) -> SendEmail | None:

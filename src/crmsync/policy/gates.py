@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.values import Answer, Decision
+from crmsync.policy.caps import caps
 from crmsync.policy.delivery import ability, recipient, sender
 from crmsync.policy.drafts import PASS, Draft, Ruling
 from crmsync.policy.holdout import holdout
@@ -33,6 +34,7 @@ GATES: tuple[Gate, ...] = (
     recipient,
     sender,
     hours,
+    caps,
 )
 
 
