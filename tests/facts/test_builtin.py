@@ -9,6 +9,7 @@ import pytest
 
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.rules.asked import Asked
 from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.world import World
 
@@ -29,7 +30,7 @@ def values(name: str, records: Records, *, table: str = "account", now: datetime
         country=None,
         bound=lambda _: timedelta(days=1),
     )
-    rows = source.query(fact.build(world)).to_pylist()
+    rows = source.query(world.fact(fact.spec), world.given(Asked())).to_pylist()
     source.close()
     assert len({row["id"] for row in rows}) == len(rows), "one row for each subject"
     return {row["id"]: row["value"] for row in rows}

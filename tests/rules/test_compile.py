@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from crmsync.model.catalog import Catalog
+from crmsync.model.records import NOTHING
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.world import World
@@ -14,12 +15,16 @@ from rules.rules_world import CATALOG, FACTS, NOW, THEN, a_day, rule_of, rules_f
 from rules.test_load import SMALLEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import ibis.expr.types as ir
     import pyarrow as pa
 
+    from crmsync.model.records import Compiled, Given
+
 Records = dict[str, list[dict[str, Any]]]
+SETTINGS: dict[str, Any] = {"company_zone": ZoneInfo("UTC"), "country": "DE", "bound": a_day}
 ACME = {"id": "acme", "renewal_date": "2026-03-20"}
 
 
@@ -250,13 +255,21 @@ def test_no_rules_need_no_records() -> None:
 
 
 class CountedRecords(MemoryRecords):
-    """Counts the queries that are asked of it."""
+    """Counts the queries that are asked of it, and those that were built for it."""
 
     asked = 0
+    built = 0
 
-    def query(self, expression: ir.Table) -> pa.Table:
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        def counted() -> ir.Table:
+            self.built += 1
+            return build()
+
+        return super().compiled(key, counted)
+
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         self.asked += 1
-        return super().query(expression)
+        return super().query(query, given)
 
 
 def test_many_rules_take_as_many_queries_as_one(tmp_path: Path) -> None:
@@ -305,3 +318,63 @@ def test_many_rules_take_as_many_queries_as_one(tmp_path: Path) -> None:
     assert said["calm"].unknown["acme"] == (
         "none of tickets: the ticket stream of test was never read",
     )
+
+
+TIMED = """
+  - any:
+      - renewal_date: {in_next: 30 days}
+      - created_at: {after: today}
+      - created_at: {in_last: 2 business days}
+  - last_contact: {older_than: 14 days}
+  - none: {of: tickets, where: [{opened_at: {in_last: 3 days}}]}
+  - latest: {of: activities, is: [{at: {in_last: 40 days}}]}
+  - usage_30d: {under: 5}
+  - days_to_renewal: {over: 10}
+"""
+
+
+@pytest.mark.parametrize("zone", [None, "Pacific/Auckland"])
+def test_at_another_instant_nothing_is_compiled_again(tmp_path: Path, zone: str | None) -> None:
+    rule = rule_of(tmp_path, TIMED)
+    records: Records = {
+        "account": [{**ACME, "time_zone": zone}, {"id": "b", "renewal_date": "2026-04-20"}],
+        "activity": [call("acme", "2026-02-15T12:00"), call("b", "2026-02-25T12:00")],
+        "ticket": [{"id": "t", "account": "acme", "opened_at": "2026-02-20T10:00"}],
+    }
+    source = CountedRecords(CATALOG.tables, records, now=NOW)
+    forever = timedelta(days=400)
+    world = World(
+        source,
+        FACTS,
+        now=NOW,
+        company_zone=ZoneInfo("UTC"),
+        country="DE",
+        bound=lambda _table: forever,
+    )
+    evaluate([rule], world)
+    built, found = source.built, {}
+    assert built
+    for days in range(-10, 30):
+        now = NOW + timedelta(days=days)
+        verdicts = evaluate([rule], world.at(now))[rule.name]
+        found[days] = set(verdicts.matches)
+        assert not verdicts.unknown
+        fresh = MemoryRecords(CATALOG.tables, records, now=now)
+        anew = evaluate([rule], World(fresh, FACTS, now=now, **SETTINGS))[rule.name]
+        assert anew == verdicts
+        fresh.close()
+    assert source.built == built
+    assert {"acme"} in found.values()
+    assert {"b"} in found.values()
+    source.close()
+
+
+def test_freshness_is_told_when_a_query_runs(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - last_contact: {older_than: 14 days}")
+    source = CountedRecords(CATALOG.tables, {"account": [ACME]}, now=NOW)
+    world = World(source, FACTS, now=NOW, **SETTINGS)
+    assert set(evaluate([rule], world)[rule.name].matches) == {"acme"}
+    later = evaluate([rule], world.at(NOW + timedelta(days=2)))[rule.name]
+    (reason,) = later.unknown["acme"]
+    assert "the activity stream of test was last read 2 days ago, longer than 24 hours" in reason
+    source.close()

@@ -34,10 +34,10 @@ def turning_of(rule: Rule, world: World, until: datetime) -> Turning:
     return Turning(world, rule.subject, asked, rule.once_per_columns, until=until)
 
 
-def ids_of(turning: Turning, source: MemoryRecords) -> set[str]:
+def ids_of(turning: Turning, world: World) -> set[str]:
     if turning.touched is None:
         return set()
-    return set(source.query(turning.touched)["id"].to_pylist())
+    return set(world.query(turning.touched)["id"].to_pylist())
 
 
 def verdicts(rules: tuple[Rule, ...], world: World) -> dict[str, dict[str, str]]:
@@ -69,7 +69,7 @@ def test_whoever_turns_was_touched(
     before, after = verdicts(rules, world), verdicts(rules, world_at(source, now + step, zone))
     for number, rule in enumerate(rules):
         turning = turning_of(rule, world, now + step)
-        touched = ids_of(turning, source)
+        touched = ids_of(turning, world)
         moments = turning.moments()
         assert {moment.subject for moment in moments} <= touched
         assert all(now < moment.at <= now + step for moment in moments)
@@ -163,15 +163,14 @@ def test_every_fact_says_of_whom_it_may_change(
     for fact in FACTS:
         spec = fact.spec
         before, after = (
-            {row["id"]: row["value"] for row in source.query(w.fact(spec)).to_pylist()}
-            for w in worlds
+            {row["id"]: row["value"] for row in w.query(w.fact(spec)).to_pylist()} for w in worlds
         )
         changed = {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
         column = Column(table=spec.table, hops=(), name=spec.name, type=spec.type, fact=spec)
         turning = Turning(worlds[0], spec.table, [], [column], until=NOW + step)
-        assert changed <= ids_of(turning, source), (spec.table, spec.name, records)
+        assert changed <= ids_of(turning, worlds[0]), (spec.table, spec.name, records)
         assert changed <= {moment.subject for moment in turning.moments()}
-        held = source.query(worlds[0].fact_values(spec)).to_pylist()
+        held = worlds[0].query(worlds[0].fact_values(spec)).to_pylist()
         assert {(i, v) for i, v in before.items() if v} <= {(r["id"], r["value"]) for r in held}
     source.close()
 

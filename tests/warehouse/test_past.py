@@ -30,8 +30,9 @@ def _rows(past: PastRecords, table: str = "account") -> dict[str, dict[str, Any]
 
 def _ids(store: Store, at: datetime, table: str) -> set[str]:
     with store.warehouse.reading() as records:
-        found = records.as_of(at).table(table).select("id")
-        return {row["id"].removeprefix("crm:") for row in records.query(found).to_pylist()}
+        past = records.as_of(at)
+        rows = past.query(past.table(table).select("id")).to_pylist()
+        return {row["id"].removeprefix("crm:") for row in rows}
 
 
 def test_a_record_is_there_from_its_creation_until_its_deletion(store: Store) -> None:

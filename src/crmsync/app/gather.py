@@ -8,11 +8,10 @@ from crmsync.journeys.book import RecordBook
 from crmsync.journeys.people import TEAM
 from crmsync.model.tables import FieldType
 from crmsync.rules.language import TaskStep
+from crmsync.rules.world import wanted as wanted_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import ibis.expr.types as ir
 
     from crmsync.model.catalog import Catalog, FactSpec
     from crmsync.model.records import LiveRecords
@@ -46,20 +45,15 @@ def gather(
     _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
     accounts = set(rows.get("account", {}))
     if accounts:
-        contacts = records.table("contact").semi_join(world.ids(accounts), [("account", "id")])
-        found = records.query(contacts.select("id"))["id"].to_pylist()
+        contacts = records.table("contact").semi_join(wanted_ids(), [("account", "id")])
+        contacts_of = records.compiled("contacts of accounts", lambda: contacts.select("id"))
+        found = records.query(contacts_of, world.ids(accounts))["id"].to_pylist()
         _fetch(records, catalog, rows, {"contact": set(found)})
     known: dict[FactSpec, Mapping[str, Any]] = {}
-    ids: dict[str, ir.Table] = {}
 
     def facts(spec: FactSpec) -> Mapping[str, Any]:
-        if spec.table not in ids:
-            ids[spec.table] = world.ids(rows.get(spec.table, ()))
         if spec not in known:
-            values = world.fact(spec).semi_join(ids[spec.table], "id")
-            found = records.query(values.select("id", "value"))
-            columns = (found["id"].to_pylist(), found["value"].to_pylist())
-            known[spec] = dict(zip(*columns, strict=True))
+            known[spec] = world.values(spec, rows.get(spec.table, {}).keys())
         return known[spec]
 
     return RecordBook(catalog=catalog, rows=rows, facts=facts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from crmsync.policy.addresses import bare_address
+from crmsync.rules.world import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +55,10 @@ class Suppression:
         contacts = self._records.table("contact")
         marked = contacts.filter(ibis.or_(*(contacts[mark] for mark in _MARKS)))
         marked = marked.select("id", *_MARKS, address=marked.email.strip().lower())
-        wanted = self._world.ids(bare_address(str(row.get("email") or "")) for row in rows)
+        addresses = self._world.ids(bare_address(str(row.get("email") or "")) for row in rows)
+        same = marked.semi_join(wanted(), [("address", "id")])
         found: dict[str, list[Row]] = {}
-        for row in self._records.query(marked.semi_join(wanted, [("address", "id")])).to_pylist():
+        for row in self._records.query(same, addresses).to_pylist():
             found.setdefault(row["address"], []).append(row)
         return found
 

@@ -43,19 +43,10 @@ def declared(  # noqa: PLR0913  the parts of a fact
     return Fact(spec=spec, build=build, turns=turns, values=values, evidence=evidence)
 
 
-def instant(tables: FactTables, like: ir.Value) -> ir.Value:
-    """The present instant as a literal of a column's type."""
-    kind = like.type()
-    now = tables.now if kind.timezone is not None else tables.now.replace(tzinfo=None)
-    return ibis.literal(now, type=kind)
-
-
 def happened(tables: FactTables, table: str, time: str) -> ir.Table:
     """The records of a table that have an account and whose time is not ahead of the present."""
     records = tables.table(table)
-    return records.filter(
-        records.account.notnull(), records[time] <= instant(tables, records[time])
-    )
+    return records.filter(records.account.notnull(), records[time] <= tables.now)
 
 
 def total(records: ir.Table, amount: str) -> ir.Table:

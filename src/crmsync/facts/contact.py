@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.facts.build import declared, instant, named
+from crmsync.facts.build import declared, named
 from crmsync.model.tables import FieldType
 from crmsync.warehouse.associations import LINKED_TABLES, reached_by
 
@@ -39,10 +39,11 @@ def _between_people(tables: FactTables) -> ir.Table:
 def conversations(tables: FactTables) -> ir.Table:
     """Activities that count as contact: between people, over, not cancelled."""
     held = _between_people(tables)
-    now = instant(tables, held["at"])
     ended = held.ended_at.fill_null(held["at"])
     return held.filter(
-        held["at"] <= now, ended <= now, ~held.status.fill_null("completed").isin(_NOT_YET)
+        held["at"] <= tables.now,
+        ended <= tables.now,
+        ~held.status.fill_null("completed").isin(_NOT_YET),
     )
 
 
@@ -81,7 +82,7 @@ def _meetings_ahead(tables: FactTables) -> ir.Table:
     activity = tables.table("activity")
     return activity.filter(
         activity.kind == "meeting",
-        activity["at"] > instant(tables, activity["at"]),
+        activity["at"] > tables.now,
         activity.status.fill_null("planned") != "cancelled",
     )
 

@@ -9,7 +9,6 @@ import ibis
 from crmsync.facts.build import (
     declared,
     happened,
-    instant,
     latest,
     never,
     rests_on_each,
@@ -31,9 +30,8 @@ def is_open(tables: FactTables, tickets: ir.Table) -> ir.BooleanValue:
 
     By its times where it has any: opened by now, and not closed by then; else by its status.
     """
-    now = instant(tables, tickets.opened_at)
-    opened = tickets.opened_at.isnull() | (tickets.opened_at <= now)
-    closed = tickets.closed_at.notnull() & (tickets.closed_at <= now)
+    opened = tickets.opened_at.isnull() | (tickets.opened_at <= tables.now)
+    closed = tickets.closed_at.notnull() & (tickets.closed_at <= tables.now)
     by_status = tickets.closed_at.isnull() & tickets.status.lower().isin(_CLOSED).fill_null(False)
     return opened & ~closed & ~by_status
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
+
+import ibis
 
 from crmsync.facts.build import days_later, declared, rests_on_each, times_of, when
 from crmsync.model.tables import FieldType
@@ -29,8 +30,9 @@ def _used(tables: FactTables) -> ir.Table:
 def _in_window(tables: FactTables, windows_ago: int) -> ir.Table:
     """Use within one window of 30 days: the one that ends today, or an earlier one."""
     used = _used(tables)
-    last = tables.company_today() - timedelta(days=_WINDOW * windows_ago)
-    return used.filter(used.day <= last, used.day > last - timedelta(days=_WINDOW))
+    last = tables.company_today() - ibis.interval(days=_WINDOW * windows_ago)
+    first = tables.company_today() - ibis.interval(days=_WINDOW * (windows_ago + 1))
+    return used.filter(used.day <= last, used.day > first)
 
 
 def _last_usage(tables: FactTables) -> ir.Table:

@@ -1,16 +1,23 @@
-"""What the warehouse shows to those who decide: live records, and how far they can be trusted."""
+"""What the warehouse shows to those who decide: live records, and how far they can be trusted.
+
+A query is an expression; its text depends on what is asked, never on when. What changes from one
+run to the next is *given* to it: values by the names of variables, rows by the names of tables.
+So the same text answers for any instant, and `RecordSource.compiled` makes it only once.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
+
+Value = datetime | date | int | bool | str | list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +36,49 @@ class StreamState:
     error: str | None = None
 
 
+class Kept:
+    """Rows that a source keeps for as long as anybody holds this."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a query is given when it runs.
+
+    Attributes:
+        values: by the names that the query's variables have; instants are aware.
+        tables: kept rows, by the names under which the query reads them.
+    """
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    tables: Mapping[str, Kept] = field(default_factory=dict)
+
+    def __or__(self, other: Given) -> Given:
+        return Given(values={**self.values, **other.values}, tables={**self.tables, **other.tables})
+
+
+NOTHING = Given()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A query as the source's own language has it."""
+
+    text: str
+
+
 class RecordSource(Protocol):
     """Read access to the canonical tables, custom fields included."""
+
+    @property
+    def shape(self) -> str:
+        """Differs between sources for which the same query has different texts.
+
+        By their tables' columns, and by what a live record is to them.
+        """
+        ...
 
     def table(self, name: str) -> ir.Table:
         """The live records of a table: no tombstones, references resolved through merges."""
@@ -54,12 +102,21 @@ class RecordSource(Protocol):
         """
         ...
 
-    def query(self, expression: ir.Table) -> pa.Table:
-        """The rows of an expression over these tables."""
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query.
+
+        Args:
+            key: says all that the expression depends on, beside the source's shape; a digest.
+            build: makes the expression; called where nobody has asked with this key before.
+        """
         ...
 
-    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
-        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query over these tables."""
+        ...
+
+    def keep(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
+        """The rows of a query, or rows at hand, as a table that queries can be given."""
         ...
 
     def stream_states(self) -> Sequence[StreamState]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import date, datetime
     from pathlib import Path
 
     import ibis.expr.types as ir
@@ -158,10 +157,14 @@ class ConnectorSpec:
 
 
 class FactTables(Protocol):
-    """What a fact may look at."""
+    """What a fact may look at.
+
+    Times are parts of a query that are told when it runs, no datetimes of Python's: a fact is
+    built once, and answers for any instant. To go back from one, take ``ibis.interval`` off it.
+    """
 
     @property
-    def now(self) -> datetime:
+    def now(self) -> ir.TimestampScalar:
         """The instant (UTC) for which facts are computed."""
         ...
 
@@ -173,7 +176,7 @@ class FactTables(Protocol):
         """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
         ...
 
-    def company_today(self) -> date:
+    def company_today(self) -> ir.DateScalar:
         """Today's date in the company's zone."""
         ...
 

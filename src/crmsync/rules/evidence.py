@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from crmsync.model.records import NOTHING
 from crmsync.model.tables import natural_time
 from crmsync.rules import history
+from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -22,7 +24,7 @@ from crmsync.rules.conditions import (
     Quantifier,
     Related,
 )
-from crmsync.rules.rows import latest_rows, related_rows, tally_key, time_literal
+from crmsync.rules.rows import latest_rows, related_rows, tally_key
 from crmsync.rules.words import record_words
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from crmsync.model.records import Given
     from crmsync.rules.conditions import Column
     from crmsync.rules.world import World
 
@@ -135,7 +138,8 @@ class Witnesses:
         if not near:
             return {}
         if isinstance(clause, Related):
-            rows = self._fetched(_related_key(clause), lambda: self._related(clause), near)
+            given = self._world.given(Asked.by([clause]))
+            rows = self._fetched(_related_key(clause), lambda: self._related(clause), near, given)
             exact = clause.quantifier in _SMALLEST_OR_LARGEST
         elif clause.column.fact is not None:
             column = clause.column
@@ -149,7 +153,11 @@ class Witnesses:
         }
 
     def _fetched(
-        self, key: object, build: Callable[[], ir.Table | None], near: Collection[str]
+        self,
+        key: object,
+        build: Callable[[], ir.Table | None],
+        near: Collection[str],
+        given: Given = NOTHING,
     ) -> dict[str, list[dict[str, Any]]]:
         ids = tuple(sorted(near))
         if (key, ids) not in self._found:
@@ -157,7 +165,7 @@ class Witnesses:
             rows = build()
             if rows is not None:
                 rows = rows.filter(rows.id.isin(ids)).distinct()
-                for row in self._world.source.query(rows).to_pylist():
+                for row in self._world.query(rows, given).to_pylist():
                     found.setdefault(row["id"], []).append(row)
         return self._found[key, ids]
 
@@ -192,9 +200,9 @@ class Witnesses:
         changes = changes.filter(changes.id.isin(near))
         if isinstance(clause.test.operand, Change):
             changes = history.fitting(changes, clause.test.operand)
-            changes = changes.filter(changes["at"] <= time_literal(self._world.now, changes["at"]))
+            changes = changes.filter(changes["at"] <= self._world.tables.now)
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._world.source.query(changes.order_by("at")).to_pylist():
+        for row in self._world.query(changes.order_by("at")).to_pylist():
             found.setdefault(row["id"], []).append(row)
         urls = record_words(self._world, column.owner, found)
         return {

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.config.yaml import Place
+    from crmsync.model.records import Given
+    from crmsync.rules.evaluate import Subject
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.language import Rule
     from crmsync.rules.rows import Rows
@@ -135,29 +137,43 @@ def explain_all(
         about = [rule for rule in rules if rule.subject == table]
         asked = [clause for rule in about for clause in clauses(rule.when)]
         ids = {record_id for rule in about for record_id in wanted[rule.name]}
-        rows = evaluation.subject(table).rows.only(ids)
-        reporters = _reporters(rows, asked, evidence=evidence)
+        subject = evaluation.subject(table)
+        given = subject.given | evaluation.world.ids(ids)
+        key = f"{subject.key} of {' '.join(rule.version for rule in about)}"
+        reporters = _reporters(subject, asked, given, key, evidence=evidence)
         for rule in about:
             found = [record_id for record_id in wanted[rule.name] if record_id in reporters]
             reports[rule.name] = {i: reporters[i].report(rule.when) for i in found}
     return reports
 
 
-def _reporters(rows: Rows, asked: Sequence[Clause], *, evidence: bool) -> dict[str, _Reporter]:
+def _reporters(
+    subject: Subject, asked: Sequence[Clause], given: Given, key: str, *, evidence: bool
+) -> dict[str, _Reporter]:
     """One query for the clauses, and more where some are unknown, or evidence is wanted."""
-    columns: dict[str, ir.Value] = {"id": rows.wide[ID], "zone": rows.own_zone()}
-    for i, clause in enumerate(asked):
-        columns |= {f"{name}_{i}": value for name, value in _columns(rows, clause).items()}
-    found = rows.world.source.query(rows.wide.select(**columns))
+    world = subject.world
+
+    def build() -> ir.Table:
+        rows = subject.rows_wanted()
+        columns: dict[str, ir.Value] = {"id": rows.wide[ID], "zone": rows.own_zone()}
+        for i, clause in enumerate(asked):
+            columns |= {f"{name}_{i}": value for name, value in _columns(rows, clause).items()}
+        return rows.wide.select(**columns)
+
+    found = world.source.query(world.compiled(f"explain {key}", build), given)
     unknown = [i for i in range(len(asked)) if found[f"own_{i}"].null_count]
-    why = why_unknown(rows, [asked[i] for i in unknown]) if unknown else {}
+    why: Mapping[str, list[str | None]] = {}
+    if unknown:
+        clauses_of = [asked[i] for i in unknown]
+        key = f"{key} {unknown}"
+        why = why_unknown(world, subject.rows_wanted, clauses_of, given, key)
     reporters = {}
     lines = found.to_pylist()
-    seen_by_all = _evidence(rows.world, asked, lines, evidence=evidence)
+    seen_by_all = _evidence(world, asked, lines, evidence=evidence)
     for line in lines:
         reasons = dict(zip(unknown, why.get(line["id"], ()), strict=True))
         proof = [of_clause.get(line["id"], ()) for of_clause in seen_by_all]
-        reporters[line["id"]] = _Reporter(rows.world, asked, line, reasons, proof)
+        reporters[line["id"]] = _Reporter(world, asked, line, reasons, proof)
     return reporters
 
 

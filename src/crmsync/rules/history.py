@@ -101,7 +101,7 @@ def _changed(rows: Rows, column: Column, test: Test) -> ir.BooleanValue:
         rows.known(column, "since"),
         rows.known(column, "created"),
     )
-    least = rows.interval(test, at, FieldType.INSTANT).least
+    least = rows.interval(test, FieldType.INSTANT).least
     # A record is born with its values; before that, nothing of it can have changed.
     complete, yes = since <= created, at.notnull()
     if least is not None:
@@ -117,7 +117,7 @@ def _was(rows: Rows, column: Column, test: Test, past: Past) -> ir.BooleanValue:
     born_later = rows.known(column, "created") > then
     fits = _is_one_of(_then(rows, column, test), past.values).fill_null(False)
     return ibis.cases(
-        (then > rows.now(then), ibis.null("boolean")),
+        (then > rows.now, ibis.null("boolean")),
         ((since <= then).fill_null(False), fits),
         (born_later.fill_null(False), False),
         else_=ibis.null("boolean"),

@@ -9,9 +9,11 @@ from operator import and_, or_
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from crmsync.model.tables import FieldType
 from crmsync.rules import history
+from crmsync.rules.asked import fresh
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -28,6 +30,7 @@ from crmsync.rules.conditions import (
     Test,
 )
 from crmsync.rules.rows import CONNECTION, has_currency
+from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -110,11 +113,8 @@ def is_fresh(rows: Rows, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue
     exists: ir.BooleanValue = rows.id_of(hops).notnull()
     if not tables:
         return exists
-    connections = rows.world.freshness.fresh_connections(tables)
-    if not connections:
-        return exists & ibis.literal(False)
-    connection = rows.field(hops, CONNECTION)
-    return exists & connection.isin(connections).fill_null(False)
+    connections = variable(fresh(tables), dt.Array(dt.string))
+    return exists & connections.contains(rows.field(hops, CONNECTION)).fill_null(False)
 
 
 def passes(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
@@ -139,7 +139,7 @@ def passes(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
 
 def _within(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
     value = subject.value
-    ends = rows.interval(test, value, subject.type)
+    ends = rows.interval(test, subject.type)
     sides = []
     if ends.least is not None:
         sides.append(value >= ends.least)

@@ -11,10 +11,11 @@ from crmsync.rules.predicates import clause_verdict, is_fresh
 from crmsync.rules.rows import CONNECTION, ID, has_currency
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
 
+    from crmsync.model.records import Given
     from crmsync.rules.rows import Rows
     from crmsync.rules.world import World
 
@@ -33,16 +34,29 @@ _OF_RELATED = {
 }
 
 
-def why_unknown(rows: Rows, asked: Sequence[Clause]) -> dict[str, list[str | None]]:
-    """For each record, by global id, why each clause is unknown; None where a clause is known."""
-    columns: dict[str, ir.Value] = {"id": rows.wide[ID]}
-    for i, clause in enumerate(asked):
-        columns[f"code_{i}"], columns[f"connection_{i}"] = _columns(rows, clause)
-    found = rows.world.source.query(rows.wide.select(**columns)).to_pydict()
+def why_unknown(
+    world: World, rows: Callable[[], Rows], asked: Sequence[Clause], given: Given, key: str
+) -> dict[str, list[str | None]]:
+    """For each record, by global id, why each clause is unknown; None where a clause is known.
+
+    Args:
+        rows: the records that are meant; called where nobody has asked with this key before.
+        given: what queries of these rows are given.
+        key: says which clauses and which rows.
+    """
+
+    def build() -> ir.Table:
+        among = rows()
+        columns: dict[str, ir.Value] = {"id": among.wide[ID]}
+        for i, clause in enumerate(asked):
+            columns[f"code_{i}"], columns[f"connection_{i}"] = _columns(among, clause)
+        return among.wide.select(**columns)
+
+    found = world.source.query(world.compiled(f"why {key}", build), given).to_pydict()
     told: list[list[str | None]] = []
     for i, clause in enumerate(asked):
         pairs = list(zip(found[f"code_{i}"], found[f"connection_{i}"], strict=True))
-        sentences = {pair: _sentence(rows.world, clause, *pair) for pair in set(pairs)}
+        sentences = {pair: _sentence(world, clause, *pair) for pair in set(pairs)}
         told.append([sentences[pair] for pair in pairs])
     return {record: [column[k] for column in told] for k, record in enumerate(found["id"])}
 
@@ -73,7 +87,7 @@ def _past_code(rows: Rows, clause: Comparison) -> ir.IntegerValue:
     exists = rows.id_of(column.hops).notnull()
     if test.operator is Operator.WAS:
         then = rows.past(column, test, "then")
-        later, otherwise = then > rows.now(then), ibis.literal(_OLDER)
+        later, otherwise = then > rows.now, ibis.literal(_OLDER)
     else:
         # A change that is not known may have been missed, or lie before all that is known.
         later = ibis.literal(False)

@@ -3,8 +3,8 @@
 All conditions about a table share one wide table: a field, path, fact or count that several of
 them name is joined and computed once. Names in it: ``h0`` is the record's id and ``h0_field`` its
 fields, ``h1`` a record that it refers to, ``f0`` a fact, ``r0`` related records, ``k0`` since when
-a field is known, ``p0`` what it was in the past, ``b0`` an end in time that depends on the
-record's zone.
+a field is known, ``p0`` what it was in the past. An end in time that depends on the record's zone
+is called as its variable is (`crmsync.rules.asked`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
-import pyarrow as pa
 
 from crmsync.model.catalog import Relation
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules import history
+from crmsync.rules.asked import ENDS, Between, between
 from crmsync.rules.conditions import (
     HISTORY,
-    TIMES,
     Change,
     Column,
     Comparison,
@@ -32,8 +31,9 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.world import ZONE
+from crmsync.rules.world import CLOCK_ZONE, ZONE, clock, wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
+from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,13 +41,11 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.rules.calendar import Bound
     from crmsync.rules.world import World
 
 Hops = tuple[Relation, ...]
 ID = "h0"
 CONNECTION = "connection"
-_ENDS = ("least", "most", "above", "below")
 _TALLIES = frozenset({Quantifier.SOME, Quantifier.NONE, Quantifier.COUNT})
 
 
@@ -91,7 +89,7 @@ class Rows:
     Args:
         conditions: all that will be asked of these rows.
         columns: further columns that are wanted.
-        ids: only these records; None for all.
+        only_wanted: only the records that the query is given in its table ``wanted_ids``.
         zone: also the record's time zone, where records live in several.
     """
 
@@ -102,26 +100,25 @@ class Rows:
         conditions: Iterable[Condition],
         columns: Iterable[Column] = (),
         *,
-        ids: Iterable[str] | None = None,
+        only_wanted: bool = False,
         zone: bool = False,
     ) -> None:
         self.world = world
         self.table = table
         self.zone = zone_column(world, table)
-        self._ids = ids
+        self._only_wanted = only_wanted
         self._fields: dict[Hops, dict[str, None]] = {(): {CONNECTION: None}}
         self._facts: dict[Column, str] = {}
         self._related: dict[Related, str] = {}
         self._known: dict[Column, str] = {}
         self._past: dict[tuple[Column, Test], str] = {}
-        self._ends: dict[tuple[Test, FieldType], str] = {}
-        self._literals: dict[tuple[Test, FieldType], dict[str, Bound | None]] = {}
+        self._zoned: dict[Between, None] = {}  # whose ends differ between zones
         for condition in conditions:
             for clause in clauses(condition):
                 self._need_clause(clause)
         for column in columns:
             self.need(column)
-        if self.zone is not None and (self._ends or (zone and world.calendars)):
+        if self.zone is not None and (self._zoned or (zone and world.calendars)):
             self.need(self.zone)
 
     def need(self, column: Column) -> None:
@@ -156,15 +153,11 @@ class Rows:
             self._need_ends(clause.test, clause.column.type)
 
     def _need_ends(self, test: Test, kind: FieldType) -> None:
-        key = (test, kind)
-        if kind not in TIMES or key in self._literals or isinstance(test.operand, bool):
+        ends = between(test, kind)
+        if ends is None or not ends.depends_on_zone or self.zone is None:
             return
-        here = self.world.company.bounds(test, kind)
-        self._literals[key] = {end: getattr(here, end) for end in _ENDS}
-        if self.zone is not None and any(
-            calendar.bounds(test, kind) != here for calendar in self.world.calendars.values()
-        ):
-            self._ends[key] = f"b{len(self._ends)}"
+        if self.world.calendars:
+            self._zoned[ends] = None
 
     # -- the wide table
 
@@ -174,9 +167,9 @@ class Rows:
         rows.wide = wide
         return rows
 
-    def only(self, ids: Iterable[str]) -> Rows:
-        """The same of the records of these global ids."""
-        return self.among(self.wide.semi_join(self.world.ids(ids), [(ID, "id")]))
+    def only_wanted(self) -> Rows:
+        """The same of the records that the query is given in its table ``wanted_ids``."""
+        return self.among(self.wide.semi_join(wanted(), [(ID, "id")]))
 
     @cached_property
     def wide(self) -> ir.Table:
@@ -195,9 +188,14 @@ class Rows:
             tallied = related_table(self.world, clause)
             tallied = tallied.rename({f"{name}_{column}": column for column in tallied.columns})
             wide = wide.left_join(tallied, [(names[clause.of.hops], f"{name}_record")])
-        if self._ends and self.zone is not None:
+        if self._zoned and self.zone is not None:
             zone = f"{names[self.zone.hops]}_{ZONE}"
-            wide = wide.left_join(self._clock(), [(zone, "clock_zone")])
+            columns = [
+                (name, ends.data_type)
+                for ends in self._zoned
+                for name in ends.ends(self.world.company)
+            ]
+            wide = wide.left_join(clock(*columns), [(zone, CLOCK_ZONE)])
         wide = self._with_past(wide, names)
         return wide.select(*wide.columns) if len(self._fields) + len(self._facts) > 1 else wide
 
@@ -210,7 +208,7 @@ class Rows:
         for (column, test), name in self._past.items():
             changes = self.world.changes(column.owner, column.name)
             if isinstance(test.operand, Change):
-                past = history.latest_change(changes, test.operand, self.now(changes["at"]))
+                past = history.latest_change(changes, test.operand, self.now)
                 past = past.rename({f"{name}_{of}": of for of in past.columns})
                 wide = wide.left_join(past, [(names[column.hops], f"{name}_id")])
             else:
@@ -220,43 +218,28 @@ class Rows:
     def _with_value_then(
         self, wide: ir.Table, near: str, test: Test, changes: ir.Table, name: str
     ) -> ir.Table:
-        key = (test, FieldType.INSTANT)
-        wide = wide.mutate(**{f"{name}_then": self._end(wide, key, "most", changes["at"])})
+        asked = Between(test=test, kind=FieldType.INSTANT)
+        wide = wide.mutate(**{f"{name}_then": self._end(wide, asked, "most")})
         on = [(near, f"{name}_id")]
-        if key in self._ends:
-            wanted = wide.select(id=near, then=f"{name}_then").distinct()
-            changes = changes.inner_join(wanted.filter(wanted.id.notnull()), "id")
+        if asked in self._zoned:
+            pairs = wide.select(id=near, then=f"{name}_then").distinct()
+            changes = changes.inner_join(pairs.filter(pairs.id.notnull()), "id")
             on.append((f"{name}_then", f"{name}_at"))
         else:
-            changes = changes.mutate(then=self._end(wide, key, "most", changes["at"]))
+            changes = changes.mutate(then=self._end(wide, asked, "most"))
         past = history.value_then(changes)
         past = past.select(**{f"{name}_id": "id", f"{name}_at": "then", f"{name}_value": "value"})
         return wide.left_join(past, on)
 
     def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
         table = self.world.table(hops[-1].target if hops else self.table)
-        if not hops and self._ids is not None:
-            table = table.semi_join(self.world.ids(self._ids), "id")
+        if not hops and self._only_wanted:
+            table = table.semi_join(wanted(), "id")
         prefix = names[hops]
         return table.select(
             **{prefix: table.id},
             **{f"{prefix}_{field}": table[field] for field in self._fields[hops]},
         )
-
-    def _clock(self) -> ir.Table:
-        """One row for each zone, with the ends in time that differ between zones."""
-        data = {"clock_zone": pa.array(self.world.calendars, pa.string())}
-        for (test, kind), name in self._ends.items():
-            for end, literal in self._literals[test, kind].items():
-                if literal is not None:
-                    data[f"{name}_{end}"] = pa.array(
-                        [
-                            getattr(calendar.bounds(test, kind), end)
-                            for calendar in self.world.calendars.values()
-                        ],
-                        pa.date32() if kind is FieldType.DATE else pa.timestamp("us", "UTC"),
-                    )
-        return self.world.source.keep(pa.table(data))
 
     # -- what stands where in the wide table
 
@@ -279,12 +262,11 @@ class Rows:
         name = self._facts[column]
         return self.wide[f"{name}_id"].notnull(), self.wide[f"{name}_value"]
 
-    def own_facts(self) -> Iterator[tuple[FactSpec, ir.Table]]:
-        """The facts about the record itself, each with columns ``id`` and ``value``."""
+    def own_facts(self) -> Iterator[tuple[FactSpec, str, str]]:
+        """The facts about the record itself, each with its columns: the record's id, the value."""
         for column, name in self._facts.items():
             if column.fact is not None and not column.hops:
-                found = self.wide.filter(self.wide[f"{name}_id"].notnull())
-                yield column.fact, found.select(id=f"{name}_id", value=f"{name}_value")
+                yield column.fact, f"{name}_id", f"{name}_value"
 
     def tally(self, clause: Related, name: str) -> ir.Value:
         """A column of what was found of related records."""
@@ -298,40 +280,24 @@ class Rows:
         """A column of what was found of a field's past."""
         return self.wide[f"{self._past[past_key(column, test)]}_{name}"]
 
-    def now(self, like: ir.Value) -> ir.Value:
-        """The present instant, in the type of a column."""
-        return time_literal(self.world.now, like)
+    @property
+    def now(self) -> ir.TimestampScalar:
+        """The present instant."""
+        return self.world.tables.now
 
-    def interval(self, test: Test, value: ir.Value, kind: FieldType) -> Interval:
-        """The ends in time that a test compares with, typed like the value."""
-        key = (test, kind)
-        ends: dict[str, ir.Value | None] = {}
-        for end, literal in self._literals[key].items():
-            if literal is None:
-                ends[end] = None
-                continue
-            ends[end] = self._end(self.wide, key, end, value)
+    def interval(self, test: Test, kind: FieldType) -> Interval:
+        """The ends in time that a test compares with."""
+        asked = Between(test=test, kind=kind)
+        there = asked.ends(self.world.company)
+        ends = {
+            end: self._end(self.wide, asked, end) if asked.name(end) in there else None
+            for end in ENDS
+        }
         return Interval(**ends)
 
-    def _end(
-        self, wide: ir.Table, key: tuple[Test, FieldType], end: str, like: ir.Value
-    ) -> ir.Value:
-        bound = self._literals[key][end]
-        if bound is None:
-            raise TypeError(f"{key[0].operator} has no such end")
-        literal = time_literal(bound, like)
-        if key not in self._ends:
-            return literal
-        return wide[f"{self._ends[key]}_{end}"].cast(like.type()).fill_null(literal)
-
-
-def time_literal(bound: Bound, like: ir.Value) -> ir.Value:
-    """A date or instant as a literal of the type of a column."""
-    kind = like.type()
-    if kind.is_timestamp() and kind.timezone is None:
-        # A date has no time zone, and no such argument; it is never held against an instant.
-        return ibis.literal(bound.replace(tzinfo=None), type=kind)  # type: ignore[call-arg]  # see above
-    return ibis.literal(bound, type=kind)
+    def _end(self, wide: ir.Table, asked: Between, end: str) -> ir.Value:
+        company = variable(asked.name(end), asked.data_type)
+        return wide[asked.name(end)].fill_null(company) if asked in self._zoned else company
 
 
 def related_table(world: World, clause: Related) -> ir.Table:
@@ -433,9 +399,10 @@ def _latest(world: World, rows: ir.Table) -> ir.Table:
 def latest_rows(world: World, rows: ir.Table) -> ir.Table:
     """Of related records, the latest of each record that they are related to."""
     # What lies in the future has not happened, and what has no time cannot be the latest.
-    bound: Bound = world.company.today if rows.time.type().is_date() else world.now
+    tables = world.tables
+    present = tables.company_today() if rows.time.type().is_date() else tables.now
     rows = rows.filter(rows.time.notnull())
-    rows = rows.filter(rows.time <= time_literal(bound, rows.time))
+    rows = rows.filter(rows.time <= present)
     order = ibis.window(group_by=rows.record, order_by=[ibis.desc(rows.time), ibis.desc(rows.id)])
     rows = rows.mutate(place=ibis.row_number().over(order))
     return rows.filter(rows.place == 0)

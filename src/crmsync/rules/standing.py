@@ -137,7 +137,7 @@ def _touched(table: str, rules: Sequence[Rule], world: World, before: Standing) 
     then = world.at(before.at)
     turning = Turning(then, table, asked, columns, until=world.now, fresh=before.fresh)
     touched = turning.touched
-    return set() if touched is None else set(world.source.query(touched)["id"].to_pylist())
+    return set() if touched is None else set(then.query(touched)["id"].to_pylist())
 
 
 def _is_stale(rule: Rule, world: World, before: Standing) -> bool:

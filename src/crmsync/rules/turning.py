@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from crmsync.model.records import NOTHING
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules.backward import backward
 from crmsync.rules.conditions import (
@@ -31,8 +32,8 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.rows import time_literal
 from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
+from crmsync.rules.world import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -145,9 +146,8 @@ class Turning:
 
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
         """When clauses may turn, in order; of some subjects, or of all."""
-        wanted = None if ids is None else self._world.ids(ids)
         found: set[Moment] = set()
-        for number, rows in self._met_with_values(wanted):
+        for number, rows in self._met_with_values(ids):
             watch = self.watches[number]
             for row in rows:
                 start = self._world.calendar(row["zone"]) if row["zone"] else self._world.company
@@ -157,15 +157,15 @@ class Turning:
         return sorted(found, key=lambda moment: (moment.at, moment.subject, moment.clause))
 
     def _met_with_values(
-        self, wanted: ir.Table | None
+        self, ids: Collection[str] | None
     ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         parts = []
         for number, watch in enumerate(self.watches):
             rows = self._met(watch, zoned=True)
             if rows is None:
                 continue
-            if wanted is not None:
-                rows = rows.semi_join(wanted, "id")
+            if ids is not None:
+                rows = rows.semi_join(wanted(), "id")
             value, null_day = rows.value, ibis.null("date")
             is_day = watch.kind is FieldType.DATE
             null_at = ibis.null("timestamp('UTC', 6)")
@@ -182,7 +182,8 @@ class Turning:
             return
         union = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
         lines: dict[int, list[dict[str, Any]]] = {}
-        for line in self._world.source.query(union).to_pylist():
+        given = NOTHING if ids is None else self._world.ids(ids)
+        for line in self._world.query(union, given).to_pylist():
             lines.setdefault(line["number"], []).append(line)
         yield from lines.items()
 
@@ -229,7 +230,7 @@ def _swept(value: ir.Value, swept: frozenset[Sweep]) -> ir.BooleanValue:
         return ibis.literal(False)
     ranges = []
     for sweep in swept:
-        low, high = time_literal(sweep.low, value), time_literal(sweep.high, value)
+        low, high = (ibis.literal(end, value.type()) for end in (sweep.low, sweep.high))
         if sweep.leaves:
             ranges.append((value >= low) & (value < high))
         else:

@@ -1,41 +1,57 @@
-"""What one evaluation looks at: records, facts and calendars, all at one instant."""
+"""What one evaluation looks at: records, facts and calendars, all at one instant.
+
+The text of a query never depends on the instant. What does is given to the query when it runs
+(`World.given`): ends in time and lists of fresh connections as variables, and for records that
+live in several time zones a table ``clock`` with a row for each zone. So the same rules at another
+instant, `World.at`, build and compile nothing again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 
+from crmsync.model.records import NOTHING, Given
 from crmsync.model.zones import zone_or_none
+from crmsync.rules.asked import PRESENT, TODAY, Asked, fresh
 from crmsync.rules.calendar import Calendar
 from crmsync.rules.freshness import Freshness
+from crmsync.warehouse.types import DATA_TYPES, INSTANT
+from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import date, datetime, timedelta
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
 
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.model.records import RecordSource
+    from crmsync.model.records import Compiled, Kept, RecordSource
     from crmsync.plugins.contract import Fact
 
 ZONE = "time_zone"
+CLOCK = "clock"  # the kept table of zones, as queries name it
+CLOCK_ZONE = "clock_zone"
+WANTED = "wanted_ids"  # the kept table of ids that a query is restricted to
 _TABLES_WITH_OWN_ZONE = ("account", "user")
 _ACCOUNT = "account"
 
 
 class World:
-    """Records at one instant; the `FactTables` that facts are built from.
+    """Records at one instant.
 
     Args:
         now: aware; the only present that rules and facts know.
         company_zone: where the subject has no zone that exists.
         country: whose public holidays are no business days; None counts only weekends.
         bound: how old what was read of a table may be.
+        zones: the time zones that records name, where they are known; else they are asked for.
     """
 
     def __init__(  # noqa: PLR0913  everything that evaluation depends on
@@ -47,23 +63,26 @@ class World:
         company_zone: ZoneInfo,
         country: str | None,
         bound: Callable[[str], timedelta],
+        zones: Sequence[str] | None = None,
     ) -> None:
         self.source = source
         self.company = Calendar(now=now, zone=company_zone, country=country)
         self.freshness = Freshness(states=tuple(source.stream_states()), now=now, bound=bound)
+        self.tables = Tables(self)
         self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
-        self._tables: dict[str, ir.Table] = {}
-        self._built: dict[FactSpec, ir.Table] = {}
+        self._known_zones = zones
+        self._remembered: dict[FactSpec, tuple[Kept, str, str]] = {}
 
-    def at(self, now: datetime) -> World:
-        """The same at another instant."""
+    def at(self, now: datetime, source: RecordSource | None = None) -> World:
+        """The same at another instant, and of other records where some are given."""
         return World(
-            self.source,
+            self.source if source is None else source,
             tuple(self._facts.values()),
             now=now,
             company_zone=self.company.zone,
             country=self.company.country,
             bound=self.freshness.bound,
+            zones=self.zones if source is None else None,
         )
 
     @property
@@ -71,15 +90,26 @@ class World:
         """The instant that is the present."""
         return self.company.now
 
-    def company_today(self) -> date:
-        """Today's date in the company's zone."""
-        return self.company.today
+    @cached_property
+    def key(self) -> str:
+        """Says what queries depend on beside rules and the source: facts, and several zones."""
+        facts = [(fact.spec, *_defined(fact)) for fact in self._facts.values()]
+        text = repr((facts, bool(self.calendars)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query; ``build`` is called where nobody has asked with this key before.
+
+        Args:
+            key: says which rules, and what of them; the instant is no part of it.
+        """
+        return self.source.compiled(f"{self.key} {key}", build)
+
+    # -- what queries are made of
 
     def table(self, name: str) -> ir.Table:
         """The live records of a table."""
-        if name not in self._tables:
-            self._tables[name] = self.source.table(name)
-        return self._tables[name]
+        return self.source.table(name)
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
@@ -91,9 +121,7 @@ class World:
 
     def fact(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value`` of a fact."""
-        if spec not in self._built:
-            self._built[spec] = self._facts[spec.table, spec.name].build(self)
-        return self._built[spec]
+        return self._facts[spec.table, spec.name].build(self.tables)
 
     def declares(self, spec: FactSpec) -> bool:
         """Whether a fact says what it depends on; see `Fact.turns`."""
@@ -102,39 +130,17 @@ class World:
     def fact_turns(self, spec: FactSpec) -> Sequence[ir.Table] | None:
         """What a fact says of when its value changes; see `Fact.turns`."""
         turns = self._facts[spec.table, spec.name].turns
-        return None if turns is None else turns(self)
+        return None if turns is None else turns(self.tables)
 
     def fact_values(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value``: the values of a fact, and perhaps others."""
         values = self._facts[spec.table, spec.name].values
-        return (self.fact(spec) if values is None else values(self)).select("id", "value")
+        return (self.fact(spec) if values is None else values(self.tables)).select("id", "value")
 
     def fact_evidence(self, spec: FactSpec) -> ir.Table | None:
         """The records that a fact's values rest on; see `Fact.evidence`."""
         evidence = self._facts[spec.table, spec.name].evidence
-        return None if evidence is None else evidence(self)
-
-    def remember(self, spec: FactSpec, values: ir.Table) -> None:
-        """A fact was computed, for all records: whoever asks for it from now on gets these."""
-        self._built[spec] = values
-
-    def today(self, table: str) -> ir.Table:
-        """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
-        zones = self.zones_of(table)
-        days = {
-            name: c.today for name, c in self.calendars.items() if c.today != self.company.today
-        }
-        company = ibis.literal(self.company.today)
-        if zones is None or not days:
-            return self.table(table).select("id", today=company)
-        clock = pa.table(
-            {
-                "clock_zone": pa.array(days, pa.string()),
-                "clock_today": pa.array(days.values(), pa.date32()),
-            }
-        )
-        joined = zones.left_join(self.source.keep(clock), [("zone", "clock_zone")])
-        return joined.select("id", today=joined.clock_today.fill_null(company))
+        return None if evidence is None else evidence(self.tables)
 
     def zones_of(self, table: str) -> ir.Table | None:
         """Columns ``id`` and ``zone``, as written in the records; None where there are none."""
@@ -147,13 +153,52 @@ class World:
         accounts = accounts.select(account_id=accounts.id, zone=accounts[ZONE])
         return records.left_join(accounts, [(_ACCOUNT, "account_id")]).select("id", "zone")
 
+    # -- what they are given
+
+    def given(self, asked: Asked) -> Given:
+        """What queries of conditions are given that ask this."""
+        values: dict[str, Any] = {PRESENT: self.now, TODAY: self.company.today}
+        for ends in asked.betweens:
+            values |= ends.ends(self.company)
+        for tables in asked.tables:
+            values[fresh(tables)] = list(self.freshness.fresh_connections(tables))
+        if not self.calendars:
+            return Given(values=values)
+        return Given(values=values, tables={CLOCK: self.source.keep(self._clock(asked))})
+
+    def _clock(self, asked: Asked) -> pa.Table:
+        """A row for each zone that is not the company's."""
+        columns: dict[str, list[Any]] = {CLOCK_ZONE: list(self.calendars), TODAY: []}
+        types: dict[str, dt.DataType] = {CLOCK_ZONE: dt.string, TODAY: dt.date}
+        for calendar in self.calendars.values():
+            columns[TODAY].append(calendar.today)
+            for ends in asked.betweens:
+                if ends.depends_on_zone:
+                    for name, bound in ends.ends(calendar).items():
+                        columns.setdefault(name, []).append(bound)
+                        types[name] = ends.data_type
+        return pa.table(
+            {name: pa.array(rows, types[name].to_pyarrow()) for name, rows in columns.items()}
+        )
+
+    @cached_property
+    def zones(self) -> Sequence[str]:
+        """The time zones that records name, in order."""
+        if self._known_zones is not None:
+            return self._known_zones
+
+        def build() -> ir.Table:
+            named = [self.table(table).select(ZONE) for table in _TABLES_WITH_OWN_ZONE]
+            return ibis.union(*named, distinct=True).order_by(ZONE)
+
+        found = self.source.query(self.source.compiled("zones", build))
+        return [name for name in found[ZONE].to_pylist() if name]
+
     @cached_property
     def calendars(self) -> dict[str, Calendar]:
         """The calendar of each zone that a record names, if it exists and is not the company's."""
-        zones = [self.table(table).select(ZONE) for table in _TABLES_WITH_OWN_ZONE]
-        names = self.source.query(ibis.union(*zones, distinct=True).order_by(ZONE))
         found: dict[str, Calendar] = {}
-        for name in names[ZONE].to_pylist():
+        for name in self.zones:
             zone = zone_or_none(name)
             if zone is not None and zone != self.company.zone:
                 found[name] = Calendar(now=self.now, zone=zone, country=self.company.country)
@@ -163,6 +208,84 @@ class World:
         """The calendar of a zone; the company's where there is none of that name."""
         return self.calendars.get(zone or "", self.company)
 
-    def ids(self, ids: Iterable[str]) -> ir.Table:
-        """One column, ``id``: each of these once."""
-        return self.source.keep(pa.table({"id": pa.array(sorted(set(ids)), pa.string())}))
+    # -- answers
+
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query that is made of facts and days; of conditions, say what they ask."""
+        return self.source.query(query, self.given(Asked()) | given)
+
+    def ids(self, ids: Iterable[str]) -> Given:
+        """What a query is given that is restricted to these records: its table ``wanted_ids``."""
+        kept = self.source.keep(pa.table({"id": pa.array(sorted(set(ids)), pa.string())}))
+        return Given(tables={WANTED: kept})
+
+    def remember(self, spec: FactSpec, rows: Kept, record: str, value: str) -> None:
+        """A fact was computed, for all records: its values stand in these columns of kept rows."""
+        self._remembered[spec] = rows, record, value
+
+    def values(self, spec: FactSpec, ids: Collection[str]) -> Mapping[str, Any]:
+        """The values of a fact for some records, by global id; absent where it has no row."""
+        given = self.ids(ids)
+        remembered = self._remembered.get(spec)
+        if remembered is None:
+
+            def build() -> ir.Table:
+                return self.fact(spec).semi_join(wanted(), "id").select("id", "value")
+
+            query = self.compiled(f"fact {spec.table} {spec.name}", build)
+        else:
+            rows, record, value = remembered
+            given |= Given(tables={"remembered": rows})
+
+            def build() -> ir.Table:
+                columns = {record: dt.string, value: DATA_TYPES[spec.type]}
+                kept = given_table("remembered", columns)
+                kept = kept.semi_join(wanted(), [(record, "id")])
+                return kept.filter(kept[record].notnull()).select(id=record, value=value)
+
+            query = self.compiled(f"remembered {record} {value} {spec.type}", build)
+        found = self.query(query, given)
+        return dict(zip(found["id"].to_pylist(), found["value"].to_pylist(), strict=True))
+
+
+def wanted() -> ir.Table:
+    """The ids that a query is restricted to; given to it by `World.ids`."""
+    return given_table(WANTED, {"id": "string"})
+
+
+def clock(*columns: tuple[str, dt.DataType]) -> ir.Table:
+    """A row for each zone that is not the company's, with these columns; given by the world."""
+    return given_table(CLOCK, {CLOCK_ZONE: "string", **dict(columns)})
+
+
+class Tables:
+    """The `FactTables` of a world: records, and times that are told when a query runs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def now(self) -> ir.TimestampScalar:
+        """The present instant."""
+        return variable(PRESENT, INSTANT)
+
+    def company_today(self) -> ir.DateScalar:
+        """Today's date in the company's zone."""
+        return variable(TODAY, dt.date)
+
+    def table(self, name: str) -> ir.Table:
+        """The live records of a canonical table."""
+        return self._world.table(name)
+
+    def today(self, table: str) -> ir.Table:
+        """Columns ``id`` and ``today``: the date in each subject's zone, else the company's."""
+        zones = self._world.zones_of(table)
+        if zones is None or not self._world.calendars:
+            return self.table(table).select("id", today=self.company_today())
+        joined = zones.left_join(clock((TODAY, dt.date)), [("zone", CLOCK_ZONE)])
+        return joined.select("id", today=joined[TODAY].fill_null(self.company_today()))
+
+
+def _defined(fact: Fact) -> tuple[str, str]:
+    """Where the code of a fact stands."""
+    return str(fact.build.__module__), str(getattr(fact.build, "__qualname__", fact.build))

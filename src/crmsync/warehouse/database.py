@@ -8,8 +8,8 @@ is told by Arrow; Ibis is for what would be hard to read otherwise.
 from __future__ import annotations
 
 import itertools
+import weakref
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,17 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.errors import StoreError
+from crmsync.model.records import NOTHING, Compiled, Kept
+from crmsync.warehouse.variables import GIVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import date
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from pathlib import Path
 
     import ibis.expr.datatypes as dt
     from ibis.backends import BaseBackend
+
+    from crmsync.model.records import Given, Value
 
 RECORDS = "records"  # the schema of the canonical tables
 BOOKS = "books"  # the schema of cursors, history and the like
@@ -37,10 +40,20 @@ _GIVEN = "given"
 
 
 class Database:
-    """An open file. Every statement runs at once and is read to its end."""
+    """An open file. Every statement runs at once and is read to its end.
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    Args:
+        texts: compiled queries by their keys, where several files share them.
+    """
+
+    def __init__(
+        self, path: Path, *, read_only: bool, texts: MutableMapping[str, str] | None = None
+    ) -> None:
         self.path = path
+        self._texts: MutableMapping[str, str] = {} if texts is None else texts
+        self._values: dict[str, Value] = {}
+        self._tables: dict[str, str] = {}  # kept tables by the names under which they are read
+        self._forgotten: list[str] = []
         self._connection = duckdb.connect(str(path), read_only=read_only)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._numbers = itertools.count(1)
@@ -58,10 +71,38 @@ class Database:
         """A table of the file, or a temporary one or registered Arrow table without a schema."""
         return self.backend.table(name, database=schema)
 
-    def query(self, expression: ir.Table) -> pa.Table:
-        """The rows of an expression."""
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query; ``build`` is called where nobody has asked with this key before."""
+        if key not in self._texts:
+            self._texts[key] = self._select(build()).sql(_DIALECT, identify=True)
+        return Compiled(text=self._texts[key])
+
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query."""
+        self._give(given)
+        if isinstance(query, Compiled):
+            return self._connection.sql(query.text).to_arrow_table()
         # Not by way of the backend's to_pyarrow: it imports pandas, a third of a second.
-        return self.fetch(self._select(expression))
+        return self.fetch(self._select(query))
+
+    def _give(self, given: Given) -> None:
+        values = dict(given.values)
+        if values and values != self._values:
+            self._connection.execute(f"SET VARIABLE {GIVEN} = ?", [values])
+            self._values = values
+        for name, kept in given.tables.items():
+            if self._tables.get(name) == kept.name:
+                continue
+            self.run(
+                sge.Create(
+                    kind="VIEW",
+                    this=named(name),
+                    expression=sge.select("*").from_(named(kept.name)),
+                    properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
+                    replace=True,
+                )
+            )
+            self._tables[name] = kept.name
 
     def fetch(self, select: sge.Expression) -> pa.Table:
         """The rows of a SELECT."""
@@ -71,12 +112,9 @@ class Database:
         """Run a statement."""
         self._connection.execute(statement.sql(_DIALECT, identify=True)).fetchall()
 
-    def set_variable(self, name: str, value: date) -> None:
-        """Set a variable of this session to an instant or a day; queries ask for it by name."""
-        kind = sge.DataType.build("timestamptz" if isinstance(value, datetime) else "date")
-        literal = sge.cast(sge.Literal.string(value.isoformat()), kind)
-        setting = sge.EQ(this=sge.column(name), expression=literal)
-        self.run(sge.Set(expressions=[sge.SetItem(this=setting, kind="VARIABLE")]))
+    def register(self, name: str, rows: pa.Table) -> None:
+        """Arrow rows as a table of that name, without a copy, until the file is closed."""
+        self._connection.register(name, rows)
 
     @contextmanager
     def given(self, name: str, rows: pa.Table) -> Iterator[None]:
@@ -104,11 +142,23 @@ class Database:
             )
         )
 
-    def kept(self, rows: ir.Table | pa.Table) -> ir.Table:
-        """The same in a table of its own, which lasts until the file is closed."""
-        name = f"kept_{next(self._numbers)}"
-        self.keep(name, rows)
-        return self.table(name)
+    def kept(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
+        """The same in a table of its own, for as long as anybody holds what is returned.
+
+        Queries read it under a name that they are given.
+        """
+        while self._forgotten:
+            self.run(sge.Drop(kind="TABLE", tables=[named(self._forgotten.pop())]))
+        self._give(given)
+        kept = Kept(f"kept_{next(self._numbers)}")
+        if isinstance(rows, Compiled):
+            text = sge.Anonymous(this="query", expressions=[sge.Literal.string(rows.text)])
+            self.keep(kept.name, sge.select("*").from_(sge.Table(this=text)))
+        else:
+            self.keep(kept.name, rows)
+        # Dropped by the next one that is kept, since this may run in the middle of a statement.
+        weakref.finalize(kept, self._forgotten.append, kept.name)
+        return kept
 
     def insert(self, name: str, schema: str, rows: pa.Table | ir.Table) -> None:
         """Add rows to a table, by column name."""

@@ -10,8 +10,8 @@ Tracked fields are rolled back through the history. Other fields are as they are
 ones are, before anything is known of the record, as they were first known:
 `PastRecords.assumed` says of which records that is so, and until when.
 
-The instant is a variable of the session, and no part of a query: what was compiled for one instant
-answers for any other after `PastRecords.move_to`.
+The instant is given to a query, and no part of it: what was compiled for one instant answers for
+any other after `PastRecords.move_to`.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
 import sqlglot.expressions as sge
 
+from crmsync.model.records import NOTHING, Given
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.warehouse.database import BOOKS, named
 from crmsync.warehouse.schema import HISTORY
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE
+from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
 
-    from crmsync.model.records import StreamState
+    from crmsync.model.records import Compiled, Kept, StreamState
     from crmsync.model.tables import Field, Table
     from crmsync.warehouse.database import Database
     from crmsync.warehouse.reader import Records
@@ -51,14 +53,16 @@ _PAST_DAY = "past_day"
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
 
-@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), INSTANT))  # type: ignore[untyped-decorator]  # Ibis ships no types
-def _instant_variable(variable: str) -> Any:  # noqa: ANN401  Ibis makes an expression of it
-    """A variable of the session that is an instant."""
+# Former values of a table's fields, as queries are given them.
+_SPANS = {"id": "string", "field": "string", "value": "string", "since": INSTANT, "until": INSTANT}
 
 
-@ibis.udf.scalar.builtin(name="getvariable", signature=((dt.string,), dt.date))  # type: ignore[untyped-decorator]  # Ibis ships no types
-def _day_variable(variable: str) -> Any:  # noqa: ANN401  Ibis makes an expression of it
-    """A variable of the session that is a date."""
+def _spans_of(table: str) -> str:
+    return f"past spans of {table}"
+
+
+def _past() -> ir.TimestampScalar:
+    return variable(_PAST, INSTANT)
 
 
 def can_be_assumed(table: str, field: Field) -> bool:
@@ -86,28 +90,39 @@ class PastRecords:
         self._database = database
         self._tables = tables
         self._states = tuple(records.stream_states())
-        self._kept: dict[str, ir.Table] = {}
         self.move_to(at)
 
     def move_to(self, at: datetime) -> None:
         """Let another instant (aware) be the one that every query is about."""
         self.at = at.astimezone(UTC)
-        self._database.set_variable(_PAST, self.at)
-        self._database.set_variable(_PAST_DAY, self.at.date())
 
-    def table(self, name: str) -> ir.Table:
-        """The records of a table that were there then, their tracked fields as they were then."""
-        if name not in self._kept:
-            self._kept[name] = self._table(name)
-        return self._kept[name]
+    @property
+    def shape(self) -> str:
+        """Differs from that of the same records as they are now, and where other fields changed."""
+        return f"past {self._records.shape} {sorted(self._with_history)}"
 
-    def query(self, expression: ir.Table) -> pa.Table:
-        """The rows of an expression over these tables."""
-        return self._database.query(expression)
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query; ``build`` is called where nobody has asked with this key before."""
+        return self._database.compiled(f"{self.shape} {key}", build)
 
-    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
-        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
-        return self._database.kept(rows)
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query over these tables."""
+        return self._database.query(query, self._given | given)
+
+    def keep(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
+        """The rows of a query, or rows at hand, as a table that queries can be given."""
+        return self._database.kept(rows, self._given | given)
+
+    @property
+    def _given(self) -> Given:
+        values = {_PAST: self.at, _PAST_DAY: self.at.date()}
+        return Given(values=values, tables=self._kept_spans)
+
+    @cached_property
+    def _kept_spans(self) -> dict[str, Kept]:
+        """Former values, for each table of which a field has changed."""
+        tables = sorted({table for table, _ in self._with_history if table in self._tables})
+        return {_spans_of(name): self._database.kept(self._spans(name)) for name in tables}
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config.
@@ -130,7 +145,7 @@ class PastRecords:
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field up to the instant, as in `RecordSource`."""
         found = self._records.changes(table, field)
-        return found.filter(found["at"] <= _instant_variable(_PAST))
+        return found.filter(found["at"] <= _past())
 
     def known_since(self, table: str, field: str) -> ir.Table:
         """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
@@ -184,9 +199,10 @@ class PastRecords:
         found = ibis.union(*spans) if len(spans) > 1 else spans[0]
         return found.filter(found.since < found.until)
 
-    def _table(self, name: str) -> ir.Table:
+    def table(self, name: str) -> ir.Table:
+        """The records of a table that were there then, their tracked fields as they were then."""
         table, records = self._tables[name], self.every(name)
-        past, day = _instant_variable(_PAST), _day_variable(_PAST_DAY)
+        past, day = _past(), variable(_PAST_DAY, dt.date)
         records = records.filter(
             _has_begun(table, records, past, day),
             records.deleted_at.isnull() | (records.deleted_at > past),
@@ -204,8 +220,7 @@ class PastRecords:
 
     def _with_values_then(self, records: ir.Table, name: str, changed: Sequence[Field]) -> ir.Table:
         """The records beside what was in fields that have changed since."""
-        spans = self.keep(self._spans(name))
-        past = _instant_variable(_PAST)
+        spans, past = given_table(_spans_of(name), _SPANS), _past()
         spans = spans.filter(spans.until > past, spans.since.isnull() | (spans.since <= past))
         columns: dict[str, ir.Value] = {}
         for field in changed:

@@ -7,24 +7,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pyarrow as pa
 import sqlglot.expressions as sge
 
-from crmsync.model.records import StreamState
+from crmsync.model.records import NOTHING, StreamState
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import changes_of, elders_of, known_of
 from crmsync.warehouse.past import PastRecords
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
-from crmsync.warehouse.types import record_columns
+from crmsync.warehouse.types import record_columns, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
 
     from crmsync.model.pages import Cursor
+    from crmsync.model.records import Compiled, Given, Kept
     from crmsync.model.tables import Table
     from crmsync.warehouse.database import Database
 
@@ -93,9 +95,13 @@ class Records:
 
     def table(self, name: str) -> ir.Table:
         """The live records of a table: its fields, no tombstones, references resolved."""
-        records = self._database.table(name, RECORDS)
+        records = self._records(name)
         fields = [field.name for field in self._tables[name].fields]
         return records.filter(records.deleted_at.isnull()).select(*fields)
+
+    def _records(self, name: str) -> ir.Table:
+        # Named, not looked up: to ask the file for its columns costs more than a small query.
+        return ibis.table(record_columns(self._tables[name]), name=name, database=RECORDS)
 
     def all_records(self, name: str) -> ir.Table:
         """Every record of a table, tombstones too, with ``stream`` and ``known_since``.
@@ -103,7 +109,7 @@ class Records:
         ``known_since`` is the instant from which on the record's values are known: what a
         tracked field was before its first row of history is that row's ``old``.
         """
-        return self._database.table(name, RECORDS).select(*record_columns(self._tables[name]))
+        return self._records(name)
 
     def history(self) -> ir.Table:
         """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
@@ -147,13 +153,22 @@ class Records:
         """The records as they were at a past instant (aware)."""
         return PastRecords(self, self._database, self._tables, at)
 
-    def query(self, expression: ir.Table) -> pa.Table:
-        """The rows of an expression over these tables."""
-        return self._database.query(expression)
+    @cached_property
+    def shape(self) -> str:
+        """Differs where a table has other columns, or has merged records among its own."""
+        return f"live {shape_of(self._tables)} {sorted(self._aliases)}"
 
-    def keep(self, rows: ir.Table | pa.Table) -> ir.Table:
-        """The rows of an expression, or rows at hand, as a table that lasts as long as this."""
-        return self._database.kept(rows)
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query; ``build`` is called where nobody has asked with this key before."""
+        return self._database.compiled(f"{self.shape} {key}", build)
+
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query over these tables."""
+        return self._database.query(query, given)
+
+    def keep(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
+        """The rows of a query, or rows at hand, as a table that queries can be given."""
+        return self._database.kept(rows, given)
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""

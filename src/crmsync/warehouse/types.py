@@ -7,6 +7,7 @@ the machine; each connection's session zone is UTC, so parts of an instant are t
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import ibis.expr.datatypes as dt
@@ -15,6 +16,7 @@ import pyarrow as pa
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from crmsync.model.tables import Table
@@ -45,3 +47,9 @@ def record_columns(table: Table) -> dict[str, dt.DataType]:
     """The columns in which the warehouse keeps a table, in order."""
     columns = {field.name: DATA_TYPES[field.type] for field in table.fields}
     return columns | {STREAM: dt.string, KNOWN_SINCE: INSTANT}
+
+
+def shape_of(tables: Mapping[str, Table]) -> str:
+    """A digest of the tables' columns."""
+    columns = [(name, field.name, field.type) for name in tables for field in tables[name].fields]
+    return hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
