@@ -33,6 +33,10 @@ class InvalidInputError(CrmsyncError):
         self.problems = tuple(problems)
 
 
+class EnoughMistakesError(InvalidInputError):
+    """One file holds so many mistakes that the rest of it was not looked at; others go on."""
+
+
 class StoreBusyError(CrmsyncError):
     """Another process holds a store, and still did after the wait."""
 

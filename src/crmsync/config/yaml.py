@@ -5,17 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from crmsync.errors import InvalidInputError
+from crmsync.config.yaml_mistakes import Mistake, hidden, told
+from crmsync.errors import EnoughMistakesError, InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
     from pathlib import Path
 
 Path_ = tuple[str | int, ...]
+_MOST_MISTAKES = 100
+_LONGEST_SENTENCE = 500
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +56,36 @@ class Document:
 
 
 class Problems:
-    """Collects mistakes, so that a person sees all of them at once."""
+    """Collects mistakes, so that a person sees all of them at once.
+
+    A file that was never meant for us can hold a mistake in each of its thousand lines; after the
+    first hundred the rest of it is left alone.
+    """
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
+        self._counts: dict[str, int] = {}
 
     def add(self, place: Place, sentence: str) -> None:
-        """Note a mistake at a place."""
+        """Note a mistake at a place.
+
+        Raises:
+            EnoughMistakesError: its file holds very many; all that was collected is in the error.
+        """
+        count = self._counts.get(place.file, 0) + 1
+        self._counts[place.file] = count
+        self.sentences.append(f"{place}: {shortened(sentence, _LONGEST_SENTENCE)}")
+        if count >= _MOST_MISTAKES:
+            self.give_up(place, "what follows here was not looked at; mend the above first")
+
+    def give_up(self, place: Place, sentence: str) -> NoReturn:
+        """Note why the rest of a file is not looked at, and leave it.
+
+        Raises:
+            EnoughMistakesError: always.
+        """
         self.sentences.append(f"{place}: {sentence}")
+        raise EnoughMistakesError(self.sentences)
 
     def raise_if_any(self) -> None:
         """Raise what was collected.
@@ -71,11 +97,19 @@ class Problems:
             raise InvalidInputError(self.sentences)
 
 
+def shortened(text: object, most: int = _LONGEST_NAME) -> str:
+    """A text that fits into a sentence."""
+    written = str(text)
+    return written if len(written) <= most else f"{written[:most]}…"
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """A hint for an unknown name: “; did you mean …?”, or the valid names where few."""
     choices = sorted(set(valid))
     in_small = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(str(name).lower(), in_small, n=1, cutoff=0.6)
+    # What is very long is no misspelt name, and slow to compare.
+    sought = str(name).lower()[: _LONGEST_NAME + 1]
+    close = [] if len(sought) > _LONGEST_NAME else difflib.get_close_matches(sought, in_small, n=1)
     if close:
         return f"; did you mean “{in_small[close[0]]}”?"
     if len(choices) <= 12:  # noqa: PLR2004  more would bury the sentence
@@ -83,38 +117,27 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     return ""
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the core schema of YAML 1.2."""
+# libyaml where PyYAML was built with it: fifteen times as fast.
+_Parser: Any = getattr(yaml, "CParser", None) or yaml.SafeLoader
+_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
-
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
-        and tag not in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+# The core schema of YAML 1.2.
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
+    "false": False,
+    "False": False,
+    "FALSE": False,
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
-    list("-+0123456789."),
-)
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
+_MERGE = "<<"
 
-
-_Loader.add_constructor(  # 010 is ten in YAML 1.2, not eight
-    "tag:yaml.org,2002:int", lambda _loader, node: int(node.value)
-)
-
-# Aliases are followed by copying; this bounds what a file that repeats itself can unfold to.
-_MOST_NODES = 200_000
+# No file of rules comes near these; one that does was not written as rules.
+MOST_BYTES = 1_000_000
+_MOST_DEPTH = 100
+_MOST_UNFOLDED = 10_000
+_MOST_DIGITS = 1000
 
 
 def load_yaml(path: Path, *, shown_as: str | None = None) -> Document:
@@ -125,6 +148,11 @@ def load_yaml(path: Path, *, shown_as: str | None = None) -> Document:
     """
     name = shown_as or str(path)
     try:
+        if path.exists() and not path.is_file():
+            raise InvalidInputError([f"{name}:1:1: is no file; give a file this name, or none"])
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InvalidInputError([f"{name}:1:1: {_too_large(size)}"])
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InvalidInputError([f"{name}:1:1: cannot be read: {error.strerror}"]) from error
@@ -137,80 +165,196 @@ def parse_yaml(text: str, name: str) -> Document:
     """Read YAML text; ``name`` is what its places are called after.
 
     Raises:
-        InvalidInputError: it is no YAML, or a key stands twice.
+        InvalidInputError: it is no YAML, it is too large, or a key stands twice.
     """
-    reader = _Reader(name)
+    text = text.removeprefix("\ufeff")
+    if len(text) > MOST_BYTES:
+        raise InvalidInputError([f"{name}:1:1: {_too_large(len(text))}"])
+    invisible = _UNPRINTABLE.search(text)
+    if invisible is not None:
+        raise _refused(name, hidden(text, invisible.start()))
+    reader = _Reader(name, _Parser(text))
     try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            data = None if node is None else reader.build(loader, node, ())
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (
-            Place(file=name, line=mark.line + 1, column=mark.column + 1)
-            if mark
-            else Place(file=name, line=1, column=1)
-        )
-        raise InvalidInputError([f"{place}: this is not valid YAML: {error.problem}"]) from None
+        data = reader.read()
     except yaml.YAMLError as error:
-        raise InvalidInputError([f"{name}:1:1: this is not valid YAML: {error}"]) from None
+        raise _refused(name, told(error, text)) from None
+    finally:
+        reader.parser.dispose()
     reader.problems.raise_if_any()
     return Document(file=name, data=data, text=text, _values=reader.values, _keys=reader.keys)
 
 
+def _too_large(size: int) -> str:
+    return (
+        f"is {size / 1e6:.1f} MB large, and a file of rules or settings is a few kB; "
+        "does something else lie here, an export perhaps?"
+    )
+
+
+def _refused(name: str, mistake: Mistake) -> InvalidInputError:
+    place = Place(file=name, line=mistake.line, column=mistake.column)
+    return InvalidInputError([f"{place}: {mistake.sentence}"])
+
+
 class _Reader:
-    def __init__(self, name: str) -> None:
+    """Makes data of the parser's events, and notes the place of each.
+
+    Composing it here and not by PyYAML bounds depth and aliases while they are read.
+    """
+
+    def __init__(self, name: str, parser: Any) -> None:  # noqa: ANN401  PyYAML's have no common type
         self.name = name
+        self.parser = parser
         self.values: dict[Path_, Place] = {}
         self.keys: dict[Path_, Place] = {}
         self.problems = Problems()
-        self._nodes = 0
-        self._open: set[int] = set()
+        self._anchors: dict[str, tuple[Path_, object]] = {}
+        self._open: set[str] = set()
+        self._unfolded = 0
 
-    def _place(self, node: yaml.Node) -> Place:
-        mark = node.start_mark
+    def read(self) -> Any:  # noqa: ANN401  YAML is anything
+        """The one document."""
+        self.parser.get_event()  # the stream's start
+        if self.parser.check_event(yaml.StreamEndEvent):
+            return None
+        self.parser.get_event()  # the document's start
+        data = self._node((), self.parser.get_event())
+        self.parser.get_event()  # its end
+        if not self.parser.check_event(yaml.StreamEndEvent):
+            place = self._place(self.parser.get_event())
+            self.problems.add(place, "a second document begins here, and a file holds one")
+        return data
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark: Any = event.start_mark
         return Place(file=self.name, line=mark.line + 1, column=mark.column + 1)
 
-    def build(self, loader: _Loader, node: yaml.Node, path: Path_) -> Any:  # noqa: ANN401  YAML is anything
-        self.values[path] = self._place(node)
-        self._nodes += 1
-        if id(node) in self._open or self._nodes > _MOST_NODES:
-            raise InvalidInputError(
-                [f"{self._place(node)}: an alias here unfolds without end, or to too much"]
+    def _node(self, path: Path_, event: Any) -> Any:  # noqa: ANN401  YAML is anything
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(path, event)
+        self.values[path] = self._place(event)
+        if len(path) > _MOST_DEPTH:
+            self.problems.give_up(
+                self._place(event), f"this nests deeper than {_MOST_DEPTH} levels; write it flatter"
             )
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(loader, node)
-        self._open.add(id(node))
+        if event.anchor is not None:
+            self._open.add(event.anchor)
         built: object
-        if isinstance(node, yaml.MappingNode):
-            built = self._mapping(loader, node, path)
+        if isinstance(event, yaml.ScalarEvent):
+            built = self._scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._check_tag(event, "tag:yaml.org,2002:seq")
+            built = self._sequence(path)
         else:
-            built = [self.build(loader, item, (*path, i)) for i, item in enumerate(node.value)]
-        self._open.discard(id(node))
+            self._check_tag(event, "tag:yaml.org,2002:map")
+            built = self._mapping(path)
+        if event.anchor is not None:
+            self._open.discard(event.anchor)
+            self._anchors[event.anchor] = (path, built)
         return built
 
-    def _scalar(self, loader: _Loader, node: yaml.ScalarNode) -> object:
-        try:
-            return loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self.problems.add(self._place(node), f"“{node.value}” cannot be read: {error}")
-            return None
+    def _sequence(self, path: Path_) -> list[object]:
+        built: list[object] = []
+        while not isinstance(event := self.parser.get_event(), yaml.SequenceEndEvent):
+            built.append(self._node((*path, len(built)), event))
+        return built
 
-    def _mapping(
-        self, loader: _Loader, node: yaml.MappingNode, path: Path_
-    ) -> dict[Hashable, object]:
+    def _mapping(self, path: Path_) -> dict[Hashable, object]:
         built: dict[Hashable, object] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None:
-                self.problems.add(self._place(key_node), "a key must be a plain word")
+        while not isinstance(event := self.parser.get_event(), yaml.MappingEndEvent):
+            key = self._key(event)
+            if key is None or key in built:
+                if key is not None:
+                    self.problems.add(self._place(event), f"“{shortened(key)}” stands twice here")
+                self._skip(self.parser.get_event())
                 continue
-            if key in built:
-                self.problems.add(self._place(key_node), f"“{key}” stands twice here")
-                continue
-            self.keys[*path, key] = self._place(key_node)
-            built[key] = self.build(loader, value_node, (*path, key))
+            self.keys[*path, key] = self._place(event)
+            built[key] = self._node((*path, key), self.parser.get_event())
         return built
+
+    def _key(self, event: Any) -> str | None:  # noqa: ANN401  as above
+        """A key; None where it cannot be one, noted already."""
+        place = self._place(event)
+        if not isinstance(event, yaml.ScalarEvent):
+            self._skip(event)
+            brace = isinstance(event, yaml.MappingStartEvent) and event.flow_style
+            hint = "; a text that begins with “{{” needs quotes" if brace else ""
+            self.problems.add(place, f"a key must be a plain word{hint}")
+            return None
+        if event.value == _MERGE and event.style is None:
+            self.problems.add(place, "“<<” is not known in YAML 1.2; write the keys out")
+            return None
+        return str(event.value)
+
+    def _skip(self, event: Any) -> None:  # noqa: ANN401  as above
+        """Read over a node; no deeper than any other can be."""
+        depth = 0
+        while True:
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth == 0:
+                return
+            event = self.parser.get_event()
+
+    def _scalar(self, event: Any) -> object:  # noqa: ANN401  as above
+        value: str = event.value
+        self._check_tag(event, *_TEXT_TAGS)
+        if event.style is not None or event.tag is not None:
+            return value
+        if value in _NULLS:
+            return None
+        if value in _BOOLEANS:
+            return _BOOLEANS[value]
+        if not _FLOAT.fullmatch(value):
+            return value
+        if len(value) > _MOST_DIGITS:
+            self.problems.add(self._place(event), f"“{shortened(value)}” is too long for a number")
+            return None
+        # 010 is ten in YAML 1.2, not eight
+        return int(value) if _INTEGER.fullmatch(value) else float(value)
+
+    def _check_tag(self, event: Any, *known: str) -> None:  # noqa: ANN401  as above
+        if event.tag is not None and event.tag not in known:
+            self.problems.add(
+                self._place(event),
+                "what begins with “!” is a tag, and none are used here; "
+                "leave it out, or put the text in quotes",
+            )
+
+    def _alias(self, path: Path_, event: Any) -> object:  # noqa: ANN401  as above
+        name = event.anchor
+        if name in self._open:
+            self.problems.give_up(
+                self._place(event), f"“*{name}” stands within “&{name}”, which it repeats: no end"
+            )
+        if name not in self._anchors:
+            self.problems.add(
+                self._place(event),
+                f"“*{name}” repeats what “&{name}” marks, and nothing does; a text that begins "
+                "with “*” needs quotes",
+            )
+            self.values[path] = self._place(event)
+            return None
+        source, data = self._anchors[name]
+        self._repeat(data, source, path, event)
+        return data
+
+    def _repeat(self, data: object, source: Path_, path: Path_, event: yaml.Event) -> None:
+        """Note the places of repeated data: those where it was written."""
+        self._unfolded += 1
+        if self._unfolded > _MOST_UNFOLDED or len(path) > _MOST_DEPTH:
+            self.problems.give_up(
+                self._place(event),
+                f"the aliases of this file unfold to more than {_MOST_UNFOLDED:,} values, or "
+                f"deeper than {_MOST_DEPTH} levels; write out what is meant, or make a segment",
+            )
+        self.values[path] = self.values[source]
+        if source in self.keys and path not in self.keys:
+            self.keys[path] = self.keys[source]
+        steps = (
+            data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+        )
+        for step in steps:
+            self._repeat(data[step], (*source, step), (*path, step), event)  # type: ignore[index]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from crmsync.config.settings import Existing
 from crmsync.config.yaml import Problems, load_yaml, nearest
-from crmsync.errors import InvalidInputError
+from crmsync.errors import EnoughMistakesError, InvalidInputError
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.rules import paths
 from crmsync.rules.conditions import Column, Condition, InSegment, Related, parts
@@ -99,11 +100,16 @@ def load_rules(
     problems = Problems()
     segments = _Segments(catalog, problems)
     for document in _documents(segments_folder, shown_relative_to, problems):
-        segments.add(document)
+        with suppress(EnoughMistakesError):
+            segments.add(document)
     if not folder.is_dir():
         problems.sentences.append(f"{folder}:1:1: there is no such folder of rules")
     reader = _RuleReader(catalog, problems, segments, teams)
-    rules = [reader.read(d) for d in _documents(folder, shown_relative_to, problems)]
+    rules = []
+    for document in _documents(folder, shown_relative_to, problems):
+        # A file with very many mistakes does not hide those of the others.
+        with suppress(EnoughMistakesError):
+            rules.append(reader.read(document))
     read = segments.all()
     problems.raise_if_any()
     return RuleSet(rules=tuple(rule for rule in rules if rule is not None), segments=read)
@@ -176,7 +182,9 @@ class _Segments:
     def _segment(self, name: str) -> Segment | None:
         if name not in self._read:
             self._open.append(name)
-            self._read[name] = self._parse(name, self._documents[name])
+            self._read[name] = None
+            with suppress(EnoughMistakesError):  # noted; the other files are still to be read
+                self._read[name] = self._parse(name, self._documents[name])
             self._open.pop()
         return self._read[name]
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 from pyarrow import compute
 
+from crmsync.config.yaml import shortened
 from crmsync.model.durations import Duration, is_in_days, parse_duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Literal, Operator, Today
@@ -226,7 +227,7 @@ def shown(value: object, quote: str = "“”") -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
-    return f"{quote[:1]}{value}{quote[1:]}"
+    return f"{quote[:1]}{shortened(value)}{quote[1:]}"
 
 
 def _looks_numeric(value: object) -> bool:
