@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -234,3 +235,15 @@ def _places(data: Any) -> Iterator[tuple[Any, Any]]:
     for key in list(keys):
         yield data, key
         yield from _places(data[key])
+
+
+def test_the_tests_of_the_docs_fit() -> None:
+    page = (_SHIPPED / "docs" / "rule-tests.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    tests = [data for data in (parse_yaml(b, "x.yaml").data for b in blocks) if "expect" in data]
+    assert tests
+    for test in tests:
+        assert [e.message[:200] for e in _validator("test").iter_errors(test)] == []
+        assert not _fits({**test, "expects": {}}, "test")
+        assert not _fits({**test, "records": {"acount": []}}, "test")
+        assert not _fits({**test, "records": {"account": [{"id": "a", "teir": "gold"}]}}, "test")

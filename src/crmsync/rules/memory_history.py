@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crmsync.model.tables import Field, Table
 
 KNOWN_SINCE = "known_since"
-_WAS, _UNTIL = "was", "until"
+WAS, UNTIL = "was", "until"
 _FORM = "[{was: VALUE, until: TIME}]"
 EVER = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -91,12 +91,12 @@ def _field_changes(
 
 
 def _step(table: Table, field: Field, line: object) -> tuple[Any, datetime]:
-    if not isinstance(line, dict) or line.keys() != {_WAS, _UNTIL}:
+    if not isinstance(line, dict) or line.keys() != {WAS, UNTIL}:
         raise ValueError(f"the history of {table.name}.{field.name} is written {_FORM}")
-    until = read_value(line[_UNTIL], FieldType.INSTANT, table, f"{HISTORY}.{field.name}")
+    until = read_value(line[UNTIL], FieldType.INSTANT, table, f"{HISTORY}.{field.name}")
     if until is None:
         raise ValueError(f"the history of {table.name}.{field.name} lacks a time")
-    return read_value(line[_WAS], field.type, table, field.name), until
+    return read_value(line[WAS], field.type, table, field.name), until
 
 
 def _block(table: Table, row: Mapping[str, object]) -> Mapping[str, object]:

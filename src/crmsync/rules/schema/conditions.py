@@ -61,11 +61,13 @@ class Conditions:
         return self._definitions.ref(f"condition.{table}", lambda: self._entries(table))
 
     def _entries(self, table: str) -> Schema:
+        catalog = self._ways.catalog
         entries: dict[str, Schema] = {}
         for path, owner, column in self._ways.listed(table):
             words = column.words if isinstance(column, Field) else ()
             words = words or self._names.values.get((owner, column.name), ())
-            tested = self._values.test(column.type, table, words)
+            tracked = isinstance(column, Field) and catalog.is_tracked(owner, column.name)
+            tested = self._values.test(column.type, table, words, tracked=tracked)
             entries[path] = {**tested, "description": described(path, column)}
         for quantifier in Quantifier:
             related = self._related.of(quantifier, table)
@@ -80,7 +82,7 @@ class Conditions:
             entries[group] = {**self.of(table), "description": _GROUP_WORDS.get(group, "")}
         longer = {
             self._ways.longer(names): {
-                "anyOf": [self._values.test(kind, table) for kind in sorted(types)]
+                "anyOf": [self._values.test(kind, table, tracked=True) for kind in sorted(types)]
             }
             for types, names in self._ways.names_by_types().items()
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.config.settings import Existing
+from crmsync.model.tables import FieldType
 from crmsync.rules.load import (
     HIGHEST_PRIORITY,
     NEEDED_RULE_KEYS,
@@ -12,6 +13,8 @@ from crmsync.rules.load import (
     RULE_KEYS,
     SEGMENT_KEYS,
 )
+from crmsync.rules.memory_history import KNOWN_SINCE, UNTIL, WAS
+from crmsync.rules.memory_rows import HISTORY
 from crmsync.rules.operators import DAY_PATTERN, INSTANT_PATTERN
 from crmsync.rules.schema.conditions import Conditions, described
 from crmsync.rules.schema.names import (
@@ -180,5 +183,20 @@ def _records(parts: _Parts, table: str) -> Schema:
         }
         for field in parts.catalog.tables[table].fields
     }
+    if HISTORY not in fields:
+        fields[HISTORY] = _history(parts, table)
     record = parts.definitions.ref(f"record.{table}", lambda: mapping(fields, ["id"]))
     return {"type": "array", "items": record}
+
+
+def _history(parts: _Parts, table: str) -> Schema:
+    """What the tracked fields of a record were before."""
+    instant = parts.values.literal(FieldType.INSTANT)
+    lines: dict[str, Schema] = {KNOWN_SINCE: instant}
+    for name in parts.catalog.tracked(table):
+        field = parts.catalog.tables[table].field(name)
+        if field is not None:
+            was = {"anyOf": [parts.values.literal(field.type), {"type": "null"}]}
+            line = mapping({WAS: was, UNTIL: instant}, [WAS, UNTIL])
+            lines[name] = {"type": "array", "items": line}
+    return {**mapping(lines, ()), "description": "What fields were before."}

@@ -156,7 +156,9 @@ def one_or_more(of: Schema) -> Schema:
     return {"anyOf": [of, {"type": "array", "items": of, "minItems": 1}]}
 
 
-def mapping(properties: Mapping[str, Schema], needed: Iterable[str], **more: object) -> Schema:
+def mapping(
+    properties: Mapping[str, Schema | bool], needed: Iterable[str], **more: object
+) -> Schema:
     """A mapping with these keys and no others."""
     return {
         "type": "object",

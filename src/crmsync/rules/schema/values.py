@@ -11,14 +11,16 @@ from crmsync.rules.operators import (
     COLUMN_OPERATORS,
     DAY_PATTERN,
     DURATION_OPERATORS,
+    HISTORY_OPERATORS,
     INSTANT_PATTERN,
     LARGEST,
     LIST_OPERATORS,
     OPERATORS,
     TODAY,
 )
+from crmsync.rules.parse_past import AT, FROM, IN_LAST, PAST_KEYS, TO, VALUE
 from crmsync.rules.parse_tests import IF_UNKNOWN
-from crmsync.rules.schema.names import Schema, among, mapping, offered
+from crmsync.rules.schema.names import Schema, among, mapping, offered, one_or_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +82,13 @@ def literal(kind: FieldType) -> Schema:
     }
 
 
+def _past_literal(kind: FieldType) -> Schema:
+    """A value that a field had: what was kept knows no “today”."""
+    if kind is FieldType.DATE:
+        return {"type": "string", "pattern": rf"^{DAY_PATTERN}$"}
+    return literal(kind)
+
+
 class Values:
     """The tests of each type, shared by all fields that have it."""
 
@@ -103,20 +112,29 @@ class Values:
             "description": "What the clause counts as while nobody knows.",
         }
 
-    def test(self, kind: FieldType, table: str | None, words: Iterable[str] = ()) -> Schema:
+    def test(
+        self,
+        kind: FieldType,
+        table: str | None,
+        words: Iterable[str] = (),
+        *,
+        tracked: bool = False,
+    ) -> Schema:
         """Whatever can stand behind a field of a type.
 
         Args:
             table: where paths of operands that name fields begin; None where none can.
             words: values to offer.
+            tracked: whether its past can be asked about.
         """
         if not COLUMN_OPERATORS & set(OPERATORS[kind]):
             table = None  # then all tables share one definition
         name = f"test.{kind}" if table is None else f"test.{kind}.{table}"
-        shape = self._definitions.ref(name, lambda: self._test(kind, table))
+        name += ".tracked" if tracked else ""
+        shape = self._definitions.ref(name, lambda: self._test(kind, table, tracked=tracked))
         return offered(words, shape)
 
-    def _test(self, kind: FieldType, table: str | None) -> Schema:
+    def _test(self, kind: FieldType, table: str | None, *, tracked: bool) -> Schema:
         fitting = OPERATORS[kind]
         choices: list[Schema] = []
         if Operator.IS in fitting:
@@ -124,6 +142,10 @@ class Values:
         if Operator.IN in fitting:
             choices.append(self._list(kind))
         properties = {str(op): self._operand(op, kind, table) for op in fitting}
+        if tracked:
+            properties |= {
+                str(operator): self._past(operator, kind) for operator in HISTORY_OPERATORS
+            }
         properties[IF_UNKNOWN] = self.if_unknown()
         asked = mapping(properties, (), minProperties=1)
         asked["if"] = {"required": [IF_UNKNOWN]}
@@ -133,6 +155,24 @@ class Values:
         # Cases and not alternatives: an editor then says which operator is wrong.
         plain = {"anyOf": choices} if len(choices) > 1 else choices[0]
         return {"if": {"type": "object"}, "then": asked, "else": plain}
+
+    def _past(self, operator: Operator, kind: FieldType) -> Schema:
+        """What can be asked of a field's past; values of a time cannot be."""
+        values: Schema | bool = False
+        if kind is not FieldType.INSTANT:
+            values = one_or_more(_past_literal(kind))
+        then = {"type": "string", "pattern": rf"^(?:{DAY_PATTERN}|{INSTANT_PATTERN})$"}
+        shapes: dict[str, Schema | bool] = {
+            IN_LAST: self.duration(),
+            FROM: values,
+            TO: values,
+            VALUE: values,
+            AT: {"anyOf": [self.duration(), then]},
+        }
+        keys = {key: shapes.get(key, {}) for key in PAST_KEYS[operator]}
+        return mapping(
+            keys, PAST_KEYS[operator] if operator is Operator.WAS else (), minProperties=1
+        )
 
     def _list(self, kind: FieldType) -> Schema:
         return {"type": "array", "items": self.literal(kind), "minItems": 1}
