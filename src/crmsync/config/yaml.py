@@ -234,9 +234,7 @@ class _Reader:
             return self._alias(path, event)
         self.values[path] = self._place(event)
         if len(path) > _MOST_DEPTH:
-            self.problems.give_up(
-                self._place(event), f"this nests deeper than {_MOST_DEPTH} levels; write it flatter"
-            )
+            self._too_deep(event)
         if event.anchor is not None:
             self._open.add(event.anchor)
         built: object
@@ -287,16 +285,23 @@ class _Reader:
         return str(event.value)
 
     def _skip(self, event: Any) -> None:  # noqa: ANN401  as above
-        """Read over a node; no deeper than any other can be."""
+        """Read over a node."""
         depth = 0
         while True:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
+                if depth > _MOST_DEPTH:  # the parser takes ever longer for each further level
+                    self._too_deep(event)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth == 0:
                 return
             event = self.parser.get_event()
+
+    def _too_deep(self, event: yaml.Event) -> NoReturn:
+        self.problems.give_up(
+            self._place(event), f"this nests deeper than {_MOST_DEPTH} levels; write it flatter"
+        )
 
     def _scalar(self, event: Any) -> object:  # noqa: ANN401  as above
         value: str = event.value

@@ -138,6 +138,7 @@ class _Segments:
         self._documents: dict[str, Document] = {}
         self._read: dict[str, Segment | None] = {}
         self._open: list[str] = []
+        self._counts: dict[str, int] = {}
 
     def add(self, document: Document) -> None:
         """Take in a file."""
@@ -159,8 +160,8 @@ class _Segments:
         read = {name: self._segment(name) for name in self._documents}
         return {name: segment for name, segment in read.items() if segment is not None}
 
-    def condition(self, name: str, table: str) -> Condition | None:
-        """What the segment means; None where it has mistakes, noted already.
+    def condition(self, name: str, table: str) -> tuple[Condition, int] | None:
+        """What the segment means, and how many conditions that is; None where it has mistakes.
 
         Raises:
             ValueError: there is none, it is about another subject, or contains itself.
@@ -173,7 +174,7 @@ class _Segments:
         segment = self._segment(name)
         if segment is not None and segment.subject != table:
             raise ValueError(f"the segment “{name}” is about {segment.subject}, and not {table}")
-        return None if segment is None else segment.when
+        return None if segment is None else (segment.when, self._counts[name])
 
     def data(self, name: str) -> object:
         """The YAML data of a segment."""
@@ -195,6 +196,7 @@ class _Segments:
         parser = ConditionParser(self._catalog, document, self._problems, self.condition)
         when = parser.parse(document.data["when"], subject, ("when",))
         description = _description(document, self._problems)
+        self._counts[name] = parser.count
         if when is None:
             return None
         return Segment(name=name, subject=subject, description=description, when=when)

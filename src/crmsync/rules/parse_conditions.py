@@ -40,14 +40,20 @@ WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifi
 WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
 WITH_TEST = WITH_FIELD | {Quantifier.COUNT}
 _MOST_DEPTH = 20
+# Segments of segments multiply; a rule that a person can still read stays far below.
+MOST_CONDITIONS = 1000
 
 
 class ConditionParser:
     """Reads the conditions of one document.
 
     Args:
-        segment: called with a segment's name and the subject that is asked about;
+        segment: called with a segment's name and the subject that is asked about; answers with
+            its condition and how many that is when written out, or None where it has mistakes;
             raises ValueError with a sentence where there is none that fits.
+
+    Attributes:
+        count: how many conditions were read so far, those of segments included.
     """
 
     def __init__(
@@ -55,7 +61,7 @@ class ConditionParser:
         catalog: Catalog,
         document: Document,
         problems: Problems,
-        segment: Callable[[str, str], Condition | None],
+        segment: Callable[[str, str], tuple[Condition, int] | None],
     ) -> None:
         self._catalog = catalog
         self._document = document
@@ -63,6 +69,7 @@ class ConditionParser:
         self._segment = segment
         self._tests = TestParser(catalog, document, problems)
         self._depth = 0
+        self.count = 0
 
     def parse(self, value: object, table: str, at: Path_) -> Condition | None:
         """A list of conditions, or one; None where there is a mistake in it."""
@@ -98,6 +105,7 @@ class ConditionParser:
     def _entry(
         self, key: str, value: object, table: str, at: Path_
     ) -> tuple[Condition, ...] | None:
+        self._counted(1, at)
         if key in GROUPS:
             return self._combined(key, value, table, at)
         if key == SEGMENT:
@@ -113,6 +121,15 @@ class ConditionParser:
             self._note_key(at, f"“{key}” stands behind a field, for example “tier: {example}”")
             return None
         return self._comparison(key, value, table, at)
+
+    def _counted(self, count: int, at: Path_) -> None:
+        self.count += count
+        if self.count > MOST_CONDITIONS:
+            self._problems.give_up(
+                self._document.key_place(at),
+                f"with this there are more than {MOST_CONDITIONS:,} conditions, those of segments "
+                "included; split it into several rules",
+            )
 
     def _combined(
         self, key: str, value: object, table: str, at: Path_
@@ -140,12 +157,14 @@ class ConditionParser:
             self._note(at, f"a segment's name is a text, and not {shown(value)}")
             return None
         try:
-            condition = self._segment(value, table)
+            found = self._segment(value, table)
         except ValueError as error:
             self._note(at, str(error))
             return None
-        if condition is None:
+        if found is None:
             return None
+        condition, count = found
+        self._counted(count, at)
         return (
             InSegment(
                 name=value,
