@@ -116,7 +116,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
 
 
 def test_depth_is_bounded_before_the_stack_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for parser in (yaml.CParser, yaml.SafeLoader):  # with libyaml and without
+    for parser in (yaml.CSafeLoader, yaml.SafeLoader):  # with libyaml and without
         monkeypatch.setattr(reading, "_Parser", parser)
         for name in ("lists in lists", "mappings in mappings", "block lists in lists"):
             with pytest.raises(InvalidInputError, match="nests deeper than 100 levels"):

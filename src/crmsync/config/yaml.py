@@ -118,7 +118,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
 
 
 # libyaml where PyYAML was built with it: fifteen times as fast.
-_Parser: Any = getattr(yaml, "CParser", None) or yaml.SafeLoader
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
 # The core schema of YAML 1.2.
@@ -279,7 +279,7 @@ class _Reader:
             hint = "; a text that begins with “{{” needs quotes" if brace else ""
             self.problems.add(place, f"a key must be a plain word{hint}")
             return None
-        if event.value == _MERGE and event.style is None:
+        if event.value == _MERGE and not event.style:
             self.problems.add(place, "“<<” is not known in YAML 1.2; write the keys out")
             return None
         return str(event.value)
@@ -306,7 +306,7 @@ class _Reader:
     def _scalar(self, event: Any) -> object:  # noqa: ANN401  as above
         value: str = event.value
         self._check_tag(event, *_TEXT_TAGS)
-        if event.style is not None or event.tag is not None:
+        if event.style or event.tag is not None:  # the style of plain text is empty, or None
             return value
         if value in _NULLS:
             return None

@@ -163,7 +163,8 @@ def _tab(trouble: _Trouble) -> Mistake:
         for number, line in enumerate(trouble.lines)
         if number != trouble.line and "\t" in line[: len(line) - len(line.lstrip())]
     ]
-    more = f" (so do {len(others)} other lines of this file)" if others else ""
+    plural = "s" if len(others) != 1 else ""
+    more = f" (and in {len(others)} other line{plural})" if others else ""
     return trouble.here(
         f"a tab stands here{more}; YAML is indented with spaces only, so replace it by spaces"
     )
