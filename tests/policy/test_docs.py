@@ -13,7 +13,7 @@ from crmsync.config.yaml import Problems, load_yaml
 from crmsync.policy.gates import GATES
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
-_SNIPPETS = re.findall(r"```yaml\n(.*?)```", _PAGE, re.DOTALL)
+_SNIPPETS = re.findall(r"```yaml\n(policy:.*?)```", _PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("snippet", _SNIPPETS)

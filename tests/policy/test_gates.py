@@ -217,6 +217,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
     assert [gate.__name__ for gate in GATES] == [
         "ability",
         "suppression",
+        "inhibition",
         "holdout",
         "staleness",
         "freshness",

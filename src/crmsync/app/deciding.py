@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from crmsync.app.gather import gather
+from crmsync.app.inhibition import Inhibition
 from crmsync.app.results import HeldBack, PlanResult, RuleCount, SyncResult
 from crmsync.app.steps import Steps
 from crmsync.errors import UsageError
@@ -102,6 +103,7 @@ def decide(
         world=world,
         book=gather(records, world, premises.catalog, _wanted(rules, due, transitions), rules),
         outbox=outbox,
+        inhibition=Inhibition(premises.rules, records, snapshot, transitions),
         advance=advance,
     )
     steps.take(due)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from crmsync.app.inhibition import Inhibition
     from crmsync.app.premises import Premises
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.due import OpenStep
@@ -52,6 +53,7 @@ class Steps:
     world: World
     book: RecordBook
     outbox: Outbox
+    inhibition: Inhibition
     advance: Callable[[str, int], None]
     let_out: list[Draft] = field(default_factory=list)
     effects: list[NewEffect] = field(default_factory=list)
@@ -143,6 +145,9 @@ class Steps:
             owner=None if owner is None else owner[1],
             contact=contact,
             colleague=composed.colleague,
+            inhibited_by=self.inhibition.of(
+                step.rule.name, None if account is None else account["id"]
+            ),
             same_address=() if contact is None else self._suppression.same_address(contact),
             doubts=() if contact is None else self._suppression.doubts(contact, account),
         )

@@ -60,7 +60,7 @@ def open_steps(
     by_name = {rule.name: rule for rule in rules}
     # The ledger may have an enrolment under a subject that was merged since.
     outbox = {(ref.rule, ref.key): steps for ref, steps in states.items()}
-    active = sorted(_active(snapshot, transitions))
+    active = sorted(active_enrolments(snapshot, transitions))
     settled = {
         (ref.rule, ref.subject, step)
         for ref, _, _ in active
@@ -84,7 +84,7 @@ def open_steps(
     return tuple(due)
 
 
-def _active(
+def active_enrolments(
     snapshot: EnrolmentSnapshot, transitions: Transitions
 ) -> Iterator[tuple[EnrolmentRef, tuple[str, ...], datetime]]:
     """Who is inside, with the steps that the rule had, and the instant (UTC) of entering."""

@@ -32,6 +32,7 @@ class Draft:
         colleague: the record of the user who would get it or do it.
         same_address: records of other contacts, of any account, with the contact's address.
         doubts: why a mark may be missing on the contact or account; one sentence each.
+        inhibited_by: the rules that inhibit this one, and that the account is in.
         abilities: the kinds of action that the connection can apply.
         counts: for each cap that concerns it, when the actions that it counts were taken (UTC).
     """
@@ -50,6 +51,7 @@ class Draft:
     colleague: Row | None = None
     same_address: Sequence[Row] = ()
     doubts: Sequence[str] = ()
+    inhibited_by: Sequence[str] = ()
     counts: Mapping[Cap, Collection[datetime]] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from crmsync.policy.delivery import ability, recipient, sender
 from crmsync.policy.drafts import PASS, Draft, Ruling
 from crmsync.policy.holdout import holdout
 from crmsync.policy.hours import hours
+from crmsync.policy.inhibition import inhibition
 from crmsync.policy.staleness import staleness
 from crmsync.policy.suppression import freshness, suppression
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 GATES: tuple[Gate, ...] = (
     ability,
     suppression,
+    inhibition,
     holdout,
     staleness,
     freshness,

@@ -103,6 +103,8 @@ class Rule:
             for not at all.
         existing: None leaves it to the config.
         expires: the last day, in the company's zone, on which anybody enters; None for no end.
+        inhibits, inhibited_by: names or labels of other rules, as written; `inhibitors` tells
+            who is meant.
     """
 
     name: str
@@ -120,3 +122,5 @@ class Rule:
     labels: tuple[str, ...] = ()
     priority: int = 50
     expires: date | None = None
+    inhibits: tuple[str, ...] = ()
+    inhibited_by: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from crmsync.errors import EnoughMistakesError, InvalidInputError
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.rules import paths
 from crmsync.rules.conditions import Column, Condition, InSegment, Related, parts
+from crmsync.rules.inhibition import KEYS, check_inhibition, read_words
 from crmsync.rules.language import Rule
 from crmsync.rules.operators import DAY_PATTERN, shown
 from crmsync.rules.parse_conditions import ConditionParser
@@ -42,12 +43,12 @@ RULE_KEYS = (
     "labels",
     "priority",
     "expires",
+    "inhibits",
+    "inhibited_by",
 )
 _LATER_KEYS = (
     "repeat_every",
     "until",
-    "inhibited_by",
-    "inhibits",
     "on_change",
     "goal",
 )
@@ -111,6 +112,8 @@ def load_rules(
         with suppress(EnoughMistakesError):
             rules.append(reader.read(document))
     read = segments.all()
+    if not problems.sentences:
+        check_inhibition([rule for rule in rules if rule], reader.documents, problems)
     problems.raise_if_any()
     return RuleSet(rules=tuple(rule for rule in rules if rule is not None), segments=read)
 
@@ -210,7 +213,7 @@ class _RuleReader:
         self._problems = problems
         self._segments = segments
         self._teams = teams
-        self._files: dict[str, str] = {}
+        self.documents: dict[str, Document] = {}
 
     def read(self, document: Document) -> Rule | None:
         if not _check_keys(
@@ -219,11 +222,11 @@ class _RuleReader:
             return None
         before = len(self._problems.sentences)
         name = _name(document, "rule", self._problems)
-        if name in self._files:
-            sentence = f"a rule “{name}” stands in {self._files[name]} already"
+        if name in self.documents:
+            sentence = f"a rule “{name}” stands in {self.documents[name].file} already"
             self._problems.add(document.place(("rule",)), sentence)
         elif name is not None:
-            self._files[name] = document.file
+            self.documents[name] = document
         description = _description(document, self._problems)
         subject = _subject(document, self._catalog, self._problems)
         if subject is None:
@@ -245,6 +248,7 @@ class _RuleReader:
         must_last, cooldown = options.duration("for"), options.duration("cooldown")
         existing, expires = options.existing(), options.day("expires")
         labels, priority = options.labels(), options.priority()
+        inhibits, inhibited_by = (read_words(document, key, self._problems) for key in KEYS)
         if name is None or when is None or len(self._problems.sentences) > before:
             return None
         return Rule(
@@ -263,6 +267,8 @@ class _RuleReader:
             labels=labels,
             priority=priority,
             expires=expires,
+            inhibits=inhibits,
+            inhibited_by=inhibited_by,
         )
 
     def _once_per(self, document: Document, subject: str) -> tuple[Column, ...]:

@@ -112,6 +112,14 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
             "maximum": HIGHEST_PRIORITY,
             "description": "0 to 100; 50 where not given.",
         },
+        "inhibits": {
+            "anyOf": [label, {"type": "array", "items": label}],
+            "description": "Rules, by name or label, that do nothing for an account in this one.",
+        },
+        "inhibited_by": {
+            "anyOf": [label, {"type": "array", "items": label}],
+            "description": "Rules, by name or label; for an account in one, this does nothing.",
+        },
         "expires": {
             "type": "string",
             "pattern": rf"^{DAY_PATTERN}$",
