@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from crmsync.app.basis import basis_of
 from crmsync.app.gather import gather
 from crmsync.app.inhibition import Inhibition
 from crmsync.app.results import HeldBack, PlanResult, RuleCount, SyncResult
@@ -18,6 +19,7 @@ from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.standing import evaluated
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from crmsync.model.records import LiveRecords
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
+    from crmsync.rules.standing import Standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +46,14 @@ class Decided:
     """What a cycle has decided: to be shown, or to be recorded as it stands.
 
     Attributes:
-        evaluation: what the rules said; can be asked for as long as the records can be read.
+        evaluation: of those of whom something is said; can be asked for as long as the records
+            can be read.
+        standing: what the rules said.
     """
 
     plan: PlanResult
     evaluation: Evaluation
+    standing: Standing
     transitions: Transitions
     effects: tuple[NewEffect, ...]
     decisions: tuple[Decision, ...]
@@ -58,12 +64,13 @@ def _nobody(_label: str, _done: int) -> None:
     """Nobody is told."""
 
 
-def decide(
+def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     premises: Premises,
     records: LiveRecords,
     sync: SyncResult,
     *,
     only: Sequence[str] | None = None,
+    before: Standing | None = None,
     advance: Callable[[str, int], None] = _nobody,
 ) -> Decided:
     """Decide for the premises' now, from these records.
@@ -71,6 +78,8 @@ def decide(
     Args:
         sync: how the records came in; the plan shows it.
         only: the names of some rules; all where it is None.
+        before: how the rules stood earlier, with the same records: only those are looked at again
+            whom the clock may concern.
         advance: told what goes on, and how much of it was done since.
 
     Raises:
@@ -78,9 +87,9 @@ def decide(
     """
     rules = chosen_rules(premises.rules, only)
     world = world_of(premises, records)
-    evaluation = Evaluation(rules, world)
     advance("evaluating rules", 0)
-    verdicts = evaluation.verdicts
+    standing = evaluated(rules, world, basis_of(premises, rules), before).standing
+    verdicts = standing.verdicts
     advance("evaluating rules", len(rules))
     snapshot = follow_merges(
         premises.ledger.enrolment_snapshot(), premises.rules, records.aliases()
@@ -96,12 +105,14 @@ def decide(
     )
     outbox = premises.ledger.step_states()
     due = open_steps(rules, verdicts, snapshot, transitions, outbox)
+    wanted = _wanted(rules, due, transitions)
+    evaluation = Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
     steps = Steps(
         premises=premises,
         records=records,
         evaluation=evaluation,
         world=world,
-        book=gather(records, world, premises.catalog, _wanted(rules, due, transitions), rules),
+        book=gather(records, world, premises.catalog, wanted, rules),
         outbox=outbox,
         inhibition=Inhibition(premises.rules, records, snapshot, transitions),
         advance=advance,
@@ -120,6 +131,7 @@ def decide(
     return Decided(
         plan=plan,
         evaluation=evaluation,
+        standing=standing,
         transitions=transitions,
         effects=tuple(steps.effects),
         decisions=tuple(steps.decisions),

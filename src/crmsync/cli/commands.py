@@ -221,6 +221,29 @@ def run(
 
 
 @app.command()
+def forecast(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    days: Annotated[int, typer.Option("--days", help="How far to look ahead.")] = 7,
+    at: AtOption = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show everybody.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what will fall due in the next days if nothing changes; change nothing."""
+    with command(as_json=as_json):
+        from crmsync.app.forecasting import forecast as look_ahead
+        from crmsync.cli import reports
+
+        workspace = opened(config, at)
+        with progress(as_json=as_json) as advance:
+            report = look_ahead(workspace, days=days, only=rule, advance=advance)
+        reports.show_forecast(report, full=full, as_json=as_json)
+
+
+@app.command()
 def status(
     config: ConfigOption = DEFAULT_CONFIG,
     *,

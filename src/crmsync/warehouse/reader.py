@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -87,6 +88,13 @@ class Records:
         self._database = database
         self._tables = tables
         self._streams = streams
+        self._read_again: dict[tuple[str, str], datetime] = {}
+
+    def read_again(self, streams: Iterable[tuple[str, str]], at: datetime) -> Records:
+        """The same records, as if these streams had been read then and nothing had changed."""
+        later = copy(self)
+        later._read_again = dict.fromkeys(streams, at)  # noqa: SLF001  it is one of us
+        return later
 
     @property
     def backend(self) -> BaseBackend:
@@ -183,7 +191,7 @@ class Records:
                     connection=connection,
                     stream=stream,
                     table=table,
-                    read_at=row.get("read_at"),
+                    read_at=self._read_again.get((connection, stream), row.get("read_at")),
                     error=row.get("error"),
                 )
             )

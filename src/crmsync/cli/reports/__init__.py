@@ -1,6 +1,7 @@
 """What each command prints: a report for people, or the same as JSON."""
 
 from crmsync.cli.reports.explain import show_explain
+from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
 from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
 from crmsync.cli.reports.status import show_status
@@ -11,6 +12,7 @@ __all__ = [
     "show_check",
     "show_demo",
     "show_explain",
+    "show_forecast",
     "show_layout",
     "show_plan",
     "show_plugins",

@@ -1,0 +1,244 @@
+"""What will fall due in the next days if nothing changes: the same cycle, at later instants.
+
+Each later cycle is decided on a copy of the ledger, which remembers what the cycles before it did.
+A cycle is tried at every full hour by which the clock may have turned something, or by which
+something that waits has come; what is due meanwhile would be handed out by a run in that hour.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from crmsync.app.basis import basis_of
+from crmsync.app.deciding import chosen_rules, decide, world_of
+from crmsync.app.results import Coming, ForecastResult, HeldBack, Leaving, PlannedAction
+from crmsync.app.syncing import skipped
+from crmsync.clock import FixedClock
+from crmsync.delivery.commit import commit_plan
+from crmsync.errors import UsageError
+from crmsync.journeys.people import record_name
+from crmsync.ledger.scratch import copied, take_for_done
+from crmsync.ledger.values import EnrolmentStatus
+from crmsync.model.verdicts import Truth
+from crmsync.rules.conditions import clauses
+from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.explain import explain_all
+from crmsync.rules.standing import evaluated
+from crmsync.rules.turning import Turning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from crmsync.app.deciding import Decided
+    from crmsync.app.premises import Premises
+    from crmsync.app.workspace import Workspace
+    from crmsync.ledger.values import End
+    from crmsync.rules.language import Rule
+    from crmsync.rules.standing import Standing
+    from crmsync.warehouse.reader import Records
+
+MOST_DAYS = 92
+_HOUR = timedelta(hours=1)
+
+
+def forecast(
+    workspace: Workspace,
+    *,
+    days: int,
+    advance: Callable[[str, int], None],
+    only: Sequence[str] | None = None,
+) -> ForecastResult:
+    """What will be due, and who will leave a rule, until so many days from now.
+
+    Raises:
+        UsageError: the number of days is none that can be looked ahead; there is no such rule.
+    """
+    if not 1 <= days <= MOST_DAYS:
+        raise UsageError(f"--days: name a number from 1 to {MOST_DAYS}, not {days}")
+    rules = chosen_rules(workspace.premises.rules, only)
+    until = workspace.clock.now() + timedelta(days=days)
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="crmsync-"))
+        ledger = stack.enter_context(copied(workspace.ledger, Path(folder) / "ledger.sqlite"))
+        records = stack.enter_context(workspace.warehouse.reading())
+        return _Forecast(
+            workspace=workspace,
+            premises=replace(workspace.premises, ledger=ledger),
+            records=_still_fresh(workspace, records, until),
+            rules=rules,
+            until=until,
+            advance=advance,
+        ).run()
+
+
+def _still_fresh(workspace: Workspace, records: Records, until: datetime) -> Records:
+    """The records, as if syncs went on in time and found nothing new."""
+    freshness = world_of(workspace.premises, records).freshness
+    fresh = [s for s in freshness.states if not freshness.reasons(s.connection, [s.table])]
+    return records.read_again([(state.connection, state.stream) for state in fresh], until)
+
+
+@dataclass(kw_only=True)
+class _Forecast:
+    workspace: Workspace
+    premises: Premises
+    records: Records
+    rules: Sequence[Rule]
+    until: datetime
+    advance: Callable[[str, int], None]
+    told: set[tuple[str, str, str | None, str]] = field(default_factory=set)
+    waiting: set[datetime] = field(default_factory=set)
+    coming: list[Coming] = field(default_factory=list)
+
+    def run(self) -> ForecastResult:
+        now = self.workspace.clock.now()
+        first = self._cycle(now, None)
+        standing = first.standing
+        instants = self._instants()
+        while instants or self.waiting:
+            at = min((*instants[:1], *self.waiting))
+            instants = [instant for instant in instants if instant > at]
+            came = {instant for instant in self.waiting if instant <= at}
+            self.waiting -= came
+            standing = self._step(at, standing, waited=bool(came))
+        return ForecastResult(
+            at=self.workspace.now,
+            until=self.until.astimezone(self.workspace.zone),
+            due_now=len(first.plan.actions),
+            rules=tuple(rule.name for rule in self.rules),
+            coming=tuple(self.coming),
+        )
+
+    def _instants(self) -> list[datetime]:
+        """The full hours by which the clock may have turned something."""
+        world = world_of(self.premises, self.records)
+        found: set[datetime] = set()
+        for table in dict.fromkeys(rule.subject for rule in self.rules):
+            about = [rule for rule in self.rules if rule.subject == table]
+            asked = [clause for rule in about for clause in clauses(rule.when)]
+            columns = [column for rule in about for column in rule.once_per_columns]
+            turning = Turning(world, table, asked, columns, until=self.until)
+            found |= {_full_hour(moment.at) for moment in turning.moments()}
+        return sorted(instant for instant in found if instant <= self.until)
+
+    def _step(self, at: datetime, standing: Standing, *, waited: bool) -> Standing:
+        """Try a cycle at a later instant; answers with how the rules stand then."""
+        self.advance("looking ahead", 1)
+        premises = replace(self.premises, clock=FixedClock(instant=at))
+        world = world_of(premises, self.records)
+        now = evaluated(self.rules, world, basis_of(premises, self.rules), standing).standing
+        if not waited and now.verdicts == standing.verdicts:
+            return now
+        self._tell(at, self._cycle(at, now))
+        return now
+
+    def _cycle(self, at: datetime, standing: Standing | None) -> Decided:
+        """Decide at an instant, and let the copy of the ledger remember it."""
+        premises = replace(self.premises, clock=FixedClock(instant=at))
+        nothing_read = skipped(self.workspace, "nothing is read to look ahead")
+        names = [rule.name for rule in self.rules]
+        decided = decide(premises, self.records, nothing_read, only=names, before=standing)
+        ledger = premises.ledger
+        number = ledger.start_run("forecast", at=at, started_at=at)
+        commit_plan(
+            ledger,
+            number,
+            decided.transitions,
+            decided.effects,
+            decided.decisions,
+            withheld=decided.withheld,
+        )
+        take_for_done(ledger, at=at)
+        self._wait_for(held.until for held in decided.transitions.held)
+        self._wait_for(effect.not_before for effect in decided.effects)
+        if standing is None:
+            self.told |= {_held_key(held) for held in decided.plan.held}
+            self.told |= {_action_key(a) for a in decided.plan.actions if a.state != "ready"}
+        return decided
+
+    def _wait_for(self, instants: Iterable[datetime | None]) -> None:
+        full = {_full_hour(instant) for instant in instants if instant is not None}
+        now = self.workspace.clock.now()
+        self.waiting |= {instant for instant in full if now < instant <= self.until}
+
+    def _tell(self, at: datetime, decided: Decided) -> None:
+        """Note what is new about this cycle."""
+        actions = [
+            a for a in decided.plan.actions if a.state == "ready" or self._is_new(_action_key(a))
+        ]
+        held = [one for one in decided.plan.held if self._is_new(_held_key(one))]
+        leaving = self._leaving(decided)
+        if actions or held or leaving:
+            self.coming.append(
+                Coming(
+                    at=at.astimezone(self.workspace.zone),
+                    actions=tuple(actions),
+                    held=tuple(held),
+                    leaving=tuple(leaving),
+                )
+            )
+
+    def _is_new(self, key: tuple[str, str, str | None, str]) -> bool:
+        if key in self.told:
+            return False
+        self.told.add(key)
+        return True
+
+    def _leaving(self, decided: Decided) -> list[Leaving]:
+        subjects = {rule.name: rule.subject for rule in self.rules}
+        ends = [
+            end for end in decided.transitions.end if end.enrolment.status is EnrolmentStatus.ACTIVE
+        ]
+        because = self._because(decided.transitions.at, ends)
+        names: dict[str, str] = {}
+        for table in dict.fromkeys(subjects.values()):
+            ids = [e.enrolment.ref.subject for e in ends if subjects[e.enrolment.ref.rule] == table]
+            rows = self.records.rows(table, ids) if ids else {}
+            names |= {record_id: record_name(row) for record_id, row in rows.items()}
+        return [
+            Leaving(
+                rule=end.enrolment.ref.rule,
+                subject=end.enrolment.ref.subject,
+                subject_name=names.get(end.enrolment.ref.subject, end.enrolment.ref.subject),
+                reason=end.reason,
+                because=because.get((end.enrolment.ref.rule, end.enrolment.ref.subject), ()),
+            )
+            for end in ends
+        ]
+
+    def _because(self, at: datetime, ends: Sequence[End]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """By rule and subject, a sentence for each clause that holds no longer."""
+        wanted: dict[str, set[str]] = {}
+        for end in ends:
+            wanted.setdefault(end.enrolment.ref.rule, set()).add(end.enrolment.ref.subject)
+        if not wanted:
+            return {}
+        rules = [rule for rule in self.rules if rule.name in wanted]
+        world = world_of(replace(self.premises, clock=FixedClock(instant=at)), self.records)
+        evaluation = Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
+        return {
+            (rule, subject): report.because
+            for rule, reports in explain_all(evaluation, wanted).items()
+            for subject, report in reports.items()
+            if report.verdict is Truth.NO
+        }
+
+
+def _full_hour(instant: datetime) -> datetime:
+    """The first full hour that is not before it."""
+    floor = instant.replace(minute=0, second=0, microsecond=0)
+    return floor if floor == instant else floor + _HOUR
+
+
+def _held_key(held: HeldBack) -> tuple[str, str, str | None, str]:
+    return held.rule, held.subject, held.step, "held"
+
+
+def _action_key(action: PlannedAction) -> tuple[str, str, str | None, str]:
+    return action.rule, action.subject, action.step, action.state

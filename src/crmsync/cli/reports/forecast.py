@@ -1,0 +1,91 @@
+"""Report of forecast: a calendar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.words import count
+from crmsync.clock import readable
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from rich.console import Console
+
+    from crmsync.app.results import Coming, ForecastResult, PlannedAction
+
+_NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
+_MOST_SHOWN = 5  # of one rule on one day, unless all are asked for
+
+
+def show_forecast(result: ForecastResult, *, full: bool, as_json: bool) -> None:
+    """Day by day and rule by rule: what will be due, who is held back, who leaves."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    last = result.until.date()
+    out.print(f"From {readable(result.at)} until {_day(last)}, if nothing changes.")
+    if result.due_now:
+        due = count(result.due_now, "action")
+        out.print(f"{due} due now already: see “crmsync plan”.")
+    days: dict[date, list[Coming]] = {}
+    for coming in result.coming:
+        days.setdefault(coming.at.date(), []).append(coming)
+    for day, cycles in days.items():
+        out.print()
+        out.print(f"[bold]{_day(day)}[/]")
+        _print_day(out, cycles, most=None if full else _MOST_SHOWN)
+    out.print()
+    if not days:
+        out.print("Nothing falls due, and nobody leaves a rule.")
+    out.print("[dim]Nothing was sent or written: this is a forecast.[/]")
+
+
+def _day(day: date) -> str:
+    return f"{day:%A} {day.day} {day:%B %Y}"
+
+
+def _print_day(out: Console, cycles: list[Coming], *, most: int | None) -> None:
+    lines: dict[str, list[list[str]]] = {}
+    for coming in cycles:
+        for rule, entry in _entries(coming):
+            lines.setdefault(rule, []).append(entry)
+    for rule, entries in lines.items():
+        out.print(f"  {escape(rule)}")
+        for entry in entries[:most]:
+            for line in entry:
+                out.print(f"    {line}", soft_wrap=True)
+        if most is not None and len(entries) > most:
+            out.print(f"    [dim]… and {len(entries) - most} more; --full shows all[/]")
+
+
+def _entries(coming: Coming) -> Iterator[tuple[str, list[str]]]:
+    """The lines of each subject, with the rule's name."""
+    clock = f"[dim]{coming.at:%H:%M}[/]"
+    by_subject: dict[tuple[str, str], list[PlannedAction]] = {}
+    for action in coming.actions:
+        by_subject.setdefault((action.rule, action.subject), []).append(action)
+    for (rule, _), actions in by_subject.items():
+        first = actions[0]
+        account = f" at {first.account}" if first.account not in {"", first.subject_name} else ""
+        lines = [f"{clock} {escape(first.subject_name + account)}"]
+        for action in actions:
+            title = f": {action.title}" if action.title else ""
+            state = "" if action.state == "ready" else f" ({action.state}: {action.reason})"
+            noun = _NOUNS.get(action.kind, action.kind)
+            lines.append(f"      → {escape(redact(f'{noun} for {action.to}{title}{state}'))}")
+        yield rule, lines
+    for held in coming.held:
+        step = f"{held.step}: " if held.step else ""
+        reason = escape(redact(f"{held.subject_name}: {step}{held.reason}"))
+        yield held.rule, [f"{clock} [yellow]held[/] {reason}"]
+    for leaving in coming.leaving:
+        why = "; ".join(leaving.because) or leaving.reason
+        reason = escape(redact(f"{leaving.subject_name}: {why}"))
+        yield leaving.rule, [f"{clock} [cyan]leaves[/] {reason}"]
