@@ -100,13 +100,12 @@ class _Forecast:
         now = self.workspace.clock.now()
         first = self._cycle(now, None)
         standing = first.standing
-        instants = self._instants()
-        while instants or self.waiting:
-            at = min((*instants[:1], *self.waiting))
-            instants = [instant for instant in instants if instant > at]
-            came = {instant for instant in self.waiting if instant <= at}
-            self.waiting -= came
-            standing = self._step(at, standing, waited=bool(came))
+        touched = self._touched()
+        while touched or self.waiting:
+            at = min((*touched, *self.waiting))
+            waited = at in self.waiting
+            self.waiting.discard(at)
+            standing = self._step(at, standing, touched.pop(at, {}), waited=waited)
         return ForecastResult(
             at=self.workspace.now,
             until=self.until.astimezone(self.workspace.zone),
@@ -115,27 +114,31 @@ class _Forecast:
             coming=tuple(self.coming),
         )
 
-    def _instants(self) -> list[datetime]:
-        """The full hours by which the clock may have turned something."""
+    def _touched(self) -> dict[datetime, dict[str, set[str]]]:
+        """By full hour and table, those whom the clock may have turned in the hour before."""
         world = world_of(self.premises, self.records)
-        found: set[datetime] = set()
+        found: dict[datetime, dict[str, set[str]]] = {}
         for table in dict.fromkeys(rule.subject for rule in self.rules):
             about = [rule for rule in self.rules if rule.subject == table]
             asked = [clause for rule in about for clause in clauses(rule.when)]
             columns = [column for rule in about for column in rule.once_per_columns]
-            turning = Turning(world, table, asked, columns, until=self.until)
-            found |= {_full_hour(moment.at) for moment in turning.moments()}
-        return sorted(instant for instant in found if instant <= self.until)
+            for moment in Turning(world, table, asked, columns, until=self.until).moments():
+                at = _full_hour(moment.at)
+                if at <= self.until:
+                    found.setdefault(at, {}).setdefault(table, set()).add(moment.subject)
+        return found
 
-    def _step(self, at: datetime, standing: Standing, *, waited: bool) -> Standing:
+    def _step(
+        self, at: datetime, standing: Standing, touched: dict[str, set[str]], *, waited: bool
+    ) -> Standing:
         """Try a cycle at a later instant; answers with how the rules stand then."""
         self.advance("looking ahead", 1)
         premises = replace(self.premises, clock=FixedClock(instant=at))
         world = world_of(premises, self.records)
-        now = evaluated(self.rules, world, basis_of(premises, self.rules), standing).standing
-        if not waited and now.verdicts == standing.verdicts:
-            return now
-        self._tell(at, self._cycle(at, now))
+        basis = basis_of(premises, self.rules)
+        now = evaluated(self.rules, world, basis, standing, touched=touched).standing
+        if waited or now.verdicts != standing.verdicts:
+            self._tell(at, self._cycle(at, now))
         return now
 
     def _cycle(self, at: datetime, standing: Standing | None) -> Decided:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crmsync.rules.world import World
 
     Tables = tuple[str, ...]
+    Changed = Callable[[str, Sequence[Rule]], Collection[str] | None]
 
 # Of more than this share, to evaluate everybody costs less than to tell them apart.
 _MOST_TOUCHED = 0.25
@@ -58,12 +59,13 @@ class Evaluated:
     again: Mapping[str, int]
 
 
-def evaluated(
+def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
     rules: Sequence[Rule],
     world: World,
     basis: Mapping[str, str],
     before: Standing | None = None,
-    changed: Callable[[str, Sequence[Rule]], Collection[str] | None] | None = None,
+    changed: Changed | None = None,
+    touched: Mapping[str, Collection[str]] | None = None,
 ) -> Evaluated:
     """The verdicts of rules at the world's present.
 
@@ -72,6 +74,7 @@ def evaluated(
         before: how they stood; None where nobody remembers.
         changed: answers, for a table and rules about it, which of its records may be concerned by
             records that have changed since; None for all. Where it is not given, none has changed.
+        touched: by table, whom the clock may concern since then, where that is known.
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
@@ -82,7 +85,8 @@ def evaluated(
         kept = [rule for rule in about if _is_kept(rule, basis, before, world)]
         new = [rule for rule in about if rule not in kept]
         if kept and before is not None:
-            ids = _concerned(table, kept, world, before, changed)
+            by_clock = None if touched is None else set(touched.get(table, ()))
+            ids = _concerned(table, kept, world, before, changed, by_clock)
             if ids is None:
                 new, kept = about, []
             else:
@@ -109,12 +113,13 @@ def _is_kept(rule: Rule, basis: Mapping[str, str], before: Standing | None, worl
     )
 
 
-def _concerned(
+def _concerned(  # noqa: PLR0913, PLR0917  all that it depends on
     table: str,
     rules: Sequence[Rule],
     world: World,
     before: Standing,
-    changed: Callable[[str, Sequence[Rule]], Collection[str] | None] | None,
+    changed: Changed | None,
+    by_clock: set[str] | None,
 ) -> set[str] | None:
     """Who is to be looked at again; None where that is everybody, or nearly so."""
     found: set[str] = set()
@@ -123,7 +128,7 @@ def _concerned(
         if of_changes is None:
             return None
         found |= set(of_changes)
-    found |= _touched(table, rules, world, before)
+    found |= _touched(table, rules, world, before) if by_clock is None else by_clock
     for rule in rules:
         # The reasons tell how long ago a stream was read.
         if _is_stale(rule, world, before):

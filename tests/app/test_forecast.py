@@ -1,0 +1,67 @@
+"""What will fall due, through the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from support.commands import call, call_json
+from support.company import make_company
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = "2026-02-16T09:00+01:00"
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """All files, but for the one through which SQLite's readers know of each other."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".sqlite-shm"]
+    return {str(path): path.read_bytes() for path in files}
+
+
+def _due(actions: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    return [(a["subject"], a["kind"], a["title"], a["state"]) for a in actions]
+
+
+def test_a_forecast_tells_what_later_runs_do(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    first = call_json("run", "--config", config, "--at", NOW)
+    assert first["plan"]["actions"] == []
+    before = _contents(tmp_path)
+    report = call_json("forecast", "--config", config, "--at", NOW, "--days", "40")
+    assert _contents(tmp_path) == before
+    told = {coming["at"]: coming for coming in report["coming"]}
+    # Both renew in 30 days from the midnight in Zurich on; A2's contact wants no mail.
+    assert list(told) == [
+        "2026-02-18T00:00:00+01:00",
+        "2026-02-23T00:00:00+01:00",
+        "2026-03-21T00:00:00+01:00",
+        "2026-03-26T00:00:00+01:00",
+    ]
+    for at, coming in list(told.items())[:2]:
+        run = call_json("run", "--config", config, "--at", at)
+        assert _due(run["plan"]["actions"]) == _due(coming["actions"])
+        assert run["plan"]["held"] == coming["held"]
+    (leaving,) = told["2026-03-21T00:00:00+01:00"]["leaving"]
+    assert leaving["subject"] == "crm:A1"
+    assert leaving["because"] == [
+        "renewal_date: {in_next: 30 days} is 2026-03-20 (1 days ago)",
+    ]
+    assert report["due_now"] == 0
+
+
+def test_a_forecast_reads_as_a_calendar(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    call("run", "--config", config, "--at", NOW)
+    text = call("forecast", "--config", config, "--at", NOW).output
+    assert "Wednesday 18 February 2026\n  renewal-at-risk\n    00:00 Acme\n" in text
+    assert "→ task for Jo Meyer: Call Acme: renews " in text
+    assert "this is a forecast" in text
+    quiet = call("forecast", "--config", config, "--at", NOW, "--days", "1").output
+    assert "Nothing falls due, and nobody leaves a rule." in quiet
+
+
+def test_days_that_cannot_be_looked_ahead(tmp_path: Path) -> None:
+    result = call("forecast", "--config", make_company(tmp_path), "--days", "0")
+    assert result.exit_code == 2
+    assert "--days: name a number from 1 to 92, not 0" in result.output
