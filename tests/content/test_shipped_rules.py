@@ -2,24 +2,26 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from crmsync.app.shipped import shipped
-from crmsync.config.settings import Freshness
+from crmsync.config.settings import Company
 from crmsync.config.yaml import load_yaml
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.load import RuleSet, load_rules
-from crmsync.rules.unit_tests import run_rule_tests
+from support.rule_tests import run_tests_in, told
 
 if TYPE_CHECKING:
-    from crmsync.rules.unit_tests import Outcome
+    from crmsync.app.results import RuleTested
 
 FOLDER = shipped("rules")
 TEAMS = ("success", "support")
+COMPANY = Company(
+    name="Vendor", email="hello@vendor.example", time_zone="Europe/Zurich", country="CH"
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +34,23 @@ def rules(catalog: Catalog) -> RuleSet:
     return load_rules(FOLDER, shipped("segments"), catalog, TEAMS, shown_relative_to=FOLDER.parent)
 
 
-def run(folder: Path, rules: RuleSet, catalog: Catalog) -> list[Outcome]:
-    outcomes = run_rule_tests(
+def run(folder: Path, rules: RuleSet) -> list[RuleTested]:
+    return run_tests_in(
         folder,
         rules,
-        crmsync_facts(),
-        catalog,
-        company_zone=ZoneInfo("Europe/Zurich"),
-        country="CH",
-        bound=lambda table: Freshness().bound(table).length,
-        shown_relative_to=FOLDER.parent,
+        company=COMPANY,
+        templates=shipped("templates"),
+        teams={"success": ["lead@vendor.example"], "support": ["support@vendor.example"]},
+        root=FOLDER.parent,
     )
-    return list(outcomes)
 
 
-def test_all_their_tests_pass(rules: RuleSet, catalog: Catalog) -> None:
-    outcomes = run(FOLDER / "tests", rules, catalog)
+def test_all_their_tests_pass(rules: RuleSet) -> None:
+    outcomes = run(FOLDER / "tests", rules)
     failures = [
-        f"{outcome.place} {outcome.test}\n{failure}"
+        f"{outcome.place} {outcome.test}\n{told(outcome)}"
         for outcome in outcomes
-        for failure in outcome.failures
+        if outcome.failures
     ]
     assert not failures, "\n".join(failures)
     assert {outcome.rule for outcome in outcomes} == {rule.name for rule in rules.rules}
@@ -79,11 +78,11 @@ def test_each_is_named_as_its_file_and_says_what_it_is_for(rules: RuleSet) -> No
         assert rule.once_per or rule.cooldown, f"{rule.name} could come again and again"
 
 
-def test_a_wrong_expectation_is_found(rules: RuleSet, catalog: Catalog, tmp_path: Path) -> None:
+def test_a_wrong_expectation_is_found(rules: RuleSet, tmp_path: Path) -> None:
     text = (FOLDER / "tests" / "contact-bounced.yaml").read_text(encoding="utf-8")
     changed = text.replace("match: [champion, decides]", "match: [champion, decides, user]")
     changed = changed.replace("not-said, user,", "not-said,")
     assert changed != text
     (tmp_path / "contact-bounced.yaml").write_text(changed, encoding="utf-8")
-    (outcome,) = run(tmp_path, rules, catalog)
+    (outcome,) = run(tmp_path, rules)
     assert [failure.subject for failure in outcome.failures] == ["user"]

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import indent
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
+from crmsync.app.shipped import shipped
 from crmsync.rules.operators import HISTORY_OPERATORS, OPERATORS
-from crmsync.rules.unit_tests import run_rule_tests
-from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from, verdicts_of
+from rules.rules_world import FACTS, THEN, rules_from, verdicts_of
+from support.rule_tests import run_tests_in, told
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _BLOCKS = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -109,22 +109,18 @@ def test_the_page_names_every_operator_and_every_fact() -> None:
     assert {name for name in operators | facts if f"`{name}" not in page} == set()
 
 
-def test_the_tests_of_the_page_about_rule_tests_pass(tmp_path: Path) -> None:
+def test_the_tests_of_the_page_about_rule_tests(tmp_path: Path) -> None:
     lost = "rule: lost-gold\nsubject: account\nwhen: [{tier: {changed: {from: gold}}}]\n" + THEN
-    rules = rules_from(tmp_path, {"smallest": _WHOLE[0], "lost": lost})
-    blocks = _BLOCKS.findall((_DOCS / "rule-tests.md").read_text(encoding="utf-8"))
+    texts = {"smallest": _WHOLE[0], "lost": lost, "collapsed": _WHOLE[1]}
+    rules = rules_from(tmp_path, texts)
+    page = (_DOCS / "rule-tests.md").read_text(encoding="utf-8")
     folder = tmp_path / "rules" / "tests"
     folder.mkdir()
+    blocks = _BLOCKS.findall(page)
     for i, block in enumerate(blocks):
         (folder / f"test-{i}.yaml").write_text(block, encoding="utf-8")
-    outcomes = run_rule_tests(
-        folder,
-        rules,
-        FACTS,
-        CATALOG,
-        company_zone=ZoneInfo("UTC"),
-        country=None,
-        bound=a_day,
-        shown_relative_to=tmp_path,
-    )
-    assert [outcome.passed for outcome in outcomes] == [True, True, True]
+    outcomes = run_tests_in(folder, rules, templates=shipped("templates"))
+    (failure,) = re.findall(r"^```text\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
+    assert page.count("<!-- fails: rule-test -->") == 1
+    assert [told(outcome) for outcome in outcomes] == [""] * (len(blocks) - 1) + [failure]
+    assert len(blocks) == 6

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from crmsync.app.premises import Premises
+    from crmsync.journeys.compose import Composed
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.values import (
         Decision,
@@ -49,11 +50,13 @@ class Decided:
         evaluation: of those of whom something is said; can be asked for as long as the records
             can be read.
         standing: what the rules said.
+        composed: the actions of the due steps by key, before any gate was asked.
     """
 
     plan: PlanResult
     evaluation: Evaluation
     standing: Standing
+    composed: Mapping[str, Composed]
     transitions: Transitions
     effects: tuple[NewEffect, ...]
     decisions: tuple[Decision, ...]
@@ -132,6 +135,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         plan=plan,
         evaluation=evaluation,
         standing=standing,
+        composed=steps.composed,
         transitions=transitions,
         effects=tuple(steps.effects),
         decisions=tuple(steps.decisions),

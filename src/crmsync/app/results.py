@@ -254,28 +254,35 @@ class CheckResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WrongVerdict:
-    """A record of a test whose verdict is not the expected one.
+class Mismatch:
+    """What a test expects of a record, and what came instead.
 
     Attributes:
-        expected: ``match``, ``no_match`` or ``unknown``; ``actual`` likewise.
-        because: a sentence for each clause that decided.
+        stage: how the instant was reached, and when that is; empty for a test's first.
+        place: where it is expected, as ``file:line:column``.
+        expected: ``match`` and the like; actions and reasons as lines of text.
+        diff: lines that begin with “- ” (expected), “+ ” (came) or two spaces (both).
+        because: a sentence for each clause that decided, and for what stands in the way.
     """
 
     subject: str
+    stage: str
+    place: str
     expected: str
     actual: str
+    diff: tuple[str, ...]
     because: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleTested:
-    """One test of a rule, and what failed in it."""
+    """One test of a rule, what failed in it, and how many seconds it took."""
 
     rule: str
     test: str
     place: str
-    failures: tuple[WrongVerdict, ...] = ()
+    failures: tuple[Mismatch, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

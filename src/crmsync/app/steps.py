@@ -45,6 +45,7 @@ class Steps:
     Attributes:
         outbox: how far the steps of earlier runs have come.
         let_out: what this run lets out, and no run before it did.
+        composed: the actions by key, before any gate was asked.
     """
 
     premises: Premises
@@ -56,6 +57,7 @@ class Steps:
     inhibition: Inhibition
     advance: Callable[[str, int], None]
     let_out: list[Draft] = field(default_factory=list)
+    composed: dict[str, Composed] = field(default_factory=dict)
     effects: list[NewEffect] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     actions: list[PlannedAction] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Steps:
             except HeldError as error:
                 self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
                 continue
+            self.composed[step.key] = composed
             draft = self._draft(step, composed, tally)
             ruling = ask_gates(draft, self.premises.config.policy, self.world.now)
             if ruling.answer is Answer.HOLD:

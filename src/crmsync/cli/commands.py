@@ -98,16 +98,38 @@ def check(
 
 
 @app.command("test")
-def run_rule_tests(config: ConfigOption = DEFAULT_CONFIG, *, as_json: JsonOption = False) -> None:
-    """Run the rules' own unit tests: records, a time, and who is expected to match."""
+def run_rule_tests(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(
+            "--junit", metavar="FILE", help="Also write what came of it as JUnit XML, for CI."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the rules' own tests: records, a time, and what is expected to come of it."""
     with command(as_json=as_json):
-        from crmsync.app.testing_rules import run_tests
+        from crmsync.app.rule_tests.command import run_tests
+        from crmsync.app.rule_tests.junit import junit_errors, junit_report, write_junit
         from crmsync.app.workspace import open_workspace
         from crmsync.cli import reports
+        from crmsync.errors import InvalidInputError
 
-        workspace = open_workspace(config, clock_at(None))
-        with progress(as_json=as_json) as advance:
-            report = run_tests(workspace, advance=advance)
+        try:
+            workspace = open_workspace(config, clock_at(None))
+            with progress(as_json=as_json) as advance:
+                report = run_tests(workspace, advance=advance, only=rule)
+        except InvalidInputError as error:
+            if junit is not None:
+                write_junit(junit, junit_errors(error.problems))
+            raise
+        if junit is not None:
+            write_junit(junit, junit_report(report))
         reports.show_tests(report, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 

@@ -53,6 +53,8 @@ class Composed:
     Attributes:
         colleague: the user who would do it or get it.
         to: who that is, in words.
+        sender: the id of the user whose name stands on a mail; ``company`` for the company's own.
+        locale: what a mail was formatted for, for example ``de_CH``.
     """
 
     action: Action
@@ -61,6 +63,8 @@ class Composed:
     contact: Row | None
     colleague: Row | None
     to: str
+    sender: str | None = None
+    locale: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +177,8 @@ class Composer:
             contact=reader if is_customer else None,
             colleague=None if is_customer else reader,
             to=action.recipient,
+            sender=str(from_row["id"]),
+            locale=rendered.locale,
         )
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
@@ -265,6 +271,8 @@ class Composer:
         to: str,
         contact: Row | None = None,
         colleague: Row | None = None,
+        sender: str | None = None,
+        locale: str | None = None,
     ) -> Composed:
         return Composed(
             action=action,
@@ -273,6 +281,8 @@ class Composer:
             contact=contact,
             colleague=colleague,
             to=to,
+            sender=sender,
+            locale=locale,
         )
 
 

@@ -1,41 +1,54 @@
-"""Runs the unit tests of rules: records, a time, and who is expected to match.
-
-The records of each test live in a database of its own, in memory; the verdicts come from the same
-`evaluate` as everybody's.
-"""
+"""Reads the unit tests of rules: records, a time, what is expected, and what comes later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crmsync.clock import parse_instant
+from crmsync.clock import parse_instant, readable
 from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import InvalidInputError
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import ClauseReport, explain_all
-from crmsync.rules.memory import MemoryRecords
+from crmsync.model.durations import parse_duration
+from crmsync.rules.calendar import Calendar
+from crmsync.rules.expectations import Expectation, ExpectationReader
 from crmsync.rules.memory_history import changes_of
 from crmsync.rules.memory_rows import arrow_table
 from crmsync.rules.operators import shown
-from crmsync.rules.world import World
+from crmsync.rules.virtual_records import changed_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
     from crmsync.config.yaml import Document, Path_, Place
     from crmsync.model.catalog import Catalog
-    from crmsync.plugins.contract import Fact
     from crmsync.rules.language import Rule
     from crmsync.rules.load import RuleSet
+    from crmsync.rules.virtual_records import RecordsByTable
 
-TEST_KEYS = ("rule", "name", "at", "records", "unread", "expect")
-NEEDED_TEST_KEYS = ("rule", "at", "records", "expect")
-MATCH, NO_MATCH, UNKNOWN = "match", "no_match", "unknown"
-EXPECTED = (MATCH, NO_MATCH, UNKNOWN)
+TEST_KEYS = ("rule", "name", "at", "new_rule", "records", "unread", "expect", "later")
+NEEDED_TEST_KEYS = ("rule", "at", "records")
+STAGE_KEYS = ("advance", "at", "records", "deleted", "unread", "expect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """An instant of a test.
+
+    Attributes:
+        told: how it is reached, for example ``after 3 days``; empty for the first.
+        records: all there are at that instant.
+        unread: tables whose stream was not read.
+    """
+
+    at: datetime
+    told: str
+    records: RecordsByTable
+    unread: tuple[str, ...]
+    expect: Expectation
+    place: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,129 +56,35 @@ class RuleTest:
     """One test, checked against the rules and the tables.
 
     Attributes:
-        expected: record id to ``match``, ``no_match`` or ``unknown``.
-        unread: tables whose stream was never read.
+        new_rule: whether the rule runs for the first time, so that ``existing`` counts; where it
+            does not, it has run before, and nobody matched.
+        stages: one or more, each later than the one before.
     """
 
     rule: Rule
     name: str
-    at: datetime
-    records: Mapping[str, Sequence[Mapping[str, object]]]
-    unread: tuple[str, ...]
-    expected: Mapping[str, str]
+    new_rule: bool
+    stages: tuple[Stage, ...]
     place: Place
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A subject whose verdict is not the expected one.
-
-    Attributes:
-        explanation: every clause with what it saw.
-    """
-
-    subject: str
-    expected: str
-    actual: str
-    explanation: ClauseReport
-
-    @property
-    def because(self) -> tuple[str, ...]:
-        """A sentence for each clause that decided, with its place."""
-        return tuple(_told(clause) for clause in self.explanation.deciding)
-
-    def __str__(self) -> str:
-        lines = [f"- {self.subject}: expected {self.expected}", f"+ {self.subject}: {self.actual}"]
-        return "\n".join((*lines, *(f"    {sentence}" for sentence in self.because)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of one test."""
-
-    test: str
-    rule: str
-    place: Place
-    failures: tuple[Failure, ...] = field(default=())
-
-    @property
-    def passed(self) -> bool:
-        """Whether all subjects were as expected."""
-        return not self.failures
-
-
-def run_rule_tests(  # noqa: PLR0913  everything that a verdict depends on
+def load_rule_tests(  # noqa: PLR0913  all that a test is read with
     folder: Path,
     rules: RuleSet,
-    facts: Sequence[Fact],
     catalog: Catalog,
     *,
-    company_zone: ZoneInfo,
+    zone: ZoneInfo,
     country: str | None,
-    bound: Callable[[str], timedelta],
     shown_relative_to: Path,
-) -> Iterator[Outcome]:
-    """Run every test of a folder, ``rules/tests``; a file holds one test or a list of them.
-
-    Raises:
-        InvalidInputError: test files hold mistakes; all of them are named.
-    """
-    settings: dict[str, Any] = {"company_zone": company_zone, "country": country, "bound": bound}
-    tests = load_rule_tests(
-        folder, rules, catalog, str(company_zone), shown_relative_to=shown_relative_to
-    )
-    for test in tests:
-        yield _run(test, facts, catalog, settings)
-
-
-def _run(
-    test: RuleTest, facts: Sequence[Fact], catalog: Catalog, settings: dict[str, Any]
-) -> Outcome:
-    source = MemoryRecords(catalog.tables, test.records, now=test.at, unread=test.unread)
-    try:
-        evaluation = Evaluation([test.rule], World(source, facts, now=test.at, **settings))
-        failures = _failures(test, evaluation)
-    finally:
-        source.close()
-    return Outcome(test=test.name, rule=test.rule.name, place=test.place, failures=failures)
-
-
-def _failures(test: RuleTest, evaluation: Evaluation) -> tuple[Failure, ...]:
-    rule = test.rule.name
-    verdicts = evaluation.verdicts[rule]
-    actual = dict.fromkeys(test.expected, NO_MATCH)
-    actual |= dict.fromkeys(actual.keys() & verdicts.matches.keys(), MATCH)
-    actual |= dict.fromkeys(actual.keys() & verdicts.unknown.keys(), UNKNOWN)
-    wrong = [i for i, expected in test.expected.items() if actual[i] != expected]
-    reports = explain_all(evaluation, {rule: wrong}).get(rule, {})
-    return tuple(
-        Failure(
-            subject=subject,
-            expected=test.expected[subject],
-            actual=actual[subject],
-            explanation=reports[subject],
-        )
-        for subject in wrong
-    )
-
-
-def _told(clause: ClauseReport) -> str:
-    seen = f", saw {clause.value}" if clause.value is not None else ""
-    away = f" ({clause.distance})" if clause.distance else ""
-    reason = f", because {clause.reason}" if clause.reason else ""
-    return f"{clause.verdict}: {clause.text}{seen}{away}{reason} [{clause.place}]"
-
-
-def load_rule_tests(
-    folder: Path, rules: RuleSet, catalog: Catalog, time_zone: str, *, shown_relative_to: Path
 ) -> list[RuleTest]:
-    """Read every test of a folder.
+    """Read every test of a folder; a file holds one test or a list of them.
 
     Args:
         folder: where the tests are; none there is no mistake.
         rules: what they test.
         catalog: the tables that their records belong to.
-        time_zone: that of times without an offset.
+        zone: the company's: that of times without an offset.
+        country: whose public holidays are no business days.
         shown_relative_to: the folder that mistakes name the files relative to.
 
     Raises:
@@ -182,7 +101,7 @@ def load_rule_tests(
         except InvalidInputError as error:
             problems.sentences += error.problems
             continue
-        reader = _TestReader(document, problems, rules, catalog, time_zone)
+        reader = _TestReader(document, problems, rules, catalog, (zone, country))
         tests += reader.tests(file.stem)
     problems.raise_if_any()
     return tests
@@ -195,13 +114,13 @@ class _TestReader:
         problems: Problems,
         rules: RuleSet,
         catalog: Catalog,
-        time_zone: str,
+        company: tuple[ZoneInfo, str | None],
     ) -> None:
         self._document = document
         self._problems = problems
         self._rules = rules
         self._catalog = catalog
-        self._time_zone = time_zone
+        self._zone, self._country = company
 
     def tests(self, stem: str) -> Iterator[RuleTest]:
         data = self._document.data
@@ -216,30 +135,122 @@ class _TestReader:
         if not isinstance(data, dict):
             self._note(at, f"a test begins with “rule: NAME”, and is not {shown(data)}")
             return
-        for key in data:
-            if key not in TEST_KEYS:
-                place = self._document.key_place((*at, key))
-                self._problems.add(place, f"unknown key “{key}” in a test{nearest(key, TEST_KEYS)}")
+        self._check_keys(data, at, TEST_KEYS, "a test")
         for key in NEEDED_TEST_KEYS:
             if key not in data:
                 self._note(at, f"“{key}:” is missing in this test")
+        if "expect" not in data and "later" not in data:
+            self._note(at, "“expect:” is missing in this test")
         rule = self._rule(data.get("rule"), (*at, "rule"))
+        new_rule = data.get("new_rule", False)
+        if not isinstance(new_rule, bool):
+            self._note((*at, "new_rule"), f"“new_rule” is true or false, and not {shown(new_rule)}")
         instant = self._instant(data.get("at"), (*at, "at"))
         records = self._records(data.get("records", {}), (*at, "records"))
         unread = self._unread(data.get("unread", []), (*at, "unread"))
         if len(self._problems.sentences) > before or rule is None or instant is None:
             return
-        expected = self._expected(data["expect"], (*at, "expect"), rule, records)
+        stages = tuple(self._stages(data, at, rule, (instant, records, unread)))
         if len(self._problems.sentences) == before:
             yield RuleTest(
                 rule=rule,
                 name=str(data.get("name", usual)),
-                at=instant,
-                records=records,
-                unread=unread,
-                expected=expected,
+                new_rule=new_rule,
+                stages=stages,
                 place=self._document.place(at),
             )
+
+    def _stages(
+        self,
+        data: dict[str, Any],
+        at: Path_,
+        rule: Rule,
+        first: tuple[datetime, RecordsByTable, tuple[str, ...]],
+    ) -> Iterator[Stage]:
+        instant, records, unread = first
+        known = {str(row["id"]) for row in records.get(rule.subject, ())}
+        told = ""
+        for stage, here in [(data, at), *self._later(data.get("later", []), (*at, "later"))]:
+            if here != at:
+                instant, told = self._reached(stage, here, instant)
+                records = self._changed(stage, here, records, instant)
+                known |= {str(row["id"]) for row in records.get(rule.subject, ())}
+                if "unread" in stage:
+                    unread = self._unread(stage["unread"], (*here, "unread"))
+            expect = Expectation()
+            if "expect" in stage:
+                reader = ExpectationReader(self._document, self._problems)
+                expect = reader.read(stage["expect"], (*here, "expect"), rule.subject, known)
+            yield Stage(
+                at=instant,
+                told=told,
+                records=records,
+                unread=unread,
+                expect=expect,
+                place=self._document.place(here),
+            )
+
+    def _later(self, data: Any, at: Path_) -> Iterator[tuple[dict[str, Any], Path_]]:  # noqa: ANN401  YAML is anything
+        for i, stage in enumerate(data if isinstance(data, list) else [data]):
+            here = (*at, i) if isinstance(data, list) else at
+            if isinstance(stage, dict):
+                self._check_keys(stage, here, STAGE_KEYS, "what comes later")
+                yield stage, here
+            else:
+                self._note(
+                    here, f"“later” is a list of {{advance: 3 days, …}}, and not {shown(stage)}"
+                )
+
+    def _reached(self, stage: dict[str, Any], at: Path_, before: datetime) -> tuple[datetime, str]:
+        """The instant of a stage, and how it is reached in words."""
+        if ("advance" in stage) == ("at" in stage):
+            self._note(at, "what comes later needs either “advance: 3 days” or “at: TIME”")
+            return before, ""
+        if "at" in stage:
+            instant = self._instant(stage["at"], (*at, "at")) or before
+            if instant <= before:
+                self._note((*at, "at"), "this is not later than what is before it")
+            return instant, f"at {readable(instant, self._zone)}"
+        try:
+            duration = parse_duration(stage["advance"])
+        except ValueError as error:
+            self._note((*at, "advance"), str(error))
+            return before, ""
+        calendar = Calendar(now=before, zone=self._zone, country=self._country)
+        instant = calendar.instant_after(duration)
+        return instant, f"after {duration}, {readable(instant, self._zone)}"
+
+    def _changed(
+        self, stage: dict[str, Any], at: Path_, before: RecordsByTable, instant: datetime
+    ) -> RecordsByTable:
+        """The records as a stage leaves them."""
+        problems = len(self._problems.sentences)
+        given = self._records(stage.get("records", {}), (*at, "records"))
+        deleted = self._deleted(stage.get("deleted", {}), (*at, "deleted"), before)
+        if len(self._problems.sentences) > problems:
+            return before
+        return changed_records(self._catalog.tables, before, given, deleted, at=instant)
+
+    def _deleted(self, data: Any, at: Path_, before: RecordsByTable) -> dict[str, set[str]]:  # noqa: ANN401  YAML is anything
+        if not isinstance(data, dict):
+            self._note(at, f"“deleted” is “table: [ids]”, and not {shown(data)}")
+            return {}
+        found: dict[str, set[str]] = {}
+        for name, ids in data.items():
+            known = {str(row["id"]) for row in before.get(name, ())}
+            found[name] = set(ids if isinstance(ids, list) else [ids])
+            for record_id in sorted(found[name] - known):
+                hint = nearest(record_id, known)
+                self._note((*at, name), f"there is no {name} {shown(record_id)} here{hint}")
+        return found
+
+    def _check_keys(
+        self, data: dict[str, Any], at: Path_, known: tuple[str, ...], where: str
+    ) -> None:
+        for key in data:
+            if key not in known:
+                place = self._document.key_place((*at, key))
+                self._problems.add(place, f"unknown key “{key}” in {where}{nearest(key, known)}")
 
     def _rule(self, name: object, at: Path_) -> Rule | None:
         rule = self._rules.rule(str(name))
@@ -250,12 +261,12 @@ class _TestReader:
 
     def _instant(self, text: object, at: Path_) -> datetime | None:
         try:
-            return parse_instant(str(text), default_zone=self._time_zone)
+            return parse_instant(str(text), default_zone=str(self._zone))
         except ValueError as error:
             self._note(at, str(error))
             return None
 
-    def _records(self, data: Any, at: Path_) -> dict[str, list[dict[str, object]]]:  # noqa: ANN401  YAML is anything
+    def _records(self, data: Any, at: Path_) -> RecordsByTable:  # noqa: ANN401  YAML is anything
         if not isinstance(data, dict):
             self._note(at, f"“records” is “table: [records]”, and not {shown(data)}")
             return {}
@@ -291,34 +302,6 @@ class _TestReader:
                 hint = nearest(name, self._catalog.tables)
                 self._note(at, f"there is no table {shown(name)}{hint}")
         return tuple(str(name) for name in names)
-
-    def _expected(
-        self,
-        data: Any,  # noqa: ANN401  YAML is anything
-        at: Path_,
-        rule: Rule,
-        records: Mapping[str, Sequence[Mapping[str, object]]],
-    ) -> dict[str, str]:
-        known = [str(row["id"]) for row in records.get(rule.subject, ())]
-        expected: dict[str, str] = {}
-        if not isinstance(data, dict) or not data:
-            self._note(at, "“expect” names who is to match: {match: [...], no_match: [...]}")
-            return {}
-        for verdict, ids in data.items():
-            here = (*at, verdict)
-            if verdict not in EXPECTED:
-                place = self._document.key_place(here)
-                self._problems.add(place, f"unknown key “{verdict}”{nearest(verdict, EXPECTED)}")
-                continue
-            for record_id in ids if isinstance(ids, list) else [ids]:
-                if record_id not in known:
-                    hint = nearest(record_id, known)
-                    self._note(here, f"there is no {rule.subject} {shown(record_id)} here{hint}")
-                elif record_id in expected:
-                    self._note(here, f"“{record_id}” is expected twice")
-                else:
-                    expected[record_id] = verdict
-        return expected
 
     def _note(self, at: Path_, sentence: str) -> None:
         self._problems.add(self._document.place(at), sentence)

@@ -5,7 +5,8 @@ later one is needed. What a later word of the language means to the loader, and 
 yet, is let through: an editor must not refuse what `check` accepts.
 """
 
-from crmsync.rules.schema.files import rule_schema, rule_test_schema, segment_schema
+from crmsync.rules.schema.files import rule_schema, segment_schema
 from crmsync.rules.schema.names import Names
+from crmsync.rules.schema.rule_tests import rule_test_schema
 
 __all__ = ["Names", "rule_schema", "rule_test_schema", "segment_schema"]

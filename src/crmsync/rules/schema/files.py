@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.config.settings import Existing
-from crmsync.model.tables import FieldType
 from crmsync.rules.load import (
     HIGHEST_PRIORITY,
     NEEDED_RULE_KEYS,
@@ -13,10 +12,8 @@ from crmsync.rules.load import (
     RULE_KEYS,
     SEGMENT_KEYS,
 )
-from crmsync.rules.memory_history import KNOWN_SINCE, UNTIL, WAS
-from crmsync.rules.memory_rows import HISTORY
-from crmsync.rules.operators import DAY_PATTERN, INSTANT_PATTERN
-from crmsync.rules.schema.conditions import Conditions, described
+from crmsync.rules.operators import DAY_PATTERN
+from crmsync.rules.schema.conditions import Conditions
 from crmsync.rules.schema.names import (
     LISTED_HOPS,
     Definitions,
@@ -25,11 +22,9 @@ from crmsync.rules.schema.names import (
     Ways,
     among,
     mapping,
-    offered,
 )
 from crmsync.rules.schema.steps import Steps
 from crmsync.rules.schema.values import Values
-from crmsync.rules.unit_tests import EXPECTED, NEEDED_TEST_KEYS, TEST_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog
 
 
-class _Parts:
+class Parts:
     """What the schemas of all kinds of file are made of."""
 
     def __init__(self, catalog: Catalog, names: Names) -> None:
@@ -50,9 +45,11 @@ class _Parts:
         self.steps = Steps(self.definitions, self.ways, self.values, names)
 
     def name(self, told: str) -> Schema:
+        """One word."""
         return {"type": "string", "pattern": r"^[^\s:/]+$", "description": told}
 
     def subject(self) -> Schema:
+        """The tables."""
         return {"enum": list(self.catalog.tables), "description": "The table that it is about."}
 
     def by_subject(self, shapes: Mapping[str, Callable[[str], Schema]]) -> list[Schema]:
@@ -81,7 +78,7 @@ class _Parts:
 
 def rule_schema(catalog: Catalog, names: Names) -> Schema:
     """The schema of a file in ``rules/``."""
-    parts = _Parts(catalog, names)
+    parts = Parts(catalog, names)
     label = {"type": "string"}
     known: dict[str, Schema] = {
         "rule": parts.name("One word, unique over all files."),
@@ -138,7 +135,7 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
 
 def segment_schema(catalog: Catalog, names: Names) -> Schema:
     """The schema of a file in ``segments/``."""
-    parts = _Parts(catalog, names)
+    parts = Parts(catalog, names)
     known: dict[str, Schema] = {
         "segment": parts.name("One word, unique over all files."),
         "subject": parts.subject(),
@@ -149,62 +146,3 @@ def segment_schema(catalog: Catalog, names: Names) -> Schema:
     cases = parts.by_subject({"when": parts.conditions.of})
     root = mapping(properties, NEEDED_SEGMENT_KEYS, allOf=cases)
     return parts.definitions.whole("A segment of crmsync", root)
-
-
-def rule_test_schema(catalog: Catalog, names: Names) -> Schema:
-    """The schema of a file in ``rules/tests/``: one test, or a list of them."""
-    parts = _Parts(catalog, names)
-    table = {"enum": list(catalog.tables)}
-    ids = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    known: dict[str, Schema] = {
-        "rule": {**offered(names.rules, {"type": "string"}), "description": "What is tested."},
-        "name": {"description": "What the test shows."},
-        "at": {
-            "type": "string",
-            "pattern": rf"^(?:{DAY_PATTERN}|{INSTANT_PATTERN})$",
-            "description": "The present of this test, for example 2026-03-01T09:00.",
-        },
-        "records": {
-            **mapping({name: _records(parts, name) for name in catalog.tables}, ()),
-            "description": "Table to records.",
-        },
-        "unread": {
-            "anyOf": [table, {"type": "array", "items": table}],
-            "description": "Tables whose stream was never read.",
-        },
-        "expect": {
-            **mapping(dict.fromkeys(EXPECTED, ids), (), minProperties=1),
-            "description": "Who is expected to match, by id.",
-        },
-    }
-    properties = {key: known.get(key, {}) for key in TEST_KEYS}
-    test = parts.definitions.ref("test", lambda: mapping(properties, NEEDED_TEST_KEYS))
-    root = {"anyOf": [test, {"type": "array", "items": test}]}
-    return parts.definitions.whole("Tests of a rule of crmsync", root)
-
-
-def _records(parts: _Parts, table: str) -> Schema:
-    fields = {
-        field.name: {
-            "anyOf": [parts.values.literal(field.type), {"type": "null"}],
-            "description": described(field.name, field),
-        }
-        for field in parts.catalog.tables[table].fields
-    }
-    if HISTORY not in fields:
-        fields[HISTORY] = _history(parts, table)
-    record = parts.definitions.ref(f"record.{table}", lambda: mapping(fields, ["id"]))
-    return {"type": "array", "items": record}
-
-
-def _history(parts: _Parts, table: str) -> Schema:
-    """What the tracked fields of a record were before."""
-    instant = parts.values.literal(FieldType.INSTANT)
-    lines: dict[str, Schema] = {KNOWN_SINCE: instant}
-    for name in parts.catalog.tracked(table):
-        field = parts.catalog.tables[table].field(name)
-        if field is not None:
-            was = {"anyOf": [parts.values.literal(field.type), {"type": "null"}]}
-            line = mapping({WAS: was, UNTIL: instant}, [WAS, UNTIL])
-            lines[name] = {"type": "array", "items": line}
-    return {**mapping(lines, ()), "description": "What fields were before."}

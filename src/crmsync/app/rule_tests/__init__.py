@@ -1,0 +1,1 @@
+"""Runs the tests that lie beside the rules, on a company that they write down."""
