@@ -16,10 +16,11 @@ from crmsync.model.actions import ActionKind, KeyHandling, Receipt
 from crmsync.model.tables import ID_SEPARATOR, FieldType
 from crmsync.plugins.contract import ConnectorSpec
 from crmsync.rules.memory import MemoryRecords
-from crmsync.rules.memory_rows import CONNECTION, HISTORY
+from crmsync.rules.memory_rows import CONNECTION, HISTORY, arrow_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from crmsync.model.actions import Action
     from crmsync.model.tables import Table
@@ -70,10 +71,18 @@ def _global_row(table: Table, row: Mapping[str, object]) -> Mapping[str, object]
 class VirtualRecords(MemoryRecords):
     """The records of a test, as `decide` asks for them."""
 
-    @cached_property
-    def _by_id(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-        return {
-            name: {row["id"]: row for row in rows.to_pylist()} for name, rows in self._rows.items()
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        records: RecordsByTable,
+        *,
+        now: datetime,
+        unread: Collection[str],
+    ) -> None:
+        super().__init__(tables, records, now=now, unread=unread)
+        self._by_id: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+            name: {row["id"]: row for row in arrow_table(tables[name], rows).to_pylist()}
+            for name, rows in records.items()
         }
 
     def rows(self, table: str, ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
