@@ -19,10 +19,9 @@ from crmsync.rules.expectations import (
     UNKNOWN,
     Contains,
 )
-from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from crmsync.app.deciding import Decided
     from crmsync.rules.expectations import ExpectedHold
@@ -37,10 +36,12 @@ class Seen:
 
     Attributes:
         inside: global ids of the subjects that are in the rule afterwards.
+        explain: of a global id, each clause of the rule; None where there is no record.
     """
 
     decided: Decided
     inside: frozenset[str]
+    explain: Callable[[str], ClauseReport | None]
 
 
 def mismatches(rule: Rule, stage: Stage, seen: Seen) -> Iterator[Mismatch]:
@@ -81,7 +82,7 @@ class _Comparison:
                 )
 
     def _verdict(self, subject: str) -> str:
-        verdicts = self._seen.decided.evaluation.verdicts[self._rule.name]
+        verdicts = self._seen.decided.standing.verdicts[self._rule.name]
         record_id = global_id(subject)
         if record_id in verdicts.matches:
             return MATCH
@@ -170,9 +171,7 @@ class _Comparison:
 
     def _because(self, subject: str, key: str) -> Iterator[str]:
         """The clauses that decided; and what else stands in the way."""
-        record_id = global_id(subject)
-        reports = explain_all(self._seen.decided.evaluation, {self._rule.name: [record_id]})
-        report = reports.get(self._rule.name, {}).get(record_id)
+        report = self._seen.explain(global_id(subject))
         if report is None:
             yield f"there is no {self._rule.subject} “{subject}” any more"
         else:

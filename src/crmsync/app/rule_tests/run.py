@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmsync.app.deciding import decide
+from crmsync.app.deciding import decide, world_of
 from crmsync.app.premises import Premises
 from crmsync.app.results import RuleTested, SyncResult
 from crmsync.app.rule_tests.compare import Seen, mismatches
@@ -22,6 +22,8 @@ from crmsync.delivery.deliver import Target, deliver
 from crmsync.ledger.values import EnrolmentStatus, Transitions
 from crmsync.model.actions import ActionKind
 from crmsync.model.tables import split_global_id
+from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
     from crmsync.model.catalog import Catalog
     from crmsync.plugins.contract import Fact
+    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.language import Rule
     from crmsync.rules.unit_tests import RuleTest, Stage
     from crmsync.templating.templates import Templates
 
@@ -94,7 +98,7 @@ class _Run:
         try:
             ids = {str(row["id"]) for rows in given.values() for row in rows}
             premises = self._premises(stage, ledger, {split_global_id(i)[0] for i in ids})
-            seen = _run(premises, records)
+            seen = _run(premises, records, self._test.rule)
             yield from mismatches(self._test.rule, stage, seen)
         finally:
             records.close()
@@ -115,7 +119,7 @@ class _Run:
         )
 
 
-def _run(premises: Premises, records: VirtualRecords) -> Seen:
+def _run(premises: Premises, records: VirtualRecords, rule: Rule) -> Seen:
     """A whole run: decided, recorded, delivered."""
     now, ledger = premises.clock.now(), premises.ledger
     number = ledger.start_run("run", at=now, started_at=now)
@@ -133,4 +137,13 @@ def _run(premises: Premises, records: VirtualRecords) -> Seen:
     targets = dict.fromkeys(premises.connections, target)
     deliver(ledger, targets, clock=premises.clock, run_id=number)
     inside = ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])
-    return Seen(decided=decided, inside=frozenset(enrolment.ref.subject for enrolment in inside))
+
+    def explain(subject: str) -> ClauseReport | None:
+        evaluation = Evaluation([rule], world_of(premises, records), ids=[subject])
+        return explain_all(evaluation, {rule.name: [subject]}).get(rule.name, {}).get(subject)
+
+    return Seen(
+        decided=decided,
+        inside=frozenset(enrolment.ref.subject for enrolment in inside),
+        explain=explain,
+    )
