@@ -55,6 +55,14 @@ def test_a_good_config_gives_settings_and_tables_with_custom_fields(tmp_path: Pa
     assert (seats.type, seats.tracked) == (FieldType.INTEGER, True)
 
 
+def test_a_mapping_can_keep_the_changes_of_any_field(tmp_path: Path) -> None:
+    text = _GOOD.replace("name: Name", "industry: {column: Branch, tracked: true}")
+    account = load_config(_write(tmp_path, text)).tables()["account"]
+    kept = [field.name for field in account.fields if field.tracked]
+    assert {"tier", "industry", "seats"} <= set(kept)
+    assert "name" not in kept
+
+
 def test_a_missing_file_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="crmsync init"):
         load_config(tmp_path / "none.yaml")
@@ -119,6 +127,11 @@ def test_mistakes_of_shape(tmp_path: Path, text: str, expected: str) -> None:
                 ":12:11: account has no field “nmae”; did you mean “name”? "
                 "(a custom field needs a type)"
             ),
+        ),
+        (
+            "name: Name",
+            "created_at: {column: Made, tracked: true}",
+            ":12:11: no history can be kept of account.created_at; take away “tracked”",
         ),
         (
             "name: Name",

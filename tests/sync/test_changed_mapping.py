@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import TransientError
@@ -119,3 +119,44 @@ def test_reading_anew_goes_on_where_it_was_broken_off(
         "2": "s",
         "3": "gold",
     }
+
+
+def _past(run: Run, field: str = "tier") -> tuple[set[tuple[Any, ...]], dict[str, Any]]:
+    """The changes of a field that count, and since when each account is known."""
+    with run.warehouse.reading() as records:
+        changes = records.query(records.changes("account", field)).to_pylist()
+        known = records.query(records.known_since("account", field)).to_pylist()
+    told = {(row["id"].partition(":")[2], row["old"], row["new"]) for row in changes}
+    return told, {row["id"].partition(":")[2]: row["since"] for row in known}
+
+
+def test_what_is_mapped_in_another_way_has_not_changed(run: Run) -> None:
+    run = _with_two_accounts(run)
+    newer = {"Id": "1", "Name": "A", "Tier": "s", "Modified": "2026-01-09"}
+    run.connector.add("accounts", newer)
+    run.sync()
+    changed, known = _past(run)
+    assert changed == {("1", "g", "s")}
+    assert known["1"] == datetime(2026, 1, 2, tzinfo=UTC)
+    run = _mapped(run, fields=_FIELDS | {"tier": _tier(g="gold", s="silver")})
+    run.sync()
+    changed, known = _past(run)
+    # What it was called before is not to be held against what it is called now.
+    assert changed == set()
+    assert known == dict.fromkeys(("1", "2"), run.clock.now())
+    later = replace(run, clock=run.clock.advanced(timedelta(days=2)))
+    at = (run.clock.now() + timedelta(days=1)).isoformat()
+    later.connector.add("accounts", newer | {"Tier": "g", "Modified": at})
+    later.sync()
+    assert _past(later)[0] == {("1", "silver", "gold")}
+
+
+def test_a_field_that_is_mapped_for_the_first_time_or_no_more_has_not_changed(run: Run) -> None:
+    bare = {name: column for name, column in _FIELDS.items() if name != "tier"}
+    run = _with_two_accounts(_mapped(run, fields=bare))
+    other = {"owner": "Name"}  # what is mapped as it was keeps its past
+    for fields in (_FIELDS, _FIELDS | other, bare | other):
+        run = _mapped(run, fields=fields)
+        run.sync()
+        assert _past(run)[0] == set()
+    assert _past(run, "status")[1]["1"] == datetime(2026, 1, 2, tzinfo=UTC)

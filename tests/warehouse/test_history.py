@@ -83,3 +83,13 @@ def test_a_reference_that_changed_names_survivors(store: Store) -> None:
     store.merge(merged, table="user", stream="users")
     # The change from one to the other of the two is none any more.
     assert changes(store, "owner") == {("crm:1", "crm:bob", "crm:eve", day(3))}
+
+
+def test_changes_of_the_same_time_keep_their_order(store: Store) -> None:
+    """Some exports tell the day of a change only."""
+    for tier in ("gold", "silver", "basic"):
+        store.merge({"id": "1", "tier": tier, "updated_at": day(2)})
+    with store.warehouse.reading() as records:
+        rows = records.changes("account", "tier")
+        found = records.query(rows.order_by("at", "place")).to_pylist()
+    assert [row["new"] for row in found] == ["silver", "basic"]

@@ -10,7 +10,7 @@ from crmsync.config.base import validate
 from crmsync.config.settings import Config
 from crmsync.config.yaml import Document, Problems, load_yaml, nearest
 from crmsync.errors import UsageError
-from crmsync.model.tables import CANONICAL_TABLES, ID_SEPARATOR, Table
+from crmsync.model.tables import BASE_FIELDS, CANONICAL_TABLES, ID_SEPARATOR, Table
 
 if TYPE_CHECKING:
     from crmsync.config.mapping import FieldMapping
@@ -35,7 +35,8 @@ class Installation:
             for stream in connection.streams.values():
                 table = tables[stream.table]
                 added = tuple(f for f in stream.custom_fields() if table.field(f.name) is None)
-                tables[stream.table] = table.with_fields(added)
+                tracked = [name for name, mapping in stream.fields.items() if mapping.tracked]
+                tables[stream.table] = table.with_fields(added).with_tracked(tracked)
         return tables
 
 
@@ -98,6 +99,8 @@ def _field_problem(
     if known is not None:
         if mapping.type not in {None, known.type}:
             return f"{table_name}.{name} is a {known.type}; that cannot be changed"
+        if mapping.tracked and known in BASE_FIELDS:
+            return f"no history can be kept of {table_name}.{name}; take away “tracked”"
         return None
     if mapping.type is None:
         hint = nearest(name, (field.name for field in table.fields)) or "; it is not known"

@@ -32,6 +32,7 @@ class FieldMapping(Settings):
     ``format`` is one strptime format or a list that is tried in order, for dates and instants.
     ``time_zone`` is that of instants without an offset; the company's where it is not given.
     ``type`` makes a custom field of a name that the canonical table does not have.
+    ``tracked`` keeps each change of it from then on, so that rules can ask what changed.
     """
 
     column: NamesField = Field(default=[])

@@ -89,7 +89,7 @@ class RecordSource(Protocol):
 
         Returns:
             ``id``, ``old`` and ``new`` of the field's type (null where it was empty),
-            ``at`` (an instant).
+            ``at`` (an instant), and ``place``: of changes of the same time, the greater the later.
         """
         ...
 

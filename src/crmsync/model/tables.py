@@ -6,8 +6,12 @@ Ids are global: ``<connection>:<id in the remote>``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 ID_SEPARATOR = ":"
 
@@ -63,6 +67,14 @@ class Table:
     def field(self, name: str) -> Field | None:
         """The field of that name, or None."""
         return next((field for field in self.fields if field.name == name), None)
+
+    def with_tracked(self, names: Collection[str]) -> Table:
+        """This table, where each change of these fields of its own is kept too."""
+        fields = tuple(
+            replace(field, tracked=True) if field.name in names else field
+            for field in self.own_fields
+        )
+        return replace(self, own_fields=fields)
 
     def with_fields(self, added: tuple[Field, ...]) -> Table:
         """This table with an installation's custom fields."""

@@ -202,7 +202,7 @@ class Witnesses:
             changes = history.fitting(changes, clause.test.operand)
             changes = changes.filter(changes["at"] <= self._world.tables.now)
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._world.query(changes.order_by("at")).to_pylist():
+        for row in self._world.query(changes.order_by("at", "place")).to_pylist():
             found.setdefault(row["id"], []).append(row)
         urls = record_words(self._world, column.owner, found)
         return {

@@ -58,7 +58,9 @@ def value_then(changes: ir.Table) -> ir.Table:
     nearest_first = [
         ibis.desc(gone),
         ibis.desc(gone.ifelse(rows["at"], ibis.null(rows["at"].type()))),
+        ibis.desc(gone.ifelse(rows.place, ibis.null(rows.place.type()))),
         rows["at"],
+        rows.place,
     ]
     window = ibis.window(group_by=["id", "then"], order_by=nearest_first)
     rows = rows.mutate(value=gone.ifelse(rows.new, rows.old), place=ibis.row_number().over(window))

@@ -84,7 +84,8 @@ class MemoryRecords:
         if definition is None:
             raise LookupError(f"{table} has no field {field}")
         kind = DATA_TYPES[definition.type]
-        columns = {"id": dt.string, "old": kind, "new": kind, "at": INSTANT}
+        columns = {"id": dt.string, "old": kind, "new": kind, "place": dt.int64}
+        columns["at"] = INSTANT
         return ibis.table(columns, name=_called(f"{table} {field} changes"))
 
     def known_since(self, table: str, field: str) -> ir.Table:  # noqa: ARG002  the same for all fields
@@ -104,6 +105,7 @@ class MemoryRecords:
                 "id": pa.array([change.record for change in found], pa.string()),
                 "old": pa.array([change.old for change in found], TYPES[field.type]),
                 "new": pa.array([change.new for change in found], TYPES[field.type]),
+                "place": pa.array(range(len(found)), pa.int64()),
                 "at": pa.array([change.at for change in found], TYPES[FieldType.INSTANT]),
             }
             name = _called(f"{table.name} {field.name} changes")

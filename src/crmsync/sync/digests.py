@@ -23,6 +23,7 @@ def mapping_digest(settings: StreamSettings, company_zone: str) -> MappingDigest
         whole=_digest([said, company_zone]),
         ids=_digest([said["table"], said["key"]]),
         times=_digest([times, company_zone]),
+        fields={name: _digest(mapping) for name, mapping in said["fields"].items()},
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, ROW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from crmsync.model.pages import Cursor, Snapshot
@@ -28,11 +30,13 @@ class MappingDigest:
         whole: of all that the values depend on.
         ids: of what makes the ids: the table, the key.
         times: of what makes ``updated_at``.
+        fields: of what makes each field that is mapped, by name. Part of ``whole``.
     """
 
     whole: str
     ids: str
     times: str
+    fields: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

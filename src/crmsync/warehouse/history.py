@@ -16,27 +16,28 @@ from crmsync.warehouse.types import DATA_TYPES, KNOWN_SINCE
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from crmsync.model.tables import Field, Table
+    from crmsync.model.tables import Field
 
 
 def changes_of(
-    table: Table, field: Field, history: ir.Table, elders: ir.Table | None, aliases: ir.Table | None
+    field: Field, history: ir.Table, elders: ir.Table | None, aliases: ir.Table | None
 ) -> ir.Table:
     """The changes of a tracked field, as `RecordSource.changes` promises them.
 
     Args:
-        history: all of it.
+        history: that of the field, with ``place``, the order in which it was told.
         elders: what `elders_of` says; None where nothing was merged.
         aliases: ``old_id`` and ``survivor`` of the table that a reference leads to; None for
             other fields, and where nothing was merged there.
     """
     kind = DATA_TYPES[field.type]
-    rows = history.filter(history.table_name == table.name, history.field == field.name)
-    rows = rows.select("id", old=rows.old.cast(kind), new=rows.new.cast(kind), at=rows["at"])
+    old, new = history.old.cast(kind), history.new.cast(kind)
+    rows = history.select("id", "at", "place", old=old, new=new)
     if elders is not None:
         inherited = rows.inner_join(elders, [("id", "elder")])
         inherited = inherited.filter(inherited["at"] < inherited.until)
-        rows = rows.union(inherited.select(id="survivor", old="old", new="new", at="at"))
+        columns = {name: name for name in rows.columns} | {"id": "survivor"}
+        rows = rows.union(inherited.select(**columns))
     if aliases is not None:
         rows = _with_survivors(_with_survivors(rows, "old", aliases), "new", aliases)
         rows = rows.filter(~rows.old.identical_to(rows.new))

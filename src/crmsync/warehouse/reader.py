@@ -16,9 +16,10 @@ from crmsync.model.records import NOTHING, StreamState
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import changes_of, elders_of, known_of
+from crmsync.warehouse.meanings import since_when
 from crmsync.warehouse.past import PastRecords
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
-from crmsync.warehouse.types import record_columns, shape_of
+from crmsync.warehouse.types import INSTANT, KNOWN_SINCE, STREAM, record_columns, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,21 +131,58 @@ class Records:
             raise LookupError(f"{table} has no field {field}")
         far = definition.references
         return changes_of(
-            self._tables[table],
             definition,
-            self.history(),
-            self.elders(table),
+            self._history_of(table, field),
+            self.elders(table, field),
             None if far is None else self.merged(far),
         )
 
-    def known_since(self, table: str, field: str) -> ir.Table:  # noqa: ARG002  a source may know
+    def known_since(self, table: str, field: str) -> ir.Table:
         """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
-        return known_of(self.all_records(table), self.elders(table))
+        return known_of(self._records_of(table, field), self.elders(table, field))
 
-    def elders(self, table: str) -> ir.Table | None:
+    def elders(self, table: str, field: str | None = None) -> ir.Table | None:
         """The merged records whose past is a survivor's, as `elders_of` has them."""
         merged = self.merged(table)
-        return None if merged is None else elders_of(self.all_records(table), merged)
+        return None if merged is None else elders_of(self._records_of(table, field), merged)
+
+    def _records_of(self, table: str, field: str | None) -> ir.Table:
+        """All records of a table; ``known_since`` is that of a field, where one is named."""
+        records, anew = self.all_records(table), self._anew(table, field)
+        if not anew:
+            return records
+        since = ibis.greatest(records[KNOWN_SINCE], _of_stream(records, anew))
+        return records.mutate(**{KNOWN_SINCE: since})
+
+    def _history_of(self, table: str, field: str) -> ir.Table:
+        """The history of a field, without what became of it when it was mapped anew."""
+        history, anew = self.history(), self._anew(table, field)
+        history = history.mutate(place=history.rowid())
+        history = history.filter(history.table_name == table, history.field == field)
+        if not anew:
+            return history
+        records = self.all_records(table)
+        records = records.select(record="id", mapped_at=_of_stream(records, anew))
+        rows = history.left_join(records, [("id", "record")])
+        rows = rows.filter(rows.mapped_at.isnull() | (rows["at"] > rows.mapped_at))
+        return rows.select(*history.columns)
+
+    def _anew(self, table: str, field: str | None) -> dict[tuple[str, str], datetime]:
+        """Since when a field is mapped as it is, by connection and stream; not where it always was."""
+        if field is None:
+            return {}
+        return {
+            stream: since
+            for stream, meanings in self._meanings.items()
+            if self._streams.get(stream) == table
+            and (since := since_when(meanings, field)) is not None
+        }
+
+    @cached_property
+    def _meanings(self) -> dict[tuple[str, str], str | None]:
+        select = sge.select("connection", "stream", "meanings").from_(named(STREAM_STATE, BOOKS))
+        rows = self._database.fetch(select).to_pylist()
+        return {(row["connection"], row["stream"]): row["meanings"] for row in rows}
 
     def merged(self, table: str) -> ir.Table | None:
         """Columns ``old_id`` and ``survivor`` of a table; None where nothing was merged."""
@@ -163,8 +201,8 @@ class Records:
 
     @cached_property
     def shape(self) -> str:
-        """Differs where a table has other columns, or has merged records among its own."""
-        return f"live {shape_of(self._tables)} {sorted(self._aliases)}"
+        """Differs where tables have other columns or merged records, or fields another mapping."""
+        return f"live {shape_of(self._tables)} {sorted(self._aliases)} {self._meanings}"
 
     def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
@@ -309,6 +347,20 @@ class Records:
             c[0].as_py() for c in self._database.fetch(select).columns
         )
         return Astray(references=named_ones, lost=lost_ones, example=example)
+
+
+def _of_stream(records: ir.Table, instants: Mapping[tuple[str, str], datetime]) -> ir.Value:
+    """For each record the instant that belongs to its stream; null where none does."""
+    return ibis.cases(
+        *(
+            (
+                (records.connection == connection) & (records[STREAM] == stream),
+                ibis.literal(instant, INSTANT),
+            )
+            for (connection, stream), instant in instants.items()
+        ),
+        else_=ibis.null(INSTANT),
+    )
 
 
 def _integers(instants: pa.ChunkedArray) -> list[int]:

@@ -86,9 +86,14 @@ def _mappings_of_streams(database: Database) -> None:
         database.add_column(STREAM_STATE, BOOKS, column, dt.string)
 
 
+def _meanings_of_fields(database: Database) -> None:
+    # JSON: of each field of a stream's mapping a digest of how it is made, and since when it is.
+    database.add_column(STREAM_STATE, BOOKS, "meanings", dt.string)
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
-MIGRATIONS: tuple[Migration, ...] = (_first_books, _mappings_of_streams)
+MIGRATIONS: tuple[Migration, ...] = (_first_books, _mappings_of_streams, _meanings_of_fields)
 
 
 def knows_all_migrations(database: Database) -> bool:

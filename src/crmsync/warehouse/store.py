@@ -13,6 +13,7 @@ import sqlglot.expressions as sge
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.warehouse.database import BOOKS, RECORDS, Database, equals, named, store_errors
 from crmsync.warehouse.locking import file_lock
+from crmsync.warehouse.meanings import meanings_anew
 from crmsync.warehouse.merge import Merge
 from crmsync.warehouse.reader import Records
 from crmsync.warehouse.schema import (
@@ -123,6 +124,9 @@ class Writer:
                     self._rewrite(table, connection, stream, updated_at=None)
                 said = {"mapping": mapping.whole, "mapping_of_ids": mapping.ids}
                 said |= {"mapping_of_times": mapping.times}
+                first = not kept or kept["mapping"] is None
+                before = kept["meanings"] if kept else None
+                said |= {"meanings": meanings_anew(before, mapping.fields, now, first=first)}
                 _change(states, connection, stream, table, cursor=None, **said)
             self._keep_states(states, [(connection, stream) for stream in mappings])
 
