@@ -168,7 +168,7 @@ class Records:
         return rows.select(*history.columns)
 
     def _anew(self, table: str, field: str | None) -> dict[tuple[str, str], datetime]:
-        """Since when a field is mapped as it is, by connection and stream; not where it always was."""
+        """By connection and stream, since when a field that was mapped anew is so mapped."""
         if field is None:
             return {}
         return {
