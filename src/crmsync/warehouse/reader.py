@@ -202,7 +202,8 @@ class Records:
     @cached_property
     def shape(self) -> str:
         """Differs where tables have other columns or merged records, or fields another mapping."""
-        return f"live {shape_of(self._tables)} {sorted(self._aliases)} {sorted(self._meanings.items())}"
+        meanings = sorted(self._meanings.items())
+        return f"live {shape_of(self._tables)} {sorted(self._aliases)} {meanings}"
 
     def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
