@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -70,6 +70,28 @@ def test_each_has_a_test_of_its_own_with_matches_and_near_misses(rules: RuleSet)
         assert len(expected["no_match"]) >= 3, rule.name
 
 
+def test_each_has_a_test_of_all_that_comes_of_it(rules: RuleSet) -> None:
+    later = 0
+    for rule in rules.rules:
+        document = load_yaml(FOLDER / "tests" / f"{rule.name}.yaml")
+        stages = [s for test in document.data for s in (test, *test.get("later", []))]
+        later += len(stages) - len(document.data)
+        most = max(len(_listed(a)) for s in stages for a in _actions(s).values())
+        assert most == len(rule.then), f"no test of {rule.name} expects all of its steps"
+    assert later >= 10
+
+
+def _actions(stage: dict[str, Any]) -> dict[str, Any]:
+    expect = stage.get("expect", {})
+    return {"": [], **expect.get("actions", {})}
+
+
+def _listed(actions: object) -> list[object]:
+    if actions == "nothing":
+        return []
+    return actions if isinstance(actions, list) else [actions]
+
+
 def test_each_is_named_as_its_file_and_says_what_it_is_for(rules: RuleSet) -> None:
     for rule in rules.rules:
         assert Path(rule.place.file).stem == rule.name
@@ -84,5 +106,9 @@ def test_a_wrong_expectation_is_found(rules: RuleSet, tmp_path: Path) -> None:
     changed = changed.replace("not-said, user,", "not-said,")
     assert changed != text
     (tmp_path / "contact-bounced.yaml").write_text(changed, encoding="utf-8")
-    (outcome,) = run(tmp_path, rules)
-    assert [failure.subject for failure in outcome.failures] == ["user"]
+    changed = changed.replace("due: 2026-03-13", "due: 2026-03-14")
+    (tmp_path / "contact-bounced.yaml").write_text(changed, encoding="utf-8")
+    verdicts, actions = run(tmp_path, rules)
+    assert [failure.subject for failure in verdicts.failures] == ["user"]
+    assert "-     due: 2026-03-14\n+     due: 2026-03-13" in told(actions)
+    assert {outcome.rule for outcome in (verdicts, actions)} != {rule.name for rule in rules.rules}
