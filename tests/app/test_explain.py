@@ -66,3 +66,28 @@ def test_what_changed_later_has_not_changed_yet(tmp_path: Path) -> None:
     plan = call_json("plan", "--no-sync", "--config", config, *AT)
     (why,) = [a["why"] for a in plan["actions"] if a["rule"] == "lost-gold"]
     assert "is changed from gold to silver at 2026-03-01 09:00 CET" in why[0]
+
+
+def test_at_a_past_time_the_record_is_as_it_was(tmp_path: Path) -> None:
+    config = company(tmp_path)
+    (tmp_path / "rules" / "gold.yaml").write_text(
+        "rule: gold\nsubject: account\nwhen: [{tier: gold}]\nthen: [{note: {text: Thanks.}}]\n"
+    )
+    now = ("--config", config, "--rule", "gold", "--at")
+    then = call_json("explain", "A1", *now, "2026-02-25T09:00")
+    assert (then["as_it_was"], then["rules"][0]["verdict"]) == (True, "yes")
+    assert then["rules"][0]["notes"] == []  # what a run would do now is no part of it
+    today = call_json("explain", "A1", *now, "2026-03-01T09:00")
+    assert (today["as_it_was"], today["rules"][0]["verdict"]) == (False, "no")
+    text = call("explain", "A1", *now, "2026-02-25T09:00").stdout
+    assert "at 2026-02-25 09:00 CET, as it was then\n" in text
+
+
+def test_what_was_done_later_is_not_told_of_a_past_time(tmp_path: Path) -> None:
+    config = company(tmp_path)
+    call("run", "--config", config, *AT)
+    at = ("--config", config, "--rule", "lost-gold", "--at")
+    (rule,) = call_json("explain", "A1", *at, "2026-02-28T09:00")["rules"]
+    assert rule["notes"] == []
+    (rule,) = call_json("explain", "A1", *at, "2026-03-02T10:00")["rules"]
+    assert rule["notes"][0].startswith("in this rule since 2026-03-02 09:00 CET (active)")

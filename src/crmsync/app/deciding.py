@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Transitions,
         Withheld,
     )
-    from crmsync.model.records import LiveRecords
+    from crmsync.model.records import LiveRecords, RecordSource
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
     from crmsync.rules.standing import Standing
@@ -193,7 +193,7 @@ def _missing(
     return found
 
 
-def world_of(premises: Premises, records: LiveRecords) -> World:
+def world_of(premises: Premises, records: RecordSource) -> World:
     """What rules and facts look at, at the premises' now."""
     config = premises.config
 

@@ -15,6 +15,7 @@ from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
+from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import ID_SEPARATOR
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
     from crmsync.app.results import PlanResult
     from crmsync.app.workspace import Workspace
+    from crmsync.model.records import RecordSource
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
+    from crmsync.warehouse.past import PastRecords
     from crmsync.warehouse.reader import Records
 
 _MOST_NAMED = 10
@@ -39,6 +42,9 @@ def explain_subject(
 ) -> ExplainResult:
     """Every rule, or those of ``only``, for one record.
 
+    Where something was read later than the present instant, the records are taken as they were at
+    that instant, and nothing is said of what a run would do now.
+
     Args:
         wanted: its global id, its id in the CRM, its name, or a part of its name.
 
@@ -48,16 +54,21 @@ def explain_subject(
     premises = workspace.premises
     rules = chosen_rules(premises.rules, only)
     with workspace.warehouse.reading() as records:
+        past = _past_records(records, workspace.now)
+        source = records if past is None else past
         tables = tuple(dict.fromkeys(rule.subject for rule in rules))
-        table, subject, name = _find(records, tables, wanted)
-        world = world_of(premises, records)
+        then = "" if past is None else f" at {readable(workspace.now)}"
+        table, subject, name = _find(source, tables, wanted, then)
+        world = world_of(premises, source)
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
         reports = explain_all(evaluation, {rule.name: [subject] for rule in about}, evidence=True)
         aliases = records.aliases().get(table, {})
-        nothing_read = skipped(workspace, "nothing is read to explain")
-        names = [rule.name for rule in about]
-        plan = decide(premises, records, nothing_read, only=names).plan
+        plan = None
+        if past is None:
+            nothing_read = skipped(workspace, "nothing is read to explain")
+            names = [rule.name for rule in about]
+            plan = decide(premises, records, nothing_read, only=names).plan
     # What was done for a record that was merged into this one was done for this one.
     ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
     explained = tuple(
@@ -69,7 +80,14 @@ def explain_subject(
         subject_name=name,
         table=table,
         rules=explained,
+        as_it_was=past is not None,
     )
+
+
+def _past_records(records: Records, at: datetime) -> PastRecords | None:
+    """The records as they were, where more was read since; else None."""
+    later = [s.read_at for s in records.stream_states() if s.read_at is not None and s.read_at > at]
+    return records.as_of(at) if later else None
 
 
 def _explained(
@@ -77,7 +95,7 @@ def _explained(
     rule: Rule,
     ids: Sequence[str],
     report: ClauseReport,
-    plan: PlanResult,
+    plan: PlanResult | None,
 ) -> RuleExplained:
     return RuleExplained(
         rule=rule.name,
@@ -86,12 +104,14 @@ def _explained(
         clauses=tuple(_clause(part, workspace.zone) for part in report.parts or (report,)),
         notes=(
             *(note for subject in ids for note in _past(workspace, rule, subject)),
-            *_next(rule, ids, plan),
+            *(() if plan is None else _next(rule, ids, plan)),
         ),
     )
 
 
-def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, str, str]:
+def _find(
+    records: RecordSource, tables: Sequence[str], wanted: str, then: str
+) -> tuple[str, str, str]:
     """The table, global id and name of the one record that is meant."""
     exact: list[tuple[str, str, str]] = []
     alike: list[tuple[str, str, str]] = []
@@ -109,7 +129,7 @@ def _find(records: Records, tables: Sequence[str], wanted: str) -> tuple[str, st
     hits = exact or alike
     if not hits:
         raise UsageError(
-            f"no {' or '.join(tables)} is called “{wanted}”; "
+            f"no {' or '.join(tables)} is called “{wanted}”{then}; "
             "was it synced, and not deleted? See “crmsync status”"
         )
     if len(hits) > 1:
@@ -151,15 +171,19 @@ def _next(rule: Rule, ids: Sequence[str], plan: PlanResult) -> Iterator[str]:
 
 
 def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
-    """What the ledger knows: whether it is in the rule, and what came of it."""
-    notes, zone = [], workspace.zone
+    """What the ledger knows: whether it is in the rule, and what came of it; nothing later."""
+    notes, zone, now = [], workspace.zone, workspace.now
     for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
-        told = f"in this rule since {readable(enrolment.entered_at, zone)} ({enrolment.status})"
-        if enrolment.ended_at is not None:
+        if enrolment.entered_at > now:
+            continue
+        over = enrolment.ended_at is not None and enrolment.ended_at <= now
+        status = EnrolmentStatus.ACTIVE if enrolment.ended_at and not over else enrolment.status
+        told = f"in this rule since {readable(enrolment.entered_at, zone)} ({status})"
+        if enrolment.ended_at is not None and over:
             told += f", until {readable(enrolment.ended_at, zone)}: {enrolment.end_reason}"
         notes.append(told)
     for effect in workspace.ledger.effects(subject=subject):
-        if effect.enrolment.rule == rule.name:
+        if effect.enrolment.rule == rule.name and effect.updated_at <= now:
             about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
             notes.append(
                 f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"

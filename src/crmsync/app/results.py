@@ -230,13 +230,19 @@ class RuleExplained:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainResult:
-    """A record, and every rule that looks at records of its table."""
+    """A record, and every rule that looks at records of its table.
+
+    Attributes:
+        as_it_was: whether ``at`` lies before what was last read, so that the records are taken as
+            they were then, and not as they are known now.
+    """
 
     at: datetime
     subject: str
     subject_name: str
     table: str
     rules: tuple[RuleExplained, ...]
+    as_it_was: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ def show_explain(result: ExplainResult, *, as_json: bool) -> None:
     out = console()
     out.print(
         f"[bold]{escape(result.subject_name)}[/] ({result.table} {escape(result.subject)}) "
-        f"at {readable(result.at)}"
+        f"at {readable(result.at)}{', as it was then' if result.as_it_was else ''}"
     )
     for rule in result.rules:
         out.print()
