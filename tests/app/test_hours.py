@@ -115,3 +115,11 @@ def test_without_a_zone_the_mail_is_held_until_there_is_one(config: Path) -> Non
     (config.parent / "crm" / "users.csv").write_text(_USERS)
     (sent,) = _run(config, "2026-03-09T14:00+00:00")
     assert sent["state"] == "ready"
+
+
+def test_a_rule_can_have_narrower_hours(config: Path) -> None:
+    own = 'policy: {hours: {weekdays: "10:00-11:00"}}\n'
+    rule = config.parent / "rules" / "renewal-at-risk.yaml"
+    rule.write_text(rule.read_text(encoding="utf-8") + own, encoding="utf-8")
+    (waiting,) = _run(config, _OPENING)
+    assert (waiting["state"], waiting["not_before"]) == ("deferred", "2026-03-09T14:00:00+00:00")

@@ -15,6 +15,7 @@ from crmsync.model.actions import ActionKind, CreateTask, SendEmail, UpdateField
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import bare_address
 from crmsync.policy.caps import counted_under
+from crmsync.rules.world import wanted
 from crmsync.warehouse.associations import reached_by
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Effect
     from crmsync.model.actions import Action
-    from crmsync.model.records import LiveRecords
+    from crmsync.model.records import Given, LiveRecords
     from crmsync.policy.drafts import Draft
     from crmsync.rules.world import World
 
@@ -152,7 +153,7 @@ class Tally:
         """The mails that people have sent, as far as the CRM knows of them."""
         if Capped.EMAIL not in kinds:
             return
-        found = self._records.query(self._mails())
+        found = self._records.query(self._mails(), self._concerned())
         columns = [found[name].to_pylist() for name in ("per", "whose", "action")]
         instants = found["at"].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
         for per, whose, action, at in zip(*columns, instants, strict=True):
@@ -193,9 +194,9 @@ class Tally:
             to_owners.select(*columns, per=ibis.literal(Per.OWNER.value), whose="owner"),
             distinct=True,
         )
-        return found.semi_join(self._concerned(), [("whose", "id")])
+        return found.semi_join(wanted(), [("whose", "id")])
 
-    def _concerned(self) -> ir.Table:
+    def _concerned(self) -> Given:
         rows = self._book.rows
         owners = (row.get("owner") for row in rows.get("account", {}).values())
         addresses = (bare_address(str(c.get("email"))) for c in rows.get("contact", {}).values())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.counting import Tally
 from crmsync.app.results import HeldBack, PlannedAction
 from crmsync.app.suppression import Suppression
+from crmsync.config.tightening import tightened
 from crmsync.journeys.compose import Composed, Composer
 from crmsync.journeys.people import HeldError, display_name, record_name
 from crmsync.ledger.states import State
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from crmsync.app.inhibition import Inhibition
     from crmsync.app.premises import Premises
+    from crmsync.config.policy import Policy
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.values import EnrolmentRef, StepState
@@ -85,7 +87,7 @@ class Steps:
                 continue
             self.composed[step.key] = composed
             draft = self._draft(step, composed, tally)
-            ruling = ask_gates(draft, self.premises.config.policy, self.world.now)
+            ruling = ask_gates(draft, self._policies[step.rule.name], self.world.now)
             if ruling.answer is Answer.HOLD:
                 self._hold(step, ruling)
                 continue
@@ -115,6 +117,12 @@ class Steps:
         }
 
     @cached_property
+    def _policies(self) -> Mapping[str, Policy]:
+        """By rule, the config's policy as the rule tightens it."""
+        general = self.premises.config.policy
+        return {rule.name: tightened(general, rule.policy) for rule in self.premises.rules}
+
+    @cached_property
     def _before(self) -> Mapping[str, StepState]:
         return {step.key: step for steps in self.outbox.values() for step in steps.values()}
 
@@ -123,8 +131,9 @@ class Steps:
         return Suppression(self.records, self.world, self.book)
 
     def _tally(self, due: Sequence[OpenStep]) -> Tally:
+        caps = (cap for policy in self._policies.values() for cap in policy.caps)
         return Tally(
-            self.premises.config.policy.caps,
+            tuple(dict.fromkeys(caps)),
             self.records,
             self.world,
             self.book,

@@ -74,6 +74,7 @@ class Workspace:
             self.catalog,
             settings.teams,
             shown_relative_to=self.installation.folder,
+            policy=settings.policy,
         )
 
     @cached_property

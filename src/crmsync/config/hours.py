@@ -20,7 +20,7 @@ _YEARLY = re.compile(r"(\d{2})-(\d{2})")
 _DAY = 24 * 60
 _FRIDAY = 4
 _LEAP_YEAR = 2000
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -123,11 +123,11 @@ class UnknownZone(StrEnum):
     COMPANY = "company"
 
 
-class Hours(Settings):
-    """The hours in which mails may go out, by the clock on the reader's wall.
+class DayHours(Settings):
+    """Hours by the clock on the wall, for each day of the week.
 
     ``weekdays`` is Monday to Friday; a day that is named for itself is as it says there. Days
-    that are not named are closed.
+    that are not named are closed, and so are quiet dates.
     """
 
     weekdays: _DayHours = None
@@ -138,11 +138,32 @@ class Hours(Settings):
     friday: _DayHours = None
     saturday: _DayHours = None
     sunday: _DayHours = None
-    on_holidays: bool = False
-    regions: dict[str, str] = Field(default={})
     quiet_dates: tuple[
         Annotated[Dates, BeforeValidator(_dates, json_schema_input_type=str)], ...
     ] = ()
+
+    @model_validator(mode="after")
+    def _open_at_all(self) -> DayHours:
+        if not any(self.by_weekday):
+            raise ValueError("no day has hours; write for example weekdays: “08:00-18:00”")
+        return self
+
+    @cached_property
+    def by_weekday(self) -> tuple[tuple[Span, ...], ...]:
+        """The spans of each day of the week, Monday first."""
+        found = []
+        for number, name in enumerate(WEEKDAYS):
+            own: tuple[Span, ...] | None = getattr(self, name)
+            general = self.weekdays if number <= _FRIDAY else ()
+            found.append((general if own is None else own) or ())
+        return tuple(found)
+
+
+class Hours(DayHours):
+    """The hours in which mails may go out, by the clock on the reader's wall."""
+
+    on_holidays: bool = False
+    regions: dict[str, str] = Field(default={})
     unknown_zone: UnknownZone = UnknownZone.HOLD
     any_time_for: tuple[Literal["service", "commercial"], ...] = ()
     tasks: bool = False
@@ -164,19 +185,3 @@ class Hours(Settings):
                     + nearest(region, countries[country])
                 )
         return regions
-
-    @model_validator(mode="after")
-    def _open_at_all(self) -> Hours:
-        if not any(self.by_weekday):
-            raise ValueError("no day has hours; write for example weekdays: “08:00-18:00”")
-        return self
-
-    @cached_property
-    def by_weekday(self) -> tuple[tuple[Span, ...], ...]:
-        """The spans of each day of the week, Monday first."""
-        found = []
-        for number, name in enumerate(_WEEKDAYS):
-            own: tuple[Span, ...] | None = getattr(self, name)
-            general = self.weekdays if number <= _FRIDAY else ()
-            found.append((general if own is None else own) or ())
-        return tuple(found)

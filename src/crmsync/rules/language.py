@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crmsync.config.settings import Existing
+    from crmsync.config.tightening import RulePolicy
     from crmsync.config.yaml import Place
     from crmsync.model.actions import Scalar
     from crmsync.model.durations import Duration
@@ -105,6 +106,7 @@ class Rule:
         expires: the last day, in the company's zone, on which anybody enters; None for no end.
         inhibits, inhibited_by: names or labels of other rules, as written; `inhibitors` tells
             who is meant.
+        policy: what it asks for beyond the config's; loosens nothing of that.
     """
 
     name: str
@@ -124,3 +126,4 @@ class Rule:
     expires: date | None = None
     inhibits: tuple[str, ...] = ()
     inhibited_by: tuple[str, ...] = ()
+    policy: RulePolicy | None = None

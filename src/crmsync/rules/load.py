@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from crmsync.config.base import validate
+from crmsync.config.policy import Policy
 from crmsync.config.settings import Existing
+from crmsync.config.tightening import RulePolicy, loosening
 from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import EnoughMistakesError, InvalidInputError
 from crmsync.model.durations import Duration, parse_duration
@@ -45,6 +48,7 @@ RULE_KEYS = (
     "expires",
     "inhibits",
     "inhibited_by",
+    "policy",
 )
 _LATER_KEYS = (
     "repeat_every",
@@ -82,18 +86,21 @@ class RuleSet:
         return next((rule for rule in self.rules if rule.name == name), None)
 
 
-def load_rules(
+def load_rules(  # noqa: PLR0913  what rules are checked against
     folder: Path,
     segments_folder: Path,
     catalog: Catalog,
     teams: Collection[str],
     shown_relative_to: Path,
+    *,
+    policy: Policy | None = None,
 ) -> RuleSet:
     """Read every rule below a folder (except ``tests/``) and every segment.
 
     Args:
         teams: the names of the config's teams.
         shown_relative_to: the folder that mistakes name the files relative to.
+        policy: the config's, which no rule may loosen.
 
     Raises:
         InvalidInputError: there are mistakes; all of them are named.
@@ -105,7 +112,7 @@ def load_rules(
             segments.add(document)
     if not folder.is_dir():
         problems.sentences.append(f"{folder}:1:1: there is no such folder of rules")
-    reader = _RuleReader(catalog, problems, segments, teams)
+    reader = _RuleReader(catalog, problems, segments, teams, policy or Policy())
     rules = []
     for document in _documents(folder, shown_relative_to, problems):
         # A file with very many mistakes does not hide those of the others.
@@ -207,12 +214,18 @@ class _Segments:
 
 class _RuleReader:
     def __init__(
-        self, catalog: Catalog, problems: Problems, segments: _Segments, teams: Collection[str]
+        self,
+        catalog: Catalog,
+        problems: Problems,
+        segments: _Segments,
+        teams: Collection[str],
+        policy: Policy,
     ) -> None:
         self._catalog = catalog
         self._problems = problems
         self._segments = segments
         self._teams = teams
+        self._policy = policy
         self.documents: dict[str, Document] = {}
 
     def read(self, document: Document) -> Rule | None:
@@ -249,6 +262,7 @@ class _RuleReader:
         existing, expires = options.existing(), options.day("expires")
         labels, priority = options.labels(), options.priority()
         inhibits, inhibited_by = (read_words(document, key, self._problems) for key in KEYS)
+        own_policy = self._own_policy(document)
         if name is None or when is None or len(self._problems.sentences) > before:
             return None
         return Rule(
@@ -269,7 +283,24 @@ class _RuleReader:
             expires=expires,
             inhibits=inhibits,
             inhibited_by=inhibited_by,
+            policy=own_policy,
         )
+
+    def _own_policy(self, document: Document) -> RulePolicy | None:
+        """What the rule asks for beyond the config's policy."""
+        if "policy" not in document.data:
+            return None
+        at: Path_ = ("policy",)
+        own = validate(
+            RulePolicy,
+            document.data["policy"],
+            document=document,
+            path=at,
+            problems=self._problems,
+        )
+        for path, sentence in () if own is None else loosening(self._policy, own):
+            self._problems.add(document.place((*at, *path)), sentence)
+        return own
 
     def _once_per(self, document: Document, subject: str) -> tuple[Column, ...]:
         value = document.data.get("once_per", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.config.settings import Existing
+from crmsync.config.tightening import RulePolicy
 from crmsync.rules.load import (
     HIGHEST_PRIORITY,
     NEEDED_RULE_KEYS,
@@ -116,6 +117,10 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "inhibited_by": {
             "anyOf": [label, {"type": "array", "items": label}],
             "description": "Rules, by name or label; for an account in one, this does nothing.",
+        },
+        "policy": {
+            **mapping({key: {} for key in RulePolicy.model_fields}, ()),
+            "description": "Hours, caps and stale_after, tighter than those of the config.",
         },
         "expires": {
             "type": "string",
