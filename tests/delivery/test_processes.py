@@ -95,3 +95,22 @@ def test_two_processes_at_once_deliver_nothing_twice(
     assert sorted(landed(tmp_path)) == sorted(keys)
     workers = {ledger.history_of(effect.id)[-1].actor for effect in ledger.effects()}
     assert len(workers) == 2, "one of them had nothing to do, so this has proved nothing"
+
+
+@pytest.mark.parametrize("handling", [KeyHandling.NATIVE, KeyHandling.LOOKUP])
+def test_of_three_processes_at_once_one_is_killed_and_each_effect_lands_once(
+    ledger: Ledger, ledger_at: Path | str, tmp_path: Path, handling: KeyHandling
+) -> None:
+    keys = plan(ledger, [new_effect(n) for n in range(120)])
+    doomed = start_one_of(3, ledger_at, tmp_path, handling, 3, 40)
+    others = [start_one_of(3, ledger_at, tmp_path, handling, 3) for _ in range(2)]
+    assert finish(doomed) == -signal.SIGKILL
+    assert [finish(process) for process in others] == [0, 0]
+    left = [effect for effect in ledger.effects() if effect.state is not State.DONE]
+    assert {effect.state for effect in left} == {State.SENDING}, "nobody else may take them up"
+    assert 1 <= len(left) <= 3
+
+    assert finish(start(ledger_at, tmp_path, handling, 3)) == 0
+    assert sorted(landed(tmp_path)) == sorted(keys)
+    assert {effect.state for effect in ledger.effects()} == {State.DONE}
+    assert all(State.UNCERTAIN in path_of(ledger, effect) for effect in left)

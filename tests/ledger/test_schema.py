@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -13,7 +14,7 @@ from alembic.script import ScriptDirectory
 from crmsync.errors import StoreError
 from crmsync.ledger.migrate import SCHEMA_REVISION, alembic_config
 from crmsync.ledger.schema import metadata
-from crmsync.ledger.store import Ledger
+from crmsync.ledger.store import Ledger, open_database
 from crmsync.ledger.values import EnrolmentStatus
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def test_opening_again_keeps_what_is_there(unmade_ledger_at: Path | str) -> None
 
 
 def test_what_an_earlier_version_has_recorded_is_kept(unmade_ledger_at: Path | str) -> None:
-    with Ledger(unmade_ledger_at) as ledger, ledger.writing() as connection:
-        connection.execute(sa.text("ALTER TABLE enrolment DROP COLUMN holds_since"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    database = open_database(unmade_ledger_at, wait_seconds=30)
+    with database.writing() as connection:
+        command.upgrade(alembic_config(connection), "0001")
         connection.execute(
             sa.text(
                 "INSERT INTO enrolment"
@@ -63,6 +64,7 @@ def test_what_an_earlier_version_has_recorded_is_kept(unmade_ledger_at: Path | s
                 " ('r', '1', 'crm:1', 'k', '[]', 'previewed', '2026-03-01 00:00:00.000000')"
             )
         )
+    database.close()
     with Ledger(unmade_ledger_at) as again:
         (enrolment,) = again.enrolments()
         assert (enrolment.status, enrolment.holds_since) == (EnrolmentStatus.PREVIEWED, None)
@@ -78,7 +80,7 @@ def test_a_ledger_from_the_future_is_refused(unmade_ledger_at: Path | str) -> No
 
 OPEN_AT_A_SIGN = """
 import pathlib, sys, time
-from crmsync.ledger.store import Ledger
+from crmsync.ledger.store import Ledger, open_database
 folder, name, at = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 (folder / f"ready-{name}").touch()
 while len(list(folder.glob("ready-*"))) < 3:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.enrolments import find_ids, move_enrolments
+from crmsync.ledger.enrolments import move_enrolments
 from crmsync.ledger.outbox import drop_waiting, record_effects, withhold
 from crmsync.ledger.store import record_decisions
 
@@ -42,8 +42,7 @@ def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
             at=at,
             actor=f"run {run_id}",
         )
-        ids = find_ids(connection, {effect.enrolment for effect in effects})
-        record_effects(connection, effects, ids, run_id=run_id, at=at)
+        record_effects(connection, effects, run_id=run_id, at=at)
         withhold(connection, withheld, at=at, actor=f"run {run_id}")
         record_decisions(connection, run_id, decisions, at=at)
     return dropped

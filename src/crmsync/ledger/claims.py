@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.effects import SELECT_EFFECTS, effect_of, read_effects_by_id
-from crmsync.ledger.enrolments import chunks, moved_meanwhile
-from crmsync.ledger.outbox import Move, move_effects, write_down
-from crmsync.ledger.schema import effect
+from crmsync.ledger.batches import Rows, execute_rows, rows_where
+from crmsync.ledger.effects import read_effects_by_id
+from crmsync.ledger.enrolments import chunks
+from crmsync.ledger.outbox import Move, move_effects, writing_down
+from crmsync.ledger.schema import Instant, effect
 from crmsync.ledger.states import State, check_transition
 
 if TYPE_CHECKING:
@@ -52,52 +53,57 @@ def claim_ready(  # noqa: PLR0913  a claim has these parts
     limit: int,
     run_id: int | None = None,
 ) -> tuple[Effect, ...]:
-    """Take up to ``limit`` effects of a connection into sending, oldest first.
+    """Take up to ``limit`` effects of a connection into sending.
+
+    First come those whose time has come, then those without one, the oldest first.
 
     Args:
         run_id: takes only what the gates of this run have let pass, and what may have landed
             already; None takes all that is ready.
     """
-    query = SELECT_EFFECTS.where(
-        effect.c.connection == name,
-        effect.c.state == State.READY,
-        sa.or_(effect.c.not_before.is_(None), effect.c.not_before <= now),
+    ids = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
+    if len(ids) < limit:
+        ids += _ready(connection, name, limit - len(ids), effect.c.not_before.is_(None), run_id)
+    check_transition(State.READY, State.SENDING)
+    moves = [{"id": number, **_CLAIMED} for number in ids]
+    execute_rows(connection, _claiming, moves, at=now, actor=worker, lease_until=lease_until)
+    execute_rows(connection, writing_down, moves, at=now, actor=worker)
+    return read_effects_by_id(connection, ids)
+
+
+def _ready(
+    connection: sa.Connection,
+    name: str,
+    limit: int,
+    due: sa.ColumnElement[bool],
+    run_id: int | None,
+) -> list[int]:
+    """Ids of what is ready and due, in the order of the index; without what others are claiming."""
+    query = sa.select(effect.c.id).where(
+        effect.c.state == State.READY, effect.c.connection == name, due
     )
     if run_id is not None:
         query = query.where(sa.or_(effect.c.run_id == run_id, effect.c.in_doubt))
-    rows = connection.execute(
-        query.order_by(effect.c.id).limit(limit).with_for_update(skip_locked=True, of=effect)
-    ).all()
-    check_transition(State.READY, State.SENDING)
-    ids = [row.id for row in rows]
-    for portion in chunks(ids):
-        result = connection.execute(
-            sa.update(effect)
-            .where(effect.c.id.in_(portion), effect.c.state == State.READY)
-            .values(
-                state=State.SENDING,
-                attempts=effect.c.attempts + 1,
-                not_before=None,
-                worker=worker,
-                lease_until=lease_until,
-                updated_at=now,
-            )
-        )
-        if result.rowcount != len(portion):
-            raise moved_meanwhile()
-    taken = [(number, State.READY, State.SENDING, "claimed") for number in ids]
-    write_down(connection, taken, at=now, actor=worker)
-    return tuple(
-        replace(
-            effect_of(row),
-            state=State.SENDING,
-            attempts=row.attempts + 1,
+    query = query.order_by(effect.c.not_before, effect.c.id).limit(limit)
+    return [*connection.scalars(query.with_for_update(skip_locked=True))]
+
+
+_CLAIMED = {"before": State.READY.value, "after": State.SENDING.value, "reason": "claimed"}
+
+
+def _claiming(rows: Rows) -> sa.Update:
+    columns = rows.columns(id=sa.Integer, after=sa.Text)
+    return (
+        sa.update(effect)
+        .where(effect.c.id == columns["id"])
+        .values(
+            state=columns["after"],
+            attempts=effect.c.attempts + 1,
             not_before=None,
-            worker=worker,
-            lease_until=lease_until,
-            updated_at=now,
+            worker=sa.bindparam("actor", type_=sa.Text),
+            lease_until=sa.bindparam("lease_until", type_=Instant),
+            updated_at=sa.bindparam("at", type_=Instant),
         )
-        for row in rows
     )
 
 
@@ -111,7 +117,11 @@ def expire_leases(
 ) -> int:
     """Mark as uncertain what a process was sending that is gone or has overstayed its lease."""
     rows = connection.execute(
-        sa.select(effect).where(effect.c.state == State.SENDING).order_by(effect.c.id)
+        sa.select(effect.c.id, effect.c.attempts, effect.c.worker, effect.c.lease_until)
+        .where(effect.c.state == State.SENDING)
+        .order_by(effect.c.id)
+        # Two workers that begin together do not both mark the same.
+        .with_for_update(skip_locked=True)
     )
     reason = "the process that was sending it ended, or hung, before it knew the outcome"
     moves = [
@@ -181,15 +191,8 @@ def settle_effects(
     A receipt that comes late, after the lease, still settles an effect that became uncertain:
     it is the truth that is being looked for.
     """
-    current = {
-        row.id: row
-        for portion in chunks([settlement.effect.id for settlement in settlements])
-        for row in connection.execute(
-            sa.select(effect.c.id, effect.c.state, effect.c.worker, effect.c.attempts)
-            .where(effect.c.id.in_(portion))
-            .with_for_update()
-        )
-    }
+    ids = [settlement.effect.id for settlement in settlements]
+    current = {row.id: row for row in rows_where(connection, effect.c.id, ids, _CURRENT)}
     moves: list[Move] = []
     late: list[Effect] = []
     for settlement in settlements:
@@ -214,3 +217,10 @@ def settle_effects(
         )
     move_effects(connection, moves, at=at, actor=worker)
     return tuple(late)
+
+
+_CURRENT = (
+    sa.select(effect.c.id, effect.c.state, effect.c.worker, effect.c.attempts)
+    .order_by(effect.c.id)
+    .with_for_update()
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from crmsync.errors import StoreError
-from crmsync.ledger.enrolments import chunks
+from crmsync.ledger.batches import rows_where
 from crmsync.ledger.payload import from_payload
 from crmsync.ledger.schema import effect, enrolment
 from crmsync.ledger.states import State
@@ -20,7 +20,26 @@ if TYPE_CHECKING:
     from crmsync.model.actions import ActionKind
 
 SELECT_EFFECTS = sa.select(
-    effect, enrolment.c.rule, enrolment.c.subject, enrolment.c.key.label("enrolment_key")
+    effect.c.id,
+    effect.c.key,
+    effect.c.run_id,
+    enrolment.c.rule,
+    enrolment.c.subject,
+    enrolment.c.key.label("enrolment_key"),
+    effect.c.step,
+    effect.c.connection,
+    effect.c.payload,
+    effect.c.state,
+    effect.c.attempts,
+    effect.c.in_doubt,
+    effect.c.created_at,
+    effect.c.updated_at,
+    effect.c.not_before,
+    effect.c.worker,
+    effect.c.lease_until,
+    effect.c.remote_id,
+    effect.c.url,
+    effect.c.error,
 ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
 
 
@@ -48,18 +67,15 @@ def read_effects(  # noqa: PLR0913  filters, all of them optional
         query = query.where((effect.c.updated_at >= since) | (effect.c.not_before >= since))
     if limit is not None:
         query = query.limit(limit)
-    return tuple(effect_of(row) for row in connection.execute(query))
+    return tuple(effect_of(row) for row in connection.execute(query).all())
 
 
 def read_effects_by_id(connection: sa.Connection, ids: Sequence[int]) -> tuple[Effect, ...]:
-    """Effects by their numbers, in the order of these."""
-    return tuple(
-        effect_of(row)
-        for portion in chunks(ids)
-        for row in connection.execute(
-            SELECT_EFFECTS.where(effect.c.id.in_(portion)).order_by(effect.c.id)
-        )
-    )
+    """Effects by their numbers, in the order in which they were first recorded."""
+    return tuple(effect_of(row) for row in rows_where(connection, effect.c.id, ids, _IN_ORDER))
+
+
+_IN_ORDER = SELECT_EFFECTS.order_by(effect.c.id)
 
 
 def read_step_states(
@@ -92,28 +108,31 @@ def read_step_states(
     return found
 
 
-def effect_of(row: sa.Row[Any]) -> Effect:
+def effect_of(row: tuple[Any, ...]) -> Effect:
     """An effect from a row of `SELECT_EFFECTS`."""
-    action = from_payload(row.payload)
-    if action.key != row.key:
-        raise StoreError(f"the ledger is damaged: effect {row.key} holds an action of another key")
+    number, key, run_id, rule, subject, enrolment_key, step, connection, payload, *rest = row
+    state, attempts, in_doubt, created_at, updated_at, not_before, *rest = rest
+    worker, lease_until, remote_id, url, error = rest
+    action = from_payload(payload)
+    if action.key != key:
+        raise StoreError(f"the ledger is damaged: effect {key} holds an action of another key")
     return Effect(
-        id=row.id,
-        key=row.key,
-        run_id=row.run_id,
-        enrolment=EnrolmentRef(rule=row.rule, subject=row.subject, key=row.enrolment_key),
-        step=row.step,
-        connection=row.connection,
+        id=number,
+        key=key,
+        run_id=run_id,
+        enrolment=EnrolmentRef(rule=rule, subject=subject, key=enrolment_key),
+        step=step,
+        connection=connection,
         action=action,
-        state=State(row.state),
-        attempts=row.attempts,
-        in_doubt=row.in_doubt,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        not_before=row.not_before,
-        worker=row.worker,
-        lease_until=row.lease_until,
-        remote_id=row.remote_id,
-        url=row.url,
-        error=row.error,
+        state=State(state),
+        attempts=attempts,
+        in_doubt=in_doubt,
+        created_at=created_at,
+        updated_at=updated_at,
+        not_before=not_before,
+        worker=worker,
+        lease_until=lease_until,
+        remote_id=remote_id,
+        url=url,
+        error=error,
     )

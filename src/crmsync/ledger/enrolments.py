@@ -95,25 +95,6 @@ def _enrolment(row: sa.Row[Any]) -> Enrolment:
     )
 
 
-def find_ids(connection: sa.Connection, refs: Collection[EnrolmentRef]) -> dict[EnrolmentRef, int]:
-    """The ledger's numbers of enrolments; those that it does not have are left out.
-
-    Rule and key say which one it is: the ledger may have it under a subject that was merged since.
-    """
-    found: dict[EnrolmentRef, int] = {}
-    columns = enrolment.c
-    for portion in chunks(sorted(refs)):
-        wanted = {(ref.rule, ref.key): ref for ref in portion}
-        rows = connection.execute(
-            sa.select(columns.id, columns.rule, columns.key).where(
-                sa.tuple_(columns.rule, columns.key).in_(list(wanted))
-            )
-        )
-        for number, rule, key in rows:
-            found[wanted[rule, key]] = number
-    return found
-
-
 def move_enrolments(connection: sa.Connection, transitions: Transitions) -> None:
     """Record the moves.
 

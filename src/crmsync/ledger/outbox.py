@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from crmsync.ledger.batches import Rows, as_text, execute_rows, rows_where, speakable
 from crmsync.ledger.enrolments import chunks, moved_meanwhile
-from crmsync.ledger.payload import to_payload
-from crmsync.ledger.schema import effect, transition
+from crmsync.ledger.payload import dump
+from crmsync.ledger.schema import Instant, effect, enrolment, transition
 from crmsync.ledger.states import WAITING, State, check_transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import EnrolmentRef, NewEffect, Withheld
+    from crmsync.ledger.values import NewEffect, Withheld
 
     _KeyRow = sa.Row[int, str, str, int, bool, str | None]
 
@@ -38,29 +39,9 @@ class Move:
     attempts: int
     in_doubt: bool = False
     not_before: datetime | None = None
-    worker: str | None = None
-    lease_until: datetime | None = None
     remote_id: str | None = None
     url: str | None = None
     error: str | None = None
-
-
-_UPDATE = (
-    sa.update(effect)
-    .where(effect.c.id == sa.bindparam("which"), effect.c.state == sa.bindparam("expected"))
-    .values(
-        state=sa.bindparam("after"),
-        attempts=sa.bindparam("attempts"),
-        in_doubt=sa.bindparam("in_doubt"),
-        not_before=sa.bindparam("not_before"),
-        worker=sa.bindparam("worker"),
-        lease_until=sa.bindparam("lease_until"),
-        remote_id=sa.bindparam("remote_id"),
-        url=sa.bindparam("url"),
-        error=sa.bindparam("error"),
-        updated_at=sa.bindparam("at"),
-    )
-)
 
 
 def move_effects(
@@ -68,77 +49,71 @@ def move_effects(
 ) -> None:
     """Move effects, and write each move down.
 
+    The caller has locked them when it read in which state they are.
+
     Raises:
         ForbiddenTransitionError: the table of states does not have one of the moves.
-        StoreBusyError: another process has moved one of them meanwhile.
     """
     if not moves:
         return
-    for move in moves:
-        check_transition(move.before, move.after)
-    result = connection.execute(
-        _UPDATE,
-        [
-            {
-                "which": move.effect_id,
-                "expected": move.before,
-                "after": move.after,
-                "attempts": move.attempts,
-                "in_doubt": move.in_doubt,
-                "not_before": move.not_before,
-                "worker": move.worker,
-                "lease_until": move.lease_until,
-                "remote_id": move.remote_id,
-                "url": move.url,
-                "error": move.error,
-                "at": at,
-            }
-            for move in moves
-        ],
+    for before, after in {(move.before, move.after) for move in moves}:
+        check_transition(before, after)
+    rows: list[dict[str, object]] = [
+        {
+            "id": move.effect_id,
+            "before": str(move.before),
+            "after": str(move.after),
+            "reason": speakable(move.reason),
+            "attempts": move.attempts,
+            "in_doubt": move.in_doubt,
+            "not_before": as_text(move.not_before),
+            "remote_id": speakable(move.remote_id),
+            "url": speakable(move.url),
+            "error": speakable(move.error),
+        }
+        for move in moves
+    ]
+    execute_rows(connection, _moving, rows, at=at)
+    execute_rows(connection, writing_down, rows, at=at, actor=actor)
+
+
+_WHEN_AND_WHO = (sa.bindparam("at", type_=Instant), sa.bindparam("actor", type_=sa.Text))
+_HISTORY = ["effect_id", "before", "after", "reason", "at", "actor"]
+
+
+def _moving(rows: Rows) -> sa.Update:
+    columns = rows.columns(
+        id=sa.Integer,
+        after=sa.Text,
+        attempts=sa.Integer,
+        in_doubt=sa.Boolean,
+        not_before=Instant,
+        remote_id=sa.Text,
+        url=sa.Text,
+        error=sa.Text,
     )
-    if result.rowcount != len(moves):
-        raise moved_meanwhile()
-    write_down(
-        connection,
-        [(move.effect_id, move.before, move.after, move.reason) for move in moves],
-        at=at,
-        actor=actor,
+    kept = ("attempts", "in_doubt", "not_before", "remote_id", "url", "error")
+    return (
+        sa.update(effect)
+        .where(effect.c.id == columns["id"])
+        .values(
+            state=columns["after"],
+            worker=None,
+            lease_until=None,
+            updated_at=sa.bindparam("at", type_=Instant),
+            **{name: columns[name] for name in kept},
+        )
     )
 
 
-def write_down(
-    connection: sa.Connection,
-    moves: Sequence[tuple[int, State | None, State, str]],
-    *,
-    at: datetime,
-    actor: str,
-) -> None:
-    """Keep moves in the history: the effect's number, the two states, the reason."""
-    if not moves:
-        return
-    connection.execute(
-        sa.insert(transition),
-        [
-            {
-                "effect_id": number,
-                "before": before,
-                "after": after,
-                "at": at,
-                "reason": reason,
-                "actor": actor,
-            }
-            for number, before, after, reason in moves
-        ],
-    )
+def writing_down(rows: Rows) -> sa.Insert:
+    """Moves into the history: the effect's id, before, after, reason; at, actor for all."""
+    columns = rows.columns(id=sa.Integer, before=sa.Text, after=sa.Text, reason=sa.Text)
+    return sa.insert(transition).from_select(_HISTORY, sa.select(*columns.values(), *_WHEN_AND_WHO))
 
 
 def record_effects(
-    connection: sa.Connection,
-    effects: Sequence[NewEffect],
-    enrolment_ids: Mapping[EnrolmentRef, int],
-    *,
-    run_id: int,
-    at: datetime,
+    connection: sa.Connection, effects: Sequence[NewEffect], *, run_id: int, at: datetime
 ) -> None:
     """Record effects as planned, then as the gates left them.
 
@@ -150,33 +125,89 @@ def record_effects(
     if not effects:
         return
     actor = f"run {run_id}"
-    keys = [new.action.key for new in effects]
-    known = {row.key: row for row in _rows_by_key(connection, keys)}
+    known = {row.key: row for row in _rows_by_key(connection, [new.action.key for new in effects])}
+    fresh = [new for new in effects if new.action.key not in known]
+    _record_fresh(connection, fresh, run_id=run_id, at=at, actor=actor)
     again = [(new, known[new.action.key]) for new in effects if new.action.key in known]
     _plan_again(connection, again, run_id=run_id, at=at, actor=actor)
-    try:
-        fresh = [
-            _new_row(new, enrolment_ids[new.enrolment], run_id=run_id, at=at)
-            for new in effects
-            if new.action.key not in known
-        ]
-        if fresh:
-            connection.execute(sa.insert(effect), fresh)
-    except (KeyError, sa.exc.IntegrityError) as error:
-        raise moved_meanwhile() from error
-    rows = {row.key: row for row in _rows_by_key(connection, keys)}
-    write_down(
-        connection,
-        [(rows[row["key"]].id, None, State.PLANNED, "its step is due") for row in fresh],
-        at=at,
-        actor=actor,
+    moves = [_asked(new, row) for new, row in again]
+    move_effects(connection, moves, at=at, actor=actor)
+
+
+def _record_fresh(
+    connection: sa.Connection,
+    effects: Sequence[NewEffect],
+    *,
+    run_id: int,
+    at: datetime,
+    actor: str,
+) -> None:
+    for state in {new.state for new in effects}:
+        check_transition(State.PLANNED, state)
+    # Where an enrolment is missing or a key is there after all, there is one row less.
+    rows = [_new_row(new, position) for position, new in enumerate(effects)]
+    if execute_rows(connection, _recording, rows, run_id=run_id, at=at) != len(effects):
+        raise moved_meanwhile()
+    execute_rows(connection, _writing_planned, rows, at=at, actor=actor)
+    execute_rows(connection, _writing_asked, rows, at=at, actor=actor)
+
+
+def _new_row(new: NewEffect, position: int) -> dict[str, object]:
+    return {
+        "position": position,
+        "rule": new.enrolment.rule,
+        "enrolment_key": new.enrolment.key,
+        "key": new.action.key,
+        "step": new.step,
+        "connection": new.connection,
+        "kind": str(new.action.kind),
+        "payload": dump(new.action),
+        "state": str(new.state),
+        "reason": speakable(new.reason),
+        "not_before": as_text(new.not_before),
+        "error": speakable(new.reason) if new.state is State.DROPPED else None,
+    }
+
+
+def _recording(rows: Rows) -> sa.Insert:
+    own = ("key", "step", "connection", "kind", "state", "error")
+    texts = dict.fromkeys((*own, "rule", "enrolment_key", "payload"), sa.Text())
+    columns = rows.columns(**texts, position=sa.Integer, not_before=Instant)
+    at = sa.bindparam("at", type_=Instant)
+    values: dict[str, sa.ColumnElement[Any]] = {
+        **{name: columns[name] for name in own},
+        "payload": rows.as_json(columns["payload"]),
+        "not_before": columns["not_before"],
+        "enrolment_id": enrolment.c.id,
+        "run_id": sa.bindparam("run_id", type_=sa.Integer),
+        "attempts": sa.literal(0),
+        "in_doubt": sa.false(),
+        "created_at": at,
+        "updated_at": at,
+    }
+    found = sa.select(*values.values()).where(
+        enrolment.c.rule == columns["rule"], enrolment.c.key == columns["enrolment_key"]
     )
-    move_effects(
-        connection,
-        [_asked(new, rows[new.action.key]) for new in effects],
-        at=at,
-        actor=actor,
-    )
+    # Effects are numbered in the order of their steps.
+    found = rows.in_order(found, columns["position"])
+    return rows.insert_unless_there(effect, "key", values, found)
+
+
+def _writing_planned(rows: Rows) -> sa.Insert:
+    columns = rows.columns(key=sa.Text)
+    moved = (sa.null(), sa.literal(State.PLANNED.value), sa.literal("its step is due"))
+    return _writing_by_key(columns["key"], *moved)
+
+
+def _writing_asked(rows: Rows) -> sa.Insert:
+    columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
+    moved = (sa.literal(State.PLANNED.value), columns["state"], columns["reason"])
+    return _writing_by_key(columns["key"], *moved)
+
+
+def _writing_by_key(key: sa.ColumnElement[str], *moved: sa.ColumnElement[Any]) -> sa.Insert:
+    selected = sa.select(effect.c.id, *moved, *_WHEN_AND_WHO).where(effect.c.key == key)
+    return sa.insert(transition).from_select(_HISTORY, selected)
 
 
 def _asked(new: NewEffect, row: _KeyRow) -> Move:
@@ -191,20 +222,23 @@ def _asked(new: NewEffect, row: _KeyRow) -> Move:
     )
 
 
-def _rows_by_key(connection: sa.Connection, keys: Sequence[str]) -> list[_KeyRow]:
-    rows: list[_KeyRow] = []
-    columns = effect.c
-    for portion in chunks(keys):
-        query = sa.select(
-            columns.id,
-            columns.key,
-            columns.state,
-            columns.attempts,
-            columns.in_doubt,
-            columns.error,
-        )
-        rows += connection.execute(query.where(columns.key.in_(portion))).all()
-    return rows
+def _rows_by_key(connection: sa.Connection, keys: Sequence[str]) -> Sequence[_KeyRow]:
+    """The effects of these keys that there are, locked."""
+    return rows_where(connection, effect.c.key, keys, _BY_KEY)
+
+
+_BY_KEY = (
+    sa.select(
+        effect.c.id,
+        effect.c.key,
+        effect.c.state,
+        effect.c.attempts,
+        effect.c.in_doubt,
+        effect.c.error,
+    )
+    .order_by(effect.c.id)
+    .with_for_update()
+)
 
 
 def _plan_again(
@@ -231,23 +265,27 @@ def _plan_again(
         at=at,
         actor=actor,
     )
-    connection.execute(
+    rows = [
+        {
+            "id": row.id,
+            "payload": dump(new.action),
+            "connection": new.connection,
+        }
+        for new, row in again
+    ]
+    execute_rows(connection, _composing_anew, rows, run_id=run_id)
+
+
+def _composing_anew(rows: Rows) -> sa.Update:
+    columns = rows.columns(id=sa.Integer, payload=sa.Text, connection=sa.Text)
+    return (
         sa.update(effect)
-        .where(effect.c.id == sa.bindparam("which"))
+        .where(effect.c.id == columns["id"])
         .values(
-            payload=sa.bindparam("new_payload"),
-            connection=sa.bindparam("new_connection"),
-            run_id=sa.bindparam("new_run"),
-        ),
-        [
-            {
-                "which": row.id,
-                "new_payload": to_payload(new.action),
-                "new_connection": new.connection,
-                "new_run": run_id,
-            }
-            for new, row in again
-        ],
+            payload=rows.as_json(columns["payload"]),
+            connection=columns["connection"],
+            run_id=sa.bindparam("run_id", type_=sa.Integer),
+        )
     )
 
 
@@ -280,23 +318,6 @@ def withhold(
     )
 
 
-def _new_row(new: NewEffect, enrolment_id: int, *, run_id: int, at: datetime) -> dict[str, Any]:
-    return {
-        "key": new.action.key,
-        "run_id": run_id,
-        "enrolment_id": enrolment_id,
-        "step": new.step,
-        "connection": new.connection,
-        "kind": new.action.kind,
-        "payload": to_payload(new.action),
-        "state": State.PLANNED,
-        "attempts": 0,
-        "in_doubt": False,
-        "created_at": at,
-        "updated_at": at,
-    }
-
-
 def drop_waiting(
     connection: sa.Connection, reasons: Mapping[int, str], *, at: datetime, actor: str
 ) -> int:
@@ -304,9 +325,16 @@ def drop_waiting(
     moves: list[Move] = []
     for portion in chunks(sorted(reasons)):
         rows = connection.execute(
-            sa.select(effect).where(
-                effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING))
+            sa.select(
+                effect.c.id,
+                effect.c.enrolment_id,
+                effect.c.state,
+                effect.c.attempts,
+                effect.c.in_doubt,
             )
+            .where(effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING)))
+            .order_by(effect.c.id)
+            .with_for_update()
         )
         for row in rows:
             reason = reasons[row.enrolment_id]

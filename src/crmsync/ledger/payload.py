@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from crmsync.errors import StoreError
 from crmsync.model.actions import (
@@ -17,29 +20,31 @@ from crmsync.model.actions import (
     UpdateFields,
 )
 
-_CLASSES: dict[str, type[Action]] = {
-    ActionKind.TASK: CreateTask,
-    ActionKind.EMAIL: SendEmail,
-    ActionKind.NOTE: AddNote,
-    ActionKind.UPDATE: UpdateFields,
-}
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def to_payload(action: Action) -> dict[str, Any]:
-    """The action as JSON data, its kind included."""
-    return {field.name: _plain(getattr(action, field.name), field.name) for field in fields(action)}
+def dump(action: Action) -> str:
+    """The action as JSON, its kind included."""
+    values = {"kind": action.kind, **vars(action)}
+    try:
+        return orjson.dumps(values, default=dict).decode()
+    except TypeError:  # a number of more than 64 bits, or half a character: both are JSON too
+        return json.dumps(values, default=_plain)
 
 
-def _plain(value: Any, name: str) -> Any:  # noqa: ANN401  a field of any action
-    if isinstance(value, ActionKind):
-        return value.value
+def _plain(value: Any) -> Any:  # noqa: ANN401  what an action is made of
     if isinstance(value, date):  # an instant is one, too
         return value.isoformat()
-    if isinstance(value, RecordRef):
-        return {"table": value.table, "id": value.id}
-    if name == "about":
-        return [_plain(reference, "") for reference in value]
-    return dict(value) if name in {"headers", "changes", "expected"} else value
+    return vars(value) if isinstance(value, RecordRef) else dict(value)
+
+
+def load(text: str | bytes) -> Any:  # noqa: ANN401  JSON is anything
+    """JSON data, as `dump` wrote it."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)
 
 
 def from_payload(payload: dict[str, Any]) -> Action:
@@ -50,8 +55,8 @@ def from_payload(payload: dict[str, Any]) -> Action:
     """
     values = dict(payload)
     try:
-        cls = _CLASSES[values.pop("kind")]
-        for name, read in _READERS.items():
+        cls, readers = _CLASSES[values.pop("kind")]
+        for name, read in readers:
             if values.get(name) is not None:
                 values[name] = read(values[name])
         return cls(**values)
@@ -61,9 +66,18 @@ def from_payload(payload: dict[str, Any]) -> Action:
         ) from error
 
 
-_READERS: dict[str, Any] = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     "due": date.fromisoformat,
     "at": datetime.fromisoformat,
     "record": lambda value: RecordRef(**value),
-    "about": lambda values: tuple(RecordRef(**value) for value in values),
+    "about": lambda values: tuple([RecordRef(**value) for value in values]),
+}
+_CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]] = {
+    kind: (cls, [(f.name, _READERS[f.name]) for f in fields(cls) if f.name in _READERS])
+    for kind, cls in {
+        ActionKind.TASK.value: CreateTask,
+        ActionKind.EMAIL.value: SendEmail,
+        ActionKind.NOTE.value: AddNote,
+        ActionKind.UPDATE.value: UpdateFields,
+    }.items()
 }

@@ -24,6 +24,7 @@ from crmsync.errors import (
     StoreUnreachableError,
 )
 from crmsync.ledger.engine import Database
+from crmsync.ledger.payload import load
 from crmsync.observe import remember_secret
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ class PostgresDatabase(Database):
                 try:
                     yield
                 finally:
-                    # The pool would keep the connection, and with it the lock.
-                    connection.invalidate()
+                    _let_go(connection)
         except DBAPIError as error:
             raise self.sentence(error.orig) from error
 
@@ -131,6 +131,13 @@ class PostgresDatabase(Database):
         return StoreError(f"{self.name} could not be read or written: {_words(cause)}")
 
 
+def _let_go(connection: sa.Connection) -> None:
+    try:
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(_EVALUATOR, _SCHEMA)))
+    except DBAPIError:
+        connection.invalidate()  # a lock ends with its session
+
+
 # The number of the schema in which the tables are.
 _SCHEMA = sa.func.hashtext(sa.func.current_schema())
 
@@ -159,6 +166,7 @@ def _make_engine(url: sa.URL, *, wait_seconds: float) -> sa.Engine:
             # A connection that died while it lay in the pool is replaced before it is used.
             pool_pre_ping=True,
             hide_parameters=True,
+            json_deserializer=load,
             connect_args={
                 "application_name": f"crmsync, process {os.getpid()} on {socket.gethostname()}"[
                     :63

@@ -107,11 +107,11 @@ effect = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.UniqueConstraint("key"),
-    # The claim walks this one in the order of ids, so its cost does not grow with the backlog.
-    sa.Index(None, "connection", "state", "id"),
+    # A claim walks this one from its beginning, so its cost does not grow with the backlog, nor
+    # with what waits for its time. It is the only one that a move touches.
+    sa.Index(None, "state", "connection", "not_before", "id"),
     sa.Index(None, "enrolment_id"),
     sa.Index(None, "run_id"),
-    sa.Index(None, "state"),
 )
 
 transition = sa.Table(

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from crmsync.clock import readable
 from crmsync.errors import CrmsyncError, StoreBusyError, StoreError
 from crmsync.ledger.engine import Database
+from crmsync.ledger.payload import load
 
 if TYPE_CHECKING:
     import sqlite3
@@ -102,6 +103,7 @@ class SqliteDatabase(Database):
 def _make_engine(path: Path, *, wait_seconds: float) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
+        json_deserializer=load,
         connect_args={"timeout": wait_seconds, "check_same_thread": False},
     )
 

@@ -52,7 +52,7 @@ class Ledger:
     """
 
     def __init__(self, at: Path | str, *, wait_seconds: float = 30.0) -> None:
-        self._database = _database(at, wait_seconds=wait_seconds)
+        self._database = open_database(at, wait_seconds=wait_seconds)
         try:
             with self.reading() as connection:
                 current = is_current(connection)
@@ -261,7 +261,8 @@ class Ledger:
             return {row.connection: (row.until, row.reason) for row in connection.execute(query)}
 
 
-def _database(at: Path | str, *, wait_seconds: float) -> Database:
+def open_database(at: Path | str, *, wait_seconds: float) -> Database:
+    """The database of a ledger, whatever its schema is; the arguments are those of `Ledger`."""
     if isinstance(at, Path):
         return SqliteDatabase(at, wait_seconds=wait_seconds)
     from crmsync.ledger.postgresql import PostgresDatabase  # noqa: PLC0415  seldom needed

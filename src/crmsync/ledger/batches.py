@@ -1,0 +1,178 @@
+"""One statement over many rows, as each engine does it fastest.
+
+PostgreSQL is far away: there the rows travel as one parameter, and are a table to the statement.
+SQLite is a library in this process: there the statement is prepared once, and stepped for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.engine import Dialect
+
+    # A statement over rows that it is given; made once for each engine.
+    Build = Callable[["Rows"], sa.Insert | sa.Update]
+
+_PORTION = 1000  # rows of one statement; bounds what is in memory twice
+_ROWS, _WANTED = "rows_as_json", "wanted_values"
+
+
+class Rows:
+    """The rows that `execute_rows` passes, for a statement to be built over."""
+
+    def __init__(self, dialect: str) -> None:
+        self._many = dialect == "postgresql"
+
+    def columns(self, **kinds: Any) -> Mapping[str, sa.ColumnElement[Any]]:  # noqa: ANN401  types
+        """These columns of the rows, each of its type."""
+        if not self._many:
+            return {name: sa.bindparam(name, type_=kind) for name, kind in kinds.items()}
+        passed = sa.func.json_to_recordset(sa.cast(sa.bindparam(_ROWS, type_=sa.Text), sa.JSON))
+        typed = [sa.column(name, kind) for name, kind in kinds.items()]
+        return dict(passed.table_valued(*typed).render_derived(name="passed", with_types=True).c)
+
+    def in_order(self, select: sa.Select[Any], position: sa.ColumnElement[int]) -> sa.Select[Any]:
+        """The select, its answers in the order of the rows."""
+        return select.order_by(position) if self._many else select
+
+    def as_json(self, text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column of text that is JSON, for a JSON column; to SQLite they are the same."""
+        return sa.cast(text, sa.JSON) if self._many else text
+
+    def insert_unless_there(
+        self, table: sa.Table, key: str, values: Mapping[str, Any], select: sa.Select[Any]
+    ) -> sa.Insert:
+        """Insert what is selected, but for those whose key is in the table already."""
+        insert = postgresql.insert if self._many else sqlite.insert
+        from_select = insert(table).from_select(list(values), select)
+        return from_select.on_conflict_do_nothing(index_elements=[key])
+
+
+def execute_rows(
+    connection: sa.Connection,
+    build: Build,
+    rows: Sequence[dict[str, object]],
+    **constants: object,
+) -> int:
+    """Execute a statement over rows; answers with how many rows it has touched.
+
+    Args:
+        rows: values that JSON has, instants as `as_text` writes them; the constants may be added.
+        constants: parameters that are the same for all rows.
+    """
+    if not rows:
+        return 0
+    if connection.dialect.name == "postgresql":
+        return _execute_whole(connection, build, rows, constants)
+    prepared = _prepared(build, connection.dialect)
+    fixed = prepared.defaults | {
+        name: as_text(value) if isinstance(value, datetime) else value
+        for name, value in constants.items()
+    }
+    pick = itemgetter(*prepared.parameters)
+    for row in rows:
+        row.update(fixed)
+    steps = [pick(row) for row in rows]
+    return connection.exec_driver_sql(prepared.text, steps).rowcount
+
+
+def _execute_whole(
+    connection: sa.Connection,
+    build: Build,
+    rows: Sequence[dict[str, object]],
+    constants: Mapping[str, object],
+) -> int:
+    statement = _built(build, "postgresql")
+    touched = 0
+    for start in range(0, len(rows), _PORTION):
+        passed = orjson.dumps(rows[start : start + _PORTION]).decode()
+        result = connection.execute(
+            statement,
+            {_ROWS: passed, **constants},
+            execution_options={"preserve_rowcount": True},  # of an INSERT too
+        )
+        touched += result.rowcount
+    return touched
+
+
+@cache
+def _built(build: Build, dialect: str) -> sa.Insert | sa.Update:
+    return build(Rows(dialect))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """A statement in SQLite's own words. SQLAlchemy's parameters for each row cost more than it."""
+
+    text: str
+    parameters: tuple[str, ...]
+    defaults: dict[str, object]
+
+
+@cache
+def _prepared(build: Build, dialect: Dialect) -> _Prepared:
+    compiled = _built(build, dialect.name).compile(dialect=dialect)
+    return _Prepared(
+        text=str(compiled),
+        parameters=tuple(compiled.positiontup or ()),
+        defaults={
+            name: value
+            for name, value in compiled.params.items()
+            if not compiled.binds[name].required
+        },
+    )
+
+
+def rows_where(
+    connection: sa.Connection,
+    column: sa.Column[Any],
+    values: Sequence[object],
+    query: sa.Select[Any],
+) -> Sequence[Any]:
+    """The rows of a query in which the column has one of these values.
+
+    They travel as one parameter: a list of them would be parsed anew with each statement.
+
+    Args:
+        query: one that is made once, because what becomes of it is kept.
+    """
+    if not values:
+        return ()
+    wanted = _where(query, column, connection.dialect.name)
+    return connection.execute(wanted, {_WANTED: orjson.dumps(values).decode()}).all()
+
+
+@cache
+def _where(query: sa.Select[Any], column: sa.Column[Any], dialect: str) -> sa.Select[Any]:
+    passed = sa.bindparam(_WANTED, type_=sa.Text)
+    if dialect == "postgresql":
+        each = sa.func.json_array_elements_text(sa.cast(passed, sa.JSON)).column_valued("value")
+        return query.where(column.in_(sa.select(sa.cast(each, column.type))))
+    value = sa.func.json_each(passed).table_valued("value").c.value
+    return query.where(column.in_(sa.select(value)))
+
+
+def as_text(instant: datetime | None) -> str | None:
+    """An instant as both engines read it, and as SQLite keeps it: UTC, without an offset."""
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def speakable(text: str | None) -> str | None:
+    """Words from outside, without what a database cannot hold: NUL, and halves of characters."""
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return whole.replace("\0", "\N{SYMBOL FOR NULL}")
