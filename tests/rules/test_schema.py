@@ -247,3 +247,46 @@ def test_the_tests_of_the_docs_fit() -> None:
         assert not _fits({**test, "expects": {}}, "test")
         assert not _fits({**test, "records": {"acount": []}}, "test")
         assert not _fits({**test, "records": {"account": [{"id": "a", "teir": "gold"}]}}, "test")
+
+
+_TEST: dict[str, Any] = {"rule": "r", "at": "2026-03-01", "records": {"account": [{"id": "a"}]}}
+
+
+@pytest.mark.parametrize(
+    ("expect", "later"),
+    [
+        ({"matches": ["a"]}, []),
+        ({"actions": ["task"]}, []),
+        ({"actions": {"a": "tsk"}}, []),
+        ({"actions": {"a": {"task": {"asign_to": "jo"}}}}, []),
+        ({"actions": {"a": {"task": {"due": "soon"}}}}, []),
+        ({"actions": {"a": {"task": {}, "note": {}}}}, []),
+        ({"actions": {"a": {"email": {"to": {"contains": "x"}}}}}, []),
+        ({"actions": {"a": {"email": {"text": {"contains": []}}}}}, []),
+        ({"held": {"a": {"steps": "x"}}}, []),
+        ({"match": ["a"]}, [{"expect": {"match": "a"}}]),
+        ({"match": ["a"]}, [{"advance": "1 day", "at": "2026-03-02"}]),
+        ({"match": ["a"]}, [{"advance": "3 moons"}]),
+        ({"match": ["a"]}, [{"advance": "1 day", "deleted": {"acount": ["a"]}}]),
+        ({"match": ["a"]}, [{"advance": "1 day", "new_rule": True}]),
+    ],
+)
+def test_mistakes_in_what_a_test_expects_do_not_fit(expect: object, later: object) -> None:
+    assert not _fits({**_TEST, "expect": expect, "later": later}, "test")
+
+
+def test_what_a_test_can_expect_fits() -> None:
+    expect = {
+        "match": "a",
+        "not_enrolled": ["b"],
+        "actions": {
+            "a": ["task", {"step": "x", "email": {"to": "c", "text": {"contains": ["x", "y"]}}}],
+            "b": "nothing",
+            "c": {"update": {"record": "a", "fields": {"tier": None}}},
+        },
+        "held": {"a": "why", "b": [{"step": "x", "reason": {"contains": "y"}}], "c": "nothing"},
+    }
+    later = [{"advance": "3 business days", "unread": [], "deleted": {"account": "a"}}]
+    assert _fits({**_TEST, "expect": expect, "later": later}, "test")
+    assert _fits({**_TEST, "later": {"at": "2026-04-01", "expect": {"match": "a"}}}, "test")
+    assert not _fits(_TEST, "test")

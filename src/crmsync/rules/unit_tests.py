@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crmsync.clock import parse_instant, readable
@@ -170,7 +171,7 @@ class _TestReader:
         instant, records, unread = first
         known = {str(row["id"]) for row in records.get(rule.subject, ())}
         told = ""
-        for stage, here in [(data, at), *self._later(data.get("later", []), (*at, "later"))]:
+        for stage, here in chain([(data, at)], self._later(data.get("later", []), (*at, "later"))):
             if here != at:
                 instant, told = self._reached(stage, here, instant)
                 records = self._changed(stage, here, records, instant)
@@ -237,6 +238,8 @@ class _TestReader:
             return {}
         found: dict[str, set[str]] = {}
         for name, ids in data.items():
+            if not self._is_table(name, (*at, name)):
+                continue
             known = {str(row["id"]) for row in before.get(name, ())}
             found[name] = set(ids if isinstance(ids, list) else [ids])
             for record_id in sorted(found[name] - known):
@@ -271,16 +274,20 @@ class _TestReader:
             self._note(at, f"“records” is “table: [records]”, and not {shown(data)}")
             return {}
         for name, rows in data.items():
-            table = self._catalog.tables.get(name)
-            if table is None:
-                place = self._document.key_place((*at, name))
-                hint = nearest(name, self._catalog.tables)
-                self._problems.add(place, f"there is no table “{name}”{hint}")
-            elif not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            if not self._is_table(name, (*at, name)):
+                continue
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 self._note((*at, name), f"the records of “{name}” are a list of {{field: value}}")
             else:
                 self._check_rows(name, rows, (*at, name))
         return data
+
+    def _is_table(self, name: str, at: Path_) -> bool:
+        if name in self._catalog.tables:
+            return True
+        hint = nearest(name, self._catalog.tables)
+        self._problems.add(self._document.key_place(at), f"there is no table “{name}”{hint}")
+        return False
 
     def _check_rows(self, name: str, rows: list[dict[str, object]], at: Path_) -> None:
         table = self._catalog.tables[name]

@@ -173,12 +173,20 @@ def _lines(key: str, value: object) -> list[str]:
         case Contains():
             return [f"    {key}: something with “{part}”" for part in value.parts]
         case dict():
-            return [f"    {key}:", *(f"      {name}: {value[name]}" for name in sorted(value))]
+            return [
+                f"    {key}:",
+                *(f"      {name}: {_plain(value[name])}" for name in sorted(value)),
+            ]
         case str() if "\n" in value.strip():
             return [f"    {key}:", *(f"      {line}" for line in _tidy(value).splitlines())]
         case str():
             return [f"    {key}: {_tidy(value)}"]
-        case None:
-            return [f"    {key}: none"]
         case _:
-            return [f"    {key}: {value}"]
+            return [f"    {key}: {_plain(value)}"]
+
+
+def _plain(value: object) -> str:
+    """As it would be written in YAML; “none” for nothing."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
