@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -67,7 +67,7 @@ def parse_instant(text: str, *, default_zone: str = "UTC") -> datetime:
     return instant.astimezone(UTC)
 
 
-def readable(instant: datetime, zone: ZoneInfo | None = None) -> str:
+def readable(instant: datetime, zone: tzinfo | None = None) -> str:
     """An instant as a person reads it: ``2026-03-02 09:00 CET``; in its own zone, or in another."""
     local = instant if zone is None else instant.astimezone(zone)
     return f"{local:%Y-%m-%d %H:%M %Z}"

@@ -74,6 +74,8 @@ def test_the_plan_tells_until_when_and_why_in_both_zones(config: Path) -> None:
     printed = call("plan", "--config", config, "--at", _FRIDAY_NIGHT).output
     assert "deferred until 2026-03-09 13:00 CET: it is Friday 2026-03-06 22:00" in printed
     assert "the next hours there begin on Monday 2026-03-09 08:00" in printed
+    explained = call("explain", "A1", "--config", config, "--at", _FRIDAY_NIGHT).output
+    assert "deferred until 2026-03-09 13:00 CET (it is Friday 2026-03-06 22:00" in explained
 
 
 def test_other_hours_in_the_config_hold_at_once(config: Path) -> None:

@@ -184,6 +184,17 @@ def test_an_inactive_colleague_gets_nothing() -> None:
     assert ask(replace(one, colleague=bob | {"active": None})) == PASS
 
 
+def test_what_must_be_approved_waits_for_that() -> None:
+    one = replace(draft(), approver="Jo Meyer")
+    ruling = ask(one)
+    assert (ruling.answer, ruling.gate) == (Answer.ASK, "approval")
+    assert ruling.reason == "Jo Meyer must approve it first"
+    assert ask(replace(one, approved=True)) == PASS
+    # Who may not be written to at all is not shown to anybody for approval.
+    unwanted = replace(one, contact=CONTACT | {"do_not_contact": True})
+    assert ask(unwanted).gate == "suppression"
+
+
 def test_a_connection_is_asked_only_for_what_it_can_do() -> None:
     ruling = ask(replace(draft(), abilities={ActionKind.TASK, ActionKind.NOTE}))
     assert (ruling.answer, ruling.gate) == (Answer.HOLD, "ability")
@@ -223,6 +234,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
         "freshness",
         "recipient",
         "sender",
+        "approval",
         "hours",
         "caps",
     ]

@@ -163,6 +163,9 @@ def _next(rule: Rule, ids: Sequence[str], plan: PlanResult) -> Iterator[str]:
         if action.rule == rule.name and action.subject in ids:
             title = f": {action.title}" if action.title else ""
             state = "next" if action.state == "ready" else f"{action.state} ({action.reason})"
+            if action.not_before is not None:
+                until = readable(action.not_before, plan.at.tzinfo)
+                state = f"{action.state} until {until} ({action.reason})"
             yield f"{state}: {action.kind} for {action.to}{title}"
     for held in plan.held:
         if held.rule == rule.name and held.subject in ids:

@@ -88,7 +88,7 @@ class Steps:
             self.composed[step.key] = composed
             draft = self._draft(step, composed, tally)
             ruling = ask_gates(draft, self._policies[step.rule.name], self.world.now)
-            if ruling.answer is Answer.HOLD:
+            if ruling.answer in {Answer.HOLD, Answer.ASK}:
                 self._hold(step, ruling)
                 continue
             if ruling.answer is Answer.PASS:

@@ -304,6 +304,7 @@ class Answer(StrEnum):
     HOLD = "hold"
     DROP = "drop"
     DEFER = "defer"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, kw_only=True)

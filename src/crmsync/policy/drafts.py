@@ -34,6 +34,8 @@ class Draft:
         doubts: why a mark may be missing on the contact or account; one sentence each.
         inhibited_by: the rules that inhibit this one, and that the account is in.
         abilities: the kinds of action that the connection can apply.
+        approver: who must approve it, in words; None where nobody must.
+        approved: whether that was done.
         counts: for each cap that concerns it, when the actions that it counts were taken (UTC).
     """
 
@@ -52,6 +54,8 @@ class Draft:
     same_address: Sequence[Row] = ()
     doubts: Sequence[str] = ()
     inhibited_by: Sequence[str] = ()
+    approver: str | None = None
+    approved: bool = False
     counts: Mapping[Cap, Collection[datetime]] = field(default_factory=dict)
 
     @property
@@ -64,7 +68,9 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Ruling:
-    """A gate's answer. HOLD asks a person: the step stays due until something is changed.
+    """A gate's answer.
+
+    HOLD and ASK leave the step due: until a person has changed something, or has approved it.
 
     Attributes:
         gate: the gate that answered; empty where all let it pass.

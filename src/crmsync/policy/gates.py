@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.values import Answer, Decision
+from crmsync.policy.approval import approval
 from crmsync.policy.caps import caps
 from crmsync.policy.delivery import ability, recipient, sender
 from crmsync.policy.drafts import PASS, Draft, Ruling
@@ -35,6 +36,7 @@ GATES: tuple[Gate, ...] = (
     freshness,
     recipient,
     sender,
+    approval,
     hours,
     caps,
 )

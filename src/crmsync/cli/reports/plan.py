@@ -6,7 +6,6 @@ import shlex
 from collections import Counter
 from textwrap import indent
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 from rich.table import Table
@@ -163,8 +162,7 @@ def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, 
 
 
 def _state(action: PlannedAction, at: datetime) -> str:
-    zone = at.tzinfo if isinstance(at.tzinfo, ZoneInfo) else None
-    until = "" if action.not_before is None else f" until {readable(action.not_before, zone)}"
+    until = "" if action.not_before is None else f" until {readable(action.not_before, at.tzinfo)}"
     return f"{action.state}{until}: {escape(action.reason)}"
 
 

@@ -1,0 +1,23 @@
+"""Approval: what a person wants to see first goes out when that person has said so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.ledger.values import Answer
+from crmsync.policy.drafts import PASS, Ruling
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from crmsync.config.policy import Policy
+    from crmsync.policy.drafts import Draft
+
+
+def approval(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
+    """Nothing that needs an approval which was not given."""
+    if draft.approver is None or draft.approved:
+        return PASS
+    return Ruling(
+        answer=Answer.ASK, gate="approval", reason=f"{draft.approver} must approve it first"
+    )
