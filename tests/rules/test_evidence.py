@@ -33,7 +33,7 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
                 ]
             },
         },
-        {"id": "other", "name": "Other"},
+        {"id": "other", "name": "Other", "history": {"known_since": "2026-02-10"}},
     ],
     "contact": [
         {"id": "cleo", "account": "acme", "first_name": "Cleo", "last_name": "Ray"},
@@ -187,3 +187,11 @@ def test_evidence_is_of_the_record_at_the_end_of_the_path(tmp_path: Path) -> Non
 def test_the_past_in_words(tmp_path: Path, clause: str, value: str, distance: str | None) -> None:
     report = report_of(tmp_path, clause, "acme")
     assert (report.value, report.distance) == (value, distance)
+
+
+def test_since_when_a_past_is_known(tmp_path: Path) -> None:
+    report = report_of(tmp_path, "tier: {changed: {in_last: 30 days}}", "other")
+    assert report.reason == (
+        "tier: its history does not reach back that far (known since 2026-02-10 00:00 UTC)"
+        "; counts as no here"
+    )

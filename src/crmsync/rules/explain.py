@@ -201,6 +201,7 @@ def _columns(rows: Rows, clause: Clause) -> dict[str, ir.Value]:
     columns: dict[str, ir.Value] = {"own": clause_verdict(rows, clause), "near": rows.id_of(hops)}
     if isinstance(clause, Comparison) and clause.test.operator in HISTORY:
         columns["value"] = seen_of_past(rows, clause.column, clause.test)
+        columns["since"] = rows.known(clause.column, "since")
         if clause.test.operator is Operator.WAS:
             columns["then"] = rows.past(clause.column, clause.test, "then")
     elif isinstance(clause, Comparison):
@@ -255,7 +256,7 @@ class _Reporter:
         reason = away = None
         if own is None:
             counted = f"; counts as {verdict} here" if verdict is not Truth.UNKNOWN else ""
-            reason = f"{self._reasons[i]}{counted}"
+            reason = f"{self._reasons[i]}{self._known(i)}{counted}"
         elif clause.test is not None:
             away = distance(value, clause.test, self._calendar)
         return ClauseReport(
@@ -283,6 +284,11 @@ class _Reporter:
             kind = "exceptions" if clause.quantifier is Quantifier.EVERY else "found"
             return f"{text} {kind}" + (f", {unsure} undecided" if unsure else "")
         return text
+
+    def _known(self, i: int) -> str:
+        """Since when the past of the field that a clause asks about is known."""
+        since = self._line.get(f"since_{i}")
+        return "" if since is None else f" (known since {_shown_value(since, self._zone)})"
 
     def _change(self, at: object, i: int) -> str:
         if at is None:
