@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crmsync.app.results import Mismatch
@@ -183,9 +184,14 @@ class _Comparison:
 
 def _diff(expected: Sequence[str], actual: Sequence[str]) -> Iterator[str]:
     """Lines that begin with “- ” (expected), “+ ” (came) or two spaces (both)."""
-    for line in difflib.ndiff(expected, actual):
-        if not line.startswith("? "):
-            yield line.rstrip() if line.startswith("  ") else line
+    lines = [line for line in difflib.ndiff(expected, actual) if not line.startswith("? ")]
+    runs = [(sign, [*run]) for sign, run in groupby(lines, key=lambda line: line[:1])]
+    for i, (sign, _) in enumerate(runs[:-1]):
+        # Where lines have nothing in common, the shorter side comes first; expected reads better.
+        if sign == "+" and runs[i + 1][0] == "-" and (i == 0 or runs[i - 1][0] == " "):
+            runs[i], runs[i + 1] = runs[i + 1], runs[i]
+    for _, run in runs:
+        yield from (line.rstrip() if line.startswith("  ") else line for line in run)
 
 
 def _fits(expected: ExpectedHold, step: str | None, reason: str) -> bool:
