@@ -24,7 +24,7 @@ from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from crmsync.app.premises import Premises
     from crmsync.journeys.compose import Composed
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
     from crmsync.rules.standing import Standing
+    from crmsync.warehouse.reader import Records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +209,13 @@ def world_of(premises: Premises, records: RecordSource) -> World:
         country=config.company.country,
         bound=bound,
     )
+
+
+def still_fresh(world: World, records: Records, until: datetime) -> Records:
+    """The records, as if syncs went on in time and found nothing new."""
+    freshness = world.freshness
+    fresh = [s for s in freshness.states if not freshness.reasons(s.connection, [s.table])]
+    return records.read_again([(state.connection, state.stream) for state in fresh], until)
 
 
 def chosen_rules(rules: tuple[Rule, ...], only: Sequence[str] | None) -> tuple[Rule, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.app.deciding import chosen_rules, decide, world_of
+from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
 from crmsync.app.results import Clause, ExplainResult, RuleExplained
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
@@ -19,6 +19,7 @@ from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import ID_SEPARATOR
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
+from crmsync.rules.turns import LookedAhead, with_turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
     from crmsync.model.records import RecordSource
     from crmsync.rules.evidence import Evidence
-    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.explain import ClauseReport, Turn
     from crmsync.rules.language import Rule
     from crmsync.warehouse.past import PastRecords
     from crmsync.warehouse.reader import Records
 
 _MOST_NAMED = 10
+_AHEAD = timedelta(days=366)  # how far it is looked for turns
 _NAMES = ("name", "email", "subject", "title")
 
 
@@ -63,17 +65,19 @@ def explain_subject(
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
         reports = explain_all(evaluation, {rule.name: [subject] for rule in about}, evidence=True)
+        ahead = LookedAhead(reports={rule.name: reports[rule.name][subject] for rule in about})
         aliases = records.aliases().get(table, {})
         plan = None
         if past is None:
             nothing_read = skipped(workspace, "nothing is read to explain")
             names = [rule.name for rule in about]
+            until = world.now + _AHEAD
+            lasting = world_of(premises, still_fresh(world, records, until))
+            ahead = with_turns(about, subject, ahead.reports, lasting, until)
             plan = decide(premises, records, nothing_read, only=names).plan
     # What was done for a record that was merged into this one was done for this one.
     ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
-    explained = tuple(
-        _explained(workspace, rule, ids, reports[rule.name][subject], plan) for rule in about
-    )
+    explained = tuple(_explained(workspace, rule, ids, ahead, plan) for rule in about)
     return ExplainResult(
         at=workspace.now,
         subject=subject,
@@ -94,14 +98,17 @@ def _explained(
     workspace: Workspace,
     rule: Rule,
     ids: Sequence[str],
-    report: ClauseReport,
+    ahead: LookedAhead,
     plan: PlanResult | None,
 ) -> RuleExplained:
+    report, until = ahead.reports[rule.name], ahead.until.get(rule.name)
     return RuleExplained(
         rule=rule.name,
         description=rule.description,
         verdict=report.verdict,
         clauses=tuple(_clause(part, workspace.zone) for part in report.parts or (report,)),
+        turns=_turn(report, workspace.zone),
+        steady_until=None if until is None else until.astimezone(workspace.zone),
         notes=(
             *(note for subject in ids for note in _past(workspace, rule, subject)),
             *(() if plan is None else _next(rule, ids, plan)),
@@ -139,6 +146,10 @@ def _find(
     return hits[0]
 
 
+def _turn(report: ClauseReport, zone: ZoneInfo) -> Turn | None:
+    return report.turns and replace(report.turns, at=report.turns.at.astimezone(zone))
+
+
 def _clause(report: ClauseReport, zone: ZoneInfo) -> Clause:
     return Clause(
         text=report.text,
@@ -146,6 +157,7 @@ def _clause(report: ClauseReport, zone: ZoneInfo) -> Clause:
         seen=report.value or "",
         distance=report.reason or report.distance or "",
         place=str(report.place),
+        turns=_turn(report, zone),
         evidence=tuple(_in_zone(evidence, zone) for evidence in report.evidence),
         clauses=tuple(_clause(part, zone) for part in report.parts),
     )

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from crmsync.app.basis import basis_of
-from crmsync.app.deciding import chosen_rules, decide, world_of
+from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
 from crmsync.app.results import Coming, ForecastResult, HeldBack, Leaving, PlannedAction
 from crmsync.app.syncing import skipped
 from crmsync.clock import FixedClock
@@ -70,18 +70,11 @@ def forecast(
         return _Forecast(
             workspace=workspace,
             premises=replace(workspace.premises, ledger=ledger),
-            records=_still_fresh(workspace, records, until),
+            records=still_fresh(world_of(workspace.premises, records), records, until),
             rules=rules,
             until=until,
             advance=advance,
         ).run()
-
-
-def _still_fresh(workspace: Workspace, records: Records, until: datetime) -> Records:
-    """The records, as if syncs went on in time and found nothing new."""
-    freshness = world_of(workspace.premises, records).freshness
-    fresh = [s for s in freshness.states if not freshness.reasons(s.connection, [s.table])]
-    return records.read_again([(state.connection, state.stream) for state in fresh], until)
 
 
 @dataclass(kw_only=True)

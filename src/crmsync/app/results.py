@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.verdicts import Truth
     from crmsync.rules.evidence import Evidence
+    from crmsync.rules.explain import Turn
     from crmsync.sync.reports import StreamReport
 
 
@@ -206,6 +207,7 @@ class Clause:
         distance: how far from true, or why it cannot be said, in words; empty where that says
             nothing.
         evidence: the records that counted, at most three, the latest first; or the change.
+        turns: its next turn, if nothing changes but the time; None where none was found.
     """
 
     text: str
@@ -213,18 +215,26 @@ class Clause:
     seen: str
     distance: str
     place: str
+    turns: Turn | None = None
     evidence: tuple[Evidence, ...] = ()
     clauses: tuple[Clause, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleExplained:
-    """A rule for one record: each clause, and what stands in the way of an action."""
+    """A rule for one record: each clause, and what stands in the way of an action.
+
+    Attributes:
+        turns: its next turn, if nothing changes but the time; None where none was found.
+        steady_until: how far it was looked for turns; None where it was not.
+    """
 
     rule: str
     description: str
     verdict: Truth
     clauses: tuple[Clause, ...]
+    turns: Turn | None = None
+    steady_until: datetime | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -57,14 +57,16 @@ def _each_day(field: str) -> Callable[[FactTables], Sequence[ir.Table]]:
 
     def turns(tables: FactTables) -> Sequence[ir.Table]:
         dated = _with_today(tables, field)
-        return [dated.select("id", own_day=days_later(dated.today, 1))]
+        return [dated.select("id", own_days=days_later(dated.today, 1))]
 
     return turns
 
 
 def _after_anniversary(tables: FactTables) -> Sequence[ir.Table]:
+    """The next one, and the one after it: nobody looks ahead for longer than a year."""
     days = _next_anniversary(tables)
-    return [days.select("id", own_day=days_later(days.value, 1))]
+    following = _in_year(days.value, days.value.year() + 1)
+    return [days.select("id", own_day=days_later(day, 1)) for day in (days.value, following)]
 
 
 def calendar_facts() -> tuple[Fact, ...]:

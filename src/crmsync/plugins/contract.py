@@ -190,10 +190,11 @@ class Fact:
             subjects that are not in it have the spec's default, and a row without a value says
             that it cannot be computed, which makes clauses about it unknown.
         turns: when the value may change while no record does: tables of ``id`` and one other
-            column, whose name says what it is: ``at``, an instant that comes to pass, a
-            ``company_day`` or an ``own_day`` that begins, in the company's zone or the subject's.
-            All of them, or for each subject the next one after ``now``; an empty sequence where
-            time alone never changes it. Who gives it also says that the value of a subject
+            column, whose name says what it is: ``at``, an instant that comes to pass; a
+            ``company_day`` or an ``own_day`` that begins, in the company's zone or the subject's;
+            or ``own_days``, the day from which on it changes every day. All of them for a year
+            from ``now`` on; an empty sequence where time alone never changes it.
+            Who gives it also says that the value of a subject
             depends on nothing but its own record and the records of ``rests_on`` that refer to
             it, in the field that is called like its table (for activities: that belong to it).
             Where it is not given, every subject is computed anew each time: right, but slow.

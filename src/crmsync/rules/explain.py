@@ -52,6 +52,14 @@ _TALLIED = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What a verdict would become, and when (UTC), if no record changes."""
+
+    at: datetime
+    verdict: Truth
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClauseReport:
     """A condition, and how it stands with one subject.
 
@@ -62,6 +70,7 @@ class ClauseReport:
         distance: how far from true, such as “3 of 14 days”; None where that says nothing.
         reason: why it is unknown, or what an unknown counted as; None where it is known.
         evidence: the records that counted, or the change that was seen; only where asked for.
+        turns: its next turn, if no record changes; only where asked for, and found.
         parts: the conditions that it is made of.
     """
 
@@ -72,6 +81,7 @@ class ClauseReport:
     distance: str | None = None
     reason: str | None = None
     evidence: tuple[Evidence, ...] = ()
+    turns: Turn | None = None
     parts: tuple[ClauseReport, ...] = ()
 
     @property

@@ -61,6 +61,7 @@ class Watch:
         test: what the times are held against; None where it is only whether they have come.
         values: columns ``id`` and ``value``, an instant or a day; None in place of a value
             that says nothing, since the answer may change at any time.
+        daily: whether each day from the value on counts, not that day alone.
     """
 
     clause: int
@@ -70,6 +71,7 @@ class Watch:
     zone_at: int | None = None
     test: Test | None = None
     at_any_time: bool = False
+    daily: bool = False
 
     def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
         """Which values are met."""
@@ -80,7 +82,8 @@ class Watch:
         last = replace(start, now=until).today
         if last == start.today:
             return frozenset()
-        return frozenset({Sweep(low=start.today, high=last, leaves=False)})
+        first = date.min if self.daily else start.today
+        return frozenset({Sweep(low=first, high=last, leaves=False)})
 
     def meetings(self, value: Bound | None, start: Calendar, until: datetime) -> Iterator[datetime]:
         """The instants at which the clock meets a value."""
@@ -91,20 +94,26 @@ class Watch:
         elif self.test is not None:
             yield from meetings(value, self.test, self.kind, start, until)
         elif self.kind is FieldType.DATE:
-            yield from (
-                m for m in midnights(start, until) if m.astimezone(start.zone).date() == value
-            )
+            for midnight in midnights(start, until):
+                day = midnight.astimezone(start.zone).date()
+                if day == value or (self.daily and day > value):
+                    yield midnight
         elif isinstance(value, datetime) and start.now < value <= until:
             yield value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """An instant at which a clause may turn for a subject."""
+    """An instant at which a clause may turn for a subject.
+
+    Attributes:
+        daily: whether it is one of those at which a value changes day by day.
+    """
 
     at: datetime
     subject: str
     clause: int
+    daily: bool = False
 
 
 class Turning:
@@ -153,7 +162,9 @@ class Turning:
                 start = self._world.calendar(row["zone"]) if row["zone"] else self._world.company
                 value = row["at"] if row["day"] is None else row["day"]
                 for at in islice(watch.meetings(value, start, self._until), _MOST_MEETINGS):
-                    found.add(Moment(at=at, subject=row["id"], clause=watch.clause))
+                    found.add(
+                        Moment(at=at, subject=row["id"], clause=watch.clause, daily=watch.daily)
+                    )
         return sorted(found, key=lambda moment: (moment.at, moment.subject, moment.clause))
 
     def _met_with_values(
@@ -342,7 +353,8 @@ class _Watches:
                     path=path,
                     kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
                     values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
-                    zone_at=len(path) if name == "own_day" else None,
+                    zone_at=len(path) if name in {"own_day", "own_days"} else None,
+                    daily=name == "own_days",
                 )
             )
 

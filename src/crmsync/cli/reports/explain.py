@@ -16,8 +16,9 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.app.results import Clause, ExplainResult
+    from crmsync.app.results import Clause, ExplainResult, RuleExplained
     from crmsync.rules.evidence import Evidence
+    from crmsync.rules.explain import Turn
 
 _COLOURS = {"yes": "green", "no": "red", "unknown": "yellow"}
 
@@ -38,6 +39,8 @@ def show_explain(result: ExplainResult, *, as_json: bool) -> None:
             f"{_verdict(rule.verdict)} [bold]{escape(rule.rule)}[/]  {escape(rule.description)}"
         )
         _grow(tree, rule.clauses)
+        if rule.steady_until is not None:
+            tree.add(f"[dim]{_ahead(rule, rule.steady_until)}[/]")
         for note in rule.notes:
             tree.add(f"[dim]{escape(redact(note))}[/]")
         out.print(tree)
@@ -47,11 +50,24 @@ def _verdict(verdict: str) -> str:
     return f"[{_COLOURS[verdict]}]{verdict:<7}[/]"
 
 
+def _turn(turn: Turn) -> str:
+    return f"{turn.verdict} from {readable(turn.at)} on"
+
+
+def _ahead(rule: RuleExplained, until: datetime) -> str:
+    """When the rule turns if nothing but the time changes."""
+    if rule.turns:
+        return f"if nothing changes: {_turn(rule.turns)}"
+    return f"if nothing changes: {rule.verdict} until {readable(until)} at least"
+
+
 def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
     for clause in clauses:
         seen = f"  is {escape(redact(clause.seen))}" if clause.seen else ""
         distance = f"  [dim]({escape(clause.distance)})[/]" if clause.distance else ""
-        branch = tree.add(f"{_verdict(clause.verdict)} {escape(clause.text)}{seen}{distance}")
+        turns = f"  [dim]→ {_turn(clause.turns)}[/]" if clause.turns else ""
+        told = f"{_verdict(clause.verdict)} {escape(clause.text)}{seen}{distance}{turns}"
+        branch = tree.add(told)
         for evidence in clause.evidence:
             branch.add(_shown(evidence))
         _grow(branch, clause.clauses)
