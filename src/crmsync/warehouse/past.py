@@ -69,10 +69,12 @@ def can_be_assumed(table: str, field: Field) -> bool:
     """Whether a field's value in the past may have been another than the one we know.
 
     What happened at a time did not change, and an instant says itself when it came to be.
+    To whom a record belongs is taken to last, unless its changes are kept.
     """
     if table in EVENTS or field.name in _LASTING or field.name == natural_time(table):
         return False
-    return field.tracked or field.type is not FieldType.INSTANT or field.name == "updated_at"
+    lasts = field.type in {FieldType.INSTANT, FieldType.REFERENCE} and field.name != "updated_at"
+    return field.tracked or not lasts
 
 
 class PastRecords:
@@ -169,7 +171,7 @@ class PastRecords:
             records = rows.select(**values)
         return records.mutate(began=_began(table, records))
 
-    def assumed(self, name: str, fields: Iterable[str]) -> ir.Table:
+    def assumed(self, name: str, fields: Iterable[str]) -> ir.Table | None:
         """From when until when the values of some fields of a table are assumed.
 
         Tracked fields before they were first known; other fields before the record last changed,
@@ -177,7 +179,8 @@ class PastRecords:
 
         Returns:
             ``id``, ``field``, ``since`` and ``until`` (both never null; until is not part of the
-            time), one row for each record and field of which something is assumed.
+            time), one row for each record and field of which something is assumed; None where
+            nothing can be.
         """
         table, records = self._tables[name], self.every(name)
         latest = ibis.literal(self.latest_read or self.at, INSTANT)
@@ -194,8 +197,7 @@ class PastRecords:
                 records.select("id", field=ibis.literal(field.name), since="began", until=until)
             )
         if not spans:
-            nothing = records.filter(ibis.literal(value=False))
-            return nothing.select("id", field="id", since="began", until="began")
+            return None
         found = ibis.union(*spans) if len(spans) > 1 else spans[0]
         return found.filter(found.since < found.until)
 
