@@ -107,6 +107,10 @@ class PastRecords:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         return self._database.compiled(f"{self.shape} {key}", build)
 
+    def ids(self, name: str) -> frozenset[str]:
+        """The global ids of a table's records that were there then."""
+        return frozenset(self.query(self.table(name).select("id"))["id"].to_pylist())
+
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         """The rows of a query over these tables."""
         return self._database.query(query, self._given | given)
