@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, opened, print_json, progress
+from crmsync.cli.console import (
+    FINDINGS,
+    clock_at,
+    command,
+    duration_of,
+    instant_at,
+    opened,
+    print_json,
+    progress,
+)
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -300,6 +309,70 @@ def explain(
 
         report = explain_subject(opened(config, at), subject, only=rule)
         reports.show_explain(report, as_json=as_json)
+
+
+@app.command()
+def backtest(
+    rule: Annotated[str, typer.Argument(help="The name of a rule.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Default: a year before the end."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Default: when the CRM was last read."),
+    ] = None,
+    every: Annotated[
+        str, typer.Option("--every", metavar="DURATION", help="How often the rule would have run.")
+    ] = "1 day",
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            "--outcome",
+            metavar="CONDITION",
+            help="What the rule is to warn of, for example 'status: churned'.",
+        ),
+    ] = None,
+    within: Annotated[
+        str,
+        typer.Option(
+            "--within", metavar="DURATION", help="How long after a firing the outcome counts."
+        ),
+    ] = "90 days",
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            "--sweep",
+            metavar="THRESHOLD=VALUES",
+            help="Compare thresholds, for example 'last_contact.older_than=7 days,14 days'.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show when a rule would have fired over the past, and what then happened."""
+    with command(as_json=as_json):
+        from crmsync.app.backtest.backtesting import Asked
+        from crmsync.app.backtest.backtesting import backtest as run_backtest
+        from crmsync.cli import reports
+
+        workspace = opened(config)
+        asked = Asked(
+            rule=rule,
+            start=instant_at("--from", start, workspace.zone),
+            end=instant_at("--to", end, workspace.zone),
+            every=duration_of("--every", every),
+            outcome=outcome,
+            within=duration_of("--within", within),
+            sweep=sweep,
+        )
+        with progress(as_json=as_json) as advance:
+            report = run_backtest(workspace, asked, advance=advance)
+        reports.show_backtest(report, html=html, as_json=as_json)
 
 
 @plugins_app.command("list")

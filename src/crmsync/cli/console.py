@@ -17,16 +17,19 @@ import typer
 
 from crmsync.clock import FixedClock, SystemClock, parse_instant
 from crmsync.errors import CrmsyncError, InvalidInputError, UsageError
+from crmsync.model.durations import parse_duration
 from crmsync.observe import configure_logs, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from rich.console import Console
 
     from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
+    from crmsync.model.durations import Duration
 
 FINDINGS = 1
 WRONG_USE = 2
@@ -60,6 +63,32 @@ def clock_at(at: str | None, zone: str = "UTC") -> Clock:
         return FixedClock(instant=parse_instant(at, default_zone=zone))
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
+
+
+def instant_at(option: str, text: str | None, zone: ZoneInfo) -> datetime | None:
+    """The instant that an option names; None where it was not given.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, default_zone=zone.key)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def duration_of(option: str, text: str) -> Duration:
+    """The length of time that an option names.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def console() -> Console:

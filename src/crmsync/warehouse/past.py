@@ -111,6 +111,13 @@ class PastRecords:
         """The global ids of a table's records that were there then."""
         return frozenset(self.query(self.table(name).select("id"))["id"].to_pylist())
 
+    def first(self, name: str) -> datetime | None:
+        """Since when there are records of a table; None where nobody knows."""
+        began = self.every(name).began
+        began = began.nullif(ibis.literal(_FIRST, INSTANT))
+        found = self.query(began.min().name("first").as_table())["first"].to_pylist()
+        return found[0] if found else None
+
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         """The rows of a query over these tables."""
         return self._database.query(query, self._given | given)

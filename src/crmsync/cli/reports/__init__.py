@@ -1,5 +1,6 @@
 """What each command prints: a report for people, or the same as JSON."""
 
+from crmsync.cli.reports.backtest import show_backtest
 from crmsync.cli.reports.explain import show_explain
 from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
@@ -9,6 +10,7 @@ from crmsync.cli.reports.sync import show_sync
 from crmsync.cli.reports.testing import show_tests
 
 __all__ = [
+    "show_backtest",
     "show_check",
     "show_demo",
     "show_explain",
