@@ -9,7 +9,8 @@ from rich.table import Table
 
 from crmsync.app.backtest.alarms import Verdict
 from crmsync.cli.console import console, print_json
-from crmsync.cli.reports.words import count, listed
+from crmsync.cli.reports.assumed import told
+from crmsync.cli.reports.words import count
 from crmsync.clock import readable
 from crmsync.observe import redact
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crmsync.app.backtest.results import BacktestResult
-    from crmsync.rules.assumptions import AssumedClause
 
 _MOST_LISTED = 20
 _COLOURS = {Verdict.TRUE: "green", Verdict.FALSE: "red", Verdict.MISSED: "red"}
@@ -27,6 +27,10 @@ _COLOURS = {Verdict.TRUE: "green", Verdict.FALSE: "red", Verdict.MISSED: "red"}
 
 def show_backtest(result: BacktestResult, *, html: Path | None, as_json: bool) -> None:
     """The figures, who fired and was missed, and what of it is assumed."""
+    if html is not None:
+        from crmsync.cli.reports.backtest_page import write_page
+
+        write_page(result, html)
     if as_json:
         print_json(result)
         return
@@ -39,6 +43,8 @@ def show_backtest(result: BacktestResult, *, html: Path | None, as_json: bool) -
     _print_assumptions(out, result)
     for note in result.notes:
         out.print(f"[yellow]Note[/] {escape(redact(note))}", soft_wrap=True)
+    if html is not None:
+        out.print(f"The page with charts is {escape(str(html))}", soft_wrap=True)
 
 
 def _print_head(out: Console, result: BacktestResult) -> None:
@@ -172,23 +178,3 @@ def _print_assumptions(out: Console, result: BacktestResult) -> None:
     ):
         for clause in assumed:
             out.print(f"[yellow]Assumed[/] {escape(told(clause, of))}", soft_wrap=True)
-
-
-def told(clause: AssumedClause, of: str) -> str:
-    """What is assumed of a clause, in a sentence."""
-    fields = listed(
-        [
-            f"{field.table}.{field.field} "
-            + (
-                f"is not known before {field.before:%Y-%m-%d}"
-                if field.tracked
-                else f"has no history and is taken as it was last read on {field.before:%Y-%m-%d}"
-            )
-            for field in clause.fields
-        ]
-    )
-    firings = f"; {count(clause.firings, 'firing')} rest on it" if of == "rule" else ""
-    return (
-        f"{clause.text} ({clause.place}): {fields}; "
-        f"that touches {count(clause.subjects, 'record')}{firings}"
-    )
