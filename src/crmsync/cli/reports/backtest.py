@@ -10,7 +10,7 @@ from rich.table import Table
 from crmsync.app.backtest.alarms import Verdict
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.assumed import told
-from crmsync.cli.reports.words import count
+from crmsync.cli.reports.words import count, records
 from crmsync.clock import readable
 from crmsync.observe import redact
 
@@ -51,7 +51,7 @@ def _print_head(out: Console, result: BacktestResult) -> None:
     out.print(f"[bold]{escape(result.rule)}[/]  {escape(result.description)}", soft_wrap=True)
     out.print(
         f"From {readable(result.start)} to {readable(result.end)}, every {result.every}: "
-        f"{count(result.steps, 'step')}, {count(result.looked_at, result.subject)} at the last."
+        f"{count(result.steps, 'step')}, {records(result.looked_at, result.subject)} at the last."
     )
     told = [count(len(result.fired), "firing")]
     told.append(f"{result.already:,} matched at the start already")

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from crmsync.app.backtest.alarms import Verdict
 from crmsync.cli.reports.assumed import told
 from crmsync.cli.reports.charts import Chart, place_of, shares, stacked
+from crmsync.cli.reports.words import records
 from crmsync.errors import UsageError
 from crmsync.observe import redact
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from crmsync.app.backtest.results import BacktestResult
 
 _BINS = 9
+_MOST_MARKS = 80  # more of them than that would be one black line
 
 
 def write_page(result: BacktestResult, file: Path) -> None:
@@ -47,12 +49,13 @@ def page_of(result: BacktestResult) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": _share, "day": _day, "redacted": redact}
+    environment.filters |= {"share": _share, "day": _day, "redacted": redact, "counted": records}
     bins = _lead_bins(result)
     return environment.get_template("backtest.html.j2").render(
         result=result,
         verdict=Verdict,
         over_time=_over_time(result),
+        outcomes=_outcomes(result) if len(result.outcomes) > _MOST_MARKS else None,
         bins=bins,
         leads=stacked([name for name, _ in bins], [[("true", number)] for _, number in bins]),
         swept=_swept(result),
@@ -62,7 +65,7 @@ def page_of(result: BacktestResult) -> str:
 
 
 def _over_time(result: BacktestResult) -> Chart:
-    """Firings by month, and each outcome where it came about."""
+    """Firings by month, and each outcome where it came about, if they are not too many."""
     stacks: list[Sequence[tuple[str, int]]] = []
     for month in result.months:
         if result.score is None:
@@ -82,9 +85,17 @@ def _over_time(result: BacktestResult) -> Chart:
             "missed" if one.verdict is Verdict.MISSED else "outcome",
             f"{one.name}, {one.at:%Y-%m-%d}: {one.verdict}",
         )
-        for one in result.outcomes
+        for one in (result.outcomes if len(result.outcomes) <= _MOST_MARKS else ())
     ]
     return stacked([month.month for month in result.months], stacks, marks)
+
+
+def _outcomes(result: BacktestResult) -> Chart:
+    """Outcomes by month, where they are too many to be marked one by one."""
+    return stacked(
+        [month.month for month in result.months],
+        [[("lost", m.missed), ("other", m.outcomes - m.missed)] for m in result.months],
+    )
 
 
 def _lead_bins(result: BacktestResult) -> list[tuple[str, int]]:

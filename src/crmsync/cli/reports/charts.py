@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 14, 30
-_MOST_LABELS = 12
+_MOST_LABELS = 8
+_WORDS = {"open": "too recent to tell", "lost": "missed", "other": "others"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def stacked(
                         width=round(slot * 0.76, 1),
                         height=round(up.at(below) - up.at(below + number), 1),
                         kind=kind,
-                        says=f"{name}: {number:,} {kind}",
+                        says=f"{name}: {number:,} {_WORDS.get(kind, kind)}",
                     )
                 )
             below += number

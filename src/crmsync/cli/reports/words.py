@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from crmsync.model.tables import CANONICAL_TABLES
+
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 task``, ``1,200 tasks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def records(number: int, table: str) -> str:
+    """``1 account``, ``1,200 accounts``."""
+    return count(number, table, CANONICAL_TABLES[table].plural)
 
 
 def listed(parts: list[str]) -> str:
