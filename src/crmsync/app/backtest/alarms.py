@@ -189,7 +189,7 @@ def judge(
     """
     firings = sorted(firings, key=lambda firing: (firing.at, firing.subject))
     outcomes = sorted(outcomes, key=lambda outcome: (outcome.at, outcome.about))
-    outcomes_of: dict[str, list[Outcome]] = {}
+    outcomes_of: dict[str | None, list[Outcome]] = {}
     for outcome in outcomes:
         outcomes_of.setdefault(outcome.about, []).append(outcome)
     firings_of: dict[str | None, list[Firing]] = {}
@@ -200,7 +200,7 @@ def judge(
         follows = next(
             (
                 outcome
-                for outcome in outcomes_of.get(firing.about or "", ())
+                for outcome in outcomes_of.get(firing.about, ())
                 if firing.at < outcome.at <= firing.at + within
             ),
             None,
