@@ -40,7 +40,7 @@ def steps_of(start: datetime, end: datetime, every: Duration, zone: ZoneInfo) ->
     found: list[datetime] = []
     while True:
         number = len(found)
-        at = start + number * every.length
+        at = start.astimezone(UTC) + number * every.length
         if every.length % _DAY == _NO_TIME:
             day = date.fromordinal(first + number * every.length.days)
             at = datetime.combine(day, time)
