@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
+import re
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -26,7 +26,12 @@ connections:
         table: account
         key: id
         updated_at: updated
-        fields: {name: name, status: status, industry: industry, created_at: created, updated_at: updated}
+        fields:
+          name: name
+          status: status
+          industry: industry
+          created_at: created
+          updated_at: updated
       activities:
         file: activities.csv
         table: activity
@@ -99,7 +104,8 @@ def company(tmp_path: Path) -> Path:
         for account in accounts:
             created = "2026-03-10" if account == "E" else "2025-06-01"
             changed = max(day, created)
-            rows[account] = f"{account},Name {account},{status},Food,{created},{changed}T06:00\n"
+            values = (account, f"Name {account}", status, "Food", created, f"{changed}T06:00")
+            rows[account] = f"{','.join(values)}\n"
         (tmp_path / "crm" / "accounts.csv").write_text(HEAD + "".join(rows.values()))
         assert call("sync", "--config", config, "--at", f"{day}T18:00").exit_code == 0
     assert call("sync", "--config", config, "--at", "2026-05-01T00:00").exit_code == 0
@@ -127,7 +133,8 @@ def test_every_number_of_a_backtest(company: Path) -> None:
     D was called on 1 December, and never since.
     E came on 10 March, never contacted before 20 April: 10 March, at midnight. It churned on the
     15th at 6, after 5 days and 6 hours.
-    F was called on 28 March, and on 28 April: 18 April, which is less than 30 days before the end; it churned on 29 April at 6.
+    F was called on 28 March, and on 28 April: 18 April, which is less than 30 days before the end;
+    it churned on 29 April at 6.
     """
     report = _backtest(company, "quiet", "--outcome", "status: churned", "--within", "30 days")
     assert _fired(report) == [
@@ -160,5 +167,151 @@ def test_every_number_of_a_backtest(company: Path) -> None:
         "2026-04": 1,
         "2026-05": 0,
     }
-    # Everything is known since the first sync, which was before the window.
-    assert report["assumptions"] == report["outcome_assumptions"] == []
+    # Of E the CRM tells a change six hours after its creation: for those, its status is assumed.
+    (assumed,) = report["assumptions"]
+    assert (assumed["text"], assumed["subjects"], assumed["firings"]) == ("status: active", 1, 1)
+    assert [(f["field"], f["tracked"], f["before"]) for f in assumed["fields"]] == [
+        ("status", True, "2026-03-10T06:00:00+00:00")
+    ]
+    assert [one["text"] for one in report["outcome_assumptions"]] == ["status: churned"]
+
+
+def test_a_sweep_compares_thresholds(company: Path) -> None:
+    """With 10 days A, B, C and F fire 10 days earlier; E had 5 days whatever the threshold.
+
+    With 40 days A churned before the time was over, and C and F as well.
+    B: 20 January with 10 days, 2 March the second time; with 40 days only the second time, 2 April.
+    """
+    report = _backtest(
+        company,
+        "quiet",
+        *("--outcome", "status: churned", "--within", "30 days", "--every", "1 day"),
+        *("--sweep", "last_contact.older_than=10 days,20 days,40 days"),
+    )
+    assert report["sweep"]["threshold"] == "last_contact.older_than"
+    told = []
+    for row in report["sweep"]["values"]:
+        score = row["score"]
+        numbers = (score["true"], score["false"], score["open"], score["warned"], score["missed"])
+        told.append((row["value"], row["current"], row["firings"], *numbers))
+    assert told == [
+        # A on 16 January and C on the 31st, 25.25 days before; F on 8 April, 21.25 days before.
+        ("10 days", False, 6, 3, 2, 1, 4, 0),
+        ("20 days", True, 6, 3, 2, 1, 4, 0),
+        ("40 days", False, 2, 1, 0, 1, 1, 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "sentence"),
+    [
+        ("tier.is=gold", "quiet has no threshold “tier.is”"),
+        ("last_contact.older_than=soon", "“soon” is not a duration"),
+        ("last_contact", "--sweep names a threshold and its values"),
+    ],
+)
+def test_a_sweep_that_cannot_be(company: Path, sweep: str, sentence: str) -> None:
+    result = call("backtest", "quiet", "--sweep", sweep, "--config", company)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_mistakes_are_sentences(company: Path) -> None:
+    for arguments, code, sentence in (
+        (("nobody",), 2, "there is no rule “nobody”"),
+        (("quiet", "--every", "3 business days"), 2, "--every is a length of time"),
+        (("quiet", "--from", "yesterday"), 2, "--from: “yesterday” is not a time"),
+        (("quiet", "--from", "2027-01-01"), 2, "give an earlier --from or a later --to"),
+        (("quiet", "--from", "2020-01-01", "--every", "1h"), 2, "a later --from or a longer"),
+        (("quiet", "--outcome", "stats: churned"), 1, "did you mean “status”?"),
+        (("quiet", "--outcome", "status: ["), 1, "--outcome:1:"),
+    ):
+        result = call("backtest", *arguments, "--config", company)
+        assert result.exit_code == code
+        assert sentence in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_an_outcome_of_the_account_of_a_ticket(company: Path) -> None:
+    """T1 was open for five days on 7 February, and A churned on the 10th at 6; T3 has no account.
+
+    T2 was closed after a day.
+    """
+    for outcome in ("status: churned", "account.status: churned"):
+        report = _backtest(company, "open-long", "--outcome", outcome, "--within", "30 days")
+        assert report["outcome"]["about"] == "account" if "account" in outcome else True
+        assert [(f["subject"], f["at"][:10], f["verdict"]) for f in report["fired"]] == [
+            ("crm:T1", "2026-02-07", "true"),
+            ("crm:T3", "2026-03-07", "false"),
+        ]
+        assert report["score"]["missed"] == 3
+
+
+def test_an_outcome_without_history_is_seen_at_the_next_step(company: Path) -> None:
+    report = _backtest(
+        company, "open-long", "--outcome", "account.last_contact: {in_last: 12h}", "--every", "12h"
+    )
+    assert {one["exact"] for one in report["outcomes"]} == {False}
+    assert ("Name B", "2026-02-20T12:00:00+00:00") in [
+        (one["name"], one["at"]) for one in report["outcomes"]
+    ]
+
+
+def test_a_fresh_install_says_what_it_assumes(company: Path, tmp_path: Path) -> None:
+    """Read for the first time at the end: nobody knows what the status was before its change."""
+    (tmp_path / "state" / "warehouse.duckdb").unlink()
+    call("sync", "--config", company, "--at", "2026-05-01")
+    report = _backtest(company, "quiet", "--outcome", "status: churned", "--within", "30 days")
+    # Those who churned are taken to have been churned all along: no firing, and no outcome.
+    assert [f["name"] for f in report["fired"]] == ["Name B", "Name B"]
+    assert report["outcomes"] == []
+    assert report["outcome"]["already"] == 4
+    assert (
+        "“status: churned” never came about in the window; it was so of 3 at its start"
+        in (report["notes"])
+    )
+    (status,) = report["assumptions"]
+    assert (status["subjects"], status["firings"]) == (4, 0)
+    assert status["fields"][0]["before"] == "2026-04-29T06:00:00+00:00"
+
+
+def test_the_page_shows_hostile_names_as_text(company: Path, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>&\"'"
+    accounts = tmp_path / "crm" / "accounts.csv"
+    text = accounts.read_text().replace("Name B", f'"{hostile}"'.replace('\\"', '""'))
+    accounts.write_text(text.replace("2026-01-01T06:00", "2026-04-30T06:00"))
+    call("sync", "--config", company, "--at", "2026-05-01")
+    page = tmp_path / "out" / "page.html"
+    result = call(
+        *("backtest", "quiet", "--from", "2026-01-02", "--outcome", "status: churned"),
+        *("--within", "30 days", "--sweep", "last_contact.older_than=10 days,20 days"),
+        *("--html", page, "--config", company),
+    )
+    assert result.exit_code == 0, result.output
+    written = page.read_text(encoding="utf-8")
+    assert "<script" not in written
+    assert "&lt;script&gt;alert(1)" in written
+    assert not re.search(r"(?:src|href)\s*=|url\(|@import", written)
+    root = ElementTree.fromstring(  # noqa: S314  our own page
+        re.sub(r"<!DOCTYPE html>|<meta[^>]*>|<style>.*?</style>", "", written, flags=re.DOTALL)
+    )
+    # Each chart has a title, and a table beside it.
+    charts = [svg for svg in root.iter("svg") if svg.get("role") == "img"]
+    assert len(charts) == 3
+    for chart in charts:
+        titles = {element.get("id") for element in chart}
+        assert set(chart.get("aria-labelledby", "").split()) <= titles
+    assert len(list(root.iter("table"))) >= 5
+    drawn = sum(
+        int(title.text.split(": ")[1].split()[0])
+        for title in charts[0].iter("title")
+        if title.text and re.match(r"\d{4}-\d\d: ", title.text)
+    )
+    assert drawn == page_firings(root)
+
+
+def page_firings(root: ElementTree.Element) -> int:
+    """The first of the figures."""
+    figure = next(iter(root.iter("dd"))).text
+    return int(figure or "")

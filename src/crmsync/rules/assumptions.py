@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pyarrow as pa
 
+from crmsync.model.records import Given
 from crmsync.rules.conditions import (
     Clause,
     Column,
@@ -22,6 +23,7 @@ from crmsync.rules.conditions import (
 )
 from crmsync.rules.reads import fields_read
 from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
 
     from crmsync.config.yaml import Place
     from crmsync.model.catalog import FactSpec, Relation
+    from crmsync.model.records import Kept
     from crmsync.model.tables import Table
     from crmsync.rules.world import World
     from crmsync.warehouse.past import PastRecords
 
+_FIRED = "fired"  # subjects and instants, as queries are given them
 _SPAN = ("id", "field", "since", "until")
 
 
@@ -98,11 +102,11 @@ class Assumptions:
             end: part of the time.
             firings: subjects and instants; those that rest on a clause are counted.
         """
-        fired = self._kept(firings)
-        found = (self._clause(clause, start, end, fired) for clause in clauses(condition))
+        given = Given(tables={_FIRED: self._kept(firings)})
+        found = (self._clause(clause, start, end, given) for clause in clauses(condition))
         return tuple(clause for clause in found if clause is not None)
 
-    def _kept(self, firings: Sequence[tuple[str, datetime]]) -> ir.Table:
+    def _kept(self, firings: Sequence[tuple[str, datetime]]) -> Kept:
         ids, instants = zip(*firings, strict=True) if firings else ((), ())
         columns = {
             "fired_id": pa.array(ids, pa.string()),
@@ -111,7 +115,7 @@ class Assumptions:
         return self._past.keep(pa.table(columns))
 
     def _clause(
-        self, clause: Clause, start: datetime, end: datetime, fired: ir.Table
+        self, clause: Clause, start: datetime, end: datetime, given: Given
     ) -> AssumedClause | None:
         spans = self._spans(clause)
         if spans is None:
@@ -124,13 +128,14 @@ class Assumptions:
         fields = self._past.query(by_field.order_by("field")).to_pylist()
         if not fields:
             return None
+        fired = given_table(_FIRED, {"fired_id": "string", "fired_at": INSTANT})
         resting = fired.join(spans, [("fired_id", "id")])
         resting = resting.filter(
             resting.since <= resting.fired_at, resting.fired_at < resting.until
         )
         firings = resting.select("fired_id", "fired_at").distinct().count()
         counts = spans.aggregate(subjects=spans.id.nunique(), firings=firings.as_scalar())
-        (count,) = self._past.query(counts).to_pylist()
+        (count,) = self._past.query(counts, given).to_pylist()
         return AssumedClause(
             text=clause.text,
             place=clause.place,

@@ -30,13 +30,13 @@ def condition_of(
     """
     document, problems = parse_yaml(text, called), Problems()
 
-    def segment(name: str, subject: str) -> Condition:
+    def segment(name: str, subject: str) -> tuple[Condition, int]:
         if name not in segments:
             raise ValueError(f"there is no segment “{name}”{nearest(name, segments)}")
         found = segments[name]
         if found.subject != subject:
             raise ValueError(f"the segment “{name}” is about {found.subject}, and not {subject}")
-        return found.when
+        return found.when, 1
 
     read = ConditionParser(catalog, document, problems, segment).parse(document.data, table, ())
     problems.raise_if_any()

@@ -29,7 +29,7 @@ from crmsync.model.records import NOTHING, Given
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.warehouse.database import BOOKS, named
 from crmsync.warehouse.schema import HISTORY
-from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE
+from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE, record_columns
 from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ _SPANS = {"id": "string", "field": "string", "value": "string", "since": INSTANT
 
 def _spans_of(table: str) -> str:
     return f"past spans of {table}"
+
+
+def _merged_of(table: str) -> str:
+    return f"past {table} without the merged"
 
 
 def _past() -> ir.TimestampScalar:
@@ -92,6 +96,7 @@ class PastRecords:
         self._database = database
         self._tables = tables
         self._states = tuple(records.stream_states())
+        self._expressions: dict[str, ir.Table] = {}
         self.move_to(at)
 
     def move_to(self, at: datetime) -> None:
@@ -129,13 +134,15 @@ class PastRecords:
     @property
     def _given(self) -> Given:
         values = {_PAST: self.at, _PAST_DAY: self.at.date()}
-        return Given(values=values, tables=self._kept_spans)
+        return Given(values=values, tables=self._kept)
 
     @cached_property
-    def _kept_spans(self) -> dict[str, Kept]:
-        """Former values, for each table of which a field has changed."""
+    def _kept(self) -> dict[str, Kept]:
+        """Former values, for each table of which a field has changed; and records with merges."""
         tables = sorted({table for table, _ in self._with_history if table in self._tables})
-        return {_spans_of(name): self._database.kept(self._spans(name)) for name in tables}
+        kept = {_spans_of(name): self._database.kept(self._spans(name)) for name in tables}
+        merged = [name for name in self._tables if self._records.merged(name) is not None]
+        return kept | {_merged_of(name): self._database.kept(self._every(name)) for name in merged}
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config.
@@ -169,6 +176,12 @@ class PastRecords:
 
         Beside its fields: ``began``, since when it is there (never null), and ``known_since``.
         """
+        if self._records.merged(name) is None:
+            return self._every(name)
+        columns = record_columns(self._tables[name])
+        return given_table(_merged_of(name), {**columns, "began": INSTANT})
+
+    def _every(self, name: str) -> ir.Table:
         table, records = self._tables[name], self._records.all_records(name)
         merged, elders = self._records.merged(name), self._records.elders(name)
         if merged is not None:
@@ -214,6 +227,11 @@ class PastRecords:
 
     def table(self, name: str) -> ir.Table:
         """The records of a table that were there then, their tracked fields as they were then."""
+        if name not in self._expressions:
+            self._expressions[name] = self._table(name)
+        return self._expressions[name]
+
+    def _table(self, name: str) -> ir.Table:
         table, records = self._tables[name], self.every(name)
         past, day = _past(), variable(_PAST_DAY, dt.date)
         records = records.filter(

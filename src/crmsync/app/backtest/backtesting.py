@@ -190,7 +190,9 @@ class _Backtest:
             owners = self._past.every(self._rule.subject).select("id", "account")
             known = self._records.query(owners).to_pydict()
             about = dict(zip(known["id"], known["account"], strict=True)).get
-        return Awaited(rule=self._wanted.rule, about=about, changes=changes)
+        every = self._past.query(self._past.every(self._wanted.about).select("id", "began"))
+        began = dict(zip(every["id"].to_pylist(), every["began"].to_pylist(), strict=True))
+        return Awaited(rule=self._wanted.rule, about=about, changes=changes, began=began)
 
     def _judged(self, replay: Replay, replayed: Replayed, start: datetime, end: datetime) -> Judged:
         within = self._asked.within.length
@@ -206,13 +208,11 @@ class _Backtest:
                     "tell yet whether they warned; give an earlier --from or a shorter --within"
                 )
             if not replay.outcomes:
+                already = replay.outcomes_already
+                known = f"; it was so of {already} when they were first looked at"
                 self._notes.append(
                     f"“{self._wanted.text}” never came about in the window"
-                    + (
-                        f"; it was so of {replay.outcomes_already} at its start"
-                        if replay.outcomes_already
-                        else ""
-                    )
+                    f"{known if already else ''}"
                 )
         if not replayed.firings:
             self._notes.append("the rule would not have fired in the window")

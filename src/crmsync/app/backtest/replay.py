@@ -76,11 +76,13 @@ class Awaited:
             there is nobody.
         changes: when something changed that the outcome rests on, by global id and in the order
             of time, where the history tells all that it rests on; None where it does not.
+        began: since when those whom it is about are there, by global id.
     """
 
     rule: Rule
     about: Callable[[str], str | None]
     changes: Mapping[str, Sequence[datetime]] | None
+    began: Mapping[str, datetime]
 
 
 class Replay:
@@ -106,11 +108,11 @@ class Replay:
         self._awaited = awaited
         self._company = company
         self._ledger = VirtualEnrolments()
-        self._is_so: frozenset[str] | None = None
+        self._is_so: frozenset[str] = frozenset()
         self._before: datetime | None = None
         self.replayed = {rule.name: Replayed() for rule in rules}
         self.outcomes: list[Outcome] = []
-        self.outcomes_already = 0
+        self.outcomes_already = 0  # it was so when they were first looked at
 
     def run(self, steps: Iterable[datetime], advance: Callable[[str, int], None]) -> None:
         """Take the steps, in the order of time."""
@@ -172,14 +174,16 @@ class Replay:
     def _note_outcomes(
         self, awaited: Awaited, verdicts: Mapping[str, RuleVerdicts], at: datetime
     ) -> None:
-        """It has come about where it is so now and was not at the step before."""
+        """It has come about where it is so now and was not at the step before.
+
+        Where it is so when somebody is first looked at, nobody can say when it came about.
+        """
         is_so = frozenset(verdicts[awaited.rule.name].matches)
-        if self._is_so is None:
-            self.outcomes_already = len(is_so)
-        else:
-            self.outcomes += [
-                self._outcome(awaited, about, at) for about in sorted(is_so - self._is_so)
-            ]
+        for about in sorted(is_so - self._is_so):
+            if self._before is None or awaited.began[about] > self._before:
+                self.outcomes_already += 1
+            else:
+                self.outcomes.append(self._outcome(awaited, about, at))
         self._is_so = is_so
 
     def _outcome(self, awaited: Awaited, about: str, at: datetime) -> Outcome:

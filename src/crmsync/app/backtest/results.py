@@ -57,7 +57,7 @@ class OutcomeAsked:
         text: its condition, as it was given.
         about: the table of those whom it is about.
         within: how long after a firing it counts, in words.
-        already: of how many it was so at the first step.
+        already: of how many it was so when they were first looked at.
     """
 
     text: str

@@ -85,7 +85,7 @@ def _print_score(out: Console, result: BacktestResult) -> None:
         ("true alarms", f"{score.true:,}", f"the outcome came within {outcome.within}"),
         ("false alarms", f"{score.false:,}", "it did not"),
         ("too recent to tell", f"{score.open:,}", f"less than {outcome.within} before the end"),
-        ("outcomes", f"{score.outcomes:,}", f"{outcome.already:,} more were so at the start"),
+        ("outcomes", f"{score.outcomes:,}", f"{outcome.already:,} more were so at first sight"),
         ("warned of", f"{score.warned:,}", f"the rule fired within {outcome.within} before"),
         ("missed", f"{score.missed:,}", "it did not"),
         ("too early to tell", f"{score.early:,}", f"less than {outcome.within} after the start"),
