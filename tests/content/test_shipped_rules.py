@@ -22,6 +22,10 @@ TEAMS = ("success", "support")
 COMPANY = Company(
     name="Vendor", email="hello@vendor.example", time_zone="Europe/Zurich", country="CH"
 )
+# Whoever installs crmsync runs them with a company of their own.
+ELSEWHERE = Company(
+    name="Verkäufer", email="hallo@vendor.example", time_zone="Asia/Tokyo", locale="de_DE"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +38,20 @@ def rules(catalog: Catalog) -> RuleSet:
     return load_rules(FOLDER, shipped("segments"), catalog, TEAMS, shown_relative_to=FOLDER.parent)
 
 
-def run(folder: Path, rules: RuleSet) -> list[RuleTested]:
+def run(folder: Path, rules: RuleSet, company: Company = COMPANY) -> list[RuleTested]:
     return run_tests_in(
         folder,
         rules,
-        company=COMPANY,
+        company=company,
         templates=shipped("templates"),
         teams={"success": ["lead@vendor.example"], "support": ["support@vendor.example"]},
         root=FOLDER.parent,
     )
 
 
-def test_all_their_tests_pass(rules: RuleSet) -> None:
-    outcomes = run(FOLDER / "tests", rules)
+@pytest.mark.parametrize("company", [COMPANY, ELSEWHERE], ids=["here", "elsewhere"])
+def test_all_their_tests_pass(rules: RuleSet, company: Company) -> None:
+    outcomes = run(FOLDER / "tests", rules, company)
     failures = [
         f"{outcome.place} {outcome.test}\n{told(outcome)}"
         for outcome in outcomes
