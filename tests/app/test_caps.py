@@ -74,7 +74,8 @@ def test_a_mail_that_a_person_sent_counts(tmp_path: Path, per: str) -> None:
     )
     waiting = _run(config)["plain Acme"]
     assert (waiting["state"], waiting["not_before"]) == ("deferred", "2026-03-06T08:30:00+00:00")
-    assert waiting["reason"].startswith(f"the {per} has had 1 mail within 7 days, by people")
+    who = "the accounts of this owner have" if per == "owner" else f"the {per} has"
+    assert waiting["reason"].startswith(f"{who} had 1 mail within 7 days, by people or by crmsync")
     assert _run(config, "2026-03-06T08:29:59+00:00")["plain Acme"]["state"] == "deferred"
     assert _mails(config) == 0
     assert _run(config, "2026-03-06T08:30:00+00:00")["plain Acme"]["state"] == "ready"

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from crmsync.config.policy import Cap, Policy
     from crmsync.policy.drafts import Draft
 
-_NOUNS = {Capped.EMAIL: "mail", Capped.TASK: "task"}
+_WHO = {
+    (Capped.EMAIL, Per.CONTACT): "the contact has",
+    (Capped.EMAIL, Per.ACCOUNT): "the account has",
+    (Capped.EMAIL, Per.OWNER): "the accounts of this owner have",
+    (Capped.TASK, Per.ACCOUNT): "the account has",
+    (Capped.TASK, Per.OWNER): "this colleague has",
+}
 
 
 def counted_under(cap: Cap, draft: Draft) -> str | None:
@@ -59,9 +65,8 @@ def caps(draft: Draft, policy: Policy, now: datetime) -> Ruling:
 
 
 def _reason(cap: Cap, count: int) -> str:
-    noun = _NOUNS[cap.of]
+    noun, by = ("mail", ", by people or by crmsync") if cap.of is Capped.EMAIL else ("task", "")
     had = f"1 {noun}" if count == 1 else f"{count} {noun}s"
     return (
-        f"the {cap.per} has had {had} within {cap.within}, by people or by crmsync, and a cap "
-        f"allows {cap.at_most}"
+        f"{_WHO[cap.of, cap.per]} had {had} within {cap.within}{by}, and a cap allows {cap.at_most}"
     )
