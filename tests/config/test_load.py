@@ -176,3 +176,18 @@ def test_a_custom_field_has_one_type_in_all_streams(tmp_path: Path) -> None:
     assert _problems(tmp_path, _GOOD + other) == [
         ":19:11: account.seats has another type in another stream"
     ]
+
+
+def test_words_and_numbers_that_cannot_be_are_told_with_those_that_can(tmp_path: Path) -> None:
+    policy = """\
+policy:
+  caps: [{per: team, at_most: 0, within: 7 days}]
+  holdout: {percent: 101}
+existing: all
+"""
+    assert _problems(tmp_path, _GOOD + policy) == [
+        ":17:11: “existing” must be preview, enrol or ignore",
+        ":15:16: “per” must be contact, account or owner",
+        ":15:31: “at_most” must be greater than or equal to 1",
+        ":16:22: “percent” must be less than or equal to 100",
+    ]

@@ -118,7 +118,13 @@ def _note(  # noqa: PLR0913  one private call
             problems.add(document.place(at), f"“{last}” must be {_SHAPES[kind]}")
         case _:
             sentence = detail["msg"].removeprefix("Value error, ")
-            problems.add(document.place(at), f"“{last}”: {sentence}" if last else sentence)
+            # Words and numbers that are not among the possible ones.
+            told = sentence.removeprefix("Input should be ").replace("'", "")
+            if told != sentence and last:
+                sentence = f"“{last}” must be {told}"
+            elif last:
+                sentence = f"“{last}”: {sentence}"
+            problems.add(document.place(at), sentence)
 
 
 def _steps_in(data: Any, where: Path_) -> Path_:  # noqa: ANN401  YAML is anything
