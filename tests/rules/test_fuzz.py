@@ -38,6 +38,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )
 _KEYS = ["rule", "subject", "when", "then", "once_per", "cooldown", "labels", "priority"]
+_KEYS += ["for", "expires", "existing", "description"]
 
 
 def loads_or_tells(texts: dict[str, str], segments: dict[str, str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from crmsync.config.yaml import nearest
 from crmsync.model.actions import ActionKind
@@ -259,8 +259,8 @@ class _Named:
                 self._reader.place(str(at[-1]), record_id, (*at, record_id))
                 yield record_id, value, (*at, record_id)
 
-    def _is_known(self, record_id: object, at: Path_) -> bool:
-        if record_id in self._known:
+    def _is_known(self, record_id: object, at: Path_) -> TypeGuard[str]:
+        if isinstance(record_id, str) and record_id in self._known:
             return True
         hint = nearest(record_id, self._known)
         self._reader.note(at, f"there is no {self._subject} {shown(record_id)} here{hint}")

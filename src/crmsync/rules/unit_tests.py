@@ -241,10 +241,12 @@ class _TestReader:
             if not self._is_table(name, (*at, name)):
                 continue
             known = {str(row["id"]) for row in before.get(name, ())}
-            found[name] = set(ids if isinstance(ids, list) else [ids])
-            for record_id in sorted(found[name] - known):
-                hint = nearest(record_id, known)
-                self._note((*at, name), f"there is no {name} {shown(record_id)} here{hint}")
+            listed = ids if isinstance(ids, list) else [ids]
+            found[name] = {i for i in listed if isinstance(i, str) and i in known}
+            for record_id in listed:
+                if record_id not in found[name]:
+                    hint = nearest(record_id, known)
+                    self._note((*at, name), f"there is no {name} {shown(record_id)} here{hint}")
         return found
 
     def _check_keys(
@@ -305,7 +307,7 @@ class _TestReader:
     def _unread(self, data: object, at: Path_) -> tuple[str, ...]:
         names = data if isinstance(data, list) else [data]
         for name in names:
-            if name not in self._catalog.tables:
+            if not isinstance(name, str) or name not in self._catalog.tables:
                 hint = nearest(name, self._catalog.tables)
                 self._note(at, f"there is no table {shown(name)}{hint}")
         return tuple(str(name) for name in names)
