@@ -71,16 +71,31 @@ def test_what_changed_later_has_not_changed_yet(tmp_path: Path) -> None:
 def test_at_a_past_time_the_record_is_as_it_was(tmp_path: Path) -> None:
     config = company(tmp_path)
     (tmp_path / "rules" / "gold.yaml").write_text(
-        "rule: gold\nsubject: account\nwhen: [{tier: gold}]\nthen: [{note: {text: Thanks.}}]\n"
+        "rule: gold\nsubject: account\nwhen: [{tier: gold}, {name: Acme}, {owner.email: x}]\n"
+        "then: [{note: {text: Thanks.}}]\n"
     )
     now = ("--config", config, "--rule", "gold", "--at")
     then = call_json("explain", "A1", *now, "2026-02-25T09:00")
-    assert (then["as_it_was"], then["rules"][0]["verdict"]) == (True, "yes")
-    assert then["rules"][0]["notes"] == []  # what a run would do now is no part of it
+    (rule,) = then["rules"]
+    assert then["as_it_was"]
+    assert [clause["verdict"] for clause in rule["clauses"]] == ["yes", "yes", "no"]
+    assert [clause["assumed"] for clause in rule["clauses"]] == [
+        [],  # its changes are kept
+        ["account.name is taken as it is now: no history is kept of it"],
+        ["user.email is taken as it is now: no history is kept of it"],
+    ]
+    assert rule["notes"] == []  # what a run would do now is no part of it
     today = call_json("explain", "A1", *now, "2026-03-01T09:00")
-    assert (today["as_it_was"], today["rules"][0]["verdict"]) == (False, "no")
+    assert not today["as_it_was"]
+    assert today["rules"][0]["clauses"][0]["verdict"] == "no"
+    assert not any(clause["assumed"] for clause in today["rules"][0]["clauses"])
+    early = call_json("explain", "A1", *now, "2026-02-19T09:00")["rules"][0]["clauses"][0]
+    assert early["assumed"] == [
+        "account.tier is taken as it was first known, at 2026-02-20 09:00 CET"
+    ]
     text = call("explain", "A1", *now, "2026-02-25T09:00").stdout
     assert "at 2026-02-25 09:00 CET, as it was then\n" in text
+    assert "└── assumed: account.name is taken as it is now" in text
 
 
 def test_what_was_done_later_is_not_told_of_a_past_time(tmp_path: Path) -> None:

@@ -17,22 +17,30 @@ from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
 from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import ID_SEPARATOR
+from crmsync.rules.assumptions import Assumptions
+from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
 from crmsync.rules.turns import LookedAhead, with_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from crmsync.app.results import PlanResult
     from crmsync.app.workspace import Workspace
+    from crmsync.config.yaml import Place
     from crmsync.model.records import RecordSource
+    from crmsync.rules.assumptions import AssumedField
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import ClauseReport, Turn
     from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
     from crmsync.warehouse.past import PastRecords
     from crmsync.warehouse.reader import Records
+
+    # Of clauses, by place and text, what nobody knows to have been so.
+    _Assumed = Mapping[tuple[Place, str], tuple[str, ...]]
 
 _MOST_NAMED = 10
 _AHEAD = timedelta(days=366)  # how far it is looked for turns
@@ -66,6 +74,7 @@ def explain_subject(
         evaluation = Evaluation(about, world, ids=[subject])
         reports = explain_all(evaluation, {rule.name: [subject] for rule in about}, evidence=True)
         ahead = LookedAhead(reports={rule.name: reports[rule.name][subject] for rule in about})
+        assumed = _assumed(workspace, past, world, about, subject)
         aliases = records.aliases().get(table, {})
         plan = None
         if past is None:
@@ -77,7 +86,10 @@ def explain_subject(
             plan = decide(premises, records, nothing_read, only=names).plan
     # What was done for a record that was merged into this one was done for this one.
     ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
-    explained = tuple(_explained(workspace, rule, ids, ahead, plan) for rule in about)
+    explained = tuple(
+        _explained(rule, ahead, assumed, _notes(workspace, rule, ids, plan), zone=workspace.zone)
+        for rule in about
+    )
     return ExplainResult(
         at=workspace.now,
         subject=subject,
@@ -94,26 +106,60 @@ def _past_records(records: Records, at: datetime) -> PastRecords | None:
     return records.as_of(at) if later else None
 
 
-def _explained(
+def _assumed(
     workspace: Workspace,
+    past: PastRecords | None,
+    world: World,
+    rules: Sequence[Rule],
+    subject: str,
+) -> _Assumed:
+    """Of each clause, what of a past time is not known, in sentences."""
+    if past is None:
+        return {}
+    assumptions = Assumptions(past, world, workspace.catalog.tables)
+    # By place, since the clauses of a segment stand in every rule that uses it.
+    asked = {(c.place, c.text): c for rule in rules for c in clauses(rule.when)}
+    return {
+        key: tuple(
+            _as_sentence(field, workspace.zone)
+            for field in assumptions.of_subject(clause, subject, workspace.now)
+        )
+        for key, clause in asked.items()
+    }
+
+
+def _as_sentence(assumed: AssumedField, zone: ZoneInfo) -> str:
+    named = f"{assumed.table}.{assumed.field}"
+    if assumed.tracked:
+        return f"{named} is taken as it was first known, at {readable(assumed.before, zone)}"
+    return f"{named} is taken as it is now: no history is kept of it"
+
+
+def _explained(
     rule: Rule,
-    ids: Sequence[str],
     ahead: LookedAhead,
-    plan: PlanResult | None,
+    assumed: _Assumed,
+    notes: tuple[str, ...],
+    *,
+    zone: ZoneInfo,
 ) -> RuleExplained:
     report, until = ahead.reports[rule.name], ahead.until.get(rule.name)
     return RuleExplained(
         rule=rule.name,
         description=rule.description,
         verdict=report.verdict,
-        clauses=tuple(_clause(part, workspace.zone) for part in report.parts or (report,)),
-        turns=_turn(report, workspace.zone),
-        steady_until=None if until is None else until.astimezone(workspace.zone),
-        notes=(
-            *(note for subject in ids for note in _past(workspace, rule, subject)),
-            *(() if plan is None else _next(rule, ids, plan)),
-        ),
+        clauses=tuple(_clause(part, zone, assumed) for part in report.parts or (report,)),
+        turns=_turn(report, zone),
+        steady_until=None if until is None else until.astimezone(zone),
+        notes=notes,
     )
+
+
+def _notes(
+    workspace: Workspace, rule: Rule, ids: Sequence[str], plan: PlanResult | None
+) -> tuple[str, ...]:
+    past = (note for subject in ids for note in _past(workspace, rule, subject))
+    return (*past, *(() if plan is None else _next(rule, ids, plan)))
 
 
 def _find(
@@ -150,7 +196,7 @@ def _turn(report: ClauseReport, zone: ZoneInfo) -> Turn | None:
     return report.turns and replace(report.turns, at=report.turns.at.astimezone(zone))
 
 
-def _clause(report: ClauseReport, zone: ZoneInfo) -> Clause:
+def _clause(report: ClauseReport, zone: ZoneInfo, assumed: _Assumed) -> Clause:
     return Clause(
         text=report.text,
         verdict=report.verdict,
@@ -159,7 +205,8 @@ def _clause(report: ClauseReport, zone: ZoneInfo) -> Clause:
         place=str(report.place),
         turns=_turn(report, zone),
         evidence=tuple(_in_zone(evidence, zone) for evidence in report.evidence),
-        clauses=tuple(_clause(part, zone) for part in report.parts),
+        assumed=assumed.get((report.place, report.text), ()),
+        clauses=tuple(_clause(part, zone, assumed) for part in report.parts),
     )
 
 

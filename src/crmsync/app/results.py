@@ -207,6 +207,7 @@ class Clause:
         distance: how far from true, or why it cannot be said, in words; empty where that says
             nothing.
         evidence: the records that counted, at most three, the latest first; or the change.
+        assumed: a sentence for each field of which nobody knows whether it was so at that time.
         turns: its next turn, if nothing changes but the time; None where none was found.
     """
 
@@ -217,6 +218,7 @@ class Clause:
     place: str
     turns: Turn | None = None
     evidence: tuple[Evidence, ...] = ()
+    assumed: tuple[str, ...] = ()
     clauses: tuple[Clause, ...] = ()
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from crmsync.model.records import Given
 from crmsync.rules.conditions import (
+    HISTORY,
     Clause,
     Column,
     Comparison,
@@ -106,6 +107,19 @@ class Assumptions:
         found = (self._clause(clause, start, end, given) for clause in clauses(condition))
         return tuple(clause for clause in found if clause is not None)
 
+    def of_subject(self, clause: Clause, subject: str, at: datetime) -> tuple[AssumedField, ...]:
+        """What of a clause is assumed of one subject at one instant; empty where all is known."""
+        spans = self._spans(clause)
+        if spans is None:
+            return ()
+        then = ibis.literal(at, INSTANT)
+        spans = spans.filter(spans.id == subject, spans.since <= then, spans.until > then)
+        by_field = spans.group_by("field").aggregate(
+            before=spans.until.max(), subjects=spans.id.nunique()
+        )
+        rows = self._past.query(by_field.order_by("field")).to_pylist()
+        return tuple(self._field(row["field"], row) for row in rows)
+
     def _kept(self, firings: Sequence[tuple[str, datetime]]) -> Kept:
         ids, instants = zip(*firings, strict=True) if firings else ((), ())
         columns = {
@@ -164,6 +178,9 @@ class Assumptions:
     def _of_clause(self, clause: Clause) -> ir.Table | None:
         if isinstance(clause, Comparison):
             columns = [clause.column]
+            if clause.test.operator in HISTORY:
+                # Of the past that such a clause asks about it says itself what is not known.
+                return self._through(clause.column.table, clause.column.hops, None)
             if clause.test is not None and isinstance(clause.test.operand, Column):
                 columns.append(clause.test.operand)
             return _union(self._of_column(column) for column in columns)

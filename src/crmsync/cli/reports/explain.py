@@ -70,6 +70,8 @@ def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
         branch = tree.add(told)
         for evidence in clause.evidence:
             branch.add(_shown(evidence))
+        for sentence in clause.assumed:
+            branch.add(f"[yellow]assumed:[/] {escape(redact(sentence))}")
         _grow(branch, clause.clauses)
 
 
