@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.app.doubts import doubts_about_matches
 from crmsync.app.results import CheckResult
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads
-from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
+from crmsync.rules.certain import certainties
+from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
 from crmsync.sync.checks import check_mapping
 
 if TYPE_CHECKING:
@@ -46,6 +48,12 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
         problems += error.problems
     if rules is not None:
         problems += check_texts(workspace, rules)
+        problems += [
+            f"{found.place}: {found.sentence}"
+            for rule in rules.rules
+            for found in certainties(rule)
+        ]
+        doubts += doubts_about_matches(workspace, rules)
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
         doubts=tuple(dict.fromkeys(doubts)),
@@ -71,16 +79,22 @@ def check_connection(
         if offline:
             return []
         with workspace.connected(name) as connector:
-            found = connector.check()
-            problems = [f"{place}: {finding.sentence}" for finding in found if finding.fatal]
-            doubts += [f"{place}: {finding.sentence}" for finding in found if not finding.fatal]
-            if problems or not isinstance(connector, Reads):
+            problems: list[str] = []
+            broken: set[str | None] = set()
+            for finding in connector.check():
+                concerned = () if finding.stream is None else ("streams", finding.stream)
+                at = document.key_place(("connections", name, *concerned))
+                (problems if finding.fatal else doubts).append(f"{at}: {finding.sentence}")
+                broken |= {finding.stream} if finding.fatal else set()
+            if None in broken or not isinstance(connector, Reads):
                 return problems
             for stream_name, stream in workspace.connection(name).streams.items():
+                if stream_name in broken:
+                    continue
                 described = connector.describe(stream_name)
-                at = ("connections", name, "streams", stream_name)
+                stream_at = ("connections", name, "streams", stream_name)
                 problems += [
-                    f"{document.key_place((*at, *path))}: {sentence}"
+                    f"{document.key_place((*stream_at, *path))}: {sentence}"
                     for path, sentence in check_mapping(stream, described)
                 ]
             return problems
@@ -105,7 +119,7 @@ def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:
                 names = variables | {"sender": "user"}
                 found = templates.check([step.template], names, workspace.catalog)
                 # A template that is missing is a mistake of the rule, so it has the rule's place.
-                at = f"{step.place}: " if step.template not in known else ""
+                at = f"{place_of(step, 'template')}: " if step.template not in known else ""
                 problems += [f"{at}{sentence}" for sentence in found]
         for text, place in _texts(rule):
             problems += templates.check_inline(text, place, variables, workspace.catalog)
@@ -129,13 +143,13 @@ def _texts(rule: Rule) -> Iterator[tuple[str, Place]]:
     for step in rule.then:
         match step:
             case TaskStep():
-                yield step.subject, step.place
-                yield step.body, step.place
+                yield step.subject, place_of(step, "subject")
+                yield step.body, place_of(step, "body")
             case NoteStep():
-                yield step.text, step.place
+                yield step.text, place_of(step, "text")
             case UpdateStep():
-                for value in step.fields.values():
+                for name, value in step.fields.items():
                     if isinstance(value, str):
-                        yield value, step.place
+                        yield value, place_of(step, name)
             case EmailStep():
                 continue

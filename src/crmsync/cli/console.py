@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import traceback
 from contextlib import contextmanager
@@ -96,6 +97,8 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(
+        # Rich drops colours where NO_COLOR is set, and keeps bold; who sets it wants plain text.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
         width=None if sys.stdout.isatty() else 120,
         highlight=False,
         soft_wrap=not sys.stdout.isatty(),

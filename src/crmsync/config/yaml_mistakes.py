@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CLOSING = {"[": "]", "{": "}"}
 _KEY = re.compile(r"^\s*(?:- +)*[^\s#'\"\[{&*!|>%@`][^#]*?:(?:\s|$)")
 _SHOWN = 40
+_MOST_SCANNED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ def _colon(trouble: _Trouble) -> Mistake:
     )
 
 
-def _neighbours(trouble: _Trouble) -> Mistake:
+def _neighbours(trouble: _Trouble) -> Mistake:  # noqa: PLR0911  one per slip
     """A line that fits neither the list nor the mapping that it stands in."""
     before = trouble.before.rstrip()
     value = re.match(r"^\s*(?:- +)*(?:[^\s:'\"][^:]*: +)?(.*)$", trouble.text)
@@ -208,6 +209,9 @@ def _neighbours(trouble: _Trouble) -> Mistake:
             sentence=f"a text that begins with “{written[:2]}” {_quotes(written)}",
         )
     if before.endswith(("'", '"')):
+        opened = _opened_above(trouble)
+        if opened is not None:
+            return opened
         return trouble.here(
             f"“{_short(trouble.rest)}” stands behind a text that has ended; a quote was closed too "
             f"early or opened too late, perhaps in an earlier line"
@@ -227,6 +231,33 @@ def _neighbours(trouble: _Trouble) -> Mistake:
         )
     return trouble.here(
         f"“{_short(trouble.rest)}” cannot stand here; is a “:”, “-” or quote missing?"
+    )
+
+
+def _opened_above(trouble: _Trouble) -> Mistake | None:
+    """The quote that was left open in a line above, and that the one here has closed."""
+    read = "\n".join(trouble.lines[: trouble.line + 1])
+    if len(read) > _MOST_SCANNED:
+        return None
+    opened = None
+    try:
+        for token in yaml.scan(read):
+            if isinstance(token, yaml.ScalarToken) and token.style in {"'", '"'}:
+                start, end = token.start_mark, token.end_mark
+                if start.line < end.line == trouble.line:
+                    opened = (start, token.style)
+    except yaml.YAMLError:
+        pass  # it was read up to the trouble, and that is known
+    if opened is None:
+        return None
+    mark, quote = opened
+    return Mistake(
+        line=mark.line + 1,
+        column=mark.column + 1,
+        sentence=(
+            f"the quote that opens here is closed only in line {trouble.line + 1}; "
+            f"end the text with {quote} before that"
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from crmsync.model.actions import (
 )
 from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
-from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep
+from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
 from crmsync.templating.records import Record
 from crmsync.templating.templates import Skip
 
@@ -114,8 +114,10 @@ class Composer:
         zone = user.get("time_zone") or self.config.company.time_zone
         action = CreateTask(
             key=due.key,
-            subject=" ".join(self._inline(step.subject, context, zone, step.place).split()),
-            body=self._inline(step.body, context, zone, step.place),
+            subject=" ".join(
+                self._inline(step.subject, context, zone, place_of(step, "subject")).split()
+            ),
+            body=self._inline(step.body, context, zone, place_of(step, "body")),
             due=self._due(step, zone),
             assignee=split_global_id(user["id"])[1],
             about=self._about(due, row),
@@ -183,7 +185,10 @@ class Composer:
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
         text = self._inline(
-            step.text, self._context(due, row), self.config.company.time_zone, step.place
+            step.text,
+            self._context(due, row),
+            self.config.company.time_zone,
+            place_of(step, "text"),
         )
         action = AddNote(key=due.key, text=text, about=self._about(due, row))
         return self._composed(due, row, action, to=record_name(row))
@@ -210,7 +215,8 @@ class Composer:
             stream, remote = found
             new = value
             if isinstance(value, str):
-                new = self._inline(value, context, self.config.company.time_zone, step.place)
+                place = place_of(step, name)
+                new = self._inline(value, context, self.config.company.time_zone, place)
             changes[remote] = new
             expected[remote] = _scalar(target.get(name))
         action = UpdateFields(

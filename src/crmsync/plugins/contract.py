@@ -35,10 +35,16 @@ class RemoteField:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something that ``check`` found and a person should mend, as one sentence."""
+    """Something that ``check`` found and a person should mend, as one sentence.
+
+    Attributes:
+        fatal: False where only a person can tell whether it is a mistake.
+        stream: the stream that it concerns; None where it concerns the whole connection.
+    """
 
     sentence: str
     fatal: bool = True
+    stream: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,7 @@ class TaskStep:
     body: str = ""
     due: Duration | None = None
     place: Place = field(compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class EmailStep:
     sender: str = "owner"
     email_class: str | None = None
     place: Place = field(compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ class NoteStep:
     id: str
     text: str
     place: Place = field(compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +90,15 @@ class UpdateStep:
     record: str
     fields: Mapping[str, Scalar]
     place: Place = field(compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 Step = TaskStep | EmailStep | NoteStep | UpdateStep
+
+
+def place_of(step: Step, key: str) -> Place:
+    """Where the value of a key of a step stands; of a field, where the step is an update."""
+    return step.places.get(key, step.place)
 
 
 @dataclass(frozen=True, kw_only=True)

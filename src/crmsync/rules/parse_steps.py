@@ -136,6 +136,7 @@ class StepParser:
             body=self._text(value, "body", at),
             due=self._duration(value, "due", at),
             place=self._place(at),
+            places=self._places(value, at),
         )
 
     def _email(self, step_id: str, value: dict[str, Any], at: Path_) -> EmailStep:
@@ -158,10 +159,16 @@ class StepParser:
             sender=sender,
             email_class=email_class,
             place=self._place(at),
+            places=self._places(value, at),
         )
 
     def _note_step(self, step_id: str, value: dict[str, Any], at: Path_) -> NoteStep:
-        return NoteStep(id=step_id, text=self._text(value, "text", at), place=self._place(at))
+        return NoteStep(
+            id=step_id,
+            text=self._text(value, "text", at),
+            place=self._place(at),
+            places=self._places(value, at),
+        )
 
     def _update(self, step_id: str, value: dict[str, Any], at: Path_) -> UpdateStep:
         record = self._text(value, "record", at)
@@ -178,7 +185,13 @@ class StepParser:
             fields = {}
         for name, new in fields.items():
             self._check_update(table, name, new, (*at, "fields", name))
-        return UpdateStep(id=step_id, record=record, fields=fields, place=self._place(at))
+        return UpdateStep(
+            id=step_id,
+            record=record,
+            fields=fields,
+            place=self._place(at),
+            places=self._places(fields, (*at, "fields")),
+        )
 
     def _check_update(self, table: str, name: str, new: Scalar, at: Path_) -> None:
         field = self.catalog.tables[table].field(name)
@@ -283,6 +296,9 @@ class StepParser:
 
     def _place(self, at: Path_) -> Place:
         return self.document.key_place(at)
+
+    def _places(self, keys: dict[str, Any], at: Path_) -> dict[str, Place]:
+        return {key: self.document.place((*at, key)) for key in keys}
 
     def _note(self, at: Path_, sentence: str) -> None:
         self.problems.add(self.document.place(at), sentence)

@@ -9,7 +9,7 @@ import ibis
 from crmsync.config.mapping import OTHERWISE
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, ROW
 from crmsync.model.tables import ID_SEPARATOR, FieldType
-from crmsync.sync.parsing import NOT_A, Way, clean_text, constant, read
+from crmsync.sync.parsing import NOT_A, Way, clean_text, constant, not_a, read
 from crmsync.warehouse.batch import POSITION
 from crmsync.warehouse.types import DATA_TYPES
 
@@ -160,9 +160,8 @@ class PageExpressions:
             bad &= ~translated
         if to in NOT_A:
             shown = text.left(_LONGEST_SHOWN).re_replace(r"\s+", " ")
-            self._problems.append(
-                (bad, "“" + shown + f"” in {'/'.join(mapping.columns)} {NOT_A[to]}")
-            )
+            wrong = not_a(to, mapping.format)
+            self._problems.append((bad, "“" + shown + f"” in {'/'.join(mapping.columns)} {wrong}"))
         return value
 
     def _source(self, mapping: FieldMapping) -> ir.Value:

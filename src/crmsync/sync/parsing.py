@@ -28,6 +28,8 @@ from crmsync.model.tables import ID_SEPARATOR, FieldType
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ibis.expr.types as ir
 
 # Formats that are no strptime formats: microseconds in one unit of the number.
@@ -40,6 +42,15 @@ NOT_A = {
     FieldType.DATE: "is not a date; declare its format in the mapping",
     FieldType.INSTANT: "is not a time; declare its format in the mapping",
 }
+
+
+def not_a(to: FieldType, formats: Sequence[str]) -> str:
+    """What is said of a value that cannot be read as a type, in one of the declared formats."""
+    if to not in {FieldType.DATE, FieldType.INSTANT} or not formats:
+        return NOT_A[to]
+    written = " or ".join(f"“{pattern}”" for pattern in formats)
+    return f"{NOT_A[to].partition(';')[0]} in the declared format {written}"
+
 
 _SPACE = " \t\n\r\v\f\u00a0\u2007\u202f\ufeff"
 _GROUPS = "[,' \u00a0\u2009\u202f’]"

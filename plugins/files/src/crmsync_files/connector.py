@@ -54,9 +54,9 @@ class FilesConnector:
             for file in self._folder.files(stream_options(request)):
                 with opened(file, request) as export:
                     for sentence in reader_of(export).doubts(columns):
-                        yield Finding(sentence=sentence, fatal=False)
+                        yield Finding(sentence=sentence, fatal=False, stream=request.name)
         except ConnectorError as error:
-            yield Finding(sentence=str(error))
+            yield Finding(sentence=str(error), stream=request.name)
 
     def close(self) -> None:
         """Nothing stays open between calls."""

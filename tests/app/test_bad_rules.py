@@ -1,0 +1,211 @@
+"""Each mistake is found by `check`: where it is, what is wrong, and what would be right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.commands import call, call_json
+from support.company import CONFIG, RULE, TEMPLATE, make_company
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_AT = "rules/renewal-at-risk.yaml"
+_WHEN = "  - renewal_date: {in_next: 30 days}"
+
+# What is written instead of a line of the rule, and what check says.
+MISTAKES = {
+    "a misspelt field": (
+        (_WHEN, "  - renewal_dat: {in_next: 30 days}"),
+        f"{_AT}:5:5: an account has no field or fact “renewal_dat”; did you mean “renewal_date”?",
+    ),
+    "a misspelt operator": (
+        (_WHEN, "  - renewal_date: {in_nxt: 30 days}"),
+        f"{_AT}:5:20: unknown operator “in_nxt”; did you mean “in_next”?",
+    ),
+    "a misspelt unit": (
+        (_WHEN, "  - renewal_date: {in_next: 30 dyas}"),
+        (
+            f"{_AT}:5:29: “30 dyas” is not a duration; write for example 30 days, 12h, 2 weeks "
+            "or 3 business days"
+        ),
+    ),
+    "a duration without a unit": (
+        (_WHEN, "  - renewal_date: {in_next: 30}"),
+        (
+            f"{_AT}:5:29: “30” is not a duration; write for example 30 days, 12h, 2 weeks or "
+            "3 business days"
+        ),
+    ),
+    "hours for a date": (
+        (_WHEN, "  - renewal_date: {in_next: 24h}"),
+        f"{_AT}:5:29: a date has no hours, so 1 day does not fit it; write whole days",
+    ),
+    "a text compared with a date": (
+        (_WHEN, "  - renewal_date: {before: soon}"),
+        f"{_AT}:5:28: “soon” is not a date; write for example 2026-03-01",
+    ),
+    "a date asked of a text": (
+        (_WHEN, "  - tier: {in_next: 30 days}"),
+        (
+            f"{_AT}:5:12: “in_next” does not fit “tier”, which is a text; for that there are is, "
+            "is_not, in, not_in, contains, starts_with, ends_with, matches, present"
+        ),
+    ),
+    "a relation without of": (
+        (_WHEN, "  - some: {where: [{status: open}]}"),
+        (
+            f"{_AT}:5:5: “some” needs “of:”, the related records that are meant, for example "
+            "“of: tickets”"
+        ),
+    ),
+    "a tab": (
+        (_WHEN, "\t- renewal_date: {in_next: 30 days}"),
+        f"{_AT}:5:1: a tab stands here; YAML is indented with spaces only, so replace it by spaces",
+    ),
+    "an unclosed quote": (
+        ("description: A renewal is near", 'description: "A renewal is near'),
+        (
+            f"{_AT}:2:14: the quote that opens here is closed only in line 10; "
+            'end the text with " before that'
+        ),
+    ),
+    "a quote that nothing closes": (
+        ("      due: 1 business day", "      due: '1 business day"),
+        f"{_AT}:11:12: the quote that opens here is never closed; end the text with '",
+    ),
+    "anchors that explode": (
+        (
+            "description: A renewal is near and nobody has spoken with the customer.",
+            "x0: &x0 [a]\n"
+            + "".join(f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 20)),
+        ),
+        (
+            f"{_AT}:6:35: the aliases of this file unfold to more than 10,000 values, or deeper "
+            "than 100 levels; write out what is meant, or make a segment"
+        ),
+    ),
+    "no conditions": (
+        (f"when:\n{_WHEN}\n  - last_contact: {{older_than: 14 days}}", "when: []"),
+        f"{_AT}:4:7: a list of conditions is missing here",
+    ),
+    "conditions that cannot be false": (
+        (
+            f"{_WHEN}\n  - last_contact: {{older_than: 14 days}}",
+            "  - any: [{tier: gold}, {tier: {is_not: gold}}]",
+        ),
+        (
+            f"{_AT}:5:26: every value passes “tier: {{is_not: gold}}” or “tier: gold” of line 5",
+            f"{_AT}:5:3: nothing here can be false, so the rule selects every account",
+        ),
+    ),
+    "conditions that cannot be true": (
+        (_WHEN, "  - last_contact: {in_last: 7 days}"),
+        (
+            f"{_AT}:6:5: “last_contact: {{older_than: 14 days}}” cannot be true together with "
+            "“last_contact: {in_last: 7 days}” of line 5; for one or the other, write “any:”"
+        ),
+    ),
+    "a field that a task's subject cannot name": (
+        ("{{ account.name }}: renews", "{{ account.nmae }}: renews"),
+        f"{_AT}:10:16: account has no field “nmae”; did you mean “name”?",
+    ),
+    "a template that does not exist": (
+        ("renewal/check-in", "renewal/chek-in"),
+        f"{_AT}:14:17: there is no template “renewal/chek-in”; did you mean “renewal/check-in”?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_at_its_place_with_what_would_be_right(tmp_path: Path, name: str) -> None:
+    (good, bad), sentences = MISTAKES[name]
+    assert good in RULE
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(good, bad))
+    report = call_json("check", "--config", config)
+    expected = (sentences,) if isinstance(sentences, str) else sentences
+    told = report["problems"]
+    assert len(told) == len(expected), told
+    for sentence, start in zip(told, expected, strict=True):
+        assert sentence.startswith(start), told
+    assert call("check", "--config", config).exit_code == 1
+
+
+def test_all_mistakes_of_all_files_in_one_run(tmp_path: Path) -> None:
+    config = make_company(tmp_path, config=CONFIG.replace("tier: tier", "tier: teir"))
+    for number, (_, ((good, bad), _sentences)) in enumerate(sorted(MISTAKES.items())):
+        text = RULE.replace(good, bad).replace("rule: renewal-at-risk", f"rule: r{number}")
+        (tmp_path / "rules" / f"r{number}.yaml").write_text(text, encoding="utf-8")
+    problems = call_json("check", "--config", config)["problems"]
+    files = {problem.partition(":")[0] for problem in problems}
+    # Templates, and what is certain of conditions, are looked at once all rules can be read.
+    waiting = {"no fault", "conditions that cannot be false", "conditions that cannot be true"}
+    waiting |= {"a field that a task's subject cannot name", "a template that does not exist"}
+    expected = {
+        f"rules/r{number}.yaml"
+        for number, name in enumerate(sorted(MISTAKES))
+        if name not in waiting
+    }
+    assert files == {*expected, str(config)}
+
+
+def test_circular_segments_and_names_that_stand_twice(tmp_path: Path) -> None:
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, "  - segment: one"))
+    (tmp_path / "rules" / "copy.yaml").write_text(RULE, encoding="utf-8")
+    for name, other in (("one", "two"), ("two", "one")):
+        (tmp_path / "segments" / f"{name}.yaml").write_text(
+            f"segment: {name}\nsubject: account\nwhen:\n  - segment: {other}\n", encoding="utf-8"
+        )
+    assert call_json("check", "--config", config)["problems"] == [
+        f"{_AT}:1:7: a rule “renewal-at-risk” stands in rules/copy.yaml already",
+        "segments/two.yaml:4:14: the segment “one” contains itself: one → two → one",
+    ]
+
+
+def test_a_rule_file_of_10_mb(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    (tmp_path / "rules" / "export.yaml").write_text("- id: 1\n" * 1_250_000, encoding="utf-8")
+    assert call_json("check", "--config", config)["problems"] == [
+        (
+            "rules/export.yaml:1:1: is 10.0 MB large, and a file of rules or settings is a few "
+            "kB; does something else lie here, an export perhaps?"
+        )
+    ]
+
+
+def test_a_rule_that_matches_nearly_everybody_is_doubted(tmp_path: Path) -> None:
+    accounts = "".join(f"A{i},Name {i},U1,gold,2026-03-20\n" for i in range(30))
+    config = make_company(
+        tmp_path,
+        accounts="id,name,owner,tier,renewal\n" + accounts,
+        renewal_at_risk=RULE.replace(_WHEN, "  - tier: gold").replace(
+            "  - last_contact: {older_than: 14 days}\n", ""
+        ),
+    )
+    assert call_json("check", "--config", config)["doubts"] == []  # nothing was read yet
+    assert call("sync", "--config", config).exit_code == 0
+    checked = call("check", "--config", config)
+    assert checked.exit_code == 0, checked.output
+    assert (
+        f"{_AT}:5:3: renewal-at-risk matches 30 of 30 accounts as they were last read; "
+        "is a condition missing, or turned round?"
+    ) in " ".join(checked.output.split())
+
+
+def test_a_finding_about_a_stream_has_the_place_of_the_stream(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    (tmp_path / "crm" / "users.csv").unlink()
+    (problem,) = call_json("check", "--config", config)["problems"]
+    line = CONFIG.splitlines().index("      users:") + 1
+    assert problem.startswith(f"{config}:{line}:7: ")
+
+
+def test_no_color_means_plain_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    config = make_company(tmp_path, check_in=TEMPLATE.replace("first_name", "frist_name"))
+    printed = call("check", "--config", config).output
+    assert "frist_name" in printed
+    assert "\x1b" not in printed
