@@ -134,6 +134,8 @@ def test_in_one_run_the_rule_with_the_higher_priority_comes_first(tmp_path: Path
     first = _run(config)
     states = {rule: action["state"] for rule, action in first.items()}
     assert states == {"urgent Acme": "ready", "plain Acme": "deferred", "minor Acme": "deferred"}
+    # They are asked about by priority, and shown in the order of the rules.
+    assert list(first) == ["minor Acme", "plain Acme", "urgent Acme"]
     assert first["minor Acme"]["not_before"] == "2026-03-04T09:00:00+00:00"
     # Who waited longer does not overtake who is more important.
     states = {rule: a["state"] for rule, a in _run(config, "2026-03-04T09:00+00:00").items()}

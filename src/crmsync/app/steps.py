@@ -95,6 +95,8 @@ class Steps:
                 tally.add(draft)
             because = why.get((step.rule.name, step.enrolment.subject), ())
             self._take(step, composed, draft, ruling, because)
+        order = {step.key: number for number, step in enumerate(due)}
+        self.actions.sort(key=lambda action: order[action.key])
 
     def withheld(self) -> Iterator[Withheld]:
         """What is ready, and what no gate has let pass this time."""
