@@ -23,6 +23,7 @@ def test_plan_and_explain_tell_who_waits_and_until_when(tmp_path: Path) -> None:
     assert {held["subject_name"]: held["reason"] for held in plan["held"]} == dict.fromkeys(
         ("Acme", "Blue"), WAITS
     )
+    assert {held["until"] for held in plan["held"]} == {"2026-03-04T08:00:00+00:00"}
     run = call_json("run", "--config", config, "--at", "2026-03-02T09:00")
     assert run["plan"]["held"] == plan["held"]
     again = call("plan", "--config", config, "--at", "2026-03-03T09:00").stdout

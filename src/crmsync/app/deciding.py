@@ -167,6 +167,7 @@ def _held(rules: Sequence[Rule], transitions: Transitions, steps: Steps) -> tupl
             subject_name=steps.name(subjects[held.rule], held.subject),
             step=None,
             reason=held.reason,
+            until=held.until,
         )
         for held in transitions.held
     )

@@ -93,13 +93,20 @@ class PlannedAction:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBack:
-    """A subject that a rule concerns, and that gets nothing now; and why."""
+    """A subject that a rule concerns, and that gets nothing now; and why.
+
+    Attributes:
+        step: None where the whole rule is held.
+        until: the instant (UTC) from which this no longer holds it; None where time alone
+            changes nothing, or where that is not known.
+    """
 
     rule: str
     subject: str
     subject_name: str
     step: str | None
     reason: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
