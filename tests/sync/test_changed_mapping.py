@@ -144,6 +144,13 @@ def test_what_is_mapped_in_another_way_has_not_changed(run: Run) -> None:
     # What it was called before is not to be held against what it is called now.
     assert changed == set()
     assert known == dict.fromkeys(("1", "2"), run.clock.now())
+    with run.warehouse.reading() as records:
+        then = records.as_of(datetime(2026, 1, 5, tzinfo=UTC))
+        found = then.assumed("account", ["tier"])
+        assert found is not None
+        assert set(then.query(found)["until"].to_pylist()) == {run.clock.now()}
+        tiers = {row["id"]: row["tier"] for row in then.query(then.table("account")).to_pylist()}
+        assert tiers == {"crm:1": "silver", "crm:2": "silver"}  # for want of better
     later = replace(run, clock=run.clock.advanced(timedelta(days=2)))
     at = (run.clock.now() + timedelta(days=1)).isoformat()
     later.connector.add("accounts", newer | {"Tier": "g", "Modified": at})

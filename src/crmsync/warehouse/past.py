@@ -213,9 +213,11 @@ class PastRecords:
         for field in wanted:
             if not can_be_assumed(name, field):
                 continue
-            until = ibis.coalesce(
-                records[KNOWN_SINCE] if field.tracked else records.updated_at, latest
-            )
+            known = records[KNOWN_SINCE] if field.tracked else records.updated_at
+            if field.tracked:
+                mapped_at = self._records.mapped_at(records, name, field.name)
+                known = known if mapped_at is None else ibis.greatest(known, mapped_at)
+            until = ibis.coalesce(known, latest)
             until = ibis.least(until, ibis.coalesce(records.deleted_at, until))
             spans.append(
                 records.select("id", field=ibis.literal(field.name), since="began", until=until)
@@ -266,10 +268,8 @@ class PastRecords:
 
         A change that is told after another counts as made no earlier than that.
         """
-        history = self._records.history()
         # In the order in which they were told: two changes may bear the same time.
-        rows = history.mutate(place=history.rowid(), own=ibis.literal(value=True))
-        rows = rows.filter(rows.table_name == name)
+        rows = self._records.history_of(name).mutate(own=ibis.literal(value=True))
         elders = self._records.elders(name)
         if elders is not None:
             inherited = rows.inner_join(elders, [("id", "elder")])

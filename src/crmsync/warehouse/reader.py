@@ -129,10 +129,10 @@ class Records:
         definition = self._tables[table].field(field)
         if definition is None:
             raise LookupError(f"{table} has no field {field}")
-        far = definition.references
+        far, history = definition.references, self.history_of(table)
         return changes_of(
             definition,
-            self._history_of(table, field),
+            history.filter(history.field == field),
             self.elders(table, field),
             None if far is None else self.merged(far),
         )
@@ -148,35 +148,50 @@ class Records:
 
     def _records_of(self, table: str, field: str | None) -> ir.Table:
         """All records of a table; ``known_since`` is that of a field, where one is named."""
-        records, anew = self.all_records(table), self._anew(table, field)
-        if not anew:
-            return records
-        since = ibis.greatest(records[KNOWN_SINCE], _of_stream(records, anew))
-        return records.mutate(**{KNOWN_SINCE: since})
-
-    def _history_of(self, table: str, field: str) -> ir.Table:
-        """The history of a field, without what became of it when it was mapped anew."""
-        history, anew = self.history(), self._anew(table, field)
-        history = history.mutate(place=history.rowid())
-        history = history.filter(history.table_name == table, history.field == field)
-        if not anew:
-            return history
         records = self.all_records(table)
-        records = records.select(record="id", mapped_at=_of_stream(records, anew))
-        rows = history.left_join(records, [("id", "record")])
-        rows = rows.filter(rows.mapped_at.isnull() | (rows["at"] > rows.mapped_at))
-        return rows.select(*history.columns)
+        mapped_at = None if field is None else self.mapped_at(records, table, field)
+        if mapped_at is None:
+            return records
+        return records.mutate(**{KNOWN_SINCE: ibis.greatest(records[KNOWN_SINCE], mapped_at)})
 
-    def _anew(self, table: str, field: str | None) -> dict[tuple[str, str], datetime]:
-        """By connection and stream, since when a field that was mapped anew is so mapped."""
-        if field is None:
-            return {}
-        return {
+    def mapped_at(self, records: ir.Table, table: str, field: str) -> ir.Value | None:
+        """For each record since when a field is mapped as it is, null where it always was.
+
+        Args:
+            records: with ``connection`` and ``stream``.
+
+        Returns:
+            None where it always was for all.
+        """
+        anew = {
             stream: since
             for stream, meanings in self._meanings.items()
             if self._streams.get(stream) == table
             and (since := since_when(meanings, field)) is not None
         }
+        return _of_stream(records, anew) if anew else None
+
+    def history_of(self, table: str) -> ir.Table:
+        """The history of a table, without what became of fields when they were mapped anew.
+
+        Beside its columns: ``place``, the order in which it was told.
+        """
+        history = self.history()
+        history = history.mutate(place=history.rowid())
+        history = history.filter(history.table_name == table)
+        records = self.all_records(table).select("connection", "stream", record="id")
+        rows = history.left_join(records, [("id", "record")])
+        mapped = {
+            field.name: mapped_at
+            for field in self._tables[table].fields
+            if field.tracked and (mapped_at := self.mapped_at(rows, table, field.name)) is not None
+        }
+        if not mapped:
+            return history
+        for name, mapped_at in mapped.items():
+            late = mapped_at.isnull() | (rows["at"] > mapped_at)
+            rows = rows.filter((rows.field != name) | late)
+        return rows.select(*history.columns)
 
     @cached_property
     def _meanings(self) -> dict[tuple[str, str], str | None]:
