@@ -109,3 +109,24 @@ def test_a_text_in_a_rule_has_the_rules_place(make_templates: Make) -> None:
     assert found('{% include "_x.txt" %}') == [
         "rules/r.yaml:7:9: a text in a rule cannot take in files"
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{% if 1 %}" * 3000,
+        "{{ account" + ".a" * 20_000 + " }}",
+        "{{ 1" + " | upper" * 20_000 + " }}",
+    ],
+    ids=["brackets", "blocks", "fields", "filters"],
+)
+def test_what_nests_without_measure_is_told(make_templates: Make, text: str) -> None:
+    templates = make_templates({"a.txt": "---\nsubject: x\n---\n" + text})
+    place = Place(file="rules/r.yaml", line=7, column=9)
+    told = "nest too deep in this template"
+    (inline,) = templates.check_inline(text, place, {"account": "account"}, CATALOG)
+    assert inline.startswith("rules/r.yaml:7:9: ")
+    assert told in inline
+    (in_file,) = templates.check(["a"], {"account": "account"}, CATALOG)
+    assert told in in_file

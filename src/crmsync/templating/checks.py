@@ -151,6 +151,16 @@ def _check_front(file: TemplateFile, check: _Check) -> None:
 
 def _check_source(text: str, source: _Source, check: _Check) -> None:
     try:
+        _check_tree(text, source, check)
+    except RecursionError:
+        check.problems.append(
+            f"{source.place(1)}: brackets, blocks or filters nest too deep in this template; "
+            "write it in several steps, with “{% set … %}”"
+        )
+
+
+def _check_tree(text: str, source: _Source, check: _Check) -> None:
+    try:
         tree = check.environment.parse(text)
     except TemplateSyntaxError as error:
         place = source.place(error.lineno)
