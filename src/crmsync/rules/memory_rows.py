@@ -35,18 +35,12 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     Raises:
         ValueError: a field does not exist, a value does not fit, or an id stands twice.
     """
-    names = [field.name for field in table.fields]
-    known = {*names, HISTORY}
-    ids = [row.get("id") for row in rows]
+    seen: set[object] = set()
     for row in rows:
-        for name in row:
-            if name not in known:
-                raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
-    for record_id in ids:
-        if not isinstance(record_id, str) or not record_id:
-            raise ValueError(f"a record of {table.name} has no id, or one that is no text")
-        if ids.count(record_id) > 1:
-            raise ValueError(f"the id “{record_id}” stands twice among {table.plural}")
+        _check_names(table, row)
+        if row["id"] in seen:
+            raise ValueError(f"the id “{row['id']}” stands twice among {table.plural}")
+        seen.add(row["id"])
     columns = {}
     for field in table.fields:
         values = [read_value(row.get(field.name), field.type, table, field.name) for row in rows]
@@ -54,6 +48,26 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
             values = [value or CONNECTION for value in values]
         columns[field.name] = pa.array(values, TYPES[field.type])
     return pa.table(columns)
+
+
+def check_row(table: Table, row: Mapping[str, object]) -> None:
+    """Whether a row could stand in a table.
+
+    Raises:
+        ValueError: a field does not exist, or a value does not fit.
+    """
+    _check_names(table, row)
+    for field in table.fields:
+        read_value(row.get(field.name), field.type, table, field.name)
+
+
+def _check_names(table: Table, row: Mapping[str, object]) -> None:
+    names = [field.name for field in table.fields]
+    for name in row:
+        if name not in names and name != HISTORY:
+            raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
+    if not isinstance(row.get("id"), str) or not row["id"]:
+        raise ValueError(f"a record of {table.name} has no id, or one that is no text")
 
 
 def read_value(value: object, kind: FieldType, table: Table, name: str) -> Any:  # noqa: ANN401  of the field's type

@@ -13,7 +13,7 @@ from crmsync.model.durations import parse_duration
 from crmsync.rules.calendar import Calendar
 from crmsync.rules.expectations import Expectation, ExpectationReader
 from crmsync.rules.memory_history import changes_of
-from crmsync.rules.memory_rows import arrow_table
+from crmsync.rules.memory_rows import check_row
 from crmsync.rules.operators import shown
 from crmsync.rules.virtual_records import changed_records
 
@@ -295,14 +295,16 @@ class _TestReader:
         table = self._catalog.tables[name]
         for i, row in enumerate(rows):
             try:
-                arrow_table(table, [row])
+                check_row(table, row)
                 changes_of(table, row)
             except ValueError as error:
                 self._note((*at, i), str(error))
-        ids = [row.get("id") for row in rows]
-        for i, record_id in enumerate(ids):
-            if record_id is not None and record_id in ids[:i]:
+        seen: set[str] = set()
+        for i, row in enumerate(rows):
+            record_id = row.get("id")
+            if isinstance(record_id, str) and record_id in seen:
                 self._note((*at, i), f"the id “{record_id}” stands twice among {table.plural}")
+            seen.add(str(record_id))
 
     def _unread(self, data: object, at: Path_) -> tuple[str, ...]:
         names = data if isinstance(data, list) else [data]
