@@ -11,6 +11,8 @@ from crmsync.ledger.store import record_decisions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import sqlalchemy as sa
+
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Decision, NewEffect, Transitions, Withheld
 
@@ -33,16 +35,15 @@ def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
         StoreBusyError: another run has recorded some of the same meanwhile; run again.
         StoreError: the ledger cannot be written.
     """
-    at = transitions.at
-    with ledger.writing() as connection:
+    at, actor = transitions.at, f"run {run_id}"
+    ended = {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end}
+
+    def record(connection: sa.Connection) -> int:
         move_enrolments(connection, transitions)
-        dropped = drop_waiting(
-            connection,
-            {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end},
-            at=at,
-            actor=f"run {run_id}",
-        )
+        dropped = drop_waiting(connection, ended, at=at, actor=actor)
         record_effects(connection, effects, run_id=run_id, at=at)
-        withhold(connection, withheld, at=at, actor=f"run {run_id}")
+        withhold(connection, withheld, at=at, actor=actor)
         record_decisions(connection, run_id, decisions, at=at)
-    return dropped
+        return dropped
+
+    return ledger.write(record)

@@ -118,14 +118,15 @@ class _Delivery:
 
     def run(self) -> DeliveryReport:
         wall_clock = self.lease_clock.now()
-        with self.ledger.writing() as connection:
-            expire_leases(
+        self.ledger.write(
+            lambda connection: expire_leases(
                 connection,
                 wall_clock=wall_clock,
                 is_gone=is_gone,
                 at=self.clock.now(),
                 actor=self.worker,
             )
+        )
         self.total = self.ledger.effect_counts().get(State.READY, 0)
         pauses = self.ledger.pauses(at=self.clock.now())
         for name, target in sorted(self.targets.items()):
@@ -175,8 +176,8 @@ class _Delivery:
                 return
 
     def _claim(self, name: str, limit: int) -> tuple[Effect, ...]:
-        with self.ledger.writing() as connection:
-            return claim_ready(
+        return self.ledger.write(
+            lambda connection: claim_ready(
                 connection,
                 name,
                 worker=self.worker,
@@ -185,6 +186,7 @@ class _Delivery:
                 limit=limit,
                 run_id=self.run_id,
             )
+        )
 
     def _apply(self, writes: Writes, effects: Sequence[Effect]) -> list[object]:
         try:
@@ -196,8 +198,10 @@ class _Delivery:
             raise
 
     def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
-        with self.ledger.writing() as connection:
-            return settle_effects(connection, settlements, worker=self.worker, at=self.clock.now())
+        at = self.clock.now()
+        return self.ledger.write(
+            lambda connection: settle_effects(connection, settlements, worker=self.worker, at=at)
+        )
 
     def _settle(self, name: str, settlements: Sequence[Settlement]) -> None:
         late = {effect.id for effect in self._record(settlements)}

@@ -56,8 +56,8 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
     NATIVE is made ready: applying again is harmless. LOOKUP is looked up: found is done,
     not found is made ready. UNSAFE stays uncertain, for a person.
     """
-    with ledger.writing() as connection:
-        effects = claim_uncertain(
+    effects = ledger.write(
+        lambda connection: claim_uncertain(
             connection,
             name,
             worker=worker,
@@ -65,6 +65,7 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
             lease_until=wall_clock + patience.lease,
             is_gone=is_gone,
         )
+    )
     if not effects:
         return Reconciled()
     try:
@@ -74,11 +75,11 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
             for effect in effects
             if (settlement := _settlement(effect, spec, found, patience)) is not None
         ]
-        with ledger.writing() as connection:
-            settle_effects(connection, settlements, worker=worker, at=now)
+        ledger.write(
+            lambda connection: settle_effects(connection, settlements, worker=worker, at=now)
+        )
     finally:
-        with ledger.writing() as connection:
-            release_uncertain(connection, worker)
+        ledger.write(lambda connection: release_uncertain(connection, worker))
     return Reconciled(
         settlements=tuple(settlements),
         problems=_problems(name, effects, settlements, error),

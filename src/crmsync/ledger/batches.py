@@ -28,6 +28,11 @@ _PORTION = 1000  # rows of one statement; bounds what is in memory twice
 _ROWS, _WANTED = "rows_as_json", "wanted_values"
 
 
+def far_away(connection: sa.Connection) -> bool:
+    """Whether each statement is a trip to a server."""
+    return connection.dialect.name == "postgresql"
+
+
 class Rows:
     """The rows that `execute_rows` passes, for a statement to be built over."""
 
@@ -73,7 +78,7 @@ def execute_rows(
     """
     if not rows:
         return 0
-    if connection.dialect.name == "postgresql":
+    if far_away(connection):
         return _execute_whole(connection, build, rows, constants)
     prepared = _prepared(build, connection.dialect)
     fixed = prepared.defaults | {
@@ -104,6 +109,27 @@ def _execute_whole(
         )
         touched += result.rowcount
     return touched
+
+
+def execute_both(
+    connection: sa.Connection,
+    first: Build,
+    second: Build,
+    rows: Sequence[dict[str, object]],
+    **constants: object,
+) -> None:
+    """Execute two statements over the same rows, that do not build upon each other."""
+    if far_away(connection):
+        _execute_whole(connection, _together(first, second), rows, constants)
+    else:
+        execute_rows(connection, first, rows, **constants)
+        execute_rows(connection, second, rows, **constants)
+
+
+@cache
+def _together(first: Build, second: Build) -> Build:
+    """One trip to the server instead of two."""
+    return lambda rows: second(rows).add_cte(first(rows).cte("first"))
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, execute_rows, rows_where
-from crmsync.ledger.effects import read_effects_by_id
+from crmsync.ledger.batches import Rows, execute_both, rows_where
+from crmsync.ledger.effects import SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
 from crmsync.ledger.enrolments import chunks
 from crmsync.ledger.outbox import Move, move_effects, writing_down
 from crmsync.ledger.schema import Instant, effect
@@ -61,14 +61,15 @@ def claim_ready(  # noqa: PLR0913  a claim has these parts
         run_id: takes only what the gates of this run have let pass, and what may have landed
             already; None takes all that is ready.
     """
-    ids = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
-    if len(ids) < limit:
-        ids += _ready(connection, name, limit - len(ids), effect.c.not_before.is_(None), run_id)
+    rows = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
+    if len(rows) < limit:
+        rows += _ready(connection, name, limit - len(rows), effect.c.not_before.is_(None), run_id)
     check_transition(State.READY, State.SENDING)
-    moves = [{"id": number, **_CLAIMED} for number in ids]
-    execute_rows(connection, _claiming, moves, at=now, actor=worker, lease_until=lease_until)
-    execute_rows(connection, writing_down, moves, at=now, actor=worker)
-    return read_effects_by_id(connection, ids)
+    moves = [{"id": row.id, **_CLAIMED} for row in rows]
+    times = {"at": now, "lease_until": lease_until}
+    execute_both(connection, _claiming, writing_down, moves, actor=worker, **times)
+    claim = Claim(worker=worker, at=now, lease_until=lease_until)
+    return tuple([effect_of(row, claim) for row in rows])
 
 
 def _ready(
@@ -77,15 +78,14 @@ def _ready(
     limit: int,
     due: sa.ColumnElement[bool],
     run_id: int | None,
-) -> list[int]:
-    """Ids of what is ready and due, in the order of the index; without what others are claiming."""
-    query = sa.select(effect.c.id).where(
-        effect.c.state == State.READY, effect.c.connection == name, due
-    )
+) -> list[sa.Row[Any]]:
+    """What is ready and due, in the order of the index; without what others are claiming."""
+    query = SELECT_EFFECTS.where(effect.c.state == State.READY, effect.c.connection == name, due)
     if run_id is not None:
         query = query.where(sa.or_(effect.c.run_id == run_id, effect.c.in_doubt))
     query = query.order_by(effect.c.not_before, effect.c.id).limit(limit)
-    return [*connection.scalars(query.with_for_update(skip_locked=True))]
+    locked = query.with_for_update(skip_locked=True, of=effect)
+    return [*connection.execute(locked)]
 
 
 _CLAIMED = {"before": State.READY.value, "after": State.SENDING.value, "reason": "claimed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import ActionKind
 
-SELECT_EFFECTS = sa.select(
+SELECT_EFFECTS: sa.Select[Any] = sa.select(
     effect.c.id,
     effect.c.key,
     effect.c.run_id,
@@ -108,11 +109,23 @@ def read_step_states(
     return found
 
 
-def effect_of(row: tuple[Any, ...]) -> Effect:
-    """An effect from a row of `SELECT_EFFECTS`."""
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Who has taken effects since they were read, when, and until when."""
+
+    worker: str
+    at: datetime
+    lease_until: datetime
+
+
+def effect_of(row: tuple[Any, ...], claim: Claim | None = None) -> Effect:
+    """An effect from a row of `SELECT_EFFECTS`, and claimed since where a claim is given."""
     number, key, run_id, rule, subject, enrolment_key, step, connection, payload, *rest = row
     state, attempts, in_doubt, created_at, updated_at, not_before, *rest = rest
     worker, lease_until, remote_id, url, error = rest
+    if claim is not None:
+        state, attempts, not_before = State.SENDING, attempts + 1, None
+        worker, updated_at, lease_until = claim.worker, claim.at, claim.lease_until
     action = from_payload(payload)
     if action.key != key:
         raise StoreError(f"the ledger is damaged: effect {key} holds an action of another key")

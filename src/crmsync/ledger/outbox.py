@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, as_text, execute_rows, rows_where, speakable
+from crmsync.ledger.batches import (
+    Rows,
+    as_text,
+    execute_both,
+    execute_rows,
+    far_away,
+    rows_where,
+    speakable,
+)
 from crmsync.ledger.enrolments import chunks, moved_meanwhile
 from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import Instant, effect, enrolment, transition
@@ -73,8 +81,7 @@ def move_effects(
         }
         for move in moves
     ]
-    execute_rows(connection, _moving, rows, at=at)
-    execute_rows(connection, writing_down, rows, at=at, actor=actor)
+    execute_both(connection, _moving, writing_down, rows, at=at, actor=actor)
 
 
 _WHEN_AND_WHO = (sa.bindparam("at", type_=Instant), sa.bindparam("actor", type_=sa.Text))
@@ -146,10 +153,15 @@ def _record_fresh(
         check_transition(State.PLANNED, state)
     # Where an enrolment is missing or a key is there after all, there is one row less.
     rows = [_new_row(new, position) for position, new in enumerate(effects)]
-    if execute_rows(connection, _recording, rows, run_id=run_id, at=at) != len(effects):
+    if far_away(connection):
+        constants = {"run_id": run_id, "at": at, "actor": actor}
+        recorded = execute_rows(connection, _recording_with_history, rows, **constants) // 2
+    else:
+        recorded = execute_rows(connection, _recording, rows, run_id=run_id, at=at)
+        execute_rows(connection, _writing_planned, rows, at=at, actor=actor)
+        execute_rows(connection, _writing_asked, rows, at=at, actor=actor)
+    if recorded != len(effects):
         raise moved_meanwhile()
-    execute_rows(connection, _writing_planned, rows, at=at, actor=actor)
-    execute_rows(connection, _writing_asked, rows, at=at, actor=actor)
 
 
 def _new_row(new: NewEffect, position: int) -> dict[str, object]:
@@ -193,21 +205,38 @@ def _recording(rows: Rows) -> sa.Insert:
     return rows.insert_unless_there(effect, "key", values, found)
 
 
+def _recording_with_history(rows: Rows) -> sa.Insert:
+    """All in one trip to the server; two moves are written down for each effect."""
+    fresh = _recording(rows).returning(effect.c.id, effect.c.key).cte("fresh")
+    columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
+    asked = _asked_move(fresh.c.id, columns).where(fresh.c.key == columns["key"])
+    return sa.insert(transition).from_select(
+        _HISTORY, sa.union_all(_planned_move(fresh.c.id), asked)
+    )
+
+
 def _writing_planned(rows: Rows) -> sa.Insert:
-    columns = rows.columns(key=sa.Text)
-    moved = (sa.null(), sa.literal(State.PLANNED.value), sa.literal("its step is due"))
-    return _writing_by_key(columns["key"], *moved)
+    moves = _planned_move(effect.c.id).where(effect.c.key == rows.columns(key=sa.Text)["key"])
+    return sa.insert(transition).from_select(_HISTORY, moves)
 
 
 def _writing_asked(rows: Rows) -> sa.Insert:
     columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
+    moves = _asked_move(effect.c.id, columns).where(effect.c.key == columns["key"])
+    return sa.insert(transition).from_select(_HISTORY, moves)
+
+
+def _planned_move(number: sa.ColumnElement[int]) -> sa.Select[Any]:
+    nothing: sa.ColumnElement[Any] = sa.null()
+    moved = (nothing, sa.literal(State.PLANNED.value), sa.literal("its step is due"))
+    return sa.select(number, *moved, *_WHEN_AND_WHO)
+
+
+def _asked_move(
+    number: sa.ColumnElement[int], columns: Mapping[str, sa.ColumnElement[Any]]
+) -> sa.Select[Any]:
     moved = (sa.literal(State.PLANNED.value), columns["state"], columns["reason"])
-    return _writing_by_key(columns["key"], *moved)
-
-
-def _writing_by_key(key: sa.ColumnElement[str], *moved: sa.ColumnElement[Any]) -> sa.Insert:
-    selected = sa.select(effect.c.id, *moved, *_WHEN_AND_WHO).where(effect.c.key == key)
-    return sa.insert(transition).from_select(_HISTORY, selected)
+    return sa.select(number, *moved, *_WHEN_AND_WHO)
 
 
 def _asked(new: NewEffect, row: _KeyRow) -> Move:
