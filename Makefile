@@ -30,6 +30,7 @@ check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layer
 bench: $(READY) ## Measure speed and memory, each as a ratio within one run.
 	@$(BIN)/python bench/startup.py
 	@$(BIN)/python bench/sync.py
+	@$(BIN)/python bench/outbox.py
 
 lock: $(READY) ## Resolve the dependencies anew into requirements.lock; needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
