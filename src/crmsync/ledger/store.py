@@ -54,8 +54,9 @@ class Ledger:
 
     def __init__(self, at: Path | str, *, wait_seconds: float = 30.0) -> None:
         self._database = open_database(at, wait_seconds=wait_seconds)
-        # A command opens it and ends: a server likes to be told.
-        self._closed = weakref.finalize(self, self._database.close)
+        if not isinstance(at, Path):
+            # A command opens it and ends; a server likes to be told.
+            weakref.finalize(self, self._database.close)
         try:
             with self.reading() as connection:
                 current = is_current(connection)
@@ -80,7 +81,7 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of it."""
-        self._closed()
+        self._database.close()
 
     def writing(self) -> AbstractContextManager[sa.Connection]:
         """One transaction that writes; SQLite has one writer at a time, so keep it short."""
