@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from crmsync.warehouse.database import Database
 from support.commands import call, call_json
 
 if TYPE_CHECKING:
@@ -290,6 +291,26 @@ def test_a_fresh_install_says_what_it_assumes(own_company: Path) -> None:
     (status,) = report["assumptions"]
     assert (status["subjects"], status["firings"]) == (4, 0)
     assert status["fields"][0]["before"] == "2026-04-29T06:00:00+00:00"
+
+
+def test_more_steps_compile_no_more_queries(company: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = 0
+    select = Database.__dict__["_select"]
+
+    def counted(database: Database, expression: object) -> object:
+        nonlocal compiled
+        compiled += 1
+        return select(database, expression)
+
+    monkeypatch.setattr(Database, "_select", counted)
+    counts = []
+    for end in ("2026-01-16", "2026-01-24"):
+        compiled = 0
+        window = ("--from", "2026-01-14", "--to", end)
+        report = call_json("backtest", "quiet", *window, "--config", company)
+        counts.append((report["steps"], compiled))
+    assert [steps for steps, _ in counts] == [3, 11]
+    assert counts[0][1] == counts[1][1]
 
 
 def test_the_page_shows_hostile_names_as_text(own_company: Path) -> None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.config.yaml import Place
     from crmsync.model.catalog import FactSpec, Relation
     from crmsync.model.records import Kept
     from crmsync.model.tables import Table
@@ -65,12 +64,13 @@ class AssumedClause:
     """A clause that rests on assumptions.
 
     Attributes:
+        place: ``file:line:column``.
         subjects: how many of the subjects that touches.
         firings: how many of the firings rest on it.
     """
 
     text: str
-    place: Place
+    place: str
     fields: tuple[AssumedField, ...]
     subjects: int
     firings: int
@@ -152,7 +152,7 @@ class Assumptions:
         (count,) = self._past.query(counts, given).to_pylist()
         return AssumedClause(
             text=clause.text,
-            place=clause.place,
+            place=str(clause.place),
             fields=tuple(self._field(row["field"], row) for row in fields),
             subjects=count["subjects"],
             firings=count["firings"],

@@ -218,8 +218,8 @@ class _Backtest:
             self._notes.append("the rule would not have fired in the window")
         if replayed.already:
             self._notes.append(
-                f"{len(replayed.already)} matched at {readable(start, zone)} already and are no "
-                "firings; begin earlier to see when they began to"
+                f"at {readable(start, zone)} the conditions of {len(replayed.already):,} held "
+                "already, which is no firing; begin earlier to see when that began"
             )
 
     def _names(self, replayed: Replayed, judged: Judged) -> Mapping[str, str]:
