@@ -304,12 +304,12 @@ def test_more_steps_compile_no_more_queries(company: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Database, "_select", counted)
     counts = []
-    for end in ("2026-01-16", "2026-01-24"):
+    for end in ("2026-01-24", "2026-02-03"):
         compiled = 0
         window = ("--from", "2026-01-14", "--to", end)
         report = call_json("backtest", "quiet", *window, "--config", company)
         counts.append((report["steps"], compiled))
-    assert [steps for steps, _ in counts] == [3, 11]
+    assert [steps for steps, _ in counts] == [11, 21]
     assert counts[0][1] == counts[1][1]
 
 

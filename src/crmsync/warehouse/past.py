@@ -114,7 +114,8 @@ class PastRecords:
 
     def ids(self, name: str) -> frozenset[str]:
         """The global ids of a table's records that were there then."""
-        return frozenset(self.query(self.table(name).select("id"))["id"].to_pylist())
+        query = self.compiled(f"ids {name}", lambda: self.table(name).select("id"))
+        return frozenset(self.query(query)["id"].to_pylist())
 
     def first(self, name: str) -> datetime | None:
         """Since when there are records of a table; None where nobody knows."""
