@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.app.deciding import Decided, decide
+from crmsync.app.basis import basis_of
+from crmsync.app.deciding import Decided, decide, world_of
+from crmsync.app.remembering import Remembered, remember, remembered
 from crmsync.app.results import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
 from crmsync.clock import SystemClock
@@ -14,13 +17,21 @@ from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.ledger.states import State
+from crmsync.observe import logger
 from crmsync.plugins.contract import Writes
+from crmsync.rules.standing import evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from crmsync.app.premises import Premises
     from crmsync.app.results import SyncResult
     from crmsync.app.workspace import Workspace
+    from crmsync.warehouse.reader import Records
+
+# How often a run evaluates everybody, to hold the shorter way against it.
+_AUDITED_EACH = timedelta(days=1)
 
 
 def plan_cycle(
@@ -45,9 +56,16 @@ def plan_cycle(
 
 
 def run_cycle(
-    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool = True
+    workspace: Workspace,
+    *,
+    advance: Callable[[str, int], None],
+    sync_first: bool = True,
+    full: bool = False,
 ) -> RunResult:
     """Sync, decide, record, deliver.
+
+    Args:
+        full: evaluate everybody, whatever is remembered of the last run.
 
     Raises:
         InvalidInputError: rules or templates hold mistakes.
@@ -56,11 +74,11 @@ def run_cycle(
     workspace.rules  # noqa: B018  mistakes are told before anything is read
     since = SystemClock().now().astimezone(workspace.zone)
     with workspace.ledger.evaluating(since=since):
-        return _run(workspace, advance=advance, sync_first=sync_first)
+        return _run(workspace, advance=advance, sync_first=sync_first, full=full)
 
 
 def _run(
-    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool
+    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool, full: bool
 ) -> RunResult:
     if sync_first:
         sync = sync_all(workspace, advance=advance)
@@ -69,7 +87,7 @@ def _run(
     run = _Run.started(workspace)
     try:
         found = _find_out(workspace, run.id, advance=advance)
-        decided = _decide(workspace, sync, advance=advance)
+        decided = _decide_and_remember(workspace, sync, full=full, advance=advance)
         if decided.plan.stopped is None:
             commit_plan(
                 workspace.ledger,
@@ -106,8 +124,80 @@ def _decide(
     advance: Callable[[str, int], None],
     only: Sequence[str] | None = None,
 ) -> Decided:
+    """Decide from what is remembered of the last run and what has changed since."""
+    kept = remembered(_standing_file(workspace))
     with workspace.warehouse.reading() as records:
-        return decide(workspace.premises, records, sync, only=only, advance=advance)
+        return _from_kept(workspace.premises, records, sync, kept, only=only, advance=advance)
+
+
+def _decide_and_remember(
+    workspace: Workspace, sync: SyncResult, *, full: bool, advance: Callable[[str, int], None]
+) -> Decided:
+    """The same, and it is remembered for the next time.
+
+    Once a day, or where a person asks for it, everybody is evaluated, and the answer is held
+    against what the shorter way answers.
+    """
+    path = _standing_file(workspace)
+    kept = remembered(path)
+    now = workspace.clock.now()
+    full |= kept is None or not timedelta() <= now - kept.full_at < _AUDITED_EACH
+    with workspace.warehouse.reading() as records:
+        premises, mark = workspace.premises, records.mark()
+        before = None if full else kept
+        decided = _from_kept(premises, records, sync, before, advance=advance)
+        if full and kept is not None:
+            decided = _audited(premises, records, decided, kept)
+    if mark is not None:
+        full_at = now if full or kept is None else kept.full_at
+        remember(path, Remembered(standing=decided.standing, mark=mark, full_at=full_at))
+    return decided
+
+
+def _from_kept(  # noqa: PLR0913  all that it depends on
+    premises: Premises,
+    records: Records,
+    sync: SyncResult,
+    kept: Remembered | None,
+    *,
+    advance: Callable[[str, int], None],
+    only: Sequence[str] | None = None,
+) -> Decided:
+    if kept is None:
+        return decide(premises, records, sync, only=only, advance=advance)
+    return decide(
+        premises,
+        records,
+        sync,
+        only=only,
+        before=kept.standing,
+        changed=lambda world: kept.changed(records, world),
+        advance=advance,
+    )
+
+
+def _audited(premises: Premises, records: Records, decided: Decided, kept: Remembered) -> Decided:
+    """What was decided, with a finding where the shorter way would have answered otherwise."""
+    world = world_of(premises, records)
+    changed = kept.changed(records, world)
+    if changed is None or kept.standing.at > world.now:
+        return decided
+    basis = basis_of(premises, premises.rules)
+    shorter = evaluated(premises.rules, world, basis, kept.standing, changed).standing.verdicts
+    wrong = [name for name, said in decided.standing.verdicts.items() if shorter[name] != said]
+    logger().info("evaluation_audited", rules=len(shorter), differing=wrong)
+    if not wrong:
+        return decided
+    sentence = (
+        f"evaluating only what changed would have answered otherwise for {', '.join(wrong)}; "
+        "this run has evaluated everybody, so its answer is right. Please report this mistake "
+        "in crmsync, and give --full-evaluation until it is mended"
+    )
+    return replace(decided, plan=replace(decided.plan, audit=sentence))
+
+
+def _standing_file(workspace: Workspace) -> Path:
+    return workspace.state / "standing.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crmsync.model.records import LiveRecords, RecordSource
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Standing
+    from crmsync.rules.standing import Changed, Standing
     from crmsync.warehouse.reader import Records
 
 
@@ -75,6 +75,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     *,
     only: Sequence[str] | None = None,
     before: Standing | None = None,
+    changed: Callable[[World], Changed | None] | None = None,
     advance: Callable[[str, int], None] = _nobody,
 ) -> Decided:
     """Decide for the premises' now, from these records.
@@ -82,8 +83,10 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     Args:
         sync: how the records came in; the plan shows it.
         only: the names of some rules; all where it is None.
-        before: how the rules stood earlier, with the same records: only those are looked at again
-            whom the clock may concern.
+        before: how the rules stood earlier: only those are looked at again whom the clock may
+            concern, or records that have changed since.
+        changed: told the world, answers what `evaluated` is to know of these, or None where
+            nobody can tell; not given where the records are the same.
         advance: told what goes on, and how much of it was done since.
 
     Raises:
@@ -92,7 +95,11 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     rules = chosen_rules(premises.rules, only)
     world = world_of(premises, records)
     advance("evaluating rules", 0)
-    standing = evaluated(rules, world, basis_of(premises, rules), before).standing
+    of_changes = None if changed is None or before is None else changed(world)
+    if changed is not None and of_changes is None:
+        before = None
+    answer = evaluated(rules, world, basis_of(premises, rules), before, of_changes)
+    standing = answer.standing
     verdicts = standing.verdicts
     advance("evaluating rules", len(rules))
     snapshot = follow_merges(
@@ -110,7 +117,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     outbox = premises.ledger.step_states()
     due = open_steps(rules, verdicts, snapshot, transitions, outbox)
     wanted = _wanted(rules, due, transitions)
-    evaluation = Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
+    evaluation = answer.evaluation or _of_some(rules, world, wanted)
     steps = Steps(
         premises=premises,
         records=records,
@@ -142,6 +149,12 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         decisions=tuple(steps.decisions),
         withheld=tuple(steps.withheld()),
     )
+
+
+def _of_some(
+    rules: Sequence[Rule], world: World, wanted: Mapping[str, Collection[str]]
+) -> Evaluation:
+    return Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
 
 
 def _wanted(

@@ -114,6 +114,7 @@ class PlanResult:
     """What a cycle would do, or did: one value for ``plan`` and ``run``.
 
     Attributes:
+        audit: a sentence where evaluating only what changed would have answered otherwise.
         stopped: why the circuit breaker lets nothing out; None where it does not.
     """
 
@@ -123,11 +124,12 @@ class PlanResult:
     actions: tuple[PlannedAction, ...]
     held: tuple[HeldBack, ...]
     stopped: str | None = None
+    audit: str | None = None
 
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return self.sync.findings or self.stopped is not None
+        return self.sync.findings or self.stopped is not None or self.audit is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -237,6 +237,13 @@ def run(
     full: Annotated[
         bool, typer.Option("--full", help="Show all texts, and all who are held back.")
     ] = False,
+    full_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--full-evaluation",
+            help="Evaluate everybody, not only those whom something changed may concern.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Do what plan shows: write the tasks, notes, updates and mails."""
@@ -246,7 +253,9 @@ def run(
 
         workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
-            report = run_cycle(workspace, sync_first=sync_first, advance=advance)
+            report = run_cycle(
+                workspace, sync_first=sync_first, full=full_evaluation, advance=advance
+            )
         reports.show_run(report, full=full, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 

@@ -53,10 +53,12 @@ class Evaluated:
 
     Attributes:
         again: how many subjects were looked at anew, by table.
+        evaluation: of all rules and everybody, where nothing was kept; can be asked for more.
     """
 
     standing: Standing
     again: Mapping[str, int]
+    evaluation: Evaluation | None = None
 
 
 def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
@@ -78,6 +80,8 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
+    if not any(_is_kept(rule, basis, before, world) for rule in rules):
+        return _of_everybody(rules, world, basis)
     verdicts: dict[str, RuleVerdicts] = {}
     again: dict[str, int] = {}
     for table in dict.fromkeys(rule.subject for rule in rules):
@@ -102,6 +106,18 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
         fresh=_fresh(rules, world),
     )
     return Evaluated(standing=standing, again=again)
+
+
+def _of_everybody(rules: Sequence[Rule], world: World, basis: Mapping[str, str]) -> Evaluated:
+    evaluation = Evaluation(rules, world)
+    standing = Standing(
+        at=world.now,
+        verdicts=evaluation.verdicts,
+        basis={rule.name: basis[rule.name] for rule in rules},
+        fresh=_fresh(rules, world),
+    )
+    again = {rule.subject: evaluation.verdicts[rule.name].subjects for rule in rules}
+    return Evaluated(standing=standing, again=again, evaluation=evaluation)
 
 
 def _is_kept(rule: Rule, basis: Mapping[str, str], before: Standing | None, world: World) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crmsync.model.tables import Table
+    from crmsync.warehouse.changes import ChangeLog
     from crmsync.warehouse.database import Database
 
 _MOVED = "moved"
@@ -51,7 +52,10 @@ def _aliases(database: Database, tables: Sequence[str]) -> pa.Table:
 class Merges:
     """The merges of records that a batch tells of, in one table."""
 
-    def __init__(self, database: Database, tables: Mapping[str, Table], table: str) -> None:
+    def __init__(
+        self, database: Database, tables: Mapping[str, Table], table: str, log: ChangeLog
+    ) -> None:
+        self._log = log
         self._database = database
         self._tables = tables
         self._table = table
@@ -114,6 +118,9 @@ class Merges:
         self._database.insert(ALIAS, BOOKS, rows)
         moved = {o: s for o, s in survivors.items() if self._before.get(o) != s}
         if moved:
+            # What was known of a merged record is its survivor's now.
+            touched = pa.array([*moved, *moved.values()], pa.string())
+            self._log.note(self._table, pa.chunked_array([touched]))
             self._rewrite_references(moved)
 
     def _end(self, old: str) -> str:
@@ -139,4 +146,7 @@ class Merges:
             rows = self._database.fetch(select.where(is_one_of(field, _MOVED)))
         if rows.num_rows:
             self._database.delete_ids(table, RECORDS, rows["id"])
-            self._database.insert(table, RECORDS, _with_survivors(rows, field, moved))
+            after = _with_survivors(rows, field, moved)
+            self._log.note(table, after["id"])
+            self._log.note_left(self._tables[table], rows, after)
+            self._database.insert(table, RECORDS, after)

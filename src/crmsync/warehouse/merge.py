@@ -19,6 +19,7 @@ from crmsync.model.tables import split_global_id
 from crmsync.warehouse import versions
 from crmsync.warehouse.aliases import Merges, resolved
 from crmsync.warehouse.batch import POSITION, Merged
+from crmsync.warehouse.changes import ChangeLog
 from crmsync.warehouse.database import BOOKS, RECORDS, is_one_of, named
 from crmsync.warehouse.quarantine import SAID, Quarantine
 from crmsync.warehouse.schema import HISTORY
@@ -56,6 +57,7 @@ class Merge:
         self._now = now
         self._others = {stream for stream in streams if stream != batch.stream}
         self._quarantine = Quarantine(database, batch, now)
+        self._log = ChangeLog(database)
 
     def run(self) -> Merged:
         """Merge the rows.
@@ -78,6 +80,7 @@ class Merge:
             usable=usable,
             stored=stored,
             now=self._now,
+            log=self._log,
         )
         quarantined += self._quarantine.add(listing.outdone())
         merged = self._records(usable, stored, quarantined)
@@ -177,7 +180,7 @@ class Merge:
         ids = usable["id"]
         doubtful = [*stored["id"].chunks, *repeated(ids).chunks]
         if not sum(map(len, doubtful)):
-            return self._write(versions.new_records(usable, self._now), None, quarantined)
+            return self._write(versions.new_records(usable, self._now), None, stored, quarantined)
         known = pc.is_in(ids, value_set=pa.chunked_array(doubtful).combine_chunks())
         contested = usable.filter(known)
         fresh = versions.new_records(usable.filter(pc.invert(known)), self._now)
@@ -186,7 +189,7 @@ class Merge:
             self._database.given("stored", stored),
         ):
             changed = self._changed()
-            return self._write(fresh, changed, quarantined)
+            return self._write(fresh, changed, stored, quarantined)
 
     def _changed(self) -> pa.Table:
         """The records that change, of those that the warehouse has or the batch has twice."""
@@ -200,8 +203,10 @@ class Merge:
         rows = versions.changed_records(self._table, accepted, stored, now)
         return self._database.query(rows.filter(~rows.unchanged | rows[MERGED_INTO].notnull()))
 
-    def _write(self, fresh: pa.Table, changed: pa.Table | None, quarantined: int) -> Merged:
-        merges = Merges(self._database, self._tables, self._table.name)
+    def _write(
+        self, fresh: pa.Table, changed: pa.Table | None, stored: pa.Table, quarantined: int
+    ) -> Merged:
+        merges = Merges(self._database, self._tables, self._table.name, self._log)
         merges.take(fresh)
         if changed is not None:
             merges.take(changed)
@@ -212,24 +217,26 @@ class Merge:
         deleted = 0
         if changed is not None:
             self._keep_history(refused["record"])
-            replaced, deleted = self._replace(_without(changed, refused["record"]))
+            replaced, deleted = self._replace(_without(changed, refused["record"]), stored)
             count += replaced
         merges.write()
         return Merged(changed=count, deleted=deleted, quarantined=quarantined)
 
     def _insert(self, rows: pa.Table) -> int:
         """Add records; answers how many of them are live."""
+        self._log.note(self._table.name, rows["id"])
         if rows.num_rows:
             # What is not named is null; to say so of every row costs a fifth of the insert.
             columns = [c for c in record_columns(self._table) if rows[c].null_count < len(rows)]
             self._database.insert(self._table.name, RECORDS, rows.select(columns))
         return _count(pc.invert(rows[DELETED]))
 
-    def _replace(self, changed: pa.Table) -> tuple[int, int]:
+    def _replace(self, changed: pa.Table, stored: pa.Table) -> tuple[int, int]:
         """Write what differs; answers how many live records changed and how many were deleted."""
         differing = changed.filter(pc.invert(changed["unchanged"]))
         if differing.num_rows:
             self._database.delete_ids(self._table.name, RECORDS, differing["id"])
+            self._log.note_left(self._table, stored, differing)
         count = self._insert(differing)
         return count, _count(pc.and_(differing[DELETED], differing[versions.WAS_LIVE]))
 

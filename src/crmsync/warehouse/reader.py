@@ -14,6 +14,7 @@ import sqlglot.expressions as sge
 
 from crmsync.model.records import NOTHING, StreamState
 from crmsync.warehouse.batch import MappingDigest
+from crmsync.warehouse.changes import read_changes, read_mark
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import changes_of, elders_of, known_of
 from crmsync.warehouse.meanings import since_when
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from crmsync.model.pages import Cursor
     from crmsync.model.records import Compiled, Given, Kept
     from crmsync.model.tables import Table
+    from crmsync.warehouse.changes import Changes, Mark
     from crmsync.warehouse.database import Database
 
     StreamTables = Mapping[tuple[str, str], str]
@@ -325,6 +327,14 @@ class Records:
         for row in self._database.fetch(select).to_pylist():
             found.setdefault(row["table_name"], {})[row["old_id"]] = row["survivor"]
         return found
+
+    def mark(self) -> Mark | None:
+        """The present point in the history of the warehouse; None where nothing was written."""
+        return read_mark(self._database)
+
+    def changed_since(self, number: int) -> Changes:
+        """What the writes after that of a number have changed."""
+        return read_changes(self._database, number)
 
     def counts(self) -> dict[str, int]:
         """How many live records each table has."""

@@ -25,6 +25,8 @@ QUARANTINE = "quarantine"
 ALIAS = "alias"
 HISTORY = "history"
 SNAPSHOT_SEEN = "snapshot_seen"
+CHANGE = "change"
+CHANGE_MARK = "change_mark"
 
 
 def _first_books(database: Database) -> None:
@@ -91,9 +93,24 @@ def _meanings_of_fields(database: Database) -> None:
     database.add_column(STREAM_STATE, BOOKS, "meanings", dt.string)
 
 
+def _changes(database: Database) -> None:
+    text, number = dt.string, dt.int64
+    # What the write of a number changed: a record, all of a table (without an id), or, with
+    # a field, a record that another no longer refers to in it.
+    columns = {"number": number, "table_name": text, "id": text, "field": text, "target": text}
+    database.create(CHANGE, BOOKS, columns)
+    mark: dict[str, dt.DataType] = {"warehouse": text, "number": number, "oldest": number}
+    database.create(CHANGE_MARK, BOOKS, mark)
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
-MIGRATIONS: tuple[Migration, ...] = (_first_books, _mappings_of_streams, _meanings_of_fields)
+MIGRATIONS: tuple[Migration, ...] = (
+    _first_books,
+    _mappings_of_streams,
+    _meanings_of_fields,
+    _changes,
+)
 
 
 def knows_all_migrations(database: Database) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.pages import Snapshot
     from crmsync.warehouse.batch import Batch
+    from crmsync.warehouse.changes import ChangeLog
     from crmsync.warehouse.database import Database
 
 # From this many records on, a listing that would delete more than half of them is refused;
@@ -49,7 +50,9 @@ class Listing:
         usable: pa.Table,
         stored: pa.Table,
         now: datetime,
+        log: ChangeLog,
     ) -> None:
+        self._log = log
         self._database = database
         self._batch = batch
         self._snapshot = snapshot
@@ -163,6 +166,7 @@ class Listing:
         if not rows.num_rows:
             return 0
         self._refuse_most(rows.num_rows, rows.num_rows + self._known())
+        self._log.note(self._batch.table, rows["id"])
         self._database.delete_ids(self._batch.table, RECORDS, rows["id"])
         at = pa.repeat(arrow_instant(self._now), rows.num_rows)
         place = rows.column_names.index("deleted_at")

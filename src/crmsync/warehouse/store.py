@@ -11,6 +11,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.warehouse.changes import ChangeLog
 from crmsync.warehouse.database import BOOKS, RECORDS, Database, equals, named, store_errors
 from crmsync.warehouse.locking import file_lock
 from crmsync.warehouse.meanings import meanings_anew
@@ -117,6 +118,7 @@ class Writer:
         with self._writing():
             states = self._states()
             for stream, (table, mapping) in mappings.items():
+                ChangeLog(self._database).note_whole(table)
                 kept = states.get((connection, stream))
                 if kept and kept["mapping_of_ids"] != mapping.ids:
                     self._rewrite(str(kept["table_name"]), connection, stream, deleted_at=now)
@@ -147,6 +149,7 @@ class Writer:
         for name, instant in instants.items():
             values = pa.repeat(arrow_instant(instant), rows.num_rows)
             rows = rows.set_column(rows.column_names.index(name), name, values)
+        ChangeLog(self._database).note(table, rows["id"])
         self._database.delete_ids(table, RECORDS, rows["id"])
         self._database.insert(table, RECORDS, rows)
 

@@ -113,6 +113,8 @@ def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | Non
             )
         _print_more(out, len(held), most_held, "more held back; --full shows all")
     out.print()
+    if result.audit:
+        out.print(f"[red]{escape(result.audit)}[/]", soft_wrap=True)
     if result.stopped:
         out.print(f"[red]{escape(result.stopped)}[/]", soft_wrap=True)
 
