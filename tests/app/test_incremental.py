@@ -94,6 +94,7 @@ def test_changes_and_hours_are_answered_like_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)  # it is a small company
+    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
     config = make_company(tmp_path, config=CONFIG, activities=ACTIVITIES)
     for name, text in (("quiet-person", QUIET_PERSON), ("busy-account", BUSY_ACCOUNT)):
         (tmp_path / "rules" / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -118,6 +119,7 @@ def test_a_full_evaluation_is_held_against_the_shorter_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
     config = make_company(tmp_path)
     call_json("run", "--config", config, "--at", "2026-02-10T09:00")
     again = ("run", "--config", config, "--at", "2026-02-20T09:00", "--full-evaluation")

@@ -41,6 +41,7 @@ def test_keeping_verdicts_answers_what_evaluating_everybody_answers(
     steps: list[timedelta],
 ) -> None:
     monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)  # there are but four accounts
+    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
     rules = compiled(conditions)
     basis = {rule.name: rule.version for rule in rules}
     now, zone = company["now"], company["zone"]

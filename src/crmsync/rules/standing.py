@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Of more than this share, to evaluate everybody costs less than to tell them apart.
 _MOST_TOUCHED = 0.25
+# Of fewer, too: what it costs does not depend on how many they are.
+_FEWEST = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,9 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
+    if touched is None and before is not None:
+        largest = max((said.subjects for said in before.verdicts.values()), default=0)
+        before = before if largest >= _FEWEST else None
     if not any(_is_kept(rule, basis, before, world) for rule in rules):
         return _of_everybody(rules, world, basis)
     verdicts: dict[str, RuleVerdicts] = {}

@@ -61,6 +61,8 @@ class Watch:
         test: what the times are held against; None where it is only whether they have come.
         values: columns ``id`` and ``value``, an instant or a day; None in place of a value
             that says nothing, since the answer may change at any time.
+        source: stands for ``values``; the same where they are.
+        others: tests of the same times, where it does not matter which of them is met.
         daily: whether each day from the value on counts, not that day alone.
     """
 
@@ -68,15 +70,18 @@ class Watch:
     path: Path
     kind: FieldType
     values: Callable[[], ir.Table]
+    source: str
     zone_at: int | None = None
     test: Test | None = None
+    others: tuple[Test, ...] = ()
     at_any_time: bool = False
     daily: bool = False
 
     def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
         """Which values are met."""
         if self.test is not None:
-            return sweeps(self.test, self.kind, start, until)
+            tests = (self.test, *self.others)
+            return frozenset().union(*(sweeps(test, self.kind, start, until) for test in tests))
         if self.kind is FieldType.INSTANT:
             return frozenset({Sweep(low=start.now, high=until, leaves=False)})
         last = replace(start, now=until).today
@@ -149,9 +154,20 @@ class Turning:
     @cached_property
     def touched(self) -> ir.Table | None:
         """One column, ``id``: whoever may turn, each once; None where nobody can."""
-        found = [rows for watch in self.watches if (rows := self._met(watch)) is not None]
+        found = [rows for watch in self._shared() if (rows := self._met(watch)) is not None]
         found = [rows.select("id") for rows in found]
         return ibis.union(*found, distinct=True) if len(found) > 1 else found[0] if found else None
+
+    def _shared(self) -> Iterator[Watch]:
+        """The watches, those of the same times as one: each time is looked up once."""
+        groups: dict[object, list[Watch]] = {}
+        for watch in self.watches:
+            tested = watch.test is not None
+            key = (watch.source, watch.path, watch.kind, watch.zone_at, watch.daily, tested)
+            groups.setdefault(key, []).append(watch)
+        for first, *rest in groups.values():
+            tests = dict.fromkeys(watch.test for watch in rest if watch.test is not None)
+            yield replace(first, others=tuple(test for test in tests if test != first.test))
 
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
         """When clauses may turn, in order; of some subjects, or of all."""
@@ -300,6 +316,7 @@ class _Watches:
                 path=(*path, *column.hops),
                 kind=column.type,
                 values=lambda: self._values(column),
+                source=f"values of {column.owner}.{column.name}",
                 zone_at=zone_at,
                 test=test,
             )
@@ -318,16 +335,34 @@ class _Watches:
             return world.known_since(owner, column.name).select("id", value=name)
 
         times = (changes, lambda: known("since"), lambda: known("created"))
-        watch = Watch(clause=number, path=far, kind=FieldType.INSTANT, values=changes)
+        field = f"{owner}.{column.name}"
+        watch = Watch(
+            clause=number,
+            path=far,
+            kind=FieldType.INSTANT,
+            values=changes,
+            source=f"changes of {field}",
+        )
         self.found.append(watch)
-        self.found += [replace(watch, values=of, zone_at=at, test=test) for of in times]
+        self.found += [
+            replace(watch, values=of, zone_at=at, test=test, source=f"past {i} of {field}")
+            for i, of in enumerate(times)
+        ]
         day = test.operand.at if isinstance(test.operand, Past) else None
         if isinstance(day, date) and not isinstance(day, datetime):
 
             def everybody() -> ir.Table:
                 return world.table(owner).select("id", value=ibis.literal(day))
 
-            self.found.append(replace(watch, kind=FieldType.DATE, values=everybody, zone_at=at))
+            self.found.append(
+                replace(
+                    watch,
+                    kind=FieldType.DATE,
+                    values=everybody,
+                    zone_at=at,
+                    source=f"{day} for {owner}",
+                )
+            )
 
     def _values(self, column: Column) -> ir.Table:
         if column.fact is None:
@@ -345,7 +380,7 @@ class _Watches:
         if turns is None:
             self._any_time(column.fact, number, path)
             return
-        for rows in turns:
+        for i, rows in enumerate(turns):
             name = next(name for name in rows.columns if name != "id")
             self.found.append(
                 Watch(
@@ -353,6 +388,7 @@ class _Watches:
                     path=path,
                     kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
                     values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
+                    source=f"turns {i} of {column.owner}.{column.name}",
                     zone_at=len(path) if name in {"own_day", "own_days"} else None,
                     daily=name == "own_days",
                 )
@@ -370,6 +406,7 @@ class _Watches:
                 path=path,
                 kind=FieldType.INSTANT,
                 values=everybody,
+                source=f"every {spec.table}",
                 at_any_time=True,
             )
         )
@@ -395,6 +432,7 @@ class _Watches:
                     path=far,
                     kind=FieldType.DATE if is_day else FieldType.INSTANT,
                     values=lambda: self._world.table(target).select("id", value=time),
+                    source=f"values of {target}.{time}",
                 )
             )
 
@@ -409,7 +447,15 @@ class _Watches:
                 instant = ibis.literal(at, type="timestamp('UTC', 6)")
                 return records.filter(records.connection == connection).select("id", value=instant)
 
-            self.found.append(Watch(clause=number, path=path, kind=FieldType.INSTANT, values=rows))
+            self.found.append(
+                Watch(
+                    clause=number,
+                    path=path,
+                    kind=FieldType.INSTANT,
+                    values=rows,
+                    source=f"{connection} stale for {owner}",
+                )
+            )
 
     def _turning_stale(self, tables: tuple[str, ...]) -> dict[str, datetime]:
         freshness = self._world.freshness
