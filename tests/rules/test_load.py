@@ -39,6 +39,13 @@ BAD = {
     "later-keys": (
         "rule: b\nsubject: account\nrepeat_every: 1 day\nuntil: []\nwhen:\n  - tier: gold\n" + THEN
     ),
+    "words": (
+        "rule: words\nsubject: account\nwhen:\n"
+        "  - some: {of: activities, where: [{kind: meetng}, {direction: [inbound, outbuond]}]}\n"
+        "  - some: {of: activities, where: [{status: {is_not: canceled}}]}\n"
+        "  - some: {of: promises, where: [{state: {was: {value: opn, at: 3 days}}}]}\n"
+        "  - some: {of: promises, where: [{state: {changed: {to: Kept}}}]}\n" + THEN
+    ),
     "past": (
         "rule: past\nsubject: account\nwhen:\n"
         "  - tier: {was: gold}\n"

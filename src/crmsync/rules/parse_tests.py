@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from crmsync.config.yaml import nearest
+from crmsync.model.tables import Field
 from crmsync.rules import paths
 from crmsync.rules.conditions import (
     HISTORY,
@@ -18,6 +19,7 @@ from crmsync.rules.conditions import (
     Literal,
     Operand,
     Operator,
+    Past,
     Test,
     Today,
 )
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from crmsync.model.tables import FieldType
 
 IF_UNKNOWN = "if_unknown"
+_NAMING_VALUES = LIST_OPERATORS | {Operator.IS, Operator.IS_NOT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +163,13 @@ class TestParser:
             place = self._document.place((*at, *error.key))
             self._problems.add(place, str(error))
             return ()
+        named = (operand.values,) if isinstance(operand, Past) else (operand.before, operand.after)
+        try:
+            for values in named:
+                self._check_words(values, subject)
+        except ValueError as error:
+            self._problems.add(self._document.place(at), str(error))
+            return ()
         return ((Test(operator=operator, operand=operand), at),)
 
     def _test(
@@ -174,10 +184,21 @@ class TestParser:
                     f"for that there are {', '.join(OPERATORS[subject.type])}"
                 )
             operand = self._operand(operator, value, subject)
+            if operator in _NAMING_VALUES:
+                self._check_words(operand, subject)
         except ValueError as error:
             self._problems.add(self._document.place(at), str(error))
             return ()
         return ((Test(operator=operator, operand=operand), at),)
+
+    def _check_words(self, operand: object, subject: Subject) -> None:
+        """Of some fields all values are known, and another would never be met."""
+        column = subject.column
+        found = None if column is None else self._catalog.column(column.owner, column.name)
+        words = found.words if isinstance(found, Field) else ()
+        for value in operand if isinstance(operand, tuple) else (operand,):
+            if words and isinstance(value, str) and value not in words:
+                raise ValueError(f"{subject.name} is never {shown(value)}{nearest(value, words)}")
 
     def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:  # noqa: PLR0911  one per operator
         if operator is Operator.PRESENT:

@@ -64,16 +64,16 @@ class Conditions:
         catalog = self._ways.catalog
         entries: dict[str, Schema] = {}
         for path, owner, column in self._ways.listed(table):
-            words = column.words if isinstance(column, Field) else ()
-            words = words or self._names.values.get((owner, column.name), ())
+            own = column.words if isinstance(column, Field) else ()
+            words = own or self._names.values.get((owner, column.name), ())
             tracked = isinstance(column, Field) and catalog.is_tracked(owner, column.name)
-            tested = self._values.test(column.type, table, words, tracked=tracked)
+            tested = self._values.test(column.type, table, words, closed=bool(own), tracked=tracked)
             entries[path] = {**tested, "description": described(path, column)}
         for quantifier in Quantifier:
             related = self._related.of(quantifier, table)
             related = {**related, "description": _QUANTIFIER_WORDS[quantifier]}
-            own = entries.get(quantifier)  # the usage of a feature has a count
-            entries[quantifier] = related if own is None else {"anyOf": [own, related]}
+            field = entries.get(quantifier)  # the usage of a feature has a count
+            entries[quantifier] = related if field is None else {"anyOf": [field, related]}
         entries[SEGMENT] = {
             **offered(self._names.segments.get(table, ()), {"type": "string"}),
             "description": "The conditions of segments/NAME.yaml.",

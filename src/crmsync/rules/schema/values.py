@@ -89,6 +89,23 @@ def _past_literal(kind: FieldType) -> Schema:
     return literal(kind)
 
 
+def _only(words: Iterable[str]) -> Schema:
+    """Wherever a test names a value, it is one of these."""
+    word: Schema = {"enum": list(words)}
+    some: Schema = {"items": word}
+    either = {"if": {"type": "array"}, "then": some, "else": word}
+    named: dict[str, Schema] = {
+        Operator.IS: word,
+        Operator.IS_NOT: word,
+        Operator.IN: some,
+        Operator.NOT_IN: some,
+        Operator.CHANGED: {"properties": {FROM: either, TO: either}},
+        Operator.WAS: {"properties": {VALUE: either}},
+    }
+    tests = {"properties": {str(operator): shape for operator, shape in named.items()}}
+    return {"if": {"type": "object"}, "then": tests, "else": either}
+
+
 class Values:
     """The tests of each type, shared by all fields that have it."""
 
@@ -118,6 +135,7 @@ class Values:
         table: str | None,
         words: Iterable[str] = (),
         *,
+        closed: bool = False,
         tracked: bool = False,
     ) -> Schema:
         """Whatever can stand behind a field of a type.
@@ -125,6 +143,7 @@ class Values:
         Args:
             table: where paths of operands that name fields begin; None where none can.
             words: values to offer.
+            closed: whether there can be no others.
             tracked: whether its past can be asked about.
         """
         if not COLUMN_OPERATORS & set(OPERATORS[kind]):
@@ -132,7 +151,7 @@ class Values:
         name = f"test.{kind}" if table is None else f"test.{kind}.{table}"
         name += ".tracked" if tracked else ""
         shape = self._definitions.ref(name, lambda: self._test(kind, table, tracked=tracked))
-        return offered(words, shape)
+        return {"allOf": [shape, _only(words)]} if closed else offered(words, shape)
 
     def _test(self, kind: FieldType, table: str | None, *, tracked: bool) -> Schema:
         fitting = OPERATORS[kind]
