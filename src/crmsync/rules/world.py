@@ -71,6 +71,7 @@ class World:
         self.tables = Tables(self)
         self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
         self._known_zones = zones
+        self._records: dict[str, ir.Table] = {}
         self._remembered: dict[FactSpec, tuple[Kept, str, str]] = {}
 
     def at(self, now: datetime, source: RecordSource | None = None) -> World:
@@ -109,7 +110,10 @@ class World:
 
     def table(self, name: str) -> ir.Table:
         """The live records of a table."""
-        return self.source.table(name)
+        # Made once: with its many columns it is the dearest part of most expressions.
+        if name not in self._records:
+            self._records[name] = self.source.table(name)
+        return self._records[name]
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
