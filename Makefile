@@ -31,6 +31,7 @@ bench: $(READY) ## Measure speed and memory, each as a ratio within one run.
 	@$(BIN)/python bench/startup.py
 	@$(BIN)/python bench/sync.py
 	@$(BIN)/python bench/outbox.py
+	@$(BIN)/python bench/rules.py
 
 lock: $(READY) ## Resolve the dependencies anew into requirements.lock; needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

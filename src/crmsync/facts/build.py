@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.tables import FieldType
-    from crmsync.plugins.contract import FactTables
+    from crmsync.plugins.contract import FactTables, Measure
 
 
 def declared(  # noqa: PLR0913  the parts of a fact
@@ -27,6 +27,7 @@ def declared(  # noqa: PLR0913  the parts of a fact
     *,
     rests_on: tuple[str, ...] = (),
     default: int | None = None,
+    measure: Measure | None = None,
     turns: Callable[[FactTables], Sequence[ir.Table]] | None = None,
     values: Callable[[FactTables], ir.Table] | None = None,
     evidence: Callable[[FactTables], ir.Table] | None = None,
@@ -40,7 +41,9 @@ def declared(  # noqa: PLR0913  the parts of a fact
         rests_on=rests_on,
         default=default,
     )
-    return Fact(spec=spec, build=build, turns=turns, values=values, evidence=evidence)
+    return Fact(
+        spec=spec, build=build, measure=measure, turns=turns, values=values, evidence=evidence
+    )
 
 
 def happened(tables: FactTables, table: str, time: str) -> ir.Table:

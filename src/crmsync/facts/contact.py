@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.facts.build import declared, named
 from crmsync.model.tables import FieldType
+from crmsync.plugins.contract import Measure
 from crmsync.warehouse.associations import LINKED_TABLES, reached_by
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.plugins.contract import Fact, FactTables
+    from crmsync.plugins.contract import Fact, FactFields, FactTables
 
     _Activities = Callable[[FactTables], ir.Table]
 
@@ -27,24 +28,45 @@ _NOT_YET = ("planned", "cancelled")
 _RESTS_ON = ("activity",)
 
 
+def _is_between_people(activity: FactFields) -> ir.BooleanValue:
+    of_people = activity["kind"].isin(_CONVERSATIONS) & ~activity["automated"].fill_null(False)
+    return of_people & activity["at"].notnull()
+
+
+def _is_conversation(tables: FactTables, activity: FactFields) -> ir.BooleanValue:
+    """Whether an activity counts as contact: between people, over, not cancelled."""
+    took_place = ~activity["status"].fill_null("completed").isin(_NOT_YET)
+    begun = activity["at"] <= tables.now
+    ended = activity["ended_at"].fill_null(activity["at"]) <= tables.now
+    return _is_between_people(activity) & begun & ended & took_place
+
+
+def _is_reply(tables: FactTables, activity: FactFields) -> ir.BooleanValue:
+    return _is_conversation(tables, activity) & (activity["direction"] == "inbound")
+
+
+def _is_ahead(tables: FactTables, activity: FactFields) -> ir.BooleanValue:
+    planned = activity["status"].fill_null("planned") != "cancelled"
+    return (activity["kind"] == "meeting") & (activity["at"] > tables.now) & planned
+
+
+def _first(activity: FactFields, where: ir.BooleanValue) -> ir.Value:
+    return activity["at"].min(where=where)
+
+
+def _last(activity: FactFields, where: ir.BooleanValue) -> ir.Value:
+    return activity["at"].max(where=where)
+
+
 def _between_people(tables: FactTables) -> ir.Table:
     activity = tables.table("activity")
-    return activity.filter(
-        activity.kind.isin(_CONVERSATIONS),
-        ~activity.automated.fill_null(False),
-        activity["at"].notnull(),
-    )
+    return activity.filter(_is_between_people(activity))
 
 
 def conversations(tables: FactTables) -> ir.Table:
-    """Activities that count as contact: between people, over, not cancelled."""
-    held = _between_people(tables)
-    ended = held.ended_at.fill_null(held["at"])
-    return held.filter(
-        held["at"] <= tables.now,
-        ended <= tables.now,
-        ~held.status.fill_null("completed").isin(_NOT_YET),
-    )
+    """Activities that count as contact."""
+    activity = tables.table("activity")
+    return activity.filter(_is_conversation(tables, activity))
 
 
 def _first_or_last(
@@ -60,8 +82,8 @@ def _last_contact(subject: str) -> Callable[[FactTables], ir.Table]:
 
 
 def _replies(tables: FactTables) -> ir.Table:
-    held = conversations(tables)
-    return held.filter(held.direction == "inbound")
+    activity = tables.table("activity")
+    return activity.filter(_is_reply(tables, activity))
 
 
 def _last_reply(subject: str) -> Callable[[FactTables], ir.Table]:
@@ -80,11 +102,7 @@ def _next_meeting(subject: str) -> Callable[[FactTables], ir.Table]:
 
 def _meetings_ahead(tables: FactTables) -> ir.Table:
     activity = tables.table("activity")
-    return activity.filter(
-        activity.kind == "meeting",
-        activity["at"] > tables.now,
-        activity.status.fill_null("planned") != "cancelled",
-    )
+    return activity.filter(_is_ahead(tables, activity))
 
 
 def _meetings(tables: FactTables) -> ir.Table:
@@ -125,11 +143,13 @@ def contact_facts() -> tuple[Fact, ...]:
 
 
 def _facts_of(subject: str) -> tuple[Fact, ...]:
-    def fact(
+    def fact(  # noqa: PLR0913  the parts of a fact
         name: str,
         description: str,
         build: Callable[[FactTables], ir.Table],
+        *,
         counted: _Activities,
+        measure: Measure,
         of: _Activities = _between_people,
     ) -> Fact:
         return declared(
@@ -139,6 +159,7 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
             description,
             build,
             rests_on=_RESTS_ON,
+            measure=measure,
             turns=_turns(subject, of),
             values=_begins(subject, of),
             evidence=_evidence(subject, counted),
@@ -149,19 +170,22 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
             "last_contact",
             "The latest call, meeting or mail between people, either way; never automated.",
             _last_contact(subject),
-            conversations,
+            counted=conversations,
+            measure=Measure(of="activity", by=subject, where=_is_conversation, value=_last),
         ),
         fact(
             "last_reply",
             "The latest of these that came from the customer.",
             _last_reply(subject),
-            _replies,
+            counted=_replies,
+            measure=Measure(of="activity", by=subject, where=_is_reply, value=_last),
         ),
         fact(
             "next_meeting",
             "The next meeting that is not cancelled.",
             _next_meeting(subject),
-            _meetings_ahead,
-            _meetings,
+            counted=_meetings_ahead,
+            measure=Measure(of="activity", by=subject, where=_is_ahead, value=_first),
+            of=_meetings,
         ),
     )

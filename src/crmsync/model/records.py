@@ -84,6 +84,18 @@ class RecordSource(Protocol):
         """The live records of a table: no tombstones, references resolved through merges."""
         ...
 
+    def has_indirect(self, table: str) -> bool:
+        """Whether activities may belong to records of a table otherwise than by their reference.
+
+        Args:
+            table: ``account``, ``contact`` or ``deal``.
+        """
+        ...
+
+    def indirect(self, table: str) -> ir.Table:
+        """Those activities: ``activity`` and ``record``, each pair once."""
+        ...
+
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field, those of the records merged into a record among its own.
 

@@ -187,6 +187,37 @@ class FactTables(Protocol):
         ...
 
 
+class FactFields(Protocol):
+    """The fields of the records that a measure is taken of, by their names."""
+
+    def __getitem__(self, name: str) -> ir.Value:
+        """A field."""
+        ...
+
+    @property
+    def count(self) -> Callable[[ir.BooleanValue], ir.IntegerScalar]:
+        """Counts the records of which something holds."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A fact as one aggregate of related records, so that facts and rules share a scan of them.
+
+    Attributes:
+        of: the table of the related records, each of which belongs to at most one subject, or,
+            for activities, to those that it was linked with.
+        by: their reference to the subject.
+        where: which of them count.
+        value: the aggregate of those that do; null where the fact has no row.
+    """
+
+    of: str
+    by: str
+    where: Callable[[FactTables, FactFields], ir.BooleanValue]
+    value: Callable[[FactFields, ir.BooleanValue], ir.Value]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fact:
     """A derived column, and how it is computed.
@@ -195,6 +226,7 @@ class Fact:
         build: answers with a table of ``id`` and ``value``, at most one row for each subject;
             subjects that are not in it have the spec's default, and a row without a value says
             that it cannot be computed, which makes clauses about it unknown.
+        measure: the same as ``build`` gives, where it is an aggregate of related records.
         turns: when the value may change while no record does: tables of ``id`` and one other
             column, whose name says what it is: ``at``, an instant that comes to pass; a
             ``company_day`` or an ``own_day`` that begins, in the company's zone or the subject's;
@@ -215,6 +247,7 @@ class Fact:
 
     spec: FactSpec
     build: Callable[[FactTables], ir.Table]
+    measure: Measure | None = None
     turns: Callable[[FactTables], Sequence[ir.Table]] | None = None
     values: Callable[[FactTables], ir.Table] | None = None
     evidence: Callable[[FactTables], ir.Table] | None = None

@@ -29,6 +29,7 @@ from crmsync.rules.conditions import (
     Today,
     clauses,
 )
+from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 from crmsync.warehouse.types import INSTANT
 
 if TYPE_CHECKING:
@@ -108,10 +109,12 @@ class Asked:
 
     Attributes:
         tables: whose freshness is asked for, together.
+        reaching: the tables of records whose activities are asked for.
     """
 
     betweens: dict[Between, None] = field(default_factory=dict)
     tables: dict[tuple[str, ...], None] = field(default_factory=dict)
+    reaching: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def by(cls, conditions: Iterable[Condition], columns: Iterable[Column] = ()) -> Asked:
@@ -140,6 +143,12 @@ class Asked:
         """Also what this column asks."""
         if column.fact is not None:
             self.tables[column.fact.rests_on] = None
+            if ACTIVITY in column.fact.rests_on:
+                self._add_reaching(column.fact.table)
+
+    def _add_reaching(self, table: str) -> None:
+        if table in LINKED_TABLES:
+            self.reaching[table] = None
 
     def _add_test(self, test: Test, kind: FieldType) -> None:
         if isinstance(test.operand, Column):
@@ -150,6 +159,8 @@ class Asked:
 
     def _add_related(self, clause: Related) -> None:
         self.tables[clause.of.relation.target,] = None
+        if clause.of.relation.target == ACTIVITY:
+            self._add_reaching(clause.of.relation.column)
         if clause.column is not None:
             self.add_column(clause.column)
             if clause.test is not None:

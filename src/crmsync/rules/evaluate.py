@@ -86,7 +86,12 @@ class Subject:
         asked = Asked.by([rule.when for rule in rules], self._once_per)
         self._only_wanted = ids is not None
         self.key = " ".join(
-            [table, "wanted" if ids is not None else "all", *(rule.version for rule in rules)]
+            [
+                table,
+                "wanted" if ids is not None else "all",
+                world.reaches(asked),
+                *(rule.version for rule in rules),
+            ]
         )
         self.given = world.given(asked)
         given = self.given if ids is None else self.given | world.ids(ids)

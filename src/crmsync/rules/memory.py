@@ -14,6 +14,7 @@ from crmsync.model.records import NOTHING, StreamState
 from crmsync.model.tables import FieldType
 from crmsync.rules.memory_history import EVER, changes_of, known_since
 from crmsync.rules.memory_rows import CONNECTION, TYPES, arrow_table
+from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.database import Database
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, shape_of
 
@@ -77,6 +78,14 @@ class MemoryRecords:
         fields = self._definitions[name].fields
         columns = {field.name: DATA_TYPES[field.type] for field in fields}
         return ibis.table(columns, name=_called(name))
+
+    def has_indirect(self, table: str) -> bool:  # noqa: ARG002  it is not looked for
+        """Whether there may be any; see `RecordSource`."""
+        return True
+
+    def indirect(self, table: str) -> ir.Table:
+        """Columns ``activity`` and ``record``, as in `RecordSource`."""
+        return indirect_of(table, self.table)
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""

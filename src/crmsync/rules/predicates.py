@@ -76,6 +76,22 @@ def predicate(rows: Rows, condition: Condition) -> ir.BooleanValue:
             return predicate(rows, condition.condition)
 
 
+def holds(rows: Rows, condition: Condition) -> ir.BooleanValue:
+    """True where `predicate` is, else false or null: enough for a filter, and plainer."""
+    match condition:
+        case Comparison() | Related():
+            verdict = clause_verdict(rows, condition)
+            return verdict.fill_null(True) if condition.unknown_as else verdict
+        case All():
+            return reduce(and_, [holds(rows, c) for c in condition.conditions])
+        case AnyOf():
+            return reduce(or_, [holds(rows, c) for c in condition.conditions])
+        case InSegment():
+            return holds(rows, condition.condition)
+        case Not():
+            return predicate(rows, condition)
+
+
 def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
     """Not."""
     # Within a function call: Ibis 12 writes (~x).isnull() as NOT x IS NULL, which is another thing.

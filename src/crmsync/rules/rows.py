@@ -31,6 +31,8 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
+from crmsync.rules.passes import can_share, computed, passes
+from crmsync.rules.unknown import is_decided
 from crmsync.rules.world import CLOCK_ZONE, ZONE, clock, wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 from crmsync.warehouse.variables import variable
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
+    from crmsync.rules.passes import Pass
     from crmsync.rules.world import World
 
 Hops = tuple[Relation, ...]
@@ -179,13 +182,18 @@ class Rows:
         for hops in list(self._fields)[1:]:
             near = f"{names[hops[:-1]]}_{hops[-1].column}"
             wide = wide.left_join(self._records(hops, names), [(near, names[hops])])
+        shared = {name: clause for clause, name in self._related.items() if can_share(clause)}
+        for one in passes(self.world, shared, {name: c for c, name in self._facts.items()}):
+            wide = self._with_pass(wide, names, one)
         for column, name in self._facts.items():
-            fact = self.world.fact(column.fact) if column.fact is not None else None
-            if fact is not None:
+            if column.fact is not None and self.world.measure(column.fact) is None:
+                fact = self.world.fact(column.fact)
                 fact = fact.select(**{f"{name}_id": fact.id, f"{name}_value": fact.value})
                 wide = wide.left_join(fact, [(names[column.hops], f"{name}_id")])
         for clause, name in self._related.items():
-            tallied = related_table(self.world, clause)
+            if can_share(clause):
+                continue
+            tallied = latest_table(self.world, clause)
             tallied = tallied.rename({f"{name}_{column}": column for column in tallied.columns})
             wide = wide.left_join(tallied, [(names[clause.of.hops], f"{name}_record")])
         if self._zoned and self.zone is not None:
@@ -198,6 +206,14 @@ class Rows:
             wide = wide.left_join(clock(*columns), [(zone, CLOCK_ZONE)])
         wide = self._with_past(wide, names)
         return wide.select(*wide.columns) if len(self._fields) + len(self._facts) > 1 else wide
+
+    def _with_pass(self, wide: ir.Table, names: dict[Hops, str], one: Pass) -> ir.Table:
+        """Joined to what was found in one scan of related records."""
+        found = computed(self.world, one)
+        number = "_".join(("p", *one.clauses, *one.facts))
+        found = found.rename({number: "record"})
+        joined = wide.left_join(found, [(names[one.near], number)])
+        return joined.drop(number)
 
     def _with_past(self, wide: ir.Table, names: dict[Hops, str]) -> ir.Table:
         """Joined to what is known of fields in the past."""
@@ -260,16 +276,22 @@ class Rows:
     def fact(self, column: Column) -> tuple[ir.BooleanValue, ir.Value]:
         """Whether a fact has a row for the record, and its value."""
         name = self._facts[column]
-        return self.wide[f"{name}_id"].notnull(), self.wide[f"{name}_value"]
+        value = self.wide[f"{name}_value"]
+        if column.fact is not None and self.world.measure(column.fact) is not None:
+            return value.notnull(), value
+        return self.wide[f"{name}_id"].notnull(), value
 
     def own_facts(self) -> Iterator[tuple[FactSpec, str, str]]:
         """The facts about the record itself, each with its columns: the record's id, the value."""
         for column, name in self._facts.items():
             if column.fact is not None and not column.hops:
-                yield column.fact, f"{name}_id", f"{name}_value"
+                measured = self.world.measure(column.fact) is not None
+                yield column.fact, ID if measured else f"{name}_id", f"{name}_value"
 
     def tally(self, clause: Related, name: str) -> ir.Value:
         """A column of what was found of related records."""
+        if name == "maybe" and can_share(clause) and is_decided(clause):
+            return ibis.literal(0)
         return self.wide[f"{self._related[tally_key(clause)]}_{name}"]
 
     def known(self, column: Column, name: str) -> ir.Value:
@@ -300,17 +322,11 @@ class Rows:
         return wide[asked.name(end)].fill_null(company) if asked in self._zoned else company
 
 
-def related_table(world: World, clause: Related) -> ir.Table:
-    """What related records hold, one row for each record that has any.
-
-    Returns:
-        ``record``, and for latest: ``verdict`` and ``time``; else ``yes`` and ``maybe`` (how many
-        count, and of how many that cannot be said), and for numbers ``value`` and ``currencies``.
-    """
-    rows = related_rows(world, clause)
-    if clause.quantifier is Quantifier.LATEST:
-        return _latest(world, rows)
-    return _tallied(clause, rows)
+def latest_table(world: World, clause: Related) -> ir.Table:
+    """What the latest related record says: ``record``, ``time`` and ``verdict``."""
+    rows = latest_rows(world, related_rows(world, clause))
+    verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)
+    return rows.select("record", "time", verdict=verdict)
 
 
 def related_rows(world: World, clause: Related) -> ir.Table:
@@ -327,7 +343,7 @@ def related_rows(world: World, clause: Related) -> ir.Table:
     where, each = clause.of.where, clause.each
     linked = target == ACTIVITY and back in LINKED_TABLES
     fields = {"record": back} | ({name: name for name in LINKED_TABLES} if linked else {})
-    fields |= _extra_fields(world, clause)
+    fields |= extra_fields(world, clause)
     wanted = [
         Column(table=target, hops=(), name=name, type=FieldType.TEXT) for name in fields.values()
     ]
@@ -352,7 +368,7 @@ def related_rows(world: World, clause: Related) -> ir.Table:
 _MONEY = frozenset({"amount", "recurring_amount", "recurring_revenue"})
 
 
-def _extra_fields(world: World, clause: Related) -> dict[str, str]:
+def extra_fields(world: World, clause: Related) -> dict[str, str]:
     """Fields that a clause needs of related records, beside those that it names."""
     if clause.quantifier is Quantifier.LATEST:
         return {"time": natural_time(clause.of.relation.target)}
@@ -364,36 +380,6 @@ def has_currency(world: World, clause: Related) -> bool:
     column, target = clause.column, clause.of.relation.target
     money = column is not None and not column.hops and column.name in _MONEY
     return money and "currency" in world.table(target).columns
-
-
-def _tallied(clause: Related, rows: ir.Table) -> ir.Table:
-    if clause.quantifier is Quantifier.EVERY:
-        rows = rows.mutate(counts=rows.counts & ~rows.each)
-        rows = rows.filter(rows.counts.isnull() | rows.counts)
-    counted = rows.counts.fill_null(False)
-    measures = {"yes": counted.sum(), "maybe": rows.counts.isnull().sum()}
-    if "currency" in rows.columns:
-        # A record without a value adds nothing, so its currency does not matter.
-        mixed = rows.currency.fill_null("").nunique(where=counted & rows.value.notnull())
-        measures["currencies"] = mixed
-    match clause.quantifier:
-        case Quantifier.SUM:
-            measures["value"] = rows.value.sum(where=counted)
-        case Quantifier.AVG:
-            measures["value"] = rows.value.mean(where=counted)
-        case Quantifier.MIN:
-            measures["value"] = rows.value.min(where=counted)
-        case Quantifier.MAX:
-            measures["value"] = rows.value.max(where=counted)
-        case _:
-            pass
-    return rows.group_by("record").aggregate(**measures)
-
-
-def _latest(world: World, rows: ir.Table) -> ir.Table:
-    rows = latest_rows(world, rows)
-    verdict = rows.counts.isnull().ifelse(ibis.null("boolean"), rows.each)
-    return rows.select("record", "time", verdict=verdict)
 
 
 def latest_rows(world: World, rows: ir.Table) -> ir.Table:

@@ -150,3 +150,22 @@ def _number(operand: object) -> Decimal:
     if isinstance(operand, int | Decimal):
         return Decimal(operand)
     raise TypeError(f"{operand!r} is not a number")
+
+
+def is_decided(clause: Related) -> bool:
+    """Whether of each related record it can be said whether it counts."""
+    inside = (clause.of.where, clause.each)
+    return all(condition is None or _is_never_unknown(condition) for condition in inside)
+
+
+def _is_never_unknown(condition: Condition) -> bool:
+    match condition:
+        case Comparison():
+            plain = condition.column.fact is None and condition.test.operator is Operator.PRESENT
+            return plain or condition.unknown_as is not None
+        case Related():
+            return condition.unknown_as is not None
+        case All() | AnyOf():
+            return all(_is_never_unknown(part) for part in condition.conditions)
+        case Not() | InSegment():
+            return _is_never_unknown(condition.condition)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import FactSpec
     from crmsync.model.records import Compiled, Kept, RecordSource
-    from crmsync.plugins.contract import Fact
+    from crmsync.plugins.contract import Fact, Measure
 
 ZONE = "time_zone"
 CLOCK = "clock"  # the kept table of zones, as queries name it
@@ -126,6 +126,22 @@ class World:
     def fact(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value`` of a fact."""
         return self._facts[spec.table, spec.name].build(self.tables)
+
+    def measure(self, spec: FactSpec) -> Measure | None:
+        """The aggregate that a fact is; None where it is none, see `Fact.measure`."""
+        return self._facts[spec.table, spec.name].measure
+
+    def indirect(self, table: str) -> ir.Table | None:
+        """What belongs to records of a table otherwise than by its own reference.
+
+        Columns ``activity`` and ``record``, each pair once; None where there is none.
+        """
+        return self.source.indirect(table) if self.source.has_indirect(table) else None
+
+    def reaches(self, asked: Asked) -> str:
+        """Says of whose activities some are reached otherwise; a part of a query's key."""
+        found = [table for table in asked.reaching if self.source.has_indirect(table)]
+        return f"indirect {' '.join(found)}"
 
     def declares(self, spec: FactSpec) -> bool:
         """Whether a fact says what it depends on; see `Fact.turns`."""

@@ -45,6 +45,18 @@ def reached_by(
     return found
 
 
+def indirect_of(table: str, records: Callable[[str], ir.Table]) -> ir.Table:
+    """The activities that belong to records of a table otherwise than by their own reference.
+
+    Returns:
+        ``activity`` and ``record``, each pair once.
+    """
+    activity = records(ACTIVITY).select("id", *LINKED_TABLES)
+    found = reached_by(table, activity.mutate(own=activity[table]), records, ["own"])
+    found = found.filter(found.own.isnull() | (found.own != found.record))
+    return found.select(activity="id", record="record").distinct()
+
+
 def _direct(
     table: str,
     activity: ir.Table,

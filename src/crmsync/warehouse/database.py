@@ -240,7 +240,21 @@ class Database:
 
     def _select(self, expression: ir.Table) -> sge.Expression:
         select: sge.Expression = self.backend.compiler.to_sqlglot(expression)
+        for part in select.find_all(sge.CTE):
+            if _is_plain_scan(part.this):
+                # Written down once, it would be copied, and no bound could prune it by block.
+                part.set("materialized", False)
         return select
+
+
+def _is_plain_scan(select: sge.Expression) -> bool:
+    """Whether a query only chooses rows and columns of one table."""
+    if not isinstance(select, sge.Select) or select.args.get("joins") or select.args.get("group"):
+        return False
+    if select.args.get("distinct") or any(select.find_all(sge.Window, sge.AggFunc)):
+        return False
+    begin = select.args.get("from_") or select.args.get("from")
+    return begin is not None and isinstance(begin.this, sge.Table)
 
 
 @cache

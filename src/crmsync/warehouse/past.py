@@ -27,6 +27,7 @@ import sqlglot.expressions as sge
 
 from crmsync.model.records import NOTHING, Given
 from crmsync.model.tables import FieldType, natural_time
+from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.database import BOOKS, named
 from crmsync.warehouse.schema import HISTORY
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE, record_columns
@@ -162,6 +163,14 @@ class PastRecords:
     def latest_read(self) -> datetime | None:
         """When a stream was last read to its end; None where none ever was."""
         return max((s.read_at for s in self._states if s.read_at is not None), default=None)
+
+    def has_indirect(self, table: str) -> bool:  # noqa: ARG002  it is not looked for
+        """Whether there may be any; see `RecordSource`."""
+        return True
+
+    def indirect(self, table: str) -> ir.Table:
+        """Columns ``activity`` and ``record``, as in `RecordSource`."""
+        return indirect_of(table, self.table)
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field up to the instant, as in `RecordSource`."""

@@ -12,7 +12,8 @@ import ibis
 import pyarrow as pa
 import sqlglot.expressions as sge
 
-from crmsync.model.records import NOTHING, StreamState
+from crmsync.model.records import NOTHING, Given, StreamState
+from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.changes import read_changes, read_mark
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
@@ -21,6 +22,7 @@ from crmsync.warehouse.meanings import since_when
 from crmsync.warehouse.past import PastRecords
 from crmsync.warehouse.schema import ALIAS, HISTORY, QUARANTINE, STREAM_STATE
 from crmsync.warehouse.types import INSTANT, KNOWN_SINCE, STREAM, record_columns, shape_of
+from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
     from crmsync.model.pages import Cursor
-    from crmsync.model.records import Compiled, Given, Kept
+    from crmsync.model.records import Compiled, Kept
     from crmsync.model.tables import Table
     from crmsync.warehouse.changes import Changes, Mark
     from crmsync.warehouse.database import Database
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 _LIVE = sge.column("deleted_at").is_(sge.null())
 _WANTED = "wanted"
+
+# Activities and the records they belong to indirectly, as queries are given them.
+_PAIRS = {"activity": "string", "record": "string"}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -91,6 +96,7 @@ class Records:
         self._database = database
         self._tables = tables
         self._streams = streams
+        self._indirect: dict[str, Kept | None] = {}
         self._read_again: dict[tuple[str, str], datetime] = {}
 
     def read_again(self, streams: Iterable[tuple[str, str]], at: datetime) -> Records:
@@ -125,6 +131,19 @@ class Records:
     def history(self) -> ir.Table:
         """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
         return self._database.table(HISTORY, BOOKS)
+
+    def has_indirect(self, table: str) -> bool:
+        """Whether there are any, as in `RecordSource`; looked for once in an opening."""
+        if table not in self._indirect:
+            pairs = self.compiled(f"indirect {table}", lambda: indirect_of(table, self.table))
+            kept = self.keep(pairs)
+            rows = self._database.fetch(sge.select("*").from_(named(kept.name)).limit(1)).num_rows
+            self._indirect[table] = kept if rows else None
+        return self._indirect[table] is not None
+
+    def indirect(self, table: str) -> ir.Table:
+        """Columns ``activity`` and ``record``, as in `RecordSource`; given to every query."""
+        return given_table(_indirect(table), _PAIRS)
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
@@ -228,11 +247,16 @@ class Records:
 
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         """The rows of a query over these tables."""
-        return self._database.query(query, given)
+        return self._database.query(query, self._given | given)
 
     def keep(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
         """The rows of a query, or rows at hand, as a table that queries can be given."""
-        return self._database.kept(rows, given)
+        return self._database.kept(rows, self._given | given)
+
+    @property
+    def _given(self) -> Given:
+        tables = {_indirect(name): kept for name, kept in self._indirect.items() if kept}
+        return Given(tables=tables)
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""
@@ -373,6 +397,10 @@ class Records:
             c[0].as_py() for c in self._database.fetch(select).columns
         )
         return Astray(references=named_ones, lost=lost_ones, example=example)
+
+
+def _indirect(table: str) -> str:
+    return f"indirect activities of {table}"
 
 
 def _of_stream(records: ir.Table, instants: Mapping[tuple[str, str], datetime]) -> ir.Value:

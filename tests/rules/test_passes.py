@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.rules.evaluate import evaluate
+from crmsync.rules.world import World
+from crmsync.warehouse.store import ReadNote, Warehouse
+from rules.rules_world import FACTS, NOW, rule_of
+from rules.test_compile import SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crmsync.rules.language import Rule
+
+STREAMS = {("crm", name): name for name in CANONICAL_TABLES}
+
+
+def fill(warehouse: Warehouse, table: str, rows: str) -> None:
+    """Rows as they are, straight into the file; the schema is made when it is opened."""
+    import duckdb  # noqa: PLC0415  the file is open nowhere else
+
+    with warehouse.writing() as writer:
+        writer.note_reads(
+            [
+                ReadNote(connection=connection, stream=stream, table=name, read_at=NOW)
+                for (connection, stream), name in STREAMS.items()
+            ]
+        )
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(f"INSERT INTO records.{table} BY NAME {rows}").fetchall()
+
+
+def matches(rule: Rule, warehouse: Warehouse) -> set[str]:
+    with warehouse.reading() as records:
+        world = World(records, FACTS, now=NOW, **SETTINGS)
+        said = evaluate([rule], world)[rule.name]
+    assert not said.unknown
+    return set(said.matches)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "some: {of: activities, where: [{kind: call}, {at: {in_last: 20 days}}]}",
+        "last_contact: {in_last: 20 days}",
+    ],
+)
+def test_a_link_that_arrives_late_is_seen_by_what_was_compiled_before(
+    tmp_path: Path, when: str
+) -> None:
+    rule = rule_of(tmp_path, f"  - {when}")
+    warehouse = Warehouse(tmp_path / "w.duckdb", streams=STREAMS)
+    at = (NOW - timedelta(days=3)).isoformat()
+    fill(warehouse, "account", "SELECT 'a' AS id, 'crm' AS connection UNION ALL SELECT 'b', 'crm'")
+    fill(
+        warehouse,
+        "activity",
+        f"SELECT '1' AS id, 'crm' AS connection, 'call' AS kind, timestamptz '{at}' AS \"at\", "
+        "'a' AS account",
+    )
+    assert matches(rule, warehouse) == {"a"}
+    fill(
+        warehouse,
+        "activity_link",
+        "SELECT 'l' AS id, 'crm' AS connection, '1' AS activity, 'b' AS account",
+    )
+    assert matches(rule, warehouse) == {"a", "b"}
+    fill(warehouse, "activity_link", "SELECT 'm' AS id, '1' AS activity, 'a' AS account")
+    assert matches(rule, warehouse) == {"a", "b"}
+
+
+def test_what_cannot_be_dated_is_counted_where_it_counts(tmp_path: Path) -> None:
+    records = {
+        "account": [{"id": "old"}, {"id": "new"}, {"id": "undated"}],
+        "ticket": [
+            {"id": "1", "account": "old", "opened_at": "2026-01-01T10:00"},
+            {"id": "2", "account": "new", "opened_at": "2026-02-25T10:00"},
+            {"id": "3", "account": "undated"},
+        ],
+    }
+    from rules.rules_world import verdicts_of  # noqa: PLC0415  beside its only use
+
+    inside = "where: [{opened_at: {in_last: 10 days}}]"
+    none = verdicts_of(rule_of(tmp_path, f"  - none: {{of: tickets, {inside}}}"), records)
+    assert set(none.matches) == {"old"}
+    some = verdicts_of(rule_of(tmp_path, f"  - some: {{of: tickets, {inside}}}"), records)
+    assert set(some.matches) == {"new"}
+    exact = rule_of(tmp_path, f"  - count: {{of: tickets, {inside}, is: 0, if_unknown: hold}}")
+    said = verdicts_of(exact, records)
+    assert set(said.matches) == {"old"}
+    assert set(said.unknown) == {"undated"}
