@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,22 @@ from crmsync.config.base import validate
 from crmsync.config.policy import Policy
 from crmsync.config.yaml import Problems, load_yaml
 from crmsync.policy.gates import GATES
+from support.commands import call
+from support.company import make_company
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
 _SNIPPETS = re.findall(r"```yaml\n(policy:.*?)```", _PAGE, re.DOTALL)
+_COMMANDS = re.findall(r"```sh\n(.*?)```", _PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("commands", _COMMANDS)
+def test_every_command_runs(commands: str, tmp_path: Path) -> None:
+    where = ("--config", make_company(tmp_path), "--at", "2026-03-02T09:00")
+    call("sync", *where)
+    for line in commands.splitlines():
+        program, *words = shlex.split(line)
+        result = call(*words, *where)
+        assert (program, result.exit_code) == ("crmsync", 0), result.output
 
 
 @pytest.mark.parametrize("snippet", _SNIPPETS)

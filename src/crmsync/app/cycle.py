@@ -96,6 +96,7 @@ def _run(
                 decided.effects,
                 decided.decisions,
                 withheld=decided.withheld,
+                stops=decided.stops,
             )
             report = _together(found, _deliver(workspace, run.id, advance=advance))
         else:

@@ -11,6 +11,7 @@ from crmsync.app.gather import gather
 from crmsync.app.inhibition import Inhibition
 from crmsync.app.results import HeldBack, PlanResult, RuleCount, SyncResult
 from crmsync.app.steps import Steps
+from crmsync.app.suppression import Stops
 from crmsync.errors import UsageError
 from crmsync.journeys.due import open_steps
 from crmsync.journeys.enrolments import decide_enrolments
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.journeys.compose import Composed
     from crmsync.journeys.due import OpenStep
+    from crmsync.ledger.stops import Stop
     from crmsync.ledger.values import (
         Decision,
         EnrolmentSnapshot,
@@ -52,6 +54,7 @@ class Decided:
             can be read.
         standing: what the rules said.
         composed: the actions of the due steps by key, before any gate was asked.
+        stops: what people had said by then.
     """
 
     plan: PlanResult
@@ -62,6 +65,7 @@ class Decided:
     effects: tuple[NewEffect, ...]
     decisions: tuple[Decision, ...]
     withheld: tuple[Withheld, ...]
+    stops: tuple[Stop, ...]
 
 
 def _nobody(_label: str, _done: int) -> None:
@@ -118,6 +122,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     due = open_steps(rules, verdicts, snapshot, transitions, outbox)
     wanted = _wanted(rules, due, transitions)
     evaluation = answer.evaluation or _of_some(rules, world, wanted)
+    stops = premises.ledger.stops(now=world.now)
     steps = Steps(
         premises=premises,
         records=records,
@@ -126,6 +131,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         book=gather(records, world, premises.catalog, wanted, rules),
         outbox=outbox,
         inhibition=Inhibition(premises.rules, records, snapshot, transitions),
+        stops=Stops(stops, records),
         advance=advance,
     )
     steps.take(due)
@@ -148,6 +154,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         effects=tuple(steps.effects),
         decisions=tuple(steps.decisions),
         withheld=tuple(steps.withheld()),
+        stops=stops,
     )
 
 

@@ -6,17 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import ibis
-
 from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
+from crmsync.app.finding import find_record
 from crmsync.app.results import Clause, ExplainResult, RuleExplained
+from crmsync.app.suppression import Stops
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
-from crmsync.errors import UsageError
-from crmsync.journeys.people import record_name
 from crmsync.ledger.states import State
 from crmsync.ledger.values import EnrolmentStatus
-from crmsync.model.tables import ID_SEPARATOR
 from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from crmsync.app.results import PlanResult
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
-    from crmsync.model.records import RecordSource
     from crmsync.rules.assumptions import AssumedField
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import ClauseReport, Turn
@@ -42,9 +38,7 @@ if TYPE_CHECKING:
     # Of clauses, by place and text, what nobody knows to have been so.
     _Assumed = Mapping[tuple[Place, str], tuple[str, ...]]
 
-_MOST_NAMED = 10
 _AHEAD = timedelta(days=366)  # how far it is looked for turns
-_NAMES = ("name", "email", "subject", "title")
 
 
 def explain_subject(
@@ -68,7 +62,7 @@ def explain_subject(
         source = records if past is None else past
         tables = tuple(dict.fromkeys(rule.subject for rule in rules))
         then = "" if past is None else f" at {readable(workspace.now)}"
-        table, subject, name = _find(source, tables, wanted, then)
+        table, subject, name = find_record(source, tables, wanted, then)
         world = world_of(premises, source)
         about = [rule for rule in rules if rule.subject == table]
         evaluation = Evaluation(about, world, ids=[subject])
@@ -76,6 +70,7 @@ def explain_subject(
         ahead = LookedAhead(reports={rule.name: reports[rule.name][subject] for rule in about})
         assumed = _assumed(workspace, past, world, about, subject)
         aliases = records.aliases().get(table, {})
+        stops = () if past is not None else _stops(workspace, records, table, subject)
         plan = None
         if past is None:
             nothing_read = skipped(workspace, "nothing is read to explain")
@@ -97,6 +92,7 @@ def explain_subject(
         table=table,
         rules=explained,
         as_it_was=past is not None,
+        stops=stops,
     )
 
 
@@ -162,34 +158,19 @@ def _notes(
     return (*past, *(() if plan is None else _next(rule, ids, plan)))
 
 
-def _find(
-    records: RecordSource, tables: Sequence[str], wanted: str, then: str
-) -> tuple[str, str, str]:
-    """The table, global id and name of the one record that is meant."""
-    exact: list[tuple[str, str, str]] = []
-    alike: list[tuple[str, str, str]] = []
-    for table in tables:
-        rows = records.table(table)
-        is_id = (rows.id == wanted) | rows.id.endswith(f"{ID_SEPARATOR}{wanted}")
-        named = [rows[name] for name in _NAMES if name in rows.columns]
-        is_name = ibis.or_(*(column.lower() == wanted.lower() for column in named))
-        is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
-        for found, into in ((is_id | is_name, exact), (is_part, alike)):
-            hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)
-            into += [
-                (table, row["id"], record_name(row)) for row in records.query(hits).to_pylist()
-            ]
-    hits = exact or alike
-    if not hits:
-        raise UsageError(
-            f"no {' or '.join(tables)} is called “{wanted}”{then}; "
-            "was it synced, and not deleted? See “crmsync status”"
-        )
-    if len(hits) > 1:
-        listed = ", ".join(f"{name} ({table} {id_})" for table, id_, name in hits[:_MOST_NAMED])
-        more = " and more" if len(hits) > _MOST_NAMED else ""
-        raise UsageError(f"“{wanted}” can be several: {listed}{more}; name one by its id")
-    return hits[0]
+def _stops(workspace: Workspace, records: Records, table: str, subject: str) -> tuple[str, ...]:
+    """What people have said about the record's account, and about its own address."""
+    stops = Stops(workspace.ledger.stops(now=workspace.clock.now()), records)
+    row = records.rows(table, [subject]).get(subject, {})
+    account = subject if table == "account" else str(row.get("account"))
+    addressed = stops.of_address(str(row.get("email") or ""))
+    return (
+        *(
+            f"its account was muted {stop.told(workspace.zone)}"
+            for stop in stops.of_account(account)
+        ),
+        *(f"its address was suppressed {stop.told(workspace.zone)}" for stop in addressed),
+    )
 
 
 def _turn(report: ClauseReport, zone: ZoneInfo) -> Turn | None:

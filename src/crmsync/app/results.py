@@ -256,6 +256,7 @@ class ExplainResult:
     Attributes:
         as_it_was: whether ``at`` lies before what was last read, so that the records are taken as
             they were then, and not as they are known now.
+        stops: what people have said about it: that it is muted, or its address suppressed.
     """
 
     at: datetime
@@ -264,6 +265,7 @@ class ExplainResult:
     table: str
     rules: tuple[RuleExplained, ...]
     as_it_was: bool = False
+    stops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +338,42 @@ class RulesTested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopShown:
+    """A person's word that an account or an address is to be left alone.
+
+    Attributes:
+        kind: ``account`` or ``address``.
+        target: the account's global id, or the address.
+        name: what a person would call the account; the address.
+    """
+
+    kind: str
+    target: str
+    name: str
+    reason: str
+    said_by: str
+    said_at: datetime
+    until: datetime | None = None
+    lifted_by: str | None = None
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopResult:
+    """What became of a person's word.
+
+    Attributes:
+        said: what holds now; None where something was lifted.
+        lifted: what was taken back, by the word or by another that takes its place.
+        taken_back: how many actions were ready to be sent, and wait now.
+    """
+
+    said: StopShown | None = None
+    lifted: tuple[StopShown, ...] = ()
+    taken_back: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamStatus:
     """How far a stream has been read. ``records`` counts the live ones of its table."""
 
@@ -356,6 +394,7 @@ class StatusResult:
         quarantine: the newest sentences about rows that could not be read.
         effects: how many there are in each state.
         attention: sentences about effects that need a person.
+        stops: whom people have said to leave alone.
         last_run: when it was, and how it ended.
     """
 
@@ -365,6 +404,7 @@ class StatusResult:
     quarantine: tuple[str, ...]
     effects: dict[str, int]
     attention: tuple[str, ...]
+    stops: tuple[StopShown, ...]
     last_run: str | None
 
     @property

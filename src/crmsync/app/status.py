@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.results import StatusResult, StreamStatus
+from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
 from crmsync.ledger.states import State
@@ -53,6 +54,7 @@ def read_status(workspace: Workspace) -> StatusResult:
         quarantine=sentences,
         effects={str(state): number for state, number in ledger.effect_counts().items()},
         attention=tuple(attention),
+        stops=stops_in_force(workspace),
         last_run=_last_run(workspace),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.counting import Tally
 from crmsync.app.results import HeldBack, PlannedAction
-from crmsync.app.suppression import Suppression
+from crmsync.app.suppression import Stops, Suppression
 from crmsync.config.tightening import tightened
 from crmsync.journeys.compose import Composed, Composer
 from crmsync.journeys.people import HeldError, display_name, record_name
@@ -57,6 +57,7 @@ class Steps:
     book: RecordBook
     outbox: Outbox
     inhibition: Inhibition
+    stops: Stops
     advance: Callable[[str, int], None]
     let_out: list[Draft] = field(default_factory=list)
     composed: dict[str, Composed] = field(default_factory=dict)
@@ -159,6 +160,7 @@ class Steps:
             owner=None if owner is None else owner[1],
             contact=contact,
             colleague=composed.colleague,
+            stops=self.stops.of(account, composed.action),
             inhibited_by=self.inhibition.of(
                 step.rule.name, None if account is None else account["id"]
             ),

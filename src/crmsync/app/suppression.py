@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from crmsync.ledger.stops import Stop, StopKind
+from crmsync.model.actions import SendEmail
 from crmsync.policy.addresses import bare_address
 from crmsync.rules.world import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from crmsync.journeys.book import RecordBook
+    from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
     from crmsync.rules.world import World
 
@@ -68,3 +71,31 @@ class Suppression:
             table: self._records.unread(table, self._book.rows.get(table, {}))
             for table in ("contact", "account")
         }
+
+
+class Stops:
+    """What people have said, looked up by account and by address."""
+
+    def __init__(self, stops: Sequence[Stop], records: LiveRecords) -> None:
+        merged = records.aliases().get("account", {}) if stops else {}
+        self._by_target: dict[tuple[StopKind, str], list[Stop]] = {}
+        for stop in stops:
+            target = merged.get(stop.target, stop.target)
+            self._by_target.setdefault((stop.kind, target), []).append(stop)
+
+    def of(self, account: Row | None, action: Action) -> tuple[Stop, ...]:
+        """Those that concern an action for an account."""
+        found: list[Stop] = []
+        if isinstance(action, SendEmail):
+            found += self.of_address(action.recipient)
+        if account is not None:
+            found += self.of_account(str(account["id"]))
+        return tuple(found)
+
+    def of_address(self, text: str) -> Sequence[Stop]:
+        """Those on an address, with or without a name."""
+        return self._by_target.get((StopKind.ADDRESS, bare_address(text)), ())
+
+    def of_account(self, account: str) -> Sequence[Stop]:
+        """Those on an account, by its global id, and on those that were merged into it."""
+        return self._by_target.get((StopKind.ACCOUNT, account), ())

@@ -26,6 +26,7 @@ from crmsync.cli.options import (
     SchemaKind,
     SyncOption,
 )
+from crmsync.cli.stopping import mute, suppress
 
 app = typer.Typer(
     name="crmsync",
@@ -382,6 +383,10 @@ def backtest(
         with progress(as_json=as_json) as advance:
             report = run_backtest(workspace, asked, advance=advance)
         reports.show_backtest(report, html=html, as_json=as_json)
+
+
+app.command()(suppress)
+app.command()(mute)
 
 
 @plugins_app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import json
 import os
 import sys
@@ -90,6 +91,22 @@ def duration_of(option: str, text: str) -> Duration:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def person(name: str | None) -> str:
+    """Who gives a command: the name that ``--as`` says, else that of the login.
+
+    Raises:
+        UsageError: it is empty, or the machine does not know who it is.
+    """
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError, ImportError):
+            raise UsageError("say who you are: --as NAME") from None
+    if not name.strip():
+        raise UsageError("--as: a name is needed, so that it is known later who said so")
+    return name.strip()
 
 
 def console() -> Console:

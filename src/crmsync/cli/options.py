@@ -35,6 +35,16 @@ SyncOption = Annotated[
     ),
 ]
 
+PersonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as", metavar="NAME", help="Who says so; the name of your login where it is left out."
+    ),
+]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept, and shown.")
+]
+
 
 class SchemaKind(StrEnum):
     """The kinds of file that have a schema."""

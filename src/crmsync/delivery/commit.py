@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.ledger.enrolments import move_enrolments
 from crmsync.ledger.outbox import drop_waiting, record_effects, withhold
+from crmsync.ledger.stops import check_stops
 from crmsync.ledger.store import record_decisions
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from crmsync.ledger.stops import Stop
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Decision, NewEffect, Transitions, Withheld
 
@@ -25,20 +27,25 @@ def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
     decisions: Sequence[Decision] = (),
     *,
     withheld: Sequence[Withheld] = (),
+    stops: Sequence[Stop] | None = None,
 ) -> int:
     """Record enrolment moves, effects and decisions in one transaction: all of them, or none.
 
     What an ended enrolment has waiting in the outbox is dropped; the answer is how many that were.
     What is withheld is no longer ready, until a later run's gates let it pass.
+    ``stops`` are those that the gates knew of; None leaves out holding them against the ledger's.
 
     Raises:
-        StoreBusyError: another run has recorded some of the same meanwhile; run again.
+        StoreBusyError: another run has recorded some of the same meanwhile, or a person has said
+            that somebody is to be left alone; run again.
         StoreError: the ledger cannot be written.
     """
     at, actor = transitions.at, f"run {run_id}"
     ended = {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end}
 
     def record(connection: sa.Connection) -> int:
+        if stops is not None:
+            check_stops(connection, stops, now=at)
         move_enrolments(connection, transitions)
         dropped = drop_waiting(connection, ended, at=at, actor=actor)
         record_effects(connection, effects, run_id=run_id, at=at)

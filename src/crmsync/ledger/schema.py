@@ -153,3 +153,18 @@ connection_pause = sa.Table(
     sa.Column("until", Instant, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
+
+# A line for each word of a person; never deleted, so it is known later who said what, and when.
+stop = sa.Table(
+    "stop",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("said_at", Instant, nullable=False),
+    sa.Column("until", Instant),
+    sa.Column("lifted_by", sa.Text),
+    sa.Column("lifted_at", Instant),
+)

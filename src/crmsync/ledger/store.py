@@ -13,6 +13,7 @@ from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
 from crmsync.ledger.sqlite import SqliteDatabase
 from crmsync.ledger.states import State
+from crmsync.ledger.stops import read_stops
 from crmsync.ledger.values import (
     OPEN,
     Answer,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.ledger.engine import Database
+    from crmsync.ledger.stops import Stop
     from crmsync.ledger.values import (
         Effect,
         Enrolment,
@@ -153,6 +155,11 @@ class Ledger:
         """For each open enrolment, the steps that are in the outbox, or have been."""
         with self.reading() as connection:
             return effects.read_step_states(connection, OPEN)
+
+    def stops(self, *, now: datetime) -> tuple[Stop, ...]:
+        """Whom people have said to leave alone, as it holds at an instant; the oldest first."""
+        with self.reading() as connection:
+            return read_stops(connection, now=now)
 
     # What people ask
 

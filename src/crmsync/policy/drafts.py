@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from crmsync.config.policy import Cap, Policy
     from crmsync.config.settings import Company
+    from crmsync.ledger.stops import Stop
     from crmsync.model.actions import Action, ActionKind
 
     Row = Mapping[str, Any]
@@ -32,6 +33,7 @@ class Draft:
         colleague: the record of the user who would get it or do it.
         same_address: records of other contacts, of any account, with the contact's address.
         doubts: why a mark may be missing on the contact or account; one sentence each.
+        stops: what people have said about the account, or about the address that a mail goes to.
         inhibited_by: the rules that inhibit this one, and that the account is in.
         abilities: the kinds of action that the connection can apply.
         approver: who must approve it, in words; None where nobody must.
@@ -53,6 +55,7 @@ class Draft:
     colleague: Row | None = None
     same_address: Sequence[Row] = ()
     doubts: Sequence[str] = ()
+    stops: Sequence[Stop] = ()
     inhibited_by: Sequence[str] = ()
     approver: str | None = None
     approved: bool = False

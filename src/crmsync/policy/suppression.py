@@ -1,23 +1,29 @@
-"""Suppression: who wants no mail gets none."""
+"""Suppression: who wants no mail gets none, and whom a person has stopped is left alone."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from crmsync.policy.drafts import PASS, Ruling, drop, hold, name_of
+from crmsync.ledger.stops import StopKind
+from crmsync.policy.drafts import PASS, Ruling, defer, drop, hold, name_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from crmsync.config.policy import Policy
     from crmsync.policy.drafts import Draft
+
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
     """No mail to a customer who does not want it. Tasks and notes reach colleagues only.
 
     It is a person who does not want it, so a mark on any contact with the address counts.
+    What one of us has said holds for all that is done for an account, or goes to an address.
     """
+    if draft.stops:
+        return _stopped(draft)
     mail = draft.mail_to_customer
     if mail is None or draft.contact is None:
         return PASS
@@ -35,6 +41,19 @@ def suppression(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
         if row.get("bounced") is True:
             return hold("suppression", f"mail to {who} bounced; correct the address in the CRM")
     return PASS
+
+
+def _stopped(draft: Draft) -> Ruling:
+    zone = ZoneInfo(draft.company.time_zone)
+    for stop in draft.stops:
+        if stop.kind is StopKind.ADDRESS:
+            return drop("suppression", f"the address was suppressed {stop.told(zone)}")
+    # Of several mutes, those of merged accounts, the one that lasts longest counts.
+    last = max(draft.stops, key=lambda stop: stop.until or _FOR_EVER)
+    reason = f"the account was muted {last.told(zone)}"
+    if last.until is None:
+        return hold("suppression", reason)
+    return defer("suppression", last.until, reason)
 
 
 def freshness(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:

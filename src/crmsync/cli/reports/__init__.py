@@ -6,6 +6,7 @@ from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
 from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
 from crmsync.cli.reports.status import show_status
+from crmsync.cli.reports.stopping import show_stop
 from crmsync.cli.reports.sync import show_sync
 from crmsync.cli.reports.testing import show_tests
 
@@ -21,6 +22,7 @@ __all__ = [
     "show_run",
     "show_schemas",
     "show_status",
+    "show_stop",
     "show_sync",
     "show_tests",
 ]

@@ -33,6 +33,8 @@ def show_explain(result: ExplainResult, *, as_json: bool) -> None:
         f"[bold]{escape(result.subject_name)}[/] ({result.table} {escape(result.subject)}) "
         f"at {readable(result.at)}{', as it was then' if result.as_it_was else ''}"
     )
+    for stop in result.stops:
+        out.print(f"[red]{escape(redact(stop))}[/]", soft_wrap=True)
     for rule in result.rules:
         out.print()
         tree = Tree(

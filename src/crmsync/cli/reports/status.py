@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import print_quarantine
 from crmsync.clock import readable
 from crmsync.observe import redact
@@ -34,6 +35,8 @@ def show_status(result: StatusResult, *, as_json: bool) -> None:
         out.print("No action has been recorded yet.")
     for state, number in result.effects.items():
         out.print(f"  {number:>7,} {state}")
+    for stop in result.stops:
+        out.print(escape(redact(stop_sentence(stop))), soft_wrap=True)
     for item in result.attention:
         out.print(f"[red]{escape(redact(item))}[/]", soft_wrap=True)
     if result.last_run is not None:

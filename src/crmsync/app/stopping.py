@@ -1,0 +1,185 @@
+"""A person's word that somebody is to be left alone: said, and taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.app.finding import find_record
+from crmsync.app.results import StopResult, StopShown
+from crmsync.clock import readable
+from crmsync.errors import UsageError
+from crmsync.journeys.people import record_name
+from crmsync.ledger.effects import read_effects
+from crmsync.ledger.outbox import withhold
+from crmsync.ledger.states import State
+from crmsync.ledger.stops import StopKind, lift_stop, say_stop
+from crmsync.ledger.values import Withheld
+from crmsync.model.actions import SendEmail, UpdateFields
+from crmsync.model.tables import global_id
+from crmsync.policy.addresses import address_problem, bare_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.ledger.stops import Stop
+    from crmsync.ledger.values import Effect
+
+
+def suppress(workspace: Workspace, address: str, *, by: str, reason: str) -> StopResult:
+    """Send no mail to an address any more, of whatever class.
+
+    Raises:
+        UsageError: it is not one address.
+    """
+    target = _address(address)
+    return _say(workspace, StopKind.ADDRESS, target, target, by=by, reason=reason, until=None)
+
+
+def mute(
+    workspace: Workspace, account: str, *, by: str, reason: str, until: datetime | None
+) -> StopResult:
+    """Do nothing for an account, until an instant or until that is lifted.
+
+    Raises:
+        UsageError: there is no such account, or several; or the instant is not to come.
+    """
+    now = workspace.clock.now()
+    if until is not None and until <= now:
+        told = f"--until is {readable(until, workspace.zone)}"
+        raise UsageError(f"{told}, and it is {readable(now, workspace.zone)} already")
+    target, name = _account(workspace, account)
+    return _say(workspace, StopKind.ACCOUNT, target, name, by=by, reason=reason, until=until)
+
+
+def lift_suppression(workspace: Workspace, address: str, *, by: str) -> StopResult:
+    """Let mails go to an address again.
+
+    Raises:
+        UsageError: it is not one address, or is not suppressed.
+    """
+    target = _address(address)
+    lifted = _lift(workspace, StopKind.ADDRESS, [target], by=by)
+    if not lifted:
+        raise UsageError(f"{target} is not suppressed; “crmsync status” lists what is")
+    return StopResult(lifted=tuple(_shown(workspace, one, target) for one in lifted))
+
+
+def unmute(workspace: Workspace, account: str, *, by: str) -> StopResult:
+    """Go on with an account.
+
+    Raises:
+        UsageError: there is no such account, or several; or it is not muted.
+    """
+    target, name = _account(workspace, account)
+    with workspace.warehouse.reading() as records:
+        merged = records.aliases().get("account", {})
+    targets = [target, *(old for old, now in merged.items() if now == target)]
+    lifted = _lift(workspace, StopKind.ACCOUNT, targets, by=by)
+    if not lifted:
+        raise UsageError(f"{name} ({target}) is not muted; “crmsync status” lists who is")
+    return StopResult(lifted=tuple(_shown(workspace, one, name) for one in lifted))
+
+
+def stops_in_force(workspace: Workspace) -> tuple[StopShown, ...]:
+    """Whom people have said to leave alone."""
+    stops = workspace.ledger.stops(now=workspace.clock.now())
+    accounts = [stop.target for stop in stops if stop.kind is StopKind.ACCOUNT]
+    names: dict[str, str] = {}
+    if accounts:
+        with workspace.warehouse.reading() as records:
+            rows = records.rows("account", accounts)
+        names = {account: record_name(row) for account, row in rows.items()}
+    return tuple(_shown(workspace, stop, names.get(stop.target, stop.target)) for stop in stops)
+
+
+def _address(text: str) -> str:
+    problem = address_problem(text)
+    if problem is not None:
+        raise UsageError(problem)
+    return bare_address(text)
+
+
+def _account(workspace: Workspace, wanted: str) -> tuple[str, str]:
+    with workspace.warehouse.reading() as records:
+        _, account, name = find_record(records, ("account",), wanted)
+    return account, name
+
+
+def _say(  # noqa: PLR0913  a person's word has these parts
+    workspace: Workspace,
+    kind: StopKind,
+    target: str,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None,
+) -> StopResult:
+    now = workspace.clock.now()
+
+    def record(connection: sa.Connection) -> tuple[tuple[Stop, ...], Stop, list[Withheld]]:
+        lifted = lift_stop(connection, kind, target, by=by, at=now)
+        said = say_stop(connection, kind, target, by=by, at=now, reason=reason, until=until)
+        # A run that is delivering now takes nothing up any more that is no longer ready.
+        verb = "suppressed" if kind is StopKind.ADDRESS else "muted"
+        sentence = f"the {kind} was {verb} {said.told(workspace.zone)}"
+        ready = read_effects(connection, states=[State.READY])
+        held = [Withheld(key=one.key, reason=sentence) for one in _concerned(ready, said)]
+        withhold(connection, held, at=now, actor=by)
+        return lifted, said, held
+
+    lifted, said, held = workspace.ledger.write(record)
+    return StopResult(
+        said=_shown(workspace, said, name),
+        lifted=tuple(_shown(workspace, one, name) for one in lifted),
+        taken_back=len(held),
+    )
+
+
+def _concerned(effects: Sequence[Effect], stop: Stop) -> Iterator[Effect]:
+    """Those that may still be taken back, and that a stop concerns."""
+    for effect in effects:
+        action = effect.action
+        if effect.in_doubt:
+            continue
+        if stop.kind is StopKind.ADDRESS:
+            concerned = (
+                isinstance(action, SendEmail) and bare_address(action.recipient) == stop.target
+            )
+        else:
+            about = (action.record,) if isinstance(action, UpdateFields) else action.about
+            accounts = (ref.id for ref in about if ref.table == "account")
+            concerned = stop.target in {global_id(effect.connection, one) for one in accounts}
+        if concerned:
+            yield effect
+
+
+def _lift(
+    workspace: Workspace, kind: StopKind, targets: Sequence[str], *, by: str
+) -> tuple[Stop, ...]:
+    now = workspace.clock.now()
+
+    def lift(connection: sa.Connection) -> tuple[Stop, ...]:
+        found = (lift_stop(connection, kind, target, by=by, at=now) for target in targets)
+        return tuple(stop for stops in found for stop in stops)
+
+    return workspace.ledger.write(lift)
+
+
+def _shown(workspace: Workspace, stop: Stop, name: str) -> StopShown:
+    zone = workspace.zone
+    return StopShown(
+        kind=stop.kind,
+        target=stop.target,
+        name=name,
+        reason=stop.reason,
+        said_by=stop.said_by,
+        said_at=stop.said_at.astimezone(zone),
+        until=stop.until and stop.until.astimezone(zone),
+        lifted_by=stop.lifted_by,
+        lifted_at=stop.lifted_at and stop.lifted_at.astimezone(zone),
+    )

@@ -1,0 +1,129 @@
+"""Whom a person has said to leave alone: an address that gets no mail, an account that is muted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from crmsync.clock import readable
+from crmsync.errors import StoreBusyError
+from crmsync.ledger.batches import speakable
+from crmsync.ledger.schema import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, tzinfo
+
+
+class StopKind(StrEnum):
+    """What is stopped."""
+
+    ADDRESS = "address"  # no mail to it, of whatever class
+    ACCOUNT = "account"  # nothing at all for it: no mail, task, note or update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """A person's word that an address or an account is to be left alone.
+
+    Attributes:
+        id: the ledger's number.
+        target: an address in the spelling of `policy.addresses.bare_address`; an account's
+            global id.
+        reason: as the person gave it; may be empty.
+        until: the instant (UTC) from which it no longer counts; None where it has no end.
+        lifted_at: the instant (UTC) at which a person took it back.
+    """
+
+    id: int
+    kind: StopKind
+    target: str
+    reason: str
+    said_by: str
+    said_at: datetime
+    until: datetime | None = None
+    lifted_by: str | None = None
+    lifted_at: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it counts at an instant."""
+        return self.lifted_at is None and (self.until is None or now < self.until)
+
+    def told(self, zone: tzinfo) -> str:
+        """Who said so, when, until when and why."""
+        until = "" if self.until is None else f" until {readable(self.until, zone)}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"by {self.said_by} on {readable(self.said_at, zone)}{until}{why}"
+
+
+def read_stops(connection: sa.Connection, *, now: datetime) -> tuple[Stop, ...]:
+    """Those that hold at an instant, in the order in which they were said."""
+    in_force = sa.and_(stop.c.lifted_at.is_(None), sa.or_(stop.c.until.is_(None), _after(now)))
+    rows = connection.execute(sa.select(stop).where(in_force).order_by(stop.c.id))
+    return tuple(_stop(row) for row in rows)
+
+
+def say_stop(  # noqa: PLR0913  a person's word has these parts
+    connection: sa.Connection,
+    kind: StopKind,
+    target: str,
+    *,
+    by: str,
+    at: datetime,
+    reason: str = "",
+    until: datetime | None = None,
+) -> Stop:
+    """Record a word; it takes the place of an earlier one on the same."""
+    lift_stop(connection, kind, target, by=by, at=at)
+    values = {
+        "kind": kind,
+        "target": target,
+        "reason": speakable(reason),
+        "said_by": speakable(by),
+        "said_at": at,
+        "until": until,
+    }
+    row = connection.execute(sa.insert(stop).values(values).returning(stop)).one()
+    return _stop(row)
+
+
+def lift_stop(
+    connection: sa.Connection, kind: StopKind, target: str, *, by: str, at: datetime
+) -> tuple[Stop, ...]:
+    """Take back what holds; answers with what that was."""
+    rows = connection.execute(
+        sa.update(stop)
+        .where(
+            stop.c.kind == kind,
+            stop.c.target == target,
+            stop.c.lifted_at.is_(None),
+            sa.or_(stop.c.until.is_(None), _after(at)),
+        )
+        .values(lifted_by=speakable(by), lifted_at=at)
+        .returning(stop)
+    )
+    return tuple(_stop(row) for row in rows)
+
+
+def check_stops(connection: sa.Connection, known: Sequence[Stop], *, now: datetime) -> None:
+    """Hold the stops that a run knew when it decided against those that there are.
+
+    Raises:
+        StoreBusyError: a person has said something since.
+    """
+    if {one.id for one in read_stops(connection, now=now)} != {one.id for one in known}:
+        raise StoreBusyError(
+            "somebody has muted an account or suppressed an address, or taken that back, while "
+            "this run was deciding; nothing of this run was recorded; run again"
+        )
+
+
+def _after(instant: datetime) -> sa.ColumnElement[bool]:
+    return stop.c.until > instant
+
+
+def _stop(row: sa.Row[Any]) -> Stop:
+    return Stop(**{**row._mapping, "kind": StopKind(row.kind)})  # noqa: SLF001  SQLAlchemy's public name
