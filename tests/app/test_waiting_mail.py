@@ -122,6 +122,24 @@ def test_what_has_landed_after_all_is_not_sent_again(
     assert len(_mails(tmp_path)) == 1
 
 
+def test_what_was_broken_off_and_has_not_landed_passes_the_gates_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_company(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderWriter, "apply", _unreachable(UncertainError("broken off")))
+        report = call_json("run", "--config", path, "--at", _MORNING)
+    assert report["delivery"]["uncertain"] == 3
+    status = call_json("status", "--config", path, "--at", _MORNING)
+    assert [line.partition(":")[0] for line in status["attention"]] == ["uncertain"] * 3
+    contacts = tmp_path / "crm" / "contacts.csv"
+    contacts.write_text(_CONTACTS.replace("acme.example,no", "acme.example,yes"), encoding="utf-8")
+    report = call_json("run", "--config", path, "--at", _NOON)
+    assert _states(report) == {"Acme": "dropped"}
+    assert (report["delivery"]["done"], report["delivery"]["uncertain"]) == (2, 0)
+    assert _mails(tmp_path) == []
+
+
 def test_a_mail_waits_while_its_conditions_cannot_be_known(config: Path) -> None:
     (config.parent / "crm" / "activities.csv").unlink()
     assert _states(_run(config, "2026-03-04T09:00")) == {}

@@ -345,11 +345,14 @@ def test_a_run_sends_only_what_its_own_gates_have_let_pass(ledger: Ledger) -> No
     assert (remote.keys, report.done, report.waiting) == ([second], 1, 1)
 
 
-def test_what_has_not_landed_after_all_is_asked_about_before_it_is_sent(ledger: Ledger) -> None:
+@pytest.mark.parametrize("handling", [KeyHandling.NATIVE, KeyHandling.LOOKUP])
+def test_what_has_not_landed_after_all_is_asked_about_before_it_is_sent(
+    ledger: Ledger, handling: KeyHandling
+) -> None:
     plan(ledger, [new_effect(1)])
     remote = FakeRemote(answers=[UncertainError("broken off")])
-    send(ledger, remote, handling=KeyHandling.LOOKUP)
-    target = {"crm": Target(writes=remote, spec=spec(KeyHandling.LOOKUP))}
+    send(ledger, remote, handling=handling)
+    target = {"crm": Target(writes=remote, spec=spec(handling))}
     report = deliver(ledger, target, clock=FixedClock(instant=NOON), run_id=2)
     assert (remote.keys, report.waiting, report.uncertain) == ([], 1, 0)
     assert not only(ledger).in_doubt

@@ -175,8 +175,7 @@ class Outbox(RuleBasedStateMachine):
                 assert effect.key in there
             if effect.state not in {State.DONE, State.SENDING} and not effect.in_doubt:
                 assert effect.key not in there
-            if effect.state in {State.REJECTED, State.DONE}:
-                assert not effect.in_doubt
+            assert effect.in_doubt == (effect.state is State.UNCERTAIN)
             assert effect.attempts <= WAITS.most_attempts
 
     def settle_everything(self) -> None:
@@ -188,13 +187,8 @@ class Outbox(RuleBasedStateMachine):
         assert [effect.key for effect in effects] == self.planned
         there = set(self.remote.keys)
         for effect in effects:
-            if self.handling is KeyHandling.NATIVE and effect.state is State.UNCERTAIN:
-                # Handed over as often as is allowed, without an answer: a person decides.
-                assert effect.attempts == WAITS.most_attempts
-                continue
             assert effect.state in {State.DONE, State.REJECTED, State.DROPPED}
-            if not effect.in_doubt:
-                assert (effect.state is State.DONE) == (effect.key in there)
+            assert (effect.state is State.DONE) == (effect.key in there)
 
 
 def test_outbox(empty_ledgers: EmptyLedgers) -> None:

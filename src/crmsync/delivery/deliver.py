@@ -8,12 +8,19 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from crmsync.clock import SystemClock
+from crmsync.delivery.calls import HangsError, call_within, hangs
 from crmsync.delivery.outcomes import Judge, aware, call_apply, rejected, uncertain, words
 from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
-from crmsync.delivery.worker import is_gone, worker_name
-from crmsync.errors import AuthError, QuotaError, TransientError
-from crmsync.ledger.claims import claim_ready, expire_leases, settle_effects
+from crmsync.delivery.worker import begin_work, end_work, may_take_over, shown, worker_name
+from crmsync.errors import AuthError, CrmsyncError, QuotaError, TransientError
+from crmsync.ledger.claims import (
+    Settlement,
+    claim_ready,
+    expire_leases,
+    release_uncertain,
+    settle_effects,
+)
 from crmsync.ledger.states import State
 from crmsync.observe import logger
 
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.clock import Clock
-    from crmsync.ledger.claims import Settlement
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes
@@ -76,8 +82,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
         ledger: holds the outbox.
         targets: by name of the connection.
         clock: decides what is due; may stand still (``--at``).
-        run_id: sends only what the gates of this run have let pass, and what may have landed
-            already; None sends all that is ready.
+        run_id: sends only what the gates of this run have let pass; None sends all that is ready.
         worker: a name that no other delivery has; made up where it is not given.
         patience: leases, attempts, waits.
         random: draws the jitter of waits.
@@ -117,24 +122,44 @@ class _Delivery:
     problems: list[str] = field(default_factory=list)
 
     def run(self) -> DeliveryReport:
-        wall_clock = self.lease_clock.now()
-        self.ledger.write(
-            lambda connection: expire_leases(
-                connection,
-                wall_clock=wall_clock,
-                is_gone=is_gone,
-                at=self.clock.now(),
-                actor=self.worker,
-            )
-        )
+        begin_work(self.worker)
+        try:
+            return self._run()
+        finally:
+            end_work(self.worker)
+
+    def _run(self) -> DeliveryReport:
+        self._expire_leases()
         self.total = self.ledger.effect_counts().get(State.READY, 0)
         pauses = self.ledger.pauses(at=self.clock.now())
         for name, target in sorted(self.targets.items()):
             if name in pauses:
                 self._report_pause(name, *pauses[name])
+            elif hangs((self.ledger.name, name)):
+                self.problems.append(
+                    f"the connection “{name}” is left alone: an earlier call to it has still not "
+                    "come back; if that lasts, end this crmsync and start it again"
+                )
             elif self._reconcile(name, target):
                 self._drain(name, target)
         return self._report()
+
+    def _expire_leases(self) -> None:
+        now = self.lease_clock.now()
+        kept = self.ledger.write(
+            lambda connection: expire_leases(
+                connection,
+                is_free=lambda holder, until: may_take_over(holder, until, now),
+                at=self.clock.now(),
+                actor=self.worker,
+            )
+        )
+        self.problems += [
+            f"{count} effects have been in the hands of {shown(holder)} for longer than they may; "
+            "it is still there, so nobody else takes them: if it hangs, end it"
+            for holder, (count, until) in kept.items()
+            if until <= now
+        ]
 
     def _reconcile(self, name: str, target: Target) -> bool:
         """Whether the connection can be used."""
@@ -159,8 +184,10 @@ class _Delivery:
             effects = self._claim(name, target.spec.rate.batch_size)
             if not effects:
                 return
+            if self._too_late(name, effects):
+                continue
             able = [effect for effect in effects if effect.action.kind in target.spec.actions]
-            answers = self._apply(target.writes, able) if able else []
+            answers = self._apply(name, target.writes, able) if able else []
             now = self.clock.now()
             judge = Judge(patience=self.patience, random=self.random, now=now)
             settlements = [
@@ -188,14 +215,60 @@ class _Delivery:
             )
         )
 
-    def _apply(self, writes: Writes, effects: Sequence[Effect]) -> list[object]:
+    def _too_late(self, name: str, effects: Sequence[Effect]) -> bool:
+        """Whether this process stood still since it claimed, so that others may have them now."""
+        left = min(effect.lease_until for effect in effects if effect.lease_until is not None)
+        if self.lease_clock.now() + self.patience.call <= left:
+            return False
+        reason = "the process stood still between claiming it and sending it"
+        self._settle(
+            name,
+            [
+                Settlement(effect=effect, after=State.READY, reason=reason, counted=False)
+                for effect in effects
+            ],
+        )
+        return True
+
+    def _apply(self, name: str, writes: Writes, effects: Sequence[Effect]) -> list[object]:
         try:
-            return call_apply(writes, effects)
+            return call_within(
+                self.patience.call,
+                lambda: call_apply(writes, effects),
+                place=(self.ledger.name, name),
+                give_up=lambda: begin_work(self.worker),
+                come_back=lambda answers: self._come_back(name, effects, answers),
+            )
+        except HangsError as error:
+            return [error] * len(effects)
         except BaseException:
             # A person pressed Ctrl-C: what is under way may have landed.
             interrupted = "delivery was interrupted while this was being sent"
-            self._record([uncertain(effect, interrupted) for effect in effects])
+            under_way = hangs((self.ledger.name, name))
+            self._record(
+                [uncertain(effect, interrupted, under_way=under_way) for effect in effects]
+            )
             raise
+
+    def _come_back(
+        self, name: str, effects: Sequence[Effect], answers: list[object] | None
+    ) -> None:
+        """A call for which nobody waited any more has ended; in its thread."""
+        now = self.clock.now()
+        judge = Judge(patience=self.patience, random=self.random, now=now)
+        settlements = [
+            judge.settle(effect, answer)
+            for effect, answer in zip(effects, answers or [], strict=False)
+        ]
+        landed = [settlement for settlement in settlements if settlement.after is State.DONE]
+        try:
+            self._record(landed)
+            self.ledger.write(lambda connection: release_uncertain(connection, self.worker))
+        except CrmsyncError as error:  # then it is found out by looking
+            _log.warning("delivery.late_answer_lost", connection=name, error=str(error))
+        finally:
+            end_work(self.worker)
+        _log.info("delivery.late_answer", connection=name, done=len(landed))
 
     def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
         at = self.clock.now()
@@ -234,6 +307,10 @@ class _Delivery:
             until = aware(quota.until)
             self.ledger.pause_connection(name, until=until, reason=words(quota))
             self._report_pause(name, until, words(quota))
+            return True
+        hung = next((answer for answer in answers if isinstance(answer, HangsError)), None)
+        if hung is not None:
+            self.problems.append(f"the connection “{name}” hangs, and is left alone: {hung}")
             return True
         auth = next((answer for answer in answers if isinstance(answer, AuthError)), None)
         if auth is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from crmsync.delivery.calls import HangsError
 from crmsync.errors import (
     AuthError,
     QuotaError,
@@ -63,7 +64,6 @@ class Judge:
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
-                    in_doubt=effect.in_doubt,
                     not_before=aware(answer.until),
                 )
             case AuthError():
@@ -73,12 +73,12 @@ class Judge:
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
-                    in_doubt=effect.in_doubt,
                 )
             case RejectedError():
                 return rejected(effect, words(answer))
             case _:
-                return uncertain(effect, _why_uncertain(answer))
+                under_way = isinstance(answer, HangsError)
+                return uncertain(effect, _why_uncertain(answer), under_way=under_way)
 
     def _try_again(self, effect: Effect, error: TransientError) -> Settlement:
         if effect.attempts >= self.patience.most_attempts:
@@ -91,7 +91,6 @@ class Judge:
             after=State.READY,
             reason=words(error),
             error=words(error),
-            in_doubt=effect.in_doubt,
             not_before=self.now + wait,
         )
 
@@ -109,16 +108,19 @@ def landed(effect: Effect, receipt: Receipt) -> Settlement:
 
 
 def rejected(effect: Effect, sentence: str) -> Settlement:
-    """A dead letter; but what may have landed at an earlier attempt stays uncertain."""
-    if effect.in_doubt:
-        return uncertain(effect, f"{sentence}; an earlier attempt may have landed")
+    """A dead letter: it is certainly not at the remote."""
     return Settlement(effect=effect, after=State.REJECTED, reason=sentence, error=sentence)
 
 
-def uncertain(effect: Effect, sentence: str) -> Settlement:
-    """It may have landed."""
+def uncertain(effect: Effect, sentence: str, *, under_way: bool = False) -> Settlement:
+    """It may have landed; or may land yet, where the call is still under way."""
     return Settlement(
-        effect=effect, after=State.UNCERTAIN, reason=sentence, error=sentence, in_doubt=True
+        effect=effect,
+        after=State.UNCERTAIN,
+        reason=sentence,
+        error=sentence,
+        in_doubt=True,
+        under_way=under_way,
     )
 
 

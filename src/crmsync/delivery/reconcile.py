@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crmsync.delivery.calls import call_within
 from crmsync.delivery.outcomes import landed, rejected, words
-from crmsync.delivery.worker import is_gone
+from crmsync.delivery.worker import may_take_over
 from crmsync.errors import ConnectorError
 from crmsync.ledger.claims import (
     Settlement,
@@ -18,13 +19,16 @@ from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling, Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from crmsync.delivery.settings import Patience
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes
+
+
+_FOUND_BY_KEY = {KeyHandling.NATIVE, KeyHandling.LOOKUP}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +57,33 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
 ) -> Reconciled:
     """Settle a connection's uncertain effects by how it honours keys.
 
-    NATIVE is made ready: applying again is harmless. LOOKUP is looked up: found is done,
-    not found is made ready. UNSAFE stays uncertain, for a person.
+    NATIVE and LOOKUP are looked for: found is done, not found is made ready, for the gates to be
+    asked again. What happened since may speak against it, so not even NATIVE, which could be
+    applied again without harm, is applied again unasked. UNSAFE stays uncertain, for a person.
     """
     effects = ledger.write(
         lambda connection: claim_uncertain(
             connection,
             name,
             worker=worker,
-            wall_clock=wall_clock,
             lease_until=wall_clock + patience.lease,
-            is_gone=is_gone,
+            is_free=lambda holder, until: may_take_over(holder, until, wall_clock),
         )
     )
     if not effects:
         return Reconciled()
     try:
-        found, error = _look_up(writes, _lookups(effects, spec), spec.rate.batch_size)
+        sought = _lookups(effects, spec)
+
+        def find(keys: Sequence[str]) -> Mapping[str, Receipt]:
+            place = (ledger.name, name)
+            return call_within(patience.call, lambda: writes.find(keys), place=place)
+
+        found, error = _look_up(find, sought, spec.rate.batch_size)
         settlements = [
             settlement
             for effect in effects
-            if (settlement := _settlement(effect, spec, found, patience)) is not None
+            if (settlement := _settlement(effect, found, patience)) is not None
         ]
         ledger.write(
             lambda connection: settle_effects(connection, settlements, worker=worker, at=now)
@@ -89,21 +99,19 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
 
 def _lookups(effects: Sequence[Effect], spec: ConnectorSpec) -> list[str]:
     return [
-        effect.key
-        for effect in effects
-        if spec.actions.get(effect.action.kind) is KeyHandling.LOOKUP
+        effect.key for effect in effects if spec.actions.get(effect.action.kind) in _FOUND_BY_KEY
     ]
 
 
 def _look_up(
-    writes: Writes, keys: Sequence[str], size: int
+    find: Callable[[Sequence[str]], Mapping[str, Receipt]], keys: Sequence[str], size: int
 ) -> tuple[Mapping[str, Receipt | None], Exception | None]:
     """For each key that could be asked about, its receipt, or None where it did not land."""
     known: dict[str, Receipt | None] = {}
     for start in range(0, len(keys), size):
         portion = keys[start : start + size]
         try:
-            found = writes.find(portion)
+            found = find(portion)
             answers = {key: found.get(key) for key in portion}
         except Exception as error:  # noqa: BLE001  a stranger's plugin may raise anything
             return known, error
@@ -116,32 +124,19 @@ def _look_up(
 
 
 def _settlement(
-    effect: Effect,
-    spec: ConnectorSpec,
-    found: Mapping[str, Receipt | None],
-    patience: Patience,
+    effect: Effect, found: Mapping[str, Receipt | None], patience: Patience
 ) -> Settlement | None:
     """What becomes of an uncertain effect; None leaves it as it is."""
-    handling = spec.actions.get(effect.action.kind)
-    spent = effect.attempts >= patience.most_attempts
-    if handling is KeyHandling.NATIVE:
-        reason = "the remote knows its key, so it is applied again"
-        return None if spent else _ready(effect, reason, in_doubt=True)
-    if handling is KeyHandling.LOOKUP and effect.key in found:
-        receipt = found[effect.key]
-        if receipt is not None:
-            return landed(effect, receipt)
-        if spent:
-            sentence = f"given up after {effect.attempts} attempts; it is not at the remote"
-            return rejected(replace(effect, in_doubt=False), f"{sentence}: {effect.error}")
-        return _ready(effect, "it was looked for, and is not at the remote", in_doubt=False)
-    return None
-
-
-def _ready(effect: Effect, reason: str, *, in_doubt: bool) -> Settlement:
-    return Settlement(
-        effect=effect, after=State.READY, reason=reason, error=effect.error, in_doubt=in_doubt
-    )
+    if effect.key not in found:
+        return None
+    receipt = found[effect.key]
+    if receipt is not None:
+        return landed(effect, receipt)
+    if effect.attempts >= patience.most_attempts:
+        sentence = f"given up after {effect.attempts} attempts; it is not at the remote"
+        return rejected(effect, f"{sentence}: {effect.error}")
+    reason = "it was looked for, and is not at the remote"
+    return Settlement(effect=effect, after=State.READY, reason=reason, error=effect.error)
 
 
 def _problems(

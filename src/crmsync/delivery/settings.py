@@ -17,13 +17,15 @@ class Patience:
     """Limits of delivery.
 
     Attributes:
-        lease: how long a process may take over one batch before others take it for hung;
-            must be longer than any call of a connector.
+        call: how long a connector may take to answer; then nobody waits for it any more.
+        lease: how long a process may take over one batch before others, who cannot see it, take
+            it for gone; longer than ``call``.
         most_attempts: after so many an effect is a dead letter.
         first_wait: the wait after the first attempt that did not get through; doubles each time.
         longest_wait: what it doubles up to.
     """
 
+    call: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(minutes=10)
     most_attempts: int = 6
     first_wait: timedelta = timedelta(seconds=30)
@@ -32,6 +34,8 @@ class Patience:
     def __post_init__(self) -> None:
         if self.most_attempts < 1:
             raise ValueError("most_attempts must be at least 1")
+        if self.call >= self.lease:
+            raise ValueError("a call must be given up before its lease ends")
 
     def wait(self, attempts: int, random: Random) -> timedelta:
         """The wait after so many attempts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from crmsync.ledger.schema import Instant, effect
 from crmsync.ledger.states import State, check_transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from crmsync.ledger.values import Effect
+
+    # Whether nobody can still be sending what this worker had claimed until then.
+    IsFree = Callable[[str | None, datetime | None], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,8 @@ class Settlement:
     Attributes:
         counted: the attempt counts; not where nothing was tried (quota, credentials).
         already: it had been at the remote before this attempt.
-        in_doubt: this attempt, or an earlier one, may have landed.
+        in_doubt: it may have landed.
+        under_way: the call goes on; so the worker keeps what has become uncertain.
     """
 
     effect: Effect
@@ -37,6 +42,7 @@ class Settlement:
     counted: bool = True
     already: bool = False
     in_doubt: bool = False
+    under_way: bool = False
     not_before: datetime | None = None
     remote_id: str | None = None
     url: str | None = None
@@ -58,8 +64,7 @@ def claim_ready(  # noqa: PLR0913  a claim has these parts
     First come those whose time has come, then those without one, the oldest first.
 
     Args:
-        run_id: takes only what the gates of this run have let pass, and what may have landed
-            already; None takes all that is ready.
+        run_id: takes only what the gates of this run have let pass; None takes all that is ready.
     """
     rows = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
     if len(rows) < limit:
@@ -82,7 +87,7 @@ def _ready(
     """What is ready and due, in the order of the index; without what others are claiming."""
     query = SELECT_EFFECTS.where(effect.c.state == State.READY, effect.c.connection == name, due)
     if run_id is not None:
-        query = query.where(sa.or_(effect.c.run_id == run_id, effect.c.in_doubt))
+        query = query.where(effect.c.run_id == run_id)
     query = query.order_by(effect.c.not_before, effect.c.id).limit(limit)
     locked = query.with_for_update(skip_locked=True, of=effect)
     return [*connection.execute(locked)]
@@ -110,19 +115,23 @@ def _claiming(rows: Rows) -> sa.Update:
 def expire_leases(
     connection: sa.Connection,
     *,
-    wall_clock: datetime,
-    is_gone: Callable[[str], bool],
+    is_free: IsFree,
     at: datetime,
     actor: str,
-) -> int:
-    """Mark as uncertain what a process was sending that is gone or has overstayed its lease."""
+) -> Mapping[str, tuple[int, datetime]]:
+    """Mark as uncertain what nobody can be sending any more.
+
+    Returns:
+        By worker, how many effects it is sending, and until when its lease lasts.
+    """
     rows = connection.execute(
         sa.select(effect.c.id, effect.c.attempts, effect.c.worker, effect.c.lease_until)
         .where(effect.c.state == State.SENDING)
         .order_by(effect.c.id)
         # Two workers that begin together do not both mark the same.
         .with_for_update(skip_locked=True)
-    )
+    ).all()
+    free = [row for row in rows if is_free(row.worker, row.lease_until)]
     reason = "the process that was sending it ended, or hung, before it knew the outcome"
     moves = [
         Move(
@@ -134,21 +143,21 @@ def expire_leases(
             in_doubt=True,
             error=reason,
         )
-        for row in rows
-        if row.lease_until <= wall_clock or is_gone(row.worker)
+        for row in free
     ]
     move_effects(connection, moves, at=at, actor=actor)
-    return len(moves)
+    kept = set(rows) - set(free)
+    counts = Counter(row.worker for row in kept)
+    return {row.worker: (counts[row.worker], row.lease_until) for row in kept}
 
 
-def claim_uncertain(  # noqa: PLR0913  a claim has these parts
+def claim_uncertain(
     connection: sa.Connection,
     name: str,
     *,
     worker: str,
-    wall_clock: datetime,
     lease_until: datetime,
-    is_gone: Callable[[str], bool],
+    is_free: IsFree,
 ) -> tuple[Effect, ...]:
     """Take a connection's uncertain effects, so that one process alone finds out about each.
 
@@ -160,11 +169,7 @@ def claim_uncertain(  # noqa: PLR0913  a claim has these parts
         .order_by(effect.c.id)
         .with_for_update(skip_locked=True)
     ).all()
-    free = [
-        row.id
-        for row in rows
-        if row.worker is None or row.lease_until <= wall_clock or is_gone(row.worker)
-    ]
+    free = [row.id for row in rows if is_free(row.worker, row.lease_until)]
     for portion in chunks(free):
         connection.execute(
             sa.update(effect)
@@ -216,7 +221,24 @@ def settle_effects(
             )
         )
     move_effects(connection, moves, at=at, actor=worker)
+    _keep(connection, settlements, worker)
     return tuple(late)
+
+
+def _keep(connection: sa.Connection, settlements: Sequence[Settlement], worker: str) -> None:
+    """What may land yet belongs to the worker whose call may land it."""
+    kept = {
+        settlement.effect.id: settlement.effect.lease_until
+        for settlement in settlements
+        if settlement.under_way
+    }
+    for until in set(kept.values()):
+        for portion in chunks(sorted(number for number in kept if kept[number] == until)):
+            connection.execute(
+                sa.update(effect)
+                .where(effect.c.id.in_(portion), effect.c.state == State.UNCERTAIN)
+                .values(worker=worker, lease_until=until)
+            )
 
 
 _CURRENT = (

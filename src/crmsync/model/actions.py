@@ -29,7 +29,7 @@ class ActionKind(StrEnum):
 class KeyHandling(StrEnum):
     """How a connector honours an action's key."""
 
-    NATIVE = "native"  # the remote dedupes: applying again is harmless
+    NATIVE = "native"  # `find` tells whether it landed, and the remote dedupes: twice is harmless
     LOOKUP = "lookup"  # `find` tells whether it landed, before it is created again
     UNSAFE = "unsafe"  # nobody can know: never retried when uncertain
 

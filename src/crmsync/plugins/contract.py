@@ -137,7 +137,11 @@ class Writes(Protocol):
         ...
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
-        """Called for uncertain actions whose kind is declared LOOKUP: those that landed."""
+        """Called for uncertain actions whose kind is declared NATIVE or LOOKUP: those that landed.
+
+        Nothing is applied again before it was asked: a NATIVE one would do no harm if it had
+        landed, but if it had not, it may be unwanted by now.
+        """
         ...
 
 

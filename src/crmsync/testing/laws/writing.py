@@ -146,7 +146,7 @@ class WritingLaws:
         actions = [
             action
             for action in sample_actions(remote, "find")
-            if remote.spec.actions[action.kind] is KeyHandling.LOOKUP
+            if remote.spec.actions[action.kind] is not KeyHandling.UNSAFE
         ]
         for action in actions:
             applied(remote, action)

@@ -1,0 +1,93 @@
+"""A connector's call, for which nobody waits for ever.
+
+A thread cannot be ended from outside. A call that has not answered in time goes on in its own,
+and may still land; so whoever gave up waiting must not let anybody apply the same again before
+that call has come back, or its process has ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from crmsync.errors import ConnectorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+_Answer = TypeVar("_Answer")
+
+
+class HangsError(ConnectorError):
+    """A connector has not answered in time; its call goes on."""
+
+
+# By ledger and connection, the calls of this process that nobody waits for any more.
+_hanging: Counter[tuple[str, str]] = Counter()
+
+
+def hangs(place: tuple[str, str]) -> bool:
+    """Whether a call of this process to that connection has yet to come back."""
+    return _hanging[place] > 0
+
+
+@dataclass(kw_only=True)
+class _Outcome(Generic[_Answer]):
+    answer: _Answer | None = None
+    error: BaseException | None = None
+
+
+def call_within(
+    limit: timedelta,
+    call: Callable[[], _Answer],
+    *,
+    place: tuple[str, str],
+    give_up: Callable[[], None] = lambda: None,
+    come_back: Callable[[_Answer | None], None] = lambda _answer: None,
+) -> _Answer:
+    """What the call answers or raises.
+
+    Args:
+        place: ledger and connection.
+        give_up: called where nobody waits any more, while the call goes on.
+        come_back: called once after that, in the call's thread, when it ends: with its answer,
+            or with None where it raised.
+
+    Raises:
+        HangsError: it goes on after ``limit``.
+    """
+    outcome: _Outcome[_Answer] = _Outcome()
+    ended, agreeing = threading.Event(), threading.Lock()
+    given_up = False
+
+    def work() -> None:
+        try:
+            outcome.answer = call()
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            outcome.error = error
+        with agreeing:
+            ended.set()
+            late = given_up
+        if late:
+            try:
+                come_back(outcome.answer)
+            finally:
+                _hanging[place] -= 1
+
+    threading.Thread(target=work, name="crmsync-call", daemon=True).start()
+    try:
+        ended.wait(limit.total_seconds())
+    finally:  # a person may have pressed Ctrl-C
+        with agreeing:
+            given_up = not ended.is_set()
+            if given_up:
+                _hanging[place] += 1
+                give_up()
+    if given_up:
+        raise HangsError(f"it has not answered within {limit.total_seconds():g} seconds")
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.answer  # type: ignore[return-value]  # it is there where there is no error
