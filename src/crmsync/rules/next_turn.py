@@ -1,0 +1,57 @@
+"""Until when nothing turns by the passing of time alone: how long one may sleep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from crmsync.rules.conditions import clauses
+from crmsync.rules.turning import Turning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
+
+_SHORTEST = timedelta(minutes=1)
+
+
+def next_turn(rules: Sequence[Rule], world: World, until: datetime) -> datetime | None:
+    """The next instant (UTC) at which the clock may turn what a rule says of anybody.
+
+    It is after the world's present and never later than the first such turn, if no record
+    changes; it may be an instant at which nothing turns after all. A fact that does not say when
+    its value changes (`Fact.turns`) is looked at each full hour. Who depends on fresh streams
+    asks `still_fresh` records, or is told the instant at which they grow stale.
+
+    Args:
+        until: how far ahead to look; the farther, the longer it takes where nothing turns.
+
+    Returns:
+        None where nothing turns until then.
+    """
+    found = [
+        at
+        for table in dict.fromkeys(rule.subject for rule in rules)
+        if (at := _of_table([r for r in rules if r.subject == table], table, world, until))
+    ]
+    return min(found, default=None)
+
+
+def _of_table(rules: Sequence[Rule], table: str, world: World, until: datetime) -> datetime | None:
+    asked = [clause for rule in rules for clause in clauses(rule.when)]
+    columns = [column for rule in rules for column in rule.once_per_columns]
+    span, end = _SHORTEST, world.now
+    # Whom a short time touches are few, and of few it is quickly told when.
+    while end < until:
+        end = min(world.now + span, until)
+        turning = Turning(world, table, asked, columns, until=end)
+        touched = turning.touched
+        ids = () if touched is None else world.query(touched)["id"].to_pylist()
+        moments = turning.moments(ids) if ids else ()
+        if moments:
+            return moments[0].at
+        span *= 2
+    return None
