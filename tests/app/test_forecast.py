@@ -45,7 +45,7 @@ def test_a_forecast_tells_what_later_runs_do(tmp_path: Path) -> None:
     (leaving,) = told["2026-03-21T00:00:00+01:00"]["leaving"]
     assert leaving["subject"] == "crm:A1"
     assert leaving["because"] == [
-        "renewal_date: {in_next: 30 days} is 2026-03-20 (1 days ago)",
+        "renewal_date: {in_next: 30 days} is 2026-03-20 (1 day ago)",
     ]
     assert report["due_now"] == 0
 

@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.tree import Tree
 
-from crmsync.cli.console import command
+from crmsync.cli.console import command, console
 from crmsync.errors import UsageError
 from crmsync.observe import remember_secret
 from support.commands import call, call_json
@@ -120,3 +121,11 @@ def test_progress_is_shown_on_terminals_only(tmp_path: Path) -> None:
         command_line, capture_output=True, check=True
     )
     assert piped.stderr == b""
+
+
+def test_piped_lines_are_neither_cut_nor_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    tree = Tree("why")
+    tree.add("clause " * 100)
+    console().print(tree)
+    first, second = capsys.readouterr().out.splitlines()
+    assert (first.rstrip(), second.count("clause")) == ("why", 100)

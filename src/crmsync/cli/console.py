@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.model.durations import Duration
 
+_LONGEST_LINE = 10_000
 FINDINGS = 1
 WRONG_USE = 2
 
@@ -110,13 +111,13 @@ def person(name: str | None) -> str:
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal; where it is piped, wide enough not to cut."""
+    """Standard output, as wide as the terminal; where it is piped, no line is cut or broken."""
     from rich.console import Console
 
     return Console(
         # Rich drops colours where NO_COLOR is set, and keeps bold; who sets it wants plain text.
         color_system=None if os.environ.get("NO_COLOR") else "auto",
-        width=None if sys.stdout.isatty() else 120,
+        width=None if sys.stdout.isatty() else _LONGEST_LINE,
         highlight=False,
         soft_wrap=not sys.stdout.isatty(),
     )

@@ -59,9 +59,9 @@ def _time_distance(
     count, unit, needed = _measured(value, bound, calendar)
     wanted_ahead = operator in {Operator.IN_NEXT, Operator.FURTHER_THAN}
     if count and ahead != wanted_ahead:
-        return f"{count} {unit}{side}"
+        return f"{count} {_counted(unit, count)}{side}"
     words = "of at most " if operator in {Operator.IN_NEXT, Operator.IN_LAST} else "of "
-    return f"{count} {words}{needed} {unit}"
+    return f"{count} {words}{needed} {_counted(unit, needed)}"
 
 
 def _is_ahead(value: date, calendar: Calendar) -> bool:
@@ -83,6 +83,10 @@ def _measured(value: date, bound: Duration, calendar: Calendar) -> tuple[int, st
         away = abs(calendar.today - value)
     unit, name = (_HOUR, "hours") if bound.length % _DAY else (_DAY, "days")
     return away // unit, name, bound.length // unit
+
+
+def _counted(unit: str, count: int) -> str:
+    return unit.removesuffix("s") if count == 1 else unit
 
 
 def _number(value: Decimal | int) -> str:
