@@ -338,6 +338,52 @@ class RulesTested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EffectShown:
+    """An action in the outbox.
+
+    Attributes:
+        subject_name: what a person would call the record; its id where it is no longer there.
+        error: the last words that the remote or the engine had about it.
+        since: when it came to be so.
+    """
+
+    key: str
+    rule: str
+    subject: str
+    subject_name: str
+    step: str
+    kind: str
+    connection: str
+    to: str
+    title: str
+    state: str
+    error: str
+    attempts: int
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledResult:
+    """What a person has decided about actions in the outbox.
+
+    Attributes:
+        now: what they are now: ``planned``, ``done`` or ``dropped``.
+        left: a sentence for each of which it could not be.
+    """
+
+    now: str
+    by: str
+    reason: str
+    effects: tuple[EffectShown, ...]
+    left: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> bool:
+        """Whether something is left for a person."""
+        return bool(self.left)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StopShown:
     """A person's word that an account or an address is to be left alone.
 
@@ -393,7 +439,8 @@ class StatusResult:
     Attributes:
         quarantine: the newest sentences about rows that could not be read.
         effects: how many there are in each state.
-        attention: sentences about effects that need a person.
+        attention: sentences about what needs a person.
+        unsettled: the first of the actions that need a person: rejected, or uncertain.
         stops: whom people have said to leave alone.
         last_run: when it was, and how it ended.
     """
@@ -404,6 +451,7 @@ class StatusResult:
     quarantine: tuple[str, ...]
     effects: dict[str, int]
     attention: tuple[str, ...]
+    unsettled: tuple[EffectShown, ...]
     stops: tuple[StopShown, ...]
     last_run: str | None
 

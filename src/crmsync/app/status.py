@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.app.outbox import shown
 from crmsync.app.results import StatusResult, StreamStatus
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
@@ -13,6 +14,7 @@ from crmsync.ledger.states import State
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from crmsync.app.results import EffectShown
     from crmsync.app.workspace import Workspace
     from crmsync.model.records import StreamState
 
@@ -38,11 +40,12 @@ def read_status(workspace: Workspace) -> StatusResult:
             for state in records.stream_states()
         )
     ledger = workspace.ledger
-    attention = [
-        f"{effect.state}: {effect.action.kind} of the rule {effect.enrolment.rule} "
-        f"for {effect.enrolment.subject}: {effect.error or 'no reason is known'}"
-        for effect in ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
-    ]
+    counts_by_state = ledger.effect_counts()
+    unsettled = shown(workspace, ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED))
+    attention = [_sentence(effect) for effect in unsettled]
+    more = sum(counts_by_state.get(state, 0) for state in _NEED_A_PERSON) - len(unsettled)
+    if more:
+        attention.append(f"… and {more:,} more that were rejected or are uncertain")
     attention += [
         f"{name} is left alone until {readable(until, workspace.zone)}: {reason}"
         for name, (until, reason) in ledger.pauses(at=workspace.clock.now()).items()
@@ -52,11 +55,25 @@ def read_status(workspace: Workspace) -> StatusResult:
         streams=streams,
         quarantined=number,
         quarantine=sentences,
-        effects={str(state): number for state, number in ledger.effect_counts().items()},
+        effects={str(state): number for state, number in counts_by_state.items()},
         attention=tuple(attention),
+        unsettled=unsettled,
         stops=stops_in_force(workspace),
         last_run=_last_run(workspace),
     )
+
+
+def _sentence(effect: EffectShown) -> str:
+    """What needs a person, the remote's words about it, and what to do."""
+    what = (
+        f"{effect.state}: {effect.kind} of the rule {effect.rule} for {effect.subject_name} "
+        f"({effect.subject}): {effect.error or 'no reason is known'}"
+    )
+    if effect.state == State.REJECTED:
+        todo = f"crmsync retry {effect.key} (or drop)"
+    else:
+        todo = f"crmsync landed {effect.key} (or retry --did-not-land, or drop)"
+    return f"{what} → {todo}"
 
 
 def _is_stale(workspace: Workspace, state: StreamState) -> bool:

@@ -26,6 +26,7 @@ from crmsync.cli.options import (
     SchemaKind,
     SyncOption,
 )
+from crmsync.cli.settling import drop, landed, retry
 from crmsync.cli.stopping import mute, suppress
 
 app = typer.Typer(
@@ -387,6 +388,9 @@ def backtest(
 
 app.command()(suppress)
 app.command()(mute)
+app.command()(retry)
+app.command()(drop)
+app.command()(landed)
 
 
 @plugins_app.command("list")

@@ -29,7 +29,7 @@ MEANING: Mapping[State, str] = {
     State.SENDING: "A process holds it under a lease and is handing it to the connection.",
     State.UNCERTAIN: "It may have landed; it is looked for before anything else happens.",
     State.DONE: "The remote has it.",
-    State.REJECTED: "The remote refuses it: the dead letter, with the remote's words.",
+    State.REJECTED: "The remote refuses it; its words are kept, and a person decides.",
     State.DROPPED: "It will not be sent, and the reason is recorded.",
 }
 
@@ -38,9 +38,11 @@ ALLOWED: Mapping[State, frozenset[State]] = {
     State.DEFERRED: frozenset({State.PLANNED, State.DROPPED}),
     State.READY: frozenset({State.PLANNED, State.SENDING, State.DROPPED}),
     State.SENDING: frozenset({State.DONE, State.READY, State.REJECTED, State.UNCERTAIN}),
-    State.UNCERTAIN: frozenset({State.DONE, State.READY, State.REJECTED}),
+    State.UNCERTAIN: frozenset(
+        {State.DONE, State.READY, State.REJECTED, State.PLANNED, State.DROPPED}
+    ),
     State.DONE: frozenset(),
-    State.REJECTED: frozenset(),
+    State.REJECTED: frozenset({State.PLANNED, State.DROPPED}),
     State.DROPPED: frozenset(),
 }
 

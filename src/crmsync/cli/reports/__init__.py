@@ -4,6 +4,7 @@ from crmsync.cli.reports.backtest import show_backtest
 from crmsync.cli.reports.explain import show_explain
 from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
+from crmsync.cli.reports.settling import show_settled
 from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
 from crmsync.cli.reports.status import show_status
 from crmsync.cli.reports.stopping import show_stop
@@ -21,6 +22,7 @@ __all__ = [
     "show_plugins",
     "show_run",
     "show_schemas",
+    "show_settled",
     "show_status",
     "show_stop",
     "show_sync",

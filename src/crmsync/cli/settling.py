@@ -1,0 +1,99 @@
+"""The commands by which a person decides about actions that were rejected, or are uncertain."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crmsync.cli.console import FINDINGS, command, opened, person
+from crmsync.cli.options import (
+    DEFAULT_CONFIG,
+    AtOption,
+    ConfigOption,
+    JsonOption,
+    PersonOption,
+    ReasonOption,
+)
+
+KeysArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY]...", help="Keys, or their beginnings.", show_default=False),
+]
+RuleOption = Annotated[
+    str | None, typer.Option("--rule", help="All that were rejected of this rule.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All that were rejected.")]
+
+
+def retry(  # noqa: PLR0913  the options of a command
+    keys: KeysArgument = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    rule: RuleOption = None,
+    every: AllOption = False,
+    did_not_land: Annotated[
+        bool,
+        typer.Option("--did-not-land", help="You have looked, and what is uncertain is not there."),
+    ] = False,
+    reason: ReasonOption = "",
+    name: PersonOption = None,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the next run try rejected actions again; it asks all gates first."""
+    with command(as_json=as_json):
+        from crmsync.app import settling
+        from crmsync.cli import reports
+
+        result = settling.retry(
+            opened(config, at),
+            keys or (),
+            by=person(name),
+            reason=reason,
+            rule=rule,
+            every=every,
+            did_not_land=did_not_land,
+        )
+        reports.show_settled(result, as_json=as_json)
+        raise typer.Exit(FINDINGS if result.findings else 0)
+
+
+def drop(  # noqa: PLR0913  the options of a command
+    keys: KeysArgument = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    rule: RuleOption = None,
+    every: AllOption = False,
+    reason: ReasonOption = "",
+    name: PersonOption = None,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Never do actions that were rejected, are uncertain, or still wait."""
+    with command(as_json=as_json):
+        from crmsync.app import settling
+        from crmsync.cli import reports
+
+        result = settling.drop(
+            opened(config, at), keys or (), by=person(name), reason=reason, rule=rule, every=every
+        )
+        reports.show_settled(result, as_json=as_json)
+
+
+def landed(  # noqa: PLR0913  the options of a command
+    keys: KeysArgument = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    reason: ReasonOption = "",
+    name: PersonOption = None,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of uncertain actions that you have found them at the remote: they are done."""
+    with command(as_json=as_json):
+        from crmsync.app import settling
+        from crmsync.cli import reports
+
+        result = settling.landed(opened(config, at), keys or (), by=person(name), reason=reason)
+        reports.show_settled(result, as_json=as_json)
