@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from crmsync.journeys.keys import effect_key, message_id, once_key, once_paths, running_key
 from crmsync.ledger.values import EnrolmentRef
+from crmsync.model import own_mail
 
 text = st.text(max_size=40)
 
@@ -59,9 +60,10 @@ def test_a_once_key_names_its_paths_in_a_fixed_order() -> None:
 def test_a_message_id_is_derived_from_key_and_sender(sender: str, domain: str) -> None:
     key = effect_key(ref(), "mail")
     made = message_id(key, sender)
-    digest, _, right = made.partition("@")
+    left, _, right = made.partition("@")
     assert right == domain
-    assert key.endswith(f"-{digest}")
+    assert left == f"crmsync.{key.rpartition('-')[2]}"
+    assert re.match(own_mail.PATTERN, made)
     assert made == message_id(key, sender)
 
 

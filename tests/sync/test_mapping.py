@@ -217,3 +217,20 @@ def test_a_long_value_is_shortened_in_its_sentence() -> None:
     sentence = str(_read("renewal_date", {}, "line\nbreak " * 50)[0])
     assert "\n" not in sentence
     assert len(sentence) < 160
+
+
+def test_a_mail_of_ours_that_comes_back_is_automated_whatever_the_remote_says() -> None:
+    digest = "0123456789abcdef" * 2 + "01234567"
+    fields = {"message_id": "Message", "kind": "Kind", "automated": "Machine"}
+    rows = [
+        {"Id": "1", "Kind": "email", "Message": f"<crmsync.{digest}@us.example>", "Machine": "no"},
+        {"Id": "2", "Kind": "email", "Message": f"CRMSYNC.{digest}@Us.Example", "Machine": None},
+        {"Id": "3", "Kind": "email", "Message": f"<{digest}@us.example>", "Machine": "no"},
+        {"Id": "4", "Kind": "email", "Message": f"re-crmsync.{digest}@us.example", "Machine": None},
+        {"Id": "5", "Kind": "email", "Message": None, "Machine": "yes"},
+    ]
+    mapped = map_rows({"table": "activity", "fields": fields}, rows)
+    assert [row["automated"] for row in mapped] == [True, True, False, None, True]
+    del fields["automated"]
+    mapped = map_rows({"table": "activity", "fields": fields}, rows)
+    assert [row["automated"] for row in mapped] == [True, True, None, None, None]

@@ -8,6 +8,8 @@ import re
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
+from crmsync.model.own_mail import local_part
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,7 +50,7 @@ def effect_key(enrolment: EnrolmentRef, step: str) -> str:
 
 
 def message_id(key: str, sender: str) -> str:
-    """The Message-ID (RFC 5322) of a mail, without angle brackets.
+    """The Message-ID (RFC 5322) of a mail, without angle brackets; it tells that it is ours.
 
     Args:
         key: the effect's key.
@@ -67,4 +69,4 @@ def message_id(key: str, sender: str) -> str:
             raise ValueError(wrong) from error
     if not at or not _DOMAIN.fullmatch(domain):
         raise ValueError(wrong)
-    return f"{key.rpartition('-')[2]}@{domain}"
+    return f"{local_part(key.rpartition('-')[2])}@{domain}"

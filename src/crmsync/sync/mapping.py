@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from crmsync.config.yaml import nearest
 from crmsync.errors import RejectedError
+from crmsync.model import own_mail
 from crmsync.model.pages import DELETED, MERGED_INTO, PROBLEM, RESERVED_COLUMNS
 from crmsync.sync.columns import put_together, trimmed_columns
 from crmsync.sync.expressions import WRONG, PageExpressions
@@ -107,6 +108,8 @@ class StreamMapper:
                 columns[field.name] = mapped[field.name]
             else:
                 columns[field.name] = pa.nulls(count, DATA_TYPES[field.type].to_pyarrow())
+        if "message_id" in mapped.column_names and "automated" in columns:
+            columns["automated"] = _or_ours(columns["automated"], columns["message_id"])
         columns["connection"] = pa.repeat(self._connection, count)
         return pa.table(columns | {name: mapped[name] for name in SERVICE_COLUMNS})
 
@@ -137,6 +140,12 @@ class StreamMapper:
             f"{self._connection}, stream {self._stream}: there is no column "
             f"“{missing[0]}”{nearest(missing[0], there)}"
         )
+
+
+def _or_ours(automated: pa.ChunkedArray, message_id: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Also automated is what crmsync itself has sent, whatever the remote says of it."""
+    ours = pc.match_substring_regex(message_id, own_mail.PATTERN)
+    return pc.if_else(ours.fill_null(fill_value=False), pa.scalar(value=True), automated)
 
 
 def _needs_columns(records: pa.Table) -> bool:

@@ -1,0 +1,17 @@
+"""How a mail that crmsync sent is recognised when it comes back by a pull.
+
+By its Message-ID: whoever logs the mail keeps it, and it needs no memory of what was sent, so it
+works for every installation on the same CRM, and after a ledger was lost.
+"""
+
+from __future__ import annotations
+
+_MARK = "crmsync."
+
+# A Message-ID as remotes keep it: perhaps in angle brackets, perhaps in capitals.
+PATTERN = r"(?i)^\s*<?crmsync\.[0-9a-f]{40}@"
+
+
+def local_part(digest: str) -> str:
+    """What stands before the @ in the Message-ID of the mail whose key ends with this digest."""
+    return f"{_MARK}{digest}"
