@@ -174,6 +174,19 @@ def test_a_day_is_that_of_the_records_zone(tmp_path: Path) -> None:
     assert set(verdicts_of(rule, {"account": accounts}).matches) == {"Pacific/Auckland"}
 
 
+@pytest.mark.parametrize(
+    "operand", ["was: {value: %s, at: 2026-02-20}", "changed: {in_last: 9 business days, to: %s}"]
+)
+def test_one_day_can_be_asked_about_more_than_once(tmp_path: Path, operand: str) -> None:
+    either = ", ".join(f"{{tier: {{{operand % tier}}}}}" for tier in ("gold", "silver"))
+    rule = rule_of(tmp_path, f"  - any: [{either}]")
+    zones = ("Pacific/Auckland", "America/Los_Angeles")
+    accounts = [
+        {"id": z, "tier": "silver", "time_zone": z, "history": GOLD_TO_SILVER} for z in zones
+    ]
+    assert set(verdicts_of(rule, {"account": accounts}).matches) == set(zones)
+
+
 def test_the_past_of_other_records(tmp_path: Path) -> None:
     tickets = [
         {"id": "t1", "account": "a", "status": "open", "history": {"status": []}},
