@@ -6,8 +6,10 @@ Shares nothing with it but the condition tree.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -88,11 +90,7 @@ class Oracle:
 
     def _fact(self, name: str, account: Row) -> object:
         if name == "last_contact":
-            times = [
-                a["at"]
-                for a in self._records["activity"]
-                if a["account"] == account["id"] and a["at"] <= self._now
-            ]
+            times = [a["at"] for a in self._activities(account) if self._is_contact(a)]
             return max(times, default=_NEVER)
         assert name == "open_tickets"
         return sum(
@@ -102,6 +100,35 @@ class Oracle:
             and (t["opened_at"] is None or t["opened_at"] <= self._now)
             and t["status"] != "closed"
         )
+
+    def _is_contact(self, activity: Row) -> bool:
+        return (
+            activity["kind"] in {"call", "email", "meeting"}
+            and not activity.get("automated")
+            and activity.get("status") not in {"planned", "cancelled"}
+            and activity["at"] is not None
+            and activity["at"] <= self._now
+            and (activity.get("ended_at") or activity["at"]) <= self._now
+        )
+
+    def _activities(self, account: Row) -> list[Row]:
+        """An account's own, those of its contacts and deals, and those linked to any of these."""
+        mine = {("account", account["id"])} | {
+            (table, record["id"])
+            for table in ("contact", "deal")
+            for record in self._records.get(table, ())
+            if record["account"] == account["id"]
+        }
+        links = self._records.get("activity_link", ())
+        return [
+            activity
+            for activity in self._records["activity"]
+            if any(
+                (table, row.get(table)) in mine
+                for row in (activity, *(x for x in links if x["activity"] == activity["id"]))
+                for table in ("account", "contact", "deal")
+            )
+        ]
 
     def _record(self, table: str, record_id: str | None) -> Row | None:
         return next((r for r in self._records.get(table, ()) if r["id"] == record_id), None)
@@ -225,7 +252,9 @@ class Oracle:
     def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:
         if isinstance(literal, Today):
             literal = self._now.astimezone(zone).date()
-        if is_day or isinstance(literal, datetime):
+        if not is_day and isinstance(literal, datetime):
+            return literal if literal.tzinfo else literal.replace(tzinfo=zone).astimezone(UTC)
+        if is_day:
             return literal
         return datetime.combine(literal, time(), tzinfo=zone).astimezone(UTC)
 
@@ -238,10 +267,14 @@ class Oracle:
 
     def _related(self, clause: Related, row: Row, table: str) -> bool | None:
         target, column = clause.of.relation.target, clause.of.relation.column
-        del table
-        if target in self._unread:
+        near: Row | None = row
+        for hop in clause.of.hops:
+            near = self._record(hop.target, None if near is None else near.get(hop.column))
+        if near is None or target in self._unread:
             return None
-        related = [r for r in self._records.get(target, ()) if r[column] == row["id"]]
+        related = [r for r in self._records.get(target, ()) if r[column] == near["id"]]
+        if target == "activity":
+            related = self._activities(near)
         where = [
             True if clause.of.where is None else self.verdict(clause.of.where, r, target)
             for r in related
@@ -257,16 +290,9 @@ class Oracle:
         if clause.quantifier is Quantifier.NONE:
             return _not(_any(where))
         assert clause.test is not None
-        if clause.quantifier is Quantifier.SUM:
-            if None in where:
-                return None
-            assert clause.column is not None
+        if clause.column is not None:
             counting = [r for r, w in zip(related, where, strict=True) if w]
-            amounts = [(r[clause.column.name], r["currency"]) for r in counting]
-            amounts = [(a, c) for a, c in amounts if a is not None]
-            if len({c for _, c in amounts}) > 1:
-                return None
-            return _plain(sum((a for a, _ in amounts), Decimal(0)), clause.test)
+            return None if None in where else self._of_values(clause, counting, row, table)
         # Every number that the count may be, once the undecided ones are known.
         least, most = where.count(True), where.count(True) + where.count(None)
         verdicts = {_plain(count, clause.test) for count in range(least, most + 1)}
@@ -274,17 +300,41 @@ class Oracle:
             return None
         return verdicts.pop() if len(verdicts) == 1 else None
 
+    def _of_values(self, clause: Related, counting: list[Row], row: Row, table: str) -> bool | None:
+        assert clause.column is not None
+        assert clause.test is not None
+        held = [(r[clause.column.name], r.get("currency")) for r in counting]
+        values = [value for value, _ in held if value is not None]
+        is_time = clause.column.type in {FieldType.DATE, FieldType.INSTANT}
+        if clause.column.name == "amount" and len({c for v, c in held if v is not None}) > 1:
+            return None
+        if clause.quantifier is Quantifier.SUM:
+            return _plain(sum(values, Decimal(0)), clause.test)
+        if clause.test.operator is Operator.PRESENT:
+            return bool(values) == clause.test.operand
+        if not values:
+            never_passes = clause.test.operator in {Operator.OLDER_THAN, Operator.FURTHER_THAN}
+            return never_passes if is_time else None
+        if clause.quantifier is Quantifier.AVG:
+            return _plain(sum(map(Fraction, values)) / len(values), _exactly(clause.test))
+        value = min(values) if clause.quantifier is Quantifier.MIN else max(values)
+        if is_time:
+            return self._time(value, clause.test, self._zone(row, table))
+        return _plain(value, clause.test)
+
     def _latest(self, clause: Related, related: list[Row], where: list[bool | None]) -> bool | None:
         assert clause.each is not None
+        target = clause.of.relation.target
+        time = {"ticket": "opened_at", "activity": "at"}[target]
         dated = [
-            (r["opened_at"], r["id"], r, w)
+            (r[time], r["id"], r, w)
             for r, w in zip(related, where, strict=True)
-            if w is not False and r["opened_at"] is not None and r["opened_at"] <= self._now
+            if w is not False and r[time] is not None and r[time] <= self._now
         ]
         if not dated:
             return False
         _, _, latest, counts = max(dated, key=lambda d: d[:2])
-        return self.verdict(clause.each, latest, "ticket") if counts else None
+        return self.verdict(clause.each, latest, target) if counts else None
 
 
 def _all(verdicts: list[bool | None]) -> bool | None:
@@ -312,6 +362,13 @@ def _compare(value: Any, operator: Operator, bound: Any) -> bool:
             Operator.IS_NOT: lambda: value != bound,
         }[operator]()
     )
+
+
+def _exactly(test: Test) -> Test:
+    """The same test of fractions."""
+    given: Any = test.operand
+    exact: Any = tuple(map(Fraction, given)) if isinstance(given, tuple) else Fraction(given)
+    return replace(test, operand=exact)
 
 
 def _plain(value: Any, test: Test) -> bool:

@@ -32,6 +32,8 @@ ZONES = [None, "Pacific/Auckland", "America/Los_Angeles", "Europe/Zurich", "Nowh
 ACCOUNTS = ["a1", "a2", "a3", "a4"]
 TEXTS = ["gold", "silver", "go", "", "öl d"]
 OFFSETS = [timedelta(days=d, seconds=s) for d in (-3, -2, -1, 0, 1, 2, 3) for s in (-1, 0, 1)]
+# On the bounds of windows that look back a month, a quarter and longer.
+FAR_OFFSETS = [timedelta(days=-d, seconds=s) for d in (31, 60, 100, 400) for s in (-1, 0, 1)]
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -89,12 +91,36 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
             "amount": draw(maybe(numbers)),
             "currency": draw(st.sampled_from(["EUR", "EUR", "USD", None])),
             "open": draw(maybe(st.booleans())),
+            "close_date": draw(maybe(days)),
         }
         for i in range(draw(st.integers(0, 5)))
     ]
+    contacts = [{"id": f"p{i}", "account": draw(owners)} for i in range(draw(st.integers(0, 2)))]
+    references = {
+        "account": owners,
+        "contact": st.sampled_from([None, None, "p0", "p1", "gone"]),
+        "deal": st.sampled_from([None, None, "d0", "d1"]),
+    }
+    past_and_ahead = st.sampled_from([now + d for d in (*OFFSETS, *FAR_OFFSETS)])
     activities = [
-        {"id": f"c{i}", "account": draw(owners), "kind": "call", "at": draw(instants)}
-        for i in range(draw(st.integers(0, 5)))
+        {
+            "id": f"c{i}",
+            **{name: draw(ids) for name, ids in references.items()},
+            "kind": draw(st.sampled_from(["call", "call", "meeting", "note"])),
+            "at": draw(maybe(past_and_ahead)),
+            "ended_at": draw(st.one_of(st.none(), st.none(), instants)),
+            "automated": draw(st.sampled_from([None, None, False, True])),
+            "status": draw(st.sampled_from([None, "completed", "planned"])),
+        }
+        for i in range(draw(st.integers(0, 6)))
+    ]
+    links = [
+        {
+            "id": f"l{i}",
+            "activity": draw(st.sampled_from(["c0", "c1", "c2", "gone"])),
+            **{name: draw(ids) for name, ids in references.items()},
+        }
+        for i in range(draw(st.integers(0, 4)))
     ]
     users = [
         {
@@ -113,7 +139,9 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
             "account": accounts,
             "ticket": tickets,
             "deal": deals,
+            "contact": contacts,
             "activity": activities,
+            "activity_link": links,
             "user": users,
         },
     }
@@ -157,6 +185,15 @@ AGES = st.builds(
 NAMED_DAYS = st.sampled_from(
     [(now.date() + timedelta(days=d)).isoformat() for now in PRESENTS for d in (-2, -1, 0, 1, 2)]
 )
+# With an offset, and by the clocks of the account's zone.
+NAMED_INSTANTS = st.sampled_from(
+    [
+        (now + timedelta(hours=h)).isoformat()[: 25 if offset else 19]
+        for now in PRESENTS
+        for h in (-30, -1, 0, 1, 13)
+        for offset in (True, False)
+    ]
+)
 DAYS = st.one_of(st.just("today"), NAMED_DAYS)
 DAY_TESTS = st.one_of(
     AGES,
@@ -165,6 +202,12 @@ DAY_TESTS = st.one_of(
     st.builds(lambda pair: {"between": sorted(pair)}, st.tuples(DAYS, DAYS)).filter(
         lambda test: "today" not in test["between"]
     ),
+)
+INSTANT_TESTS = st.one_of(
+    DAY_TESTS,
+    AGES,
+    st.builds(lambda key, at: {key: at}, st.sampled_from(["before", "after"]), NAMED_INSTANTS),
+    st.sampled_from([{"older_than": "12h"}, {"in_last": "36h"}, {"in_next": "90 minutes"}]),
 )
 PRESENT = st.builds(lambda answer: {"present": answer}, st.booleans())
 IF_UNKNOWN = st.sampled_from([None, None, None, "hold", "yes", "no"])
@@ -187,7 +230,7 @@ def clauses_of(
 def past_tests(values: list[Any]) -> st.SearchStrategy[Any]:
     one_of = st.one_of(st.sampled_from(values), st.lists(st.sampled_from(values), min_size=1))
     ages = st.sampled_from(["0 days", "1 day", "2d", "3 days", "24 hours"])
-    thens = st.one_of(ages, NAMED_DAYS)
+    thens = st.one_of(ages, NAMED_DAYS, NAMED_INSTANTS)
     keys = {"in_last": ages, "from": one_of, "to": one_of}
     changed = [
         st.fixed_dictionaries({key: keys[key]}, optional={k: keys[k] for k in keys if k != key})
@@ -206,11 +249,11 @@ ACCOUNT_CLAUSES = clauses_of(
         ("recurring_revenue", st.one_of(NUMBER_TESTS, PRESENT)),
         ("renewal_date", st.one_of(DAY_TESTS, PRESENT, DAYS)),
         ("renewal_date", st.sampled_from([{"before": "customer_since"}])),
-        ("created_at", st.one_of(DAY_TESTS, PRESENT)),
+        ("created_at", st.one_of(INSTANT_TESTS, PRESENT)),
         ("do_not_contact", FLAG),
         ("owner.active", FLAG),
         ("owner", PRESENT),
-        ("last_contact", st.one_of(DAY_TESTS, PRESENT)),
+        ("last_contact", st.one_of(INSTANT_TESTS, PRESENT)),
         ("last_contact", st.sampled_from([{"before": "created_at"}])),
         ("open_tickets", COUNT_TESTS),
         ("tier", past_tests(TEXTS)),
@@ -221,7 +264,7 @@ ACCOUNT_CLAUSES = clauses_of(
 TICKET_CLAUSES = clauses_of(
     [
         ("status", st.sampled_from(["open", "closed", {"is_not": "open"}, {"present": False}])),
-        ("opened_at", st.one_of(DAY_TESTS, PRESENT)),
+        ("opened_at", st.one_of(INSTANT_TESTS, PRESENT)),
         ("account.tier", TEXT_TESTS),
         ("account.last_contact", AGES),
         ("status", past_tests(["open", "closed"])),
@@ -229,6 +272,20 @@ TICKET_CLAUSES = clauses_of(
     ]
 )
 DEAL_CLAUSES = clauses_of([("open", FLAG), ("amount", NUMBER_TESTS), ("account.tier", TEXT_TESTS)])
+
+FAR = st.builds(
+    lambda key, age: {key: age},
+    st.sampled_from(["in_last", "in_last", "older_than"]),
+    st.sampled_from(["12h", "2d", "31 days", "60 days", "100 days", "400 days"]),
+)
+ACTIVITY_CLAUSES = clauses_of(
+    [
+        ("kind", st.sampled_from(["call", {"is_not": "note"}, ["meeting", "note"]])),
+        ("at", st.one_of(FAR, FAR, INSTANT_TESTS, PRESENT)),
+        ("automated", FLAG),
+        ("account.tier", TEXT_TESTS),
+    ]
+)
 
 
 def nested(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -250,30 +307,54 @@ def where(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 UNKNOWN_OF_RELATED = IF_UNKNOWN.map(lambda said: {} if said is None else {"if_unknown": said})
 TICKETS = where(TICKET_CLAUSES)
+ACTIVITIES = where(ACTIVITY_CLAUSES)
+
+
+def valued(
+    kinds: list[str], of: str, field: str, which: Any, tests: st.SearchStrategy[Any]
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda kind, inside, test, said: {
+            kind: {"of": of, "field": field, **inside, "is": test, **said}
+        },
+        st.sampled_from(kinds),
+        which,
+        tests,
+        UNKNOWN_OF_RELATED,
+    )
+
+
+def quantified(of: str, which: Any, each: Any) -> list[st.SearchStrategy[dict[str, Any]]]:
+    return [
+        st.builds(
+            lambda kind, inside, said: {kind: {"of": of, **inside, **said}},
+            st.sampled_from(["some", "none"]),
+            which,
+            UNKNOWN_OF_RELATED,
+        ),
+        st.builds(
+            lambda inside, test, said: {"count": {"of": of, **inside, "is": test, **said}},
+            which,
+            COUNT_TESTS,
+            UNKNOWN_OF_RELATED,
+        ),
+        st.builds(
+            lambda kind, inside, each: {kind: {"of": of, **inside, "is": [each]}},
+            st.sampled_from(["every", "latest"]),
+            which,
+            each,
+        ),
+    ]
+
+
+EXTREMES = ["min", "max"]
 RELATED = st.one_of(
-    st.builds(
-        lambda kind, which, said: {kind: {"of": "tickets", **which, **said}},
-        st.sampled_from(["some", "none"]),
-        TICKETS,
-        UNKNOWN_OF_RELATED,
-    ),
-    st.builds(
-        lambda which, test, said: {"count": {"of": "tickets", **which, "is": test, **said}},
-        TICKETS,
-        COUNT_TESTS,
-        UNKNOWN_OF_RELATED,
-    ),
-    st.builds(
-        lambda kind, which, each: {kind: {"of": "tickets", **which, "is": [each]}},
-        st.sampled_from(["every", "latest"]),
-        TICKETS,
-        TICKET_CLAUSES,
-    ),
-    st.builds(
-        lambda which, test: {"sum": {"of": "deals", "field": "amount", **which, "is": test}},
-        where(DEAL_CLAUSES),
-        NUMBER_TESTS,
-    ),
+    *quantified("tickets", TICKETS, TICKET_CLAUSES),
+    *quantified("activities", ACTIVITIES, ACTIVITY_CLAUSES),
+    valued(["sum", "avg", *EXTREMES], "deals", "amount", where(DEAL_CLAUSES), NUMBER_TESTS),
+    valued(EXTREMES, "deals", "close_date", where(DEAL_CLAUSES), st.one_of(DAY_TESTS, PRESENT)),
+    valued(EXTREMES, "tickets", "opened_at", TICKETS, st.one_of(INSTANT_TESTS, PRESENT)),
+    valued(EXTREMES, "activities", "at", ACTIVITIES, st.one_of(FAR, INSTANT_TESTS)),
 )
 CONDITIONS = st.lists(nested(st.one_of(ACCOUNT_CLAUSES, RELATED)), min_size=1, max_size=3)
 

@@ -222,3 +222,13 @@ def test_when_it_will_turn(tmp_path: Path, when: str, expected: list[tuple[str, 
         "ticket": [{"id": "t", "account": "a2", "opened_at": "2026-03-04T10:00"}],
     }
     assert moments_of(tmp_path, when, records) == expected
+
+
+@pytest.mark.parametrize("at", ['"2026-03-03T09:00"', '"2026-03-03T09:00-08:00"', "2026-03-03"])
+def test_a_time_to_come_is_known_once_it_has(tmp_path: Path, at: str) -> None:
+    when = f"  - tier: {{was: {{value: gold, at: {at}}}, if_unknown: hold}}"
+    zone = "America/Los_Angeles"
+    account = {"id": "a1", "tier": "gold", "time_zone": zone, "created_at": "2026-01-01T00:00"}
+    found = moments_of(tmp_path, when, {"account": [account]}, days=3)
+    expected = "2026-03-03T08:00+00:00" if at == "2026-03-03" else "2026-03-03T17:00+00:00"
+    assert ("a1", expected) in found

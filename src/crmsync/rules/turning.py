@@ -34,6 +34,7 @@ from crmsync.rules.conditions import (
 )
 from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
 from crmsync.rules.world import wanted
+from crmsync.warehouse.types import DATA_TYPES, INSTANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -195,13 +196,13 @@ class Turning:
                 rows = rows.semi_join(wanted(), "id")
             value, null_day = rows.value, ibis.null("date")
             is_day = watch.kind is FieldType.DATE
-            null_at = ibis.null("timestamp('UTC', 6)")
+            null_at = ibis.null(INSTANT)
             parts.append(
                 rows.select(
                     number=ibis.literal(number, "int32"),
                     id=rows.id,
                     zone=rows.zone,
-                    at=null_at if is_day else value.cast("timestamp('UTC', 6)"),
+                    at=null_at if is_day else value.cast(INSTANT),
                     day=value if is_day else null_day,
                 )
             )
@@ -348,21 +349,28 @@ class _Watches:
             replace(watch, values=of, zone_at=at, test=test, source=f"past {i} of {field}")
             for i, of in enumerate(times)
         ]
-        day = test.operand.at if isinstance(test.operand, Past) else None
-        if isinstance(day, date) and not isinstance(day, datetime):
+        self._to_come(test, replace(watch, zone_at=at), owner)
 
-            def everybody() -> ir.Table:
-                return world.table(owner).select("id", value=ibis.literal(day))
+    def _to_come(self, test: Test, watch: Watch, owner: str) -> None:
+        """A time that is named is known once it has come."""
+        at = test.operand.at if isinstance(test.operand, Past) else None
+        if isinstance(at, datetime):
+            # Without an offset, it is another instant in each zone.
+            zones = (self._world.company, *self._world.calendars.values())
+            times = {zone.bounds(test, FieldType.INSTANT).most for zone in zones}
+            watch = replace(watch, zone_at=None)
+        elif isinstance(at, date):
+            times = {at}
+            watch = replace(watch, kind=FieldType.DATE)
+        else:
+            return
+        for time in filter(None, times):
+            value = ibis.literal(time, DATA_TYPES[watch.kind])
+            values = self._everybody(owner, value)
+            self.found.append(replace(watch, values=values, source=f"{time} for {owner}"))
 
-            self.found.append(
-                replace(
-                    watch,
-                    kind=FieldType.DATE,
-                    values=everybody,
-                    zone_at=at,
-                    source=f"{day} for {owner}",
-                )
-            )
+    def _everybody(self, table: str, value: ir.Value) -> Callable[[], ir.Table]:
+        return lambda: self._world.table(table).select("id", value=value)
 
     def _values(self, column: Column) -> ir.Table:
         if column.fact is None:
@@ -395,17 +403,12 @@ class _Watches:
             )
 
     def _any_time(self, spec: FactSpec, number: int, path: Path) -> None:
-        def everybody() -> ir.Table:
-            return self._world.table(spec.table).select(
-                "id", value=ibis.null("timestamp('UTC', 6)")
-            )
-
         self.found.append(
             Watch(
                 clause=number,
                 path=path,
                 kind=FieldType.INSTANT,
-                values=everybody,
+                values=self._everybody(spec.table, ibis.null(INSTANT)),
                 source=f"every {spec.table}",
                 at_any_time=True,
             )
@@ -444,7 +447,7 @@ class _Watches:
 
             def rows(connection: str = connection, at: datetime = at) -> ir.Table:
                 records = self._world.table(owner)
-                instant = ibis.literal(at, type="timestamp('UTC', 6)")
+                instant = ibis.literal(at, type=INSTANT)
                 return records.filter(records.connection == connection).select("id", value=instant)
 
             self.found.append(
