@@ -57,6 +57,7 @@ def spec(
     *,
     kinds: Sequence[ActionKind] = tuple(ActionKind),
     batch_size: int = 100,
+    lands_within: timedelta = timedelta(),
 ) -> ConnectorSpec:
     return ConnectorSpec(
         name="fake",
@@ -66,6 +67,7 @@ def spec(
         open=_never_opened,
         actions=dict.fromkeys(kinds, handling),
         rate=RateBudget(batch_size=batch_size),
+        lands_within=lands_within,
     )
 
 

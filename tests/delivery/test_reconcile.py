@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crmsync.clock import FixedClock
+from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.delivery.outcomes import landed
 from crmsync.delivery.settings import Patience
 from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError, UncertainError
@@ -20,6 +22,7 @@ from delivery.outbox_world import (
     path_of,
     plan,
     send,
+    spec,
 )
 
 if TYPE_CHECKING:
@@ -227,3 +230,30 @@ def test_what_one_process_is_looking_up_no_other_looks_up(ledger: Ledger) -> Non
     send(ledger, first, handling=KeyHandling.LOOKUP, wall_clock=LEASE_OVER)
     assert second.searches == []
     assert first.keys == [key]
+
+
+@pytest.mark.parametrize("crashed", [True, False])
+def test_nobody_looks_while_what_was_broken_off_may_still_land(
+    ledger: Ledger, crashed: bool
+) -> None:
+    (key,) = plan(ledger, [new_effect(1)])
+    remote = FakeRemote()
+    slow = Target(writes=remote, spec=spec(KeyHandling.LOOKUP, lands_within=timedelta(minutes=1)))
+
+    def deliver_at(instant: datetime) -> DeliveryReport:
+        clock = FixedClock(instant=instant)
+        return deliver(ledger, {"crm": slow}, clock=clock, lease_clock=clock, patience=WAITS)
+
+    if crashed:
+        (action,) = [effect.action for effect in claim(ledger, "elsewhere")]
+    else:
+        action = ledger.effects()[0].action
+        remote.answers = [TimeoutError("no answer")]
+    began = LEASE_OVER
+    assert deliver_at(began).uncertain == 1
+    report = deliver_at(began + timedelta(seconds=59))
+    assert (report.uncertain, remote.searches) == (1, [])
+    assert "may land yet" in report.problems[0]
+    remote.land(action)
+    report = deliver_at(began + timedelta(seconds=61))
+    assert (report.done, report.already, remote.keys) == (1, 1, [key])

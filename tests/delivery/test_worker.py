@@ -107,7 +107,6 @@ def test_who_is_seen_to_live_keeps_what_it_has_however_old_its_lease() -> None:
     assert not may_take_over(worker, over, NOON)
     end_work(worker)
     assert may_take_over(worker, NOON + timedelta(days=1), NOON)
-    assert may_take_over(None, None, NOON)
     assert may_take_over("elsewhere", NOON, NOON)
     assert not may_take_over("elsewhere", NOON + timedelta(microseconds=1), NOON)
 

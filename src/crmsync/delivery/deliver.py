@@ -150,6 +150,7 @@ class _Delivery:
             lambda connection: expire_leases(
                 connection,
                 is_free=lambda holder, until: may_take_over(holder, until, now),
+                wall_clock=now,
                 at=self.clock.now(),
                 actor=self.worker,
             )
@@ -263,7 +264,10 @@ class _Delivery:
         landed = [settlement for settlement in settlements if settlement.after is State.DONE]
         try:
             self._record(landed)
-            self.ledger.write(lambda connection: release_uncertain(connection, self.worker))
+            since = self.lease_clock.now()
+            self.ledger.write(
+                lambda connection: release_uncertain(connection, self.worker, since=since)
+            )
         except CrmsyncError as error:  # then it is found out by looking
             _log.warning("delivery.late_answer_lost", connection=name, error=str(error))
         finally:
@@ -273,7 +277,13 @@ class _Delivery:
     def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
         at = self.clock.now()
         return self.ledger.write(
-            lambda connection: settle_effects(connection, settlements, worker=self.worker, at=at)
+            lambda connection: settle_effects(
+                connection,
+                settlements,
+                worker=self.worker,
+                at=at,
+                wall_clock=self.lease_clock.now(),
+            )
         )
 
     def _settle(self, name: str, settlements: Sequence[Settlement]) -> None:

@@ -61,17 +61,30 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
     asked again. What happened since may speak against it, so not even NATIVE, which could be
     applied again without harm, is applied again unasked. UNSAFE stays uncertain, for a person.
     """
-    effects = ledger.write(
+
+    def is_free(holder: str | None, until: datetime | None) -> bool:
+        if holder is not None and until is not None:
+            return may_take_over(holder, until, wall_clock)
+        # Until then, what was broken off may still land. A clock that was set back says nothing.
+        return until is None or abs(wall_clock - until) >= spec.lands_within
+
+    effects, early = ledger.write(
         lambda connection: claim_uncertain(
             connection,
             name,
             worker=worker,
             lease_until=wall_clock + patience.lease,
-            is_free=lambda holder, until: may_take_over(holder, until, wall_clock),
+            is_free=is_free,
         )
     )
+    problems = []
+    if early:
+        problems.append(
+            f"{early} effects on the connection “{name}” may have landed, or may land yet; "
+            "a later run asks there"
+        )
     if not effects:
-        return Reconciled()
+        return Reconciled(problems=tuple(problems))
     try:
         sought = _lookups(effects, spec)
 
@@ -92,7 +105,7 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
         ledger.write(lambda connection: release_uncertain(connection, worker))
     return Reconciled(
         settlements=tuple(settlements),
-        problems=_problems(name, effects, settlements, error),
+        problems=(*problems, *_problems(name, effects, settlements, error)),
         error=error,
     )
 

@@ -116,6 +116,7 @@ def expire_leases(
     connection: sa.Connection,
     *,
     is_free: IsFree,
+    wall_clock: datetime,
     at: datetime,
     actor: str,
 ) -> Mapping[str, tuple[int, datetime]]:
@@ -146,6 +147,7 @@ def expire_leases(
         for row in free
     ]
     move_effects(connection, moves, at=at, actor=actor)
+    _keep(connection, [row.id for row in free], worker=None, lease_until=wall_clock)
     kept = set(rows) - set(free)
     counts = Counter(row.worker for row in kept)
     return {row.worker: (counts[row.worker], row.lease_until) for row in kept}
@@ -158,10 +160,14 @@ def claim_uncertain(
     worker: str,
     lease_until: datetime,
     is_free: IsFree,
-) -> tuple[Effect, ...]:
+) -> tuple[tuple[Effect, ...], int]:
     """Take a connection's uncertain effects, so that one process alone finds out about each.
 
     Without this, one process could send again what another has found missing and sent already.
+    An effect that nobody holds has in ``lease_until`` since when nobody is sending it.
+
+    Returns:
+        The effects, and how many are not free yet.
     """
     rows = connection.execute(
         sa.select(effect.c.id, effect.c.worker, effect.c.lease_until)
@@ -176,25 +182,39 @@ def claim_uncertain(
             .where(effect.c.id.in_(portion))
             .values(worker=worker, lease_until=lease_until)
         )
-    return read_effects_by_id(connection, free)
+    return read_effects_by_id(connection, free), len(rows) - len(free)
 
 
-def release_uncertain(connection: sa.Connection, worker: str) -> None:
-    """Give back what this worker took by `claim_uncertain` and could not find out."""
+def release_uncertain(
+    connection: sa.Connection, worker: str, *, since: datetime | None = None
+) -> None:
+    """Give back what this worker took by `claim_uncertain` and could not find out.
+
+    Args:
+        since: when it ended to send them; None where that was long ago.
+    """
     connection.execute(
         sa.update(effect)
         .where(effect.c.state == State.UNCERTAIN, effect.c.worker == worker)
-        .values(worker=None, lease_until=None)
+        .values(worker=None, lease_until=since)
     )
 
 
 def settle_effects(
-    connection: sa.Connection, settlements: Sequence[Settlement], *, worker: str, at: datetime
+    connection: sa.Connection,
+    settlements: Sequence[Settlement],
+    *,
+    worker: str,
+    at: datetime,
+    wall_clock: datetime | None = None,
 ) -> tuple[Effect, ...]:
     """Record outcomes; answers with the effects that were no longer this worker's to settle.
 
     A receipt that comes late, after the lease, still settles an effect that became uncertain:
     it is the truth that is being looked for.
+
+    Args:
+        wall_clock: since when nobody is sending what has become uncertain.
     """
     ids = [settlement.effect.id for settlement in settlements]
     current = {row.id: row for row in rows_where(connection, effect.c.id, ids, _CURRENT)}
@@ -221,24 +241,34 @@ def settle_effects(
             )
         )
     move_effects(connection, moves, at=at, actor=worker)
-    _keep(connection, settlements, worker)
+    doubtful = [one for one in settlements if one.after is State.UNCERTAIN]
+    ended = [one.effect.id for one in doubtful if not one.under_way]
+    _keep(connection, ended, worker=None, lease_until=wall_clock)
+    # What may land yet belongs to the worker whose call may land it.
+    going_on = [one for one in doubtful if one.under_way]
+    for until in {one.effect.lease_until for one in going_on}:
+        ids = [one.effect.id for one in going_on if one.effect.lease_until == until]
+        _keep(connection, ids, worker=worker, lease_until=until)
     return tuple(late)
 
 
-def _keep(connection: sa.Connection, settlements: Sequence[Settlement], worker: str) -> None:
-    """What may land yet belongs to the worker whose call may land it."""
-    kept = {
-        settlement.effect.id: settlement.effect.lease_until
-        for settlement in settlements
-        if settlement.under_way
-    }
-    for until in set(kept.values()):
-        for portion in chunks(sorted(number for number in kept if kept[number] == until)):
-            connection.execute(
-                sa.update(effect)
-                .where(effect.c.id.in_(portion), effect.c.state == State.UNCERTAIN)
-                .values(worker=worker, lease_until=until)
+def _keep(
+    connection: sa.Connection,
+    ids: Sequence[int],
+    *,
+    worker: str | None,
+    lease_until: datetime | None,
+) -> None:
+    for portion in chunks(sorted(ids)):
+        connection.execute(
+            sa.update(effect)
+            .where(
+                effect.c.id.in_(portion),
+                effect.c.state == State.UNCERTAIN,
+                effect.c.worker.is_(None),
             )
+            .values(worker=worker, lease_until=lease_until)
+        )
 
 
 _CURRENT = (

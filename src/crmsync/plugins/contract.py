@@ -7,6 +7,7 @@ It decides no policy: limits, dry-run, caps and veto belong to the engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ class ConnectorSpec:
         stream_options: pydantic model of a stream's own keys.
         actions: the kinds of action it can apply, each with how it honours the key.
         open: called when a connection is first needed.
+        lands_within: how long after a call was broken off the remote may still be at work on it,
+            or its search not know of it; only then is `find` asked.
     """
 
     name: str
@@ -164,6 +167,7 @@ class ConnectorSpec:
     open: Callable[[ConnectionContext], Connector]
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
     rate: RateBudget = field(default_factory=RateBudget)
+    lands_within: timedelta = timedelta(minutes=1)
 
 
 class FactTables(Protocol):

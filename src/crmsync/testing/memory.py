@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -270,6 +270,7 @@ def memory_spec(
         open=lambda context: connector(remote, context),
         actions=dict.fromkeys(remote.kinds, remote.keys),
         rate=RateBudget(batch_size=10),
+        lands_within=timedelta(),
     )
 
 

@@ -5,6 +5,7 @@ This module is loaded at every start, so what is heavy is imported when a connec
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.model.actions import ActionKind, KeyHandling
@@ -37,5 +38,6 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             open=_open,
             actions=dict.fromkeys(ActionKind, KeyHandling.NATIVE),
             rate=RateBudget(batch_size=500),
+            lands_within=timedelta(),  # nobody goes on writing when the process has ended
         )
     ]
