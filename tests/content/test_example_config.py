@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.app.shipped import EXAMPLE_CONFIG, shipped
 from crmsync.clock import SystemClock
-from crmsync.config import hours, mapping, policy, settings
+from crmsync.config import daemon, hours, mapping, policy, settings
 from crmsync.config.load import load_config
 from crmsync.config.settings import Config
 from crmsync.config.yaml import load_yaml
@@ -43,6 +43,7 @@ def test_it_is_valid() -> None:
         settings.Config,
         settings.Company,
         settings.Freshness,
+        daemon.DaemonSettings,
         policy.Policy,
         policy.Holdout,
         policy.Cap,

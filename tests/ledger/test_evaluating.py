@@ -71,3 +71,11 @@ def test_a_process_that_is_killed_lets_go_of_it(ledger: Ledger, ledger_at: Path 
                 return
         except StoreBusyError:  # a server needs a moment to see that its client is gone
             assert datetime.now(UTC) < deadline
+
+
+def test_a_second_daemon_is_refused_in_one_sentence(ledger: Ledger, ledger_at: Path | str) -> None:
+    with Ledger(ledger_at) as second, ledger.serving(since=AT):
+        with pytest.raises(StoreBusyError, match="a crmsync daemon serves .* already: ") as told:
+            second.serving(since=AT).__enter__()
+        assert "\n" not in str(told.value)
+        assert f"process {os.getpid()} on " in str(told.value)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from crmsync.config.base import CalendarDurationField, Settings
+from crmsync.config.daemon import DaemonSettings, ScheduleField
 from crmsync.config.mapping import StreamSettings
 from crmsync.config.policy import Policy
 from crmsync.config.secrets import DatabaseUrl
@@ -96,6 +97,8 @@ class ConnectionSettings(Settings):
     model_config = ConfigDict(frozen=True, extra="allow", arbitrary_types_allowed=True)
 
     connector: str
+    # When the daemon reads it; None leaves that to `DaemonSettings`.
+    schedule: ScheduleField | None = None
     streams: dict[str, StreamSettings] = Field(default={})
 
     @property
@@ -131,4 +134,5 @@ class Config(Settings):
     connections: dict[str, ConnectionSettings] = Field(min_length=1)
     freshness: Freshness = Freshness()
     policy: Policy = Policy()
+    daemon: DaemonSettings = DaemonSettings()
     teams: dict[str, list[str]] = Field(default={})

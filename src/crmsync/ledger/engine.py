@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _ATTEMPTS = 3
+
+
+class Sole(StrEnum):
+    """What only one process at a time may do on a ledger."""
+
+    EVALUATOR = "evaluator"
+    DAEMON = "daemon"
+
+
+BUSY = {
+    Sole.EVALUATOR: (
+        "another crmsync is at work on {name}: {holder}; "
+        "wait until it has ended, or end it, and try again"
+    ),
+    Sole.DAEMON: "a crmsync daemon serves {name} already: {holder}; a ledger has one daemon only",
+}
 
 
 class Database(ABC):
@@ -92,8 +109,8 @@ class Database(ABC):
         """Let no other process migrate until this transaction ends."""
 
     @abstractmethod
-    def evaluating(self, *, since: datetime) -> AbstractContextManager[None]:
-        """Be the only process that decides on this ledger, until the end of the block.
+    def alone(self, sole: Sole, *, since: datetime) -> AbstractContextManager[None]:
+        """Be the only process that does this on this ledger, until the end of the block.
 
         A process that dies lets go of it.
 
@@ -101,8 +118,12 @@ class Database(ABC):
             since: the present instant, for whoever asks meanwhile.
 
         Raises:
-            StoreBusyError: another process decides now; the sentence says which, since when.
+            StoreBusyError: another process does it now; the sentence says which, since when.
         """
+
+    @abstractmethod
+    def who(self, sole: Sole, *, now: datetime) -> str | None:
+        """Which process does this now, and since when, in the zone of ``now``; None for none."""
 
     @abstractmethod
     def sentence(

@@ -23,7 +23,7 @@ from crmsync.errors import (
     StoreError,
     StoreUnreachableError,
 )
-from crmsync.ledger.engine import Database
+from crmsync.ledger.engine import BUSY, Database, Sole
 from crmsync.ledger.payload import load
 from crmsync.observe import remember_secret
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 # What PostgreSQL's locks by number are called here; with the schema's own number beside it,
 # two ledgers in one database do not wait for each other.
-_EVALUATOR, _MIGRATIONS = 1_668_443_001, 1_668_443_002
+_MIGRATIONS = 1_668_443_002
+_LOCKS = {Sole.EVALUATOR: 1_668_443_001, Sole.DAEMON: 1_668_443_003}
 
 # SQLSTATE: the server is stopping, or has no connection left.
 _PASSING = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -78,25 +79,26 @@ class PostgresDatabase(Database):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATIONS, _SCHEMA)))
 
     @contextmanager
-    def evaluating(self, *, since: datetime) -> Iterator[None]:
+    def alone(self, sole: Sole, *, since: datetime) -> Iterator[None]:
         """By an advisory lock of a connection of its own: it ends with the process."""
+        lock = _LOCKS[sole]
         try:
             with self.engine.connect() as connection:
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")  # noqa: PLW2901  the same one
-                if not connection.scalar(
-                    sa.select(sa.func.pg_try_advisory_lock(_EVALUATOR, _SCHEMA))
-                ):
-                    raise StoreBusyError(
-                        f"another crmsync is at work on {self.name}: "
-                        f"{_holder(connection, since)}; "
-                        "wait until it has ended, or end it, and try again"
-                    )
+                if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock, _SCHEMA))):
+                    holder = _holder(connection, lock, since) or "one that ended just now"
+                    raise StoreBusyError(BUSY[sole].format(name=self.name, holder=holder))
                 try:
                     yield
                 finally:
-                    _let_go(connection)
+                    _let_go(connection, lock)
         except DBAPIError as error:
             raise self.sentence(error.orig) from error
+
+    def who(self, sole: Sole, *, now: datetime) -> str | None:
+        """By the server's list of locks."""
+        with self.reading() as connection:
+            return _holder(connection, _LOCKS[sole], now)
 
     def sentence(
         self,
@@ -131,9 +133,9 @@ class PostgresDatabase(Database):
         return StoreError(f"{self.name} could not be read or written: {_words(cause)}")
 
 
-def _let_go(connection: sa.Connection) -> None:
+def _let_go(connection: sa.Connection, lock: int) -> None:
     try:
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(_EVALUATOR, _SCHEMA)))
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(lock, _SCHEMA)))
     except DBAPIError:
         connection.invalidate()  # a lock ends with its session
 
@@ -206,8 +208,8 @@ def _make_engine(url: sa.URL, *, wait_seconds: float) -> sa.Engine:
     return engine
 
 
-def _holder(connection: sa.Connection, since: datetime) -> str:
-    """Which session has the evaluator's lock, and since when."""
+def _holder(connection: sa.Connection, lock: int, since: datetime) -> str | None:
+    """Which session has a lock, and since when; None where there is none."""
     locks = sa.table(
         "pg_locks", *map(sa.column, ("pid", "locktype", "classid", "objid", "granted", "database"))
     )
@@ -221,14 +223,14 @@ def _holder(connection: sa.Connection, since: datetime) -> str:
         .where(
             locks.c.locktype == "advisory",
             locks.c.granted,
-            locks.c.classid == _EVALUATOR,
+            locks.c.classid == lock,
             sa.cast(locks.c.objid, sa.BigInteger)
             == sa.cast(_SCHEMA, sa.BigInteger).op("&")(0xFFFFFFFF),
             sessions.c.datname == sa.func.current_database(),
         )
     ).first()
     if row is None:
-        return "one that began just now"
+        return None
     if row.state_change is None:  # another role's sessions are not for everybody's eyes
         return str(row.application_name)
     begun: datetime = row.state_change

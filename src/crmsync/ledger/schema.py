@@ -168,3 +168,12 @@ stop = sa.Table(
     sa.Column("lifted_by", sa.Text),
     sa.Column("lifted_at", Instant),
 )
+
+# What the daemon tells others, and itself after a restart.
+daemon_note = sa.Table(
+    "daemon_note",
+    metadata,
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)

@@ -14,13 +14,15 @@ import sqlalchemy as sa
 
 from crmsync.clock import readable
 from crmsync.errors import CrmsyncError, StoreBusyError, StoreError
-from crmsync.ledger.engine import Database
+from crmsync.ledger.engine import BUSY, Database
 from crmsync.ledger.payload import load
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
+
+    from crmsync.ledger.engine import Sole
 
 _READS_ONLY = "crmsync_reads_only"
 _MODE_ATTEMPTS = 50
@@ -52,9 +54,9 @@ class SqliteDatabase(Database):
         """Nothing: whoever writes has the whole file already."""
 
     @contextmanager
-    def evaluating(self, *, since: datetime) -> Iterator[None]:
+    def alone(self, sole: Sole, *, since: datetime) -> Iterator[None]:
         """By a lock file: the kernel's locks end with the process, so none is ever left behind."""
-        path = self.path.with_name(f"{self.path.name}.evaluator")
+        path = self._lock_file(sole)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -63,16 +65,32 @@ class SqliteDatabase(Database):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StoreBusyError(
-                    f"another crmsync is at work on {self.name}: {_holder(descriptor, since)}; "
-                    "wait until it has ended, or end it, and try again"
-                ) from None
+                holder = _holder(descriptor, since)
+                raise StoreBusyError(BUSY[sole].format(name=self.name, holder=holder)) from None
             note = f"{os.getpid()} {socket.gethostname()} {since.isoformat()}"
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, note.encode(), 0)
             yield
         finally:
             os.close(descriptor)  # which also gives the lock back
+
+    def who(self, sole: Sole, *, now: datetime) -> str | None:
+        """By trying for a share of the lock, which is given back at once."""
+        try:
+            descriptor = os.open(self._lock_file(sole), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(descriptor, now)
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _lock_file(self, sole: Sole) -> Path:
+        return self.path.with_name(f"{self.path.name}.{sole}")
 
     def sentence(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import sqlalchemy as sa
 
 from crmsync.ledger import effects, enrolments
+from crmsync.ledger.engine import Sole
 from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
 from crmsync.ledger.sqlite import SqliteDatabase
@@ -106,7 +107,22 @@ class Ledger:
         Raises:
             StoreBusyError: another process decides now; the sentence says which, since when.
         """
-        return self._database.evaluating(since=since)
+        return self._database.alone(Sole.EVALUATOR, since=since)
+
+    def serving(self, *, since: datetime) -> AbstractContextManager[None]:
+        """Be the only daemon, until the end of the block; others may run, one at a time.
+
+        Args:
+            since: the present instant, told to whoever is refused meanwhile.
+
+        Raises:
+            StoreBusyError: there is another daemon; the sentence says which, since when.
+        """
+        return self._database.alone(Sole.DAEMON, since=since)
+
+    def daemon(self, *, now: datetime) -> str | None:
+        """Which process is the daemon, and since when, in the zone of ``now``; None for none."""
+        return self._database.who(Sole.DAEMON, now=now)
 
     # Runs
 
