@@ -37,6 +37,10 @@ class EnoughMistakesError(InvalidInputError):
     """One file holds so many mistakes that the rest of it was not looked at; others go on."""
 
 
+class StoppedError(CrmsyncError):
+    """It was asked to stop, and did, between two things of which each is whole."""
+
+
 class StoreBusyError(CrmsyncError):
     """Another process holds a store, and still did after the wait."""
 

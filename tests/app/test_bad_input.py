@@ -160,7 +160,7 @@ def test_wrong_use_has_exit_code_2(tmp_path: Path) -> None:
 
 def test_a_plan_during_a_sync_takes_what_was_last_read(tmp_path: Path) -> None:
     config = _synced(tmp_path)
-    lock = tmp_path / "state" / "sync.lock"
+    lock = tmp_path / "state" / "sync-crm.lock"
     with file_lock(lock, exclusive=True, wait=timedelta(), store="the sync of this folder"):
         result = call("plan", "--config", config, "--at", _AT)
     assert result.exit_code == 0, result.output

@@ -75,7 +75,7 @@ def test_a_process_that_is_killed_lets_go_of_it(ledger: Ledger, ledger_at: Path 
 
 def test_a_second_daemon_is_refused_in_one_sentence(ledger: Ledger, ledger_at: Path | str) -> None:
     with Ledger(ledger_at) as second, ledger.serving(since=AT):
-        with pytest.raises(StoreBusyError, match="a crmsync daemon serves .* already: ") as told:
+        with pytest.raises(StoreBusyError, match=r"a crmsync daemon serves .* already: ") as told:
             second.serving(since=AT).__enter__()
         assert "\n" not in str(told.value)
         assert f"process {os.getpid()} on " in str(told.value)

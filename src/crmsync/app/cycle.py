@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,15 @@ from crmsync.app.syncing import skipped, sync_all, sync_or_skip
 from crmsync.clock import SystemClock
 from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
-from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
+from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError, StoppedError
 from crmsync.ledger.states import State
 from crmsync.observe import logger
 from crmsync.plugins.contract import Writes
 from crmsync.rules.standing import evaluated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from crmsync.app.premises import Premises
@@ -32,6 +33,32 @@ if TYPE_CHECKING:
 
 # How often a run evaluates everybody, to hold the shorter way against it.
 _AUDITED_EACH = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What the daemon has to say in a cycle.
+
+    Attributes:
+        resting: as of `Premises`.
+        stop: asked before each part of the cycle and each batch; once it says yes, the cycle ends
+            there, and what is left stays for a later one.
+    """
+
+    resting: Mapping[str, datetime | None] = field(default_factory=dict)
+    stop: Callable[[], bool] = lambda: False
+
+    def go_on(self) -> None:
+        """Between two parts.
+
+        Raises:
+            StoppedError: it is to stop.
+        """
+        if self.stop():
+            raise StoppedError("the run was asked to stop before it had decided anything")
+
+
+_FREELY = Pace()
 
 
 def plan_cycle(
@@ -61,24 +88,32 @@ def run_cycle(
     advance: Callable[[str, int], None],
     sync_first: bool = True,
     full: bool = False,
+    pace: Pace = _FREELY,
 ) -> RunResult:
     """Sync, decide, record, deliver.
 
     Args:
         full: evaluate everybody, whatever is remembered of the last run.
+        pace: when the daemon runs it.
 
     Raises:
+        StoppedError: the pace said so before anything was decided.
         InvalidInputError: rules or templates hold mistakes.
         StoreBusyError: another process is in the middle of a run.
     """
     workspace.rules  # noqa: B018  mistakes are told before anything is read
     since = SystemClock().now().astimezone(workspace.zone)
     with workspace.ledger.evaluating(since=since):
-        return _run(workspace, advance=advance, sync_first=sync_first, full=full)
+        return _run(workspace, advance=advance, sync_first=sync_first, full=full, pace=pace)
 
 
 def _run(
-    workspace: Workspace, *, advance: Callable[[str, int], None], sync_first: bool, full: bool
+    workspace: Workspace,
+    *,
+    advance: Callable[[str, int], None],
+    sync_first: bool,
+    full: bool,
+    pace: Pace,
 ) -> RunResult:
     if sync_first:
         sync = sync_all(workspace, advance=advance)
@@ -86,8 +121,10 @@ def _run(
         sync = skipped(workspace, "Taking what was last read.")
     run = _Run.started(workspace)
     try:
-        found = _find_out(workspace, run.id, advance=advance)
-        decided = _decide_and_remember(workspace, sync, full=full, advance=advance)
+        found = _find_out(workspace, run.id, advance=advance, stop=pace.stop)
+        pace.go_on()
+        premises = replace(workspace.premises, resting=pace.resting)
+        decided = _decide_and_remember(workspace, premises, sync, full=full, advance=advance)
         if decided.plan.stopped is None:
             commit_plan(
                 workspace.ledger,
@@ -98,7 +135,7 @@ def _run(
                 withheld=decided.withheld,
                 stops=decided.stops,
             )
-            report = _together(found, _deliver(workspace, run.id, advance=advance))
+            report = _together(found, _deliver(workspace, run.id, advance=advance, stop=pace.stop))
         else:
             report = found
         run.finished(decided, report)
@@ -132,7 +169,12 @@ def _decide(
 
 
 def _decide_and_remember(
-    workspace: Workspace, sync: SyncResult, *, full: bool, advance: Callable[[str, int], None]
+    workspace: Workspace,
+    premises: Premises,
+    sync: SyncResult,
+    *,
+    full: bool,
+    advance: Callable[[str, int], None],
 ) -> Decided:
     """The same, and it is remembered for the next time.
 
@@ -144,7 +186,7 @@ def _decide_and_remember(
     now = workspace.clock.now()
     full |= kept is None or not timedelta() <= now - kept.full_at < _AUDITED_EACH
     with workspace.warehouse.reading() as records:
-        premises, mark = workspace.premises, records.mark()
+        mark = records.mark()
         before = None if full else kept
         decided = _from_kept(premises, records, sync, before, advance=advance)
         if full and kept is not None:
@@ -239,14 +281,20 @@ class _Run:
 
 
 def _find_out(
-    workspace: Workspace, run_id: int, *, advance: Callable[[str, int], None]
+    workspace: Workspace,
+    run_id: int,
+    *,
+    advance: Callable[[str, int], None],
+    stop: Callable[[], bool],
 ) -> DeliveryReport:
     """What became of that which an earlier run may have sent.
 
     Before anything is decided: what has not landed is composed anew and asked about in this run.
     """
     unsettled = {State.SENDING, State.UNCERTAIN} & workspace.ledger.effect_counts().keys()
-    return _deliver(workspace, run_id, advance=advance) if unsettled else DeliveryReport()
+    if not unsettled:
+        return DeliveryReport()
+    return _deliver(workspace, run_id, advance=advance, stop=stop)
 
 
 def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
@@ -260,7 +308,11 @@ def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
 
 
 def _deliver(
-    workspace: Workspace, run_id: int, *, advance: Callable[[str, int], None]
+    workspace: Workspace,
+    run_id: int,
+    *,
+    advance: Callable[[str, int], None],
+    stop: Callable[[], bool],
 ) -> DeliveryReport:
     """What this run's gates have let pass; and what kept a connection from being opened."""
     names = workspace.ledger.connections_with_work()
@@ -283,6 +335,11 @@ def _deliver(
             if isinstance(connector, Writes):
                 targets[name] = Target(writes=connector, spec=workspace.spec(name))
         report = deliver(
-            workspace.ledger, targets, clock=workspace.clock, run_id=run_id, progress=progress
+            workspace.ledger,
+            targets,
+            clock=workspace.clock,
+            run_id=run_id,
+            progress=progress,
+            stop=stop,
         )
     return replace(report, problems=(*problems, *report.problems))

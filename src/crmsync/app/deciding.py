@@ -16,6 +16,7 @@ from crmsync.errors import UsageError
 from crmsync.journeys.due import open_steps
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
+from crmsync.journeys.resting import keep_out
 from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
@@ -118,6 +119,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         company=premises.config.company,
         missing=_missing(records, rules, verdicts, snapshot, premises.connections),
     )
+    transitions = keep_out(transitions, premises.resting)
     outbox = premises.ledger.step_states()
     due = open_steps(rules, verdicts, snapshot, transitions, outbox)
     wanted = _wanted(rules, due, transitions)

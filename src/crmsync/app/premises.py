@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
 
     from crmsync.clock import Clock
     from crmsync.config.settings import Config
@@ -28,6 +29,8 @@ class Premises:
         abilities: the kinds of action that a connection can apply; none where it does not exist.
         remote_field: connection, table and canonical field to the stream and the remote's own
             field; None where the mapping cannot be turned round.
+        resting: the rules that nobody may enter now, each with the instant (UTC) at which its
+            schedule comes next, if it ever does.
     """
 
     config: Config
@@ -40,3 +43,4 @@ class Premises:
     connections: Collection[str]
     abilities: Callable[[str], Collection[ActionKind]]
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
+    resting: Mapping[str, datetime | None] = field(default_factory=dict)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from crmsync.app.results import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
@@ -49,8 +51,16 @@ def sync_all(
         workspace.connection(name)
     streams: list[StreamReport] = []
     problems: list[str] = []
-    lock = workspace.state / "sync.lock"
-    with file_lock(lock, exclusive=True, wait=wait, store="the sync of this folder"):
+    with ExitStack() as locks:
+        for name in sorted(chosen):
+            locks.enter_context(
+                file_lock(
+                    workspace.state / f"sync-{quote(name, safe='')}.lock",
+                    exclusive=True,
+                    wait=wait,
+                    store=f"the sync of “{name}”",
+                )
+            )
         for name in chosen:
             try:
                 streams += _sync_one(

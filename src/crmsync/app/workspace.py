@@ -34,11 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """An installation, opened part by part as it is needed."""
+    """An installation, opened part by part as it is needed.
+
+    Attributes:
+        templates_folder: where the templates are read; None where the config says.
+    """
 
     installation: Installation
     plugins: Plugins
     clock: Clock
+    templates_folder: Path | None = None
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -84,7 +89,7 @@ class Workspace:
 
         settings = self.installation.settings
         return Templates(
-            self.installation.path(settings.templates),
+            self.templates_folder or self.installation.path(settings.templates),
             self.plugins.filters,
             settings.company,
             shown_as=settings.templates,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from crmsync.cli.console import (
     command,
     duration_of,
     instant_at,
+    listening_at,
     opened,
     print_json,
     progress,
@@ -28,6 +30,7 @@ from crmsync.cli.options import (
 )
 from crmsync.cli.settling import drop, landed, retry
 from crmsync.cli.stopping import mute, suppress
+from crmsync.observe import configure_logs
 
 app = typer.Typer(
     name="crmsync",
@@ -260,6 +263,28 @@ def run(
             )
         reports.show_run(report, full=full, as_json=as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+@app.command()
+def daemon(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="Answer /healthz, /readyz and /metrics there; port 0 takes a free one.",
+            show_default="as the config says",
+        ),
+    ] = None,
+) -> None:
+    """Do what run does, day and night: read on schedule, act when something is due."""
+    with command():
+        from crmsync.daemon.serve import serve
+
+        configure_logs(level="info", as_json=not sys.stderr.isatty())
+        serve(config, clock_at(None), listen=listening_at(listen))
 
 
 @app.command()

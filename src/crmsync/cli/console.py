@@ -110,6 +110,20 @@ def person(name: str | None) -> str:
     return name.strip()
 
 
+def listening_at(text: str | None) -> str | None:
+    """The address that ``--listen`` names; None where it was not given.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    from crmsync.config.daemon import checked_address
+
+    try:
+        return None if text is None else checked_address(text)
+    except ValueError as error:
+        raise UsageError(f"--listen: {error}") from None
+
+
 def console() -> Console:
     """Standard output, as wide as the terminal; where it is piped, no line is cut or broken."""
     from rich.console import Console

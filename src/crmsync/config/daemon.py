@@ -19,7 +19,12 @@ def _schedule(value: object) -> Schedule:
     return value if isinstance(value, Schedule) else parse_schedule(value)
 
 
-def _listen(text: str) -> str:
+def checked_address(text: str) -> str:
+    """An address to listen at, as it was written.
+
+    Raises:
+        ValueError: it is none.
+    """
     match = _LISTEN.fullmatch(text)
     if match is None or int(match["port"]) > _HIGHEST_PORT:
         raise ValueError(f"“{text}” is no address to listen at; write for example 127.0.0.1:9464")
@@ -43,7 +48,7 @@ SCHEDULE_SHAPE = {
 ScheduleField = Annotated[Schedule, BeforeValidator(_schedule), WithJsonSchema(SCHEDULE_SHAPE)]
 ListenField = Annotated[
     str,
-    AfterValidator(_listen),
+    AfterValidator(checked_address),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{_LISTEN.pattern})$".replace("?P", "?")}),
 ]
 

@@ -75,6 +75,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
     random: Random | None = None,
     lease_clock: Clock | None = None,
     progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Deliver what is ready at the clock's now. Never sleeps: what must wait is left for later.
 
@@ -88,6 +89,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
         random: draws the jitter of waits.
         lease_clock: times the leases; must run, so it is the machine's unless a test says else.
         progress: called with how many effects are settled, and how many there were to settle.
+        stop: asked before each batch; once it says yes, what is left stays for a later run.
 
     Raises:
         StoreError: the ledger cannot be written; what was being sent is found out later.
@@ -102,6 +104,7 @@ def deliver(  # noqa: PLR0913  what it works with, and what tests put in its pla
         random=random or Random(),  # noqa: S311  jitter, no secret
         lease_clock=lease_clock or SystemClock(),
         progress=progress or (lambda _settled, _total: None),
+        stop=stop,
     ).run()
 
 
@@ -116,6 +119,7 @@ class _Delivery:
     random: Random
     lease_clock: Clock
     progress: Callable[[int, int], None]
+    stop: Callable[[], bool]
     settled: Counter[State] = field(default_factory=Counter)
     already: int = 0
     total: int = 0
@@ -181,7 +185,7 @@ class _Delivery:
         return not self._stops(name, [found.error])
 
     def _drain(self, name: str, target: Target) -> None:
-        while True:
+        while not self.stop():
             effects = self._claim(name, target.spec.rate.batch_size)
             if not effects:
                 return

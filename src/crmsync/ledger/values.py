@@ -167,6 +167,7 @@ class HeldBecause(StrEnum):
     EMPTY_KEY = "empty_key"
     PREVIEW = "preview"
     IGNORED = "ignored"
+    RESTING = "resting"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,14 +73,15 @@ def parse_schedule(value: object) -> Schedule:
     Raises:
         ValueError: it is none of these; the sentence shows how one is written.
     """
-    zone = None
-    if isinstance(value, dict):
-        if set(value) - {"at", "zone"} or "at" not in value:
+    zone: str | None = None
+    given: Any = value
+    if isinstance(given, dict):
+        if given.keys() - {"at", "zone"} or "at" not in given:
             raise ValueError("a schedule with a zone is written “{at: TIMES, zone: ZONE}”")
-        value, zone = value["at"], _zone(value.get("zone"))
-    if not isinstance(value, str):
-        raise ValueError(f"“{value}” is no schedule; {_EXAMPLES}")  # noqa: TRY004  it becomes a sentence
-    text = value.strip()
+        given, zone = given["at"], _zone(given.get("zone"))
+    if not isinstance(given, str):
+        raise ValueError(f"“{given}” is no schedule; {_EXAMPLES}")  # noqa: TRY004  it becomes a sentence
+    text = given.strip()
     every = _EVERY.fullmatch(text)
     times = _AT.fullmatch(text)
     if times is not None and times["days"].lower() in _DAYS:
@@ -116,14 +117,12 @@ def _zone(name: object) -> str | None:
     try:
         return ZoneInfo(str(name)).key
     except (KeyError, ValueError, OSError):
-        raise ValueError(
-            f"“{name}” is not a time zone; write for example Europe/Zurich"
-        ) from None
+        raise ValueError(f"“{name}” is not a time zone; write for example Europe/Zurich") from None
 
 
 def _check_cron(text: str, cron: str) -> None:
     # For crontab 0 is Sunday, for APScheduler Monday: nobody should have to know.
-    if re.search(r"\d", cron.split()[-1].partition("/")[0]):
+    if re.search(r"\d", cron.rsplit(maxsplit=1)[-1].partition("/")[0]):
         raise ValueError(f"“{text}”: weekdays are written by name, for example mon-fri or sun")
     try:
         trigger = _trigger(cron, "UTC")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Place
     from crmsync.model.actions import Scalar
     from crmsync.model.durations import Duration
+    from crmsync.model.schedules import Schedule
     from crmsync.rules.conditions import Column, Condition
 
 
@@ -116,6 +117,7 @@ class Rule:
         inhibits, inhibited_by: names or labels of other rules, as written; `inhibitors` tells
             who is meant.
         policy: what it asks for beyond the config's; loosens nothing of that.
+        schedule: when the daemon lets anybody in; None for whenever they match.
     """
 
     name: str
@@ -136,3 +138,4 @@ class Rule:
     inhibits: tuple[str, ...] = ()
     inhibited_by: tuple[str, ...] = ()
     policy: RulePolicy | None = None
+    schedule: Schedule | None = None

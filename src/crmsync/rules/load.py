@@ -17,6 +17,7 @@ from crmsync.config.tightening import RulePolicy, loosening
 from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import EnoughMistakesError, InvalidInputError
 from crmsync.model.durations import Duration, parse_duration
+from crmsync.model.schedules import Schedule, parse_schedule
 from crmsync.rules import paths
 from crmsync.rules.conditions import Column, Condition, InSegment, Related, parts
 from crmsync.rules.inhibition import KEYS, check_inhibition, read_words
@@ -49,6 +50,7 @@ RULE_KEYS = (
     "inhibits",
     "inhibited_by",
     "policy",
+    "schedule",
 )
 _LATER_KEYS = (
     "repeat_every",
@@ -261,6 +263,7 @@ class _RuleReader:
         must_last, cooldown = options.duration("for"), options.duration("cooldown")
         existing, expires = options.existing(), options.day("expires")
         labels, priority = options.labels(), options.priority()
+        schedule = options.schedule()
         inhibits, inhibited_by = (read_words(document, key, self._problems) for key in KEYS)
         own_policy = self._own_policy(document)
         if name is None or when is None or len(self._problems.sentences) > before:
@@ -284,6 +287,7 @@ class _RuleReader:
             inhibits=inhibits,
             inhibited_by=inhibited_by,
             policy=own_policy,
+            schedule=schedule,
         )
 
     def _own_policy(self, document: Document) -> RulePolicy | None:
@@ -322,9 +326,10 @@ class _RuleReader:
                 self._problems.add(document.place(at), str(error))
         return tuple(columns)
 
-    def _version(self, data: object, when: Condition) -> str:
+    def _version(self, data: Mapping[str, object], when: Condition) -> str:
         names = sorted(_segment_names(when))
-        meaning = [data, [(name, self._segments.data(name)) for name in names]]
+        said = {key: value for key, value in data.items() if key != "schedule"}
+        meaning = [said, [(name, self._segments.data(name)) for name in names]]
         text = json.dumps(meaning, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
@@ -360,6 +365,15 @@ class _Options:
             f"“{key}” is a day such as 2027-06-30, and not {shown(value)}",
         )
         return None
+
+    def schedule(self) -> Schedule | None:
+        if "schedule" not in self._document.data:
+            return None
+        try:
+            return parse_schedule(self._document.data["schedule"])
+        except ValueError as error:
+            self._problems.add(self._document.place(("schedule",)), str(error))
+            return None
 
     def existing(self) -> Existing | None:
         if "existing" not in self._document.data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.config.daemon import SCHEDULE_SHAPE
 from crmsync.config.settings import Existing
 from crmsync.config.tightening import RulePolicy
 from crmsync.rules.load import (
@@ -121,6 +122,10 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "policy": {
             **mapping({key: {} for key in RulePolicy.model_fields}, ()),
             "description": "Hours, caps and stale_after, tighter than those of the config.",
+        },
+        "schedule": {
+            **SCHEDULE_SHAPE,
+            "description": "When the daemon lets anybody in, such as weekdays at 07:00.",
         },
         "expires": {
             "type": "string",

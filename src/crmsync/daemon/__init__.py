@@ -1,0 +1,1 @@
+"""The clock that runs cycles: day and night, unattended."""
