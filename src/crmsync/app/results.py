@@ -433,6 +433,30 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DaemonStatus:
+    """What is known of the daemon.
+
+    Attributes:
+        process: which process it is, and since when; None where none runs.
+        wakes: when something is due next for it; None where that is not known.
+        refused: mistakes in files that are not in force, as ``file:line:column: sentence``.
+    """
+
+    process: str | None
+    wakes: datetime | None = None
+    for_what: str = ""
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueStatus:
+    """How many effects that wait come due in the hour that begins then."""
+
+    hour: datetime
+    effects: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusResult:
     """The state of an installation.
 
@@ -443,6 +467,7 @@ class StatusResult:
         unsettled: the first of the actions that need a person: rejected, or uncertain.
         stops: whom people have said to leave alone.
         last_run: when it was, and how it ended.
+        due: what waits and comes due within a day.
     """
 
     at: datetime
@@ -454,8 +479,11 @@ class StatusResult:
     unsettled: tuple[EffectShown, ...]
     stops: tuple[StopShown, ...]
     last_run: str | None
+    daemon: DaemonStatus
+    due: tuple[DueStatus, ...] = ()
 
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return bool(self.quarantined or self.attention) or any(s.error for s in self.streams)
+        mistakes = self.quarantined or self.attention or self.daemon.refused
+        return bool(mistakes) or any(s.error for s in self.streams)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import shown
-from crmsync.app.results import StatusResult, StreamStatus
+from crmsync.app.results import DaemonStatus, DueStatus, StatusResult, StreamStatus
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
+from crmsync.ledger.coming import REFUSED_NOTE, WAKE_NOTE, due_between, read_notes
 from crmsync.ledger.states import State
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from crmsync.app.results import EffectShown
     from crmsync.app.workspace import Workspace
     from crmsync.model.records import StreamState
 
 _NEED_A_PERSON = (State.REJECTED, State.UNCERTAIN)
 _MOST_NAMED = 20
+_AHEAD = timedelta(days=1)
 
 
 def read_status(workspace: Workspace) -> StatusResult:
@@ -60,6 +61,33 @@ def read_status(workspace: Workspace) -> StatusResult:
         unsettled=unsettled,
         stops=stops_in_force(workspace),
         last_run=_last_run(workspace),
+        daemon=_daemon(workspace),
+        due=_due(workspace),
+    )
+
+
+def _daemon(workspace: Workspace) -> DaemonStatus:
+    process = workspace.ledger.daemon(now=workspace.now)
+    if process is None:
+        return DaemonStatus(process=None)
+    with workspace.ledger.reading() as connection:
+        notes = read_notes(connection)
+    wake, refused = notes.get(WAKE_NOTE), notes.get(REFUSED_NOTE)
+    return DaemonStatus(
+        process=process,
+        wakes=None if wake is None else wake.at.astimezone(workspace.zone),
+        for_what="" if wake is None else wake.text,
+        refused=() if refused is None else tuple(refused.text.splitlines()),
+    )
+
+
+def _due(workspace: Workspace) -> tuple[DueStatus, ...]:
+    now = workspace.clock.now()
+    with workspace.ledger.reading() as connection:
+        hours = due_between(connection, after=now, until=now + _AHEAD)
+    return tuple(
+        DueStatus(hour=hour.astimezone(workspace.zone), effects=count)
+        for hour, count in hours.items()
     )
 
 

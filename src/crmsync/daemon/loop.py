@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from crmsync.daemon.timetable import BackOff, Timetable
 from crmsync.errors import CrmsyncError, StoppedError
-from crmsync.ledger.coming import Note
+from crmsync.ledger.coming import WAKE_NOTE, Note
 from crmsync.observe import logger
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _SHORTEST_PAUSE = timedelta(seconds=1)
 # How far ahead a cycle looks for what comes due, where no schedule comes before.
 _HORIZON = timedelta(days=1)
 
-CONNECTION, RULE, WAKE = "connection ", "rule ", "wake"
+CONNECTION, RULE = "connection ", "rule "
 
 _log = logger()
 
@@ -100,7 +100,7 @@ class Daemon:
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn may fare better
                 self._failed(error)
             if not self.stop():
-                pause = self._wake() - self.clock.now()
+                pause = self._wake()[0] - self.clock.now()
                 self.sleep(max(min(pause, POLL), _SHORTEST_PAUSE))
 
     def _recalled(self) -> Mapping[str, Note]:
@@ -199,14 +199,25 @@ class Daemon:
             exc_info=None if known else error,
         )
 
-    def _wake(self) -> datetime:
-        """The instant (UTC) at which something is due next."""
+    def _wake(self) -> tuple[datetime, str]:
+        """The instant (UTC) at which something is due next, and what."""
         now = self.clock.now()
-        acts = [at for at in (self.rules.next(now), self.act_at) if at is not None]
+        nothing = [(now + _HORIZON, "a look around")]
+        reads = [
+            (at, f"reading {name}")
+            for name in self.connections.schedules
+            if (at := self.connections.next_of(name, now)) is not None
+        ]
+        acts = [
+            (at, f"the schedule of {name}")
+            for name in self.rules.schedules
+            if (at := self.rules.next_of(name, now)) is not None
+        ]
+        if self.act_at is not None:
+            acts.append((self.act_at, "what comes due"))
         if acts and self.back_off.until is not None and not self.back_off.allows(now):
-            acts = [max(min(acts), self.back_off.until)]
-        read = self.connections.next(now)
-        return min(acts if read is None else [*acts, read], default=now + _HORIZON)
+            acts = [max(min(acts), (self.back_off.until, "trying again"))]
+        return min(reads + acts or nothing)
 
     def _marks(self) -> dict[str, Note]:
         marks = {CONNECTION + name: at for name, at in self.connections.answered.items()}
@@ -214,10 +225,10 @@ class Daemon:
         return {topic: Note(at=at) for topic, at in marks.items()}
 
     def _note(self) -> None:
-        wake = self._wake()
+        wake, what = self._wake()
         self.board.wakes(wake)
-        _log.info("daemon.waits", until=_at(wake))
-        self.work.note({**self._marks(), WAKE: Note(at=wake)})
+        _log.info("daemon.waits", until=_at(wake), next=what)
+        self.work.note({**self._marks(), WAKE_NOTE: Note(at=wake, text=what)})
 
 
 def _at(instant: datetime) -> str:

@@ -10,7 +10,7 @@ from crmsync.app.reloading import fingerprint, put_in_force
 from crmsync.app.waking import next_due
 from crmsync.daemon.reading import Reader
 from crmsync.errors import CrmsyncError, InvalidInputError
-from crmsync.ledger.coming import Note, counts_by_kind, read_notes, write_notes
+from crmsync.ledger.coming import REFUSED_NOTE, Note, counts_by_kind, read_notes, write_notes
 from crmsync.observe import logger
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from crmsync.daemon.board import Board
     from crmsync.ledger.store import Ledger
     from crmsync.model.schedules import Schedule
-
-REFUSED = "refused files"
 
 _log = logger()
 
@@ -106,7 +104,7 @@ class InstalledWork:
         self._in_force = new
         self._board.refused(())
         self._board.keep_connections(self.connections)
-        self.note({REFUSED: None})
+        self.note({REFUSED_NOTE: None})
         _log.info("daemon.files_in_force", rules=len(new.workspace.rules.rules))
         return True
 
@@ -115,7 +113,7 @@ class InstalledWork:
             _log.error("daemon.file_refused", problem=problem)
         _log.warning("daemon.last_good_files_stay_in_force", mistakes=len(problems))
         self._board.refused(problems)
-        self.note({REFUSED: Note(at=self._clock.now(), text="\n".join(problems))})
+        self.note({REFUSED_NOTE: Note(at=self._clock.now(), text="\n".join(problems))})
 
     def _require_same_stores(self, new: Workspace) -> None:
         old, now = self.workspace.installation, new.installation

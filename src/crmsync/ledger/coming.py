@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+# Topics of notes.
+WAKE_NOTE, REFUSED_NOTE = "wake", "refused files"
+
 _WAITS = (str(State.DEFERRED), str(State.READY))
 
 

@@ -16,7 +16,7 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from crmsync.app.results import StatusResult
+    from crmsync.app.results import DaemonStatus, StatusResult
 
 
 def show_status(result: StatusResult, *, as_json: bool) -> None:
@@ -41,6 +41,20 @@ def show_status(result: StatusResult, *, as_json: bool) -> None:
         out.print(f"[red]{escape(redact(item))}[/]", soft_wrap=True)
     if result.last_run is not None:
         out.print(f"Last run: {escape(result.last_run)}")
+    for due in result.due:
+        out.print(f"  {due.effects:>7,} due in the hour from {readable(due.hour)}")
+    _print_daemon(out, result.daemon)
+
+
+def _print_daemon(out: Console, daemon: DaemonStatus) -> None:
+    if daemon.process is None:
+        out.print("No daemon runs.")
+        return
+    out.print(f"The daemon is {escape(daemon.process)}")
+    if daemon.wakes is not None:
+        out.print(f"  it wakes at {readable(daemon.wakes)} for {escape(daemon.for_what)}")
+    for problem in daemon.refused:
+        out.print(f"  [red]not in force: {escape(redact(problem))}[/]", soft_wrap=True)
 
 
 def _print_streams(out: Console, result: StatusResult) -> None:
