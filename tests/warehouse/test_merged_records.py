@@ -75,3 +75,21 @@ def test_a_reader_sees_the_survivors_of_each_table(store: Store) -> None:
             "account": {"crm:1": "crm:3", "crm:2": "crm:3"},
             "contact": {"crm:1": "crm:9"},
         }
+
+
+def test_whoever_once_referred_to_a_merged_record_has_changed(store: Store) -> None:
+    for number, owner in enumerate(("u1", "u2", "u3"), 1):
+        store.merge({"id": "a", "owner": owner, "updated_at": day(number)})
+    store.merge({"id": "b", "owner": "u9", "updated_at": day(1)})
+    assert changed_by(store, {"id": "u1", "_merged_into": "u2"}) == {"crm:a"}
+    assert changed_by(store, {"id": "u1", "name": "Jo", "updated_at": day(9)}) == {"crm:a"}
+
+
+def changed_by(store: Store, user: dict[str, object]) -> set[str]:
+    """The accounts that count as changed once this is read."""
+    with store.warehouse.reading() as records:
+        before = records.mark()
+    assert before is not None
+    store.merge(user, table="user", stream="users")
+    with store.warehouse.reading() as records:
+        return records.changed_since(before.number).records.get("account", set())

@@ -11,7 +11,7 @@ import sqlglot.expressions as sge
 from crmsync.model.pages import MERGED_INTO, ORIGIN, ROW
 from crmsync.model.tables import FieldType, split_global_id
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
-from crmsync.warehouse.schema import ALIAS
+from crmsync.warehouse.schema import ALIAS, HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,11 +117,30 @@ class Merges:
         )
         self._database.insert(ALIAS, BOOKS, rows)
         moved = {o: s for o, s in survivors.items() if self._before.get(o) != s}
+        freed = {o: s for o, s in self._before.items() if o not in survivors}
+        if moved or freed:
+            # What was known of a merged record is its survivor's now, or its own again.
+            changed = pa.array([*moved, *moved.values(), *freed, *freed.values()], pa.string())
+            self._log.note(self._table, pa.chunked_array([changed]))
+            self._note_history(pa.array([*moved, *freed], pa.string()))
         if moved:
-            # What was known of a merged record is its survivor's now.
-            touched = pa.array([*moved, *moved.values()], pa.string())
-            self._log.note(self._table, pa.chunked_array([touched]))
             self._rewrite_references(moved)
+
+    def _note_history(self, olds: pa.Array) -> None:
+        """Records that once referred to these have another past from now on."""
+        for table in self._tables.values():
+            for field in table.fields:
+                if field.references != self._table or not field.tracked:
+                    continue
+                with self._database.given(_MOVED, pa.table({"id": olds})):
+                    rows = self._database.fetch(
+                        sge.select("id")
+                        .distinct()
+                        .from_(named(HISTORY, BOOKS))
+                        .where(equals(table_name=table.name, field=field.name))
+                        .where(sge.or_(is_one_of("old", _MOVED), is_one_of("new", _MOVED)))
+                    )
+                self._log.note(table.name, rows["id"])
 
     def _end(self, old: str) -> str:
         while old in self._targets:
