@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crmsync.app.basis import basis_of
+from crmsync.app.workspace import open_workspace
+from crmsync.clock import SystemClock
 from support.commands import call_json
 from support.company import FILES, make_company
 
@@ -130,3 +133,32 @@ def test_a_full_evaluation_is_held_against_the_shorter_way(
     later = ("run", "--config", config, "--at", "2026-03-25T09:00", "--full-evaluation")
     report = call_json(*later)["plan"]
     assert "renewal-at-risk" in report["audit"]
+
+
+def test_an_older_warehouse_that_was_put_back_is_looked_at_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    config = make_company(tmp_path)
+    at = ("--config", config, "--at", "2026-02-20T09:00")
+    call_json("sync", *at)
+    warehouse = tmp_path / "state" / "warehouse.duckdb"
+    older = warehouse.read_bytes()
+    rows = _read(tmp_path / "crm" / "accounts.csv")
+    _write(tmp_path / "crm" / "accounts.csv", [row | {"renewal": "2026-11-30"} for row in rows])
+    assert call_json("run", *at)["plan"]["rules"][0]["matches"] == 0
+    warehouse.write_bytes(older)
+    assert call_json("plan", *at, "--no-sync")["rules"][0]["matches"] == 1
+
+
+def test_another_calendar_of_holidays_is_another_basis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    premises = open_workspace(make_company(tmp_path), SystemClock()).premises
+    before = basis_of(premises, premises.rules)
+    assert basis_of(premises, premises.rules) == before
+    monkeypatch.setattr("crmsync.app.basis.version", lambda name: f"another {name}")
+    after = basis_of(premises, premises.rules)
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())

@@ -55,7 +55,10 @@ class Remembered:
         None where what changed is not known: then what is remembered is of no use.
         """
         now = records.mark()
-        if now is None or now.warehouse != self.mark.warehouse or now.oldest > self.mark.number:
+        if now is None or now.warehouse != self.mark.warehouse:
+            return None
+        # What is kept does not reach back that far; or an older file was put in place.
+        if not now.oldest <= self.mark.number <= now.number:
             return None
         return Affected(records, world, records.changed_since(self.mark.number))
 
