@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
 DEMO ?= crmsync-demo
 
 .PHONY: help demo test check bench lock clean
@@ -13,6 +14,11 @@ help: ## Show the targets.
 
 $(READY): requirements.lock pyproject.toml $(wildcard plugins/*/pyproject.toml) tools/make-venv
 	@tools/make-venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(BENCH_READY): $(READY) requirements-bench.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --requirement requirements-bench.lock
 	@touch $@
 
 demo: $(READY) ## Run the main job on a sample company, in ./crmsync-demo (DEMO=DIR for another).
@@ -27,15 +33,16 @@ check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layer
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure speed and memory, each as a ratio within one run.
-	@$(BIN)/python bench/startup.py
-	@$(BIN)/python bench/sync.py
-	@$(BIN)/python bench/outbox.py
-	@$(BIN)/python bench/rules.py
+bench: $(BENCH_READY) ## Measure speed and memory, each as a ratio within one run.
+	@missed=0; for what in startup sync outbox rules engines; do \
+	  $(BIN)/python bench/$$what.py || missed=1; done; exit $$missed
 
-lock: $(READY) ## Resolve the dependencies anew into requirements.lock; needs uv.
+lock: $(READY) ## Resolve the dependencies anew into the lock files; needs uv.
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --group dev --group plugins pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --constraint requirements.lock \
+	  --group pyproject.toml:bench -o requirements-bench.lock
 
 clean: ## Remove what the targets above have made.
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

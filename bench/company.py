@@ -70,12 +70,20 @@ def write_company(path: Path, accounts: int) -> None:
         connection.execute("CHECKPOINT").fetchall()
 
 
+Test = tuple[str, str, object]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plain:
-    """A test of an account's own field."""
+    """A test of an account's own field.
+
+    Attributes:
+        tests: the same for engines that are given facts: name, operator and operand of each.
+    """
 
     yaml: str
     sql: str
+    tests: tuple[Test, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,15 +221,26 @@ def _rule(dice: random.Random, number: int) -> Written:
     clauses: list[Plain | Counted | Contacted] = []
     tiers = dice.sample(["gold", "silver", "bronze"], dice.randint(1, 2))
     listed = ", ".join(f"'{tier}'" for tier in tiers)
-    clauses.append(Plain(yaml=f"tier: [{', '.join(tiers)}]", sql=f"tier IN ({listed})"))
+    clauses.append(
+        Plain(
+            yaml=f"tier: [{', '.join(tiers)}]",
+            sql=f"tier IN ({listed})",
+            tests=(("tier", "in", tuple(tiers)),),
+        )
+    )
     if dice.random() < 0.5:  # noqa: PLR2004  one in two
         days = dice.choice([15, 30, 60])
         sql = f"renewal_date BETWEEN date '2026-03-01' AND date '2026-03-01' + {days}"
-        clauses.append(Plain(yaml=f"renewal_date: {{in_next: {days} days}}", sql=sql))
+        tests = (("days_to_renewal", ">=", 0), ("days_to_renewal", "<=", days))
+        clauses.append(Plain(yaml=f"renewal_date: {{in_next: {days} days}}", sql=sql, tests=tests))
     else:
         least = dice.choice([60000, 80000, 95000])
         clauses.append(
-            Plain(yaml=f"recurring_revenue: {{over: {least}}}", sql=f"recurring_revenue > {least}")
+            Plain(
+                yaml=f"recurring_revenue: {{over: {least}}}",
+                sql=f"recurring_revenue > {least}",
+                tests=(("recurring_revenue", ">", least),),
+            )
         )
     if dice.random() < 0.7:  # noqa: PLR2004  seven in ten
         clauses.append(Contacted(days=dice.choice(windows[1:5]), older=dice.random() < 0.6))  # noqa: PLR2004

@@ -37,10 +37,13 @@ def test_every_dependency_has_its_line() -> None:
     assert told == declared - {"crmsync"}
 
 
-def test_the_lock_file_names_no_index_and_hashes_everything() -> None:
-    text = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "least"), [("requirements.lock", 40), ("requirements-bench.lock", 5)]
+)
+def test_the_lock_file_names_no_index_and_hashes_everything(name: str, least: int) -> None:
+    text = (_ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text
     pinned = re.findall(r"^[a-z0-9][^\s]*==", text, flags=re.MULTILINE)
-    assert len(pinned) > 40
+    assert len(pinned) > least
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert all("--hash=sha256:" in block for block in blocks)
