@@ -89,7 +89,7 @@ def test_what_cannot_be_told_is_left_to_the_lease(name: str) -> None:
     assert life_of(name) is Life.UNKNOWN
 
 
-@pytest.mark.parametrize("process", [1, 2**70, os.getpid()])
+@pytest.mark.parametrize("process", [1, 2**70, os.getpid()], ids=["first", "huge", "this"])
 def test_a_number_that_does_not_say_since_when_is_left_to_the_lease(process: int) -> None:
     assert life_of(name_of(process)) is Life.UNKNOWN
 
