@@ -47,6 +47,10 @@ MISTAKES = {
         (_WHEN, "  - renewal_date: {before: soon}"),
         f"{_AT}:5:28: “soon” is not a date; write for example 2026-03-01",
     ),
+    "a misspelt field to compare with": (
+        (_WHEN, "  - usage_30d: {under: usage_previous_30}"),
+        (f"{_AT}:5:24: “usage_previous_30” is not a number; did you mean “usage_previous_30d”?"),
+    ),
     "a date asked of a text": (
         (_WHEN, "  - tier: {in_next: 30 days}"),
         (

@@ -215,11 +215,23 @@ class TestParser:
             return tuple(parse_literal(item, subject.type) for item in value)
         try:
             return parse_literal(value, subject.type)
-        except ValueError:
+        except ValueError as error:
             other = self._other(operator, value, subject)
             if other is None:
-                raise
+                raise ValueError(f"{error}{self._meant(operator, value, subject)}") from None
             return other
+
+    def _meant(self, operator: Operator, value: object, subject: Subject) -> str:
+        """A hint where an operand looks like the name of a field that would fit."""
+        if operator not in COLUMN_OPERATORS or not isinstance(value, str) or subject.table is None:
+            return ""
+        fitting = []
+        for name in self._catalog.names(subject.table):
+            found = self._catalog.column(subject.table, name)
+            if found is not None and name != subject.name and _comparable(found.type, subject.type):
+                fitting.append(name)
+        hint = nearest(value, fitting)
+        return hint if "did you mean" in hint else ""
 
     def _other(self, operator: Operator, value: object, subject: Subject) -> Column | None:
         """The field that an operand names instead of a value; None where it names none."""
@@ -229,13 +241,16 @@ class TestParser:
             other = paths.column(self._catalog, subject.table, value)
         except ValueError:
             return None
-        same = other.type is subject.type or {other.type, subject.type} <= NUMBERS
-        if not same:
+        if not _comparable(other.type, subject.type):
             raise ValueError(
                 f"“{value}” is {TYPE_WORDS[other.type]}, and {subject.name} is "
                 f"{TYPE_WORDS[subject.type]}; the two cannot be compared"
             )
         return other
+
+
+def _comparable(one: FieldType, other: FieldType) -> bool:
+    return one is other or {one, other} <= NUMBERS
 
 
 def _interval(value: object, kind: FieldType) -> tuple[Literal, ...]:
