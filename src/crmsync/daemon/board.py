@@ -50,6 +50,7 @@ class Board:
         self._beat = time.monotonic()
         self._first_cycle_done = False
         self._failure: str | None = None
+        self._stopped: str | None = None
         self._refused: tuple[str, ...] = ()
         self._unread: dict[str, str] = {}
         self.registry = CollectorRegistry()
@@ -113,12 +114,17 @@ class Board:
         self._wake.set(at.timestamp())
 
     def acted(self, seconds: float, *, held: int, stopped: str | None) -> None:
-        """A cycle went through; ``stopped`` is why the circuit breaker let nothing out."""
+        """What a cycle did; ``stopped`` is why the circuit breaker let nothing out."""
         self._runs.labels("done" if stopped is None else "stopped").inc()
         self._cycle.observe(seconds)
         self._held.set(held)
         with self._lock:
-            self._first_cycle_done, self._failure = True, stopped
+            self._stopped = stopped
+
+    def went_through(self) -> None:
+        """A cycle came to its end, so what an earlier one failed with is over."""
+        with self._lock:
+            self._first_cycle_done, self._failure = True, None
 
     def failed(self, problem: str) -> None:
         """A cycle did not go through."""
@@ -179,8 +185,7 @@ class Board:
         """What keeps it from doing all that it should, a sentence each."""
         with self._lock:
             found = [*self._refused, *(f"{name}: {why}" for name, why in self._unread.items())]
-            if self._failure is not None:
-                found.append(self._failure)
-            elif not self._first_cycle_done:
+            found += [why for why in (self._stopped, self._failure) if why is not None]
+            if self._failure is None and not self._first_cycle_done:
                 found.append("the first cycle has not ended yet")
         return tuple(redact(sentence, personal=True) for sentence in found)

@@ -184,6 +184,7 @@ class Daemon:
             self._failed(error)
             return
         self.back_off.succeeded()
+        self.board.went_through()
         for name in open_now:
             self.rules.succeeded(name, now)
         self.act_at = None if coming is None else max(coming, now + _SHORTEST_GAP)

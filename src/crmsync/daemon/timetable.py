@@ -68,8 +68,9 @@ class Timetable:
         last = self.answered.get(name)
         if last is None:
             return now
-        # What was answered in the future was so before the clock jumped back.
-        return self.schedules[name].next_after(min(last, now), company_zone=self.company_zone)
+        if last > now:  # the clock has jumped back since
+            self.answered[name] = last = now
+        return self.schedules[name].next_after(last, company_zone=self.company_zone)
 
     def next(self, now: datetime) -> datetime | None:
         """The instant (UTC) at which the first of them comes; None where none ever does."""

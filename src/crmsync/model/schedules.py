@@ -60,9 +60,7 @@ class Schedule:
         """
         if self.every is not None:
             return last.astimezone(UTC) + self.every
-        trigger = _trigger(str(self.cron), self.zone or company_zone)
-        found: datetime | None = trigger.get_next_fire_time(None, last + _MOMENT)
-        return None if found is None else found.astimezone(UTC)
+        return _next_time(str(self.cron), self.zone or company_zone, last)
 
 
 def parse_schedule(value: object) -> Schedule:
@@ -130,6 +128,12 @@ def _check_cron(text: str, cron: str) -> None:
         raise ValueError(f"“{text}” is no schedule: {error}") from None
     if trigger.get_next_fire_time(None, datetime(2026, 1, 1, tzinfo=UTC)) is None:
         raise ValueError(f"“{text}” never comes: no such day exists")
+
+
+@lru_cache(maxsize=1000)  # asked again and again until that time has come
+def _next_time(cron: str, zone: str, last: datetime) -> datetime | None:
+    found: datetime | None = _trigger(cron, zone).get_next_fire_time(None, last + _MOMENT)
+    return None if found is None else found.astimezone(UTC)
 
 
 @lru_cache(maxsize=1000)
