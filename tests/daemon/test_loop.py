@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -184,7 +185,7 @@ def test_an_error_never_ends_it_and_is_tried_again_later_and_later(error: Except
 
     done.before_acting = fails
     board = run(done)
-    waits = [(later - now) / MINUTE for now, later in zip(failed, failed[1:], strict=False)]
+    waits = [(later - now) / MINUTE for now, later in itertools.pairwise(failed)]
     assert waits == [1, 2, 4, 8, 16, 32, 60]
     assert len(done.synced) == 96, "reading goes on"
     assert len(done.acted) > 40
