@@ -7,9 +7,10 @@ import pytest
 
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.evaluate import evaluate
+from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.world import World
 from crmsync.warehouse.store import ReadNote, Warehouse
-from rules.rules_world import FACTS, NOW, rule_of
+from rules.rules_world import FACTS, NOW, THEN, rule_of, rules_from
 from rules.test_compile import SETTINGS
 
 if TYPE_CHECKING:
@@ -94,3 +95,40 @@ def test_what_cannot_be_dated_is_counted_where_it_counts(tmp_path: Path) -> None
     said = verdicts_of(exact, records)
     assert set(said.matches) == {"old"}
     assert set(said.unknown) == {"undated"}
+
+
+_DAYS = [1, 7, 20, 31, 32, 60, 92, 93, 366, 367, 400]
+_MOMENT = timedelta(seconds=1)
+
+
+def test_each_window_has_its_bound_whatever_shares_its_pass(tmp_path: Path) -> None:
+    """Rules in one pass say what each says alone: one account for each activity at a bound."""
+    ages = [timedelta(days=d) + more for d in _DAYS for more in (-_MOMENT, 0 * _MOMENT, _MOMENT)]
+    ages += [-_MOMENT, 0 * _MOMENT]  # what lies ahead is in no window
+    kinds = {f"a{i}": age for i, age in enumerate(ages)}
+    records: dict[str, list[dict[str, object]]] = {
+        "account": [{"id": name} for name in [*kinds, "undated", "none"]],
+        "contact": [{"id": f"p-{name}", "account": name} for name in kinds],
+        "activity": [
+            # Its account is reached by its own reference, by the contact and by a link.
+            {"id": name, "account": name, "contact": f"p-{name}", "kind": "call", "at": NOW - age}
+            for name, age in kinds.items()
+        ]
+        + [{"id": "x", "account": "undated", "kind": "call"}],
+        "activity_link": [{"id": f"l-{name}", "activity": name, "account": name} for name in kinds],
+    }
+    inside = {days: f"where: [{{kind: call}}, {{at: {{in_last: {days} days}}}}]" for days in _DAYS}
+    clauses = {f"some-{d}": f"some: {{of: activities, {w}}}" for d, w in inside.items()}
+    clauses |= {f"once-{d}": f"count: {{of: activities, {w}, is: 1}}" for d, w in inside.items()}
+    clauses |= {f"none-{d}": f"none: {{of: activities, {w}}}" for d, w in inside.items()}
+    texts = {n: f"rule: {n}\nsubject: account\nwhen: [{c}]\n{THEN}" for n, c in clauses.items()}
+    rules = rules_from(tmp_path, texts).rules
+    source = MemoryRecords(CANONICAL_TABLES, records, now=NOW)
+    said = evaluate(rules, World(source, FACTS, now=NOW, **SETTINGS))
+    source.close()
+    for days in _DAYS:
+        within = {n for n, age in kinds.items() if timedelta() <= age <= timedelta(days=days)}
+        outside = kinds.keys() - within
+        assert set(said[f"some-{days}"].matches) == within, days
+        assert set(said[f"once-{days}"].matches) == within, days
+        assert set(said[f"none-{days}"].matches) == {*outside, "none"}, days
