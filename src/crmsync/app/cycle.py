@@ -18,6 +18,7 @@ from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError, StoppedError
 from crmsync.ledger.states import State
 from crmsync.observe import logger
+from crmsync.observe.failpoints import passing
 from crmsync.plugins.contract import Writes
 from crmsync.rules.standing import evaluated
 
@@ -119,12 +120,16 @@ def _run(
         sync = sync_all(workspace, advance=advance)
     else:
         sync = skipped(workspace, "Taking what was last read.")
+    passing("run.synced")
     run = _Run.started(workspace)
+    passing("run.started")
     try:
         found = _find_out(workspace, run.id, advance=advance, stop=pace.stop)
+        passing("run.found_out")
         pace.go_on()
         premises = replace(workspace.premises, resting=pace.resting)
         decided = _decide_and_remember(workspace, premises, sync, full=full, advance=advance)
+        passing("run.decided")
         if decided.plan.stopped is None:
             commit_plan(
                 workspace.ledger,
@@ -135,7 +140,9 @@ def _run(
                 withheld=decided.withheld,
                 stops=decided.stops,
             )
+            passing("plan.recorded")
             report = _together(found, _deliver(workspace, run.id, advance=advance, stop=pace.stop))
+            passing("run.delivered")
         else:
             report = found
         run.finished(decided, report)

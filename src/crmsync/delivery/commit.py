@@ -8,6 +8,7 @@ from crmsync.ledger.enrolments import move_enrolments
 from crmsync.ledger.outbox import drop_waiting, record_effects, withhold
 from crmsync.ledger.stops import check_stops
 from crmsync.ledger.store import record_decisions
+from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,7 @@ def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
         record_effects(connection, effects, run_id=run_id, at=at)
         withhold(connection, withheld, at=at, actor=actor)
         record_decisions(connection, run_id, decisions, at=at)
+        passing("plan.recording")
         return dropped
 
     return ledger.write(record)

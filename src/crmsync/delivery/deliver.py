@@ -23,10 +23,13 @@ from crmsync.ledger.claims import (
 )
 from crmsync.ledger.states import State
 from crmsync.observe import logger
+from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+
+    import sqlalchemy as sa
 
     from crmsync.clock import Clock
     from crmsync.ledger.store import Ledger
@@ -134,6 +137,7 @@ class _Delivery:
 
     def _run(self) -> DeliveryReport:
         self._expire_leases()
+        passing("delivery.begun")
         self.total = self.ledger.effect_counts().get(State.READY, 0)
         pauses = self.ledger.pauses(at=self.clock.now())
         for name, target in sorted(self.targets.items()):
@@ -191,6 +195,7 @@ class _Delivery:
                 return
             if self._too_late(name, effects):
                 continue
+            passing("delivery.claimed")
             able = [effect for effect in effects if effect.action.kind in target.spec.actions]
             answers = self._apply(name, target.writes, able) if able else []
             now = self.clock.now()
@@ -203,13 +208,15 @@ class _Delivery:
                 for effect in effects
                 if effect.action.kind not in target.spec.actions
             ]
+            passing("delivery.applied")
             self._settle(name, settlements)
+            passing("delivery.settled")
             if self._stops(name, answers):
                 return
 
     def _claim(self, name: str, limit: int) -> tuple[Effect, ...]:
-        return self.ledger.write(
-            lambda connection: claim_ready(
+        def claim(connection: sa.Connection) -> tuple[Effect, ...]:
+            effects = claim_ready(
                 connection,
                 name,
                 worker=self.worker,
@@ -218,7 +225,11 @@ class _Delivery:
                 limit=limit,
                 run_id=self.run_id,
             )
-        )
+            if effects:
+                passing("delivery.claiming")
+            return effects
+
+        return self.ledger.write(claim)
 
     def _too_late(self, name: str, effects: Sequence[Effect]) -> bool:
         """Whether this process stood still since it claimed, so that others may have them now."""
@@ -279,16 +290,16 @@ class _Delivery:
         _log.info("delivery.late_answer", connection=name, done=len(landed))
 
     def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
-        at = self.clock.now()
-        return self.ledger.write(
-            lambda connection: settle_effects(
-                connection,
-                settlements,
-                worker=self.worker,
-                at=at,
-                wall_clock=self.lease_clock.now(),
+        at, wall_clock = self.clock.now(), self.lease_clock.now()
+
+        def settle(connection: sa.Connection) -> tuple[Effect, ...]:
+            late = settle_effects(
+                connection, settlements, worker=self.worker, at=at, wall_clock=wall_clock
             )
-        )
+            passing("delivery.settling")
+            return late
+
+        return self.ledger.write(settle)
 
     def _settle(self, name: str, settlements: Sequence[Settlement]) -> None:
         late = {effect.id for effect in self._record(settlements)}

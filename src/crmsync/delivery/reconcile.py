@@ -17,6 +17,7 @@ from crmsync.ledger.claims import (
 )
 from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling, Receipt
+from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,7 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
         )
     if not effects:
         return Reconciled(problems=tuple(problems))
+    passing("delivery.uncertain_claimed")
     try:
         sought = _lookups(effects, spec)
 
@@ -93,6 +95,7 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
             return call_within(patience.call, lambda: writes.find(keys), place=place)
 
         found, error = _look_up(find, sought, spec.rate.batch_size)
+        passing("delivery.looked_up")
         settlements = [
             settlement
             for effect in effects
@@ -101,6 +104,7 @@ def reconcile(  # noqa: PLR0913  a private step of deliver
         ledger.write(
             lambda connection: settle_effects(connection, settlements, worker=worker, at=now)
         )
+        passing("delivery.found_out")
     finally:
         ledger.write(lambda connection: release_uncertain(connection, worker))
     return Reconciled(

@@ -1,0 +1,268 @@
+"""A company whose crmsync is killed again and again, and what the remote has received."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import IO, TYPE_CHECKING, Any
+
+from crmsync.ledger.states import State
+from crmsync.ledger.store import Ledger
+from crmsync.model.actions import ActionKind
+from support.company import TEMPLATE
+from support.stand_in import StandIn, standing_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crmsync.model.actions import KeyHandling
+
+KILLED = -9
+_BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+_LANDS_WITHIN = 0.5  # seconds; a little more than the connectors declare
+_LEDGER = "CRMSYNC_CHAOS_LEDGER"
+_METADATA = "Metadata-Version: 2.1\nName: stand-in\nVersion: 1\n"
+
+_CONFIG = """\
+company: {{name: Vendor, email: hello@vendor.example, time_zone: Europe/Zurich, country: CH}}
+existing: enrol
+ledger: {ledger}
+policy: {{most_actions_per_run: 100000, most_share_of_accounts: 1.0}}
+freshness: {{default: 3650 days}}
+connections:
+  crm:
+    connector: stand-in-{handling}
+    http: {http}
+    smtp_port: {smtp_port}
+    streams:
+      users: {{table: user, key: id, fields: {{name: name, email: email}}}}
+      accounts:
+        table: account
+        key: id
+        fields: {{name: name, owner: owner, renewal_date: renewal}}
+      contacts:
+        table: contact
+        key: id
+        fields: {{account: account, first_name: first, email: email}}
+      activities:
+        table: activity
+        key: id
+        fields:
+          account: account
+          kind: kind
+          direction: direction
+          at: at
+          message_id: message
+          status: status
+"""
+
+_RULE = """\
+rule: renewal-at-risk
+description: A renewal is near and nobody has spoken with the customer.
+subject: account
+when:
+  - renewal_date: {in_next: 300 days}
+  - last_contact: {older_than: 14 days}
+then:
+  - task:
+      assign_to: owner
+      subject: "Call {{ account.name }}"
+  - email:
+      to: primary_contact
+      template: renewal/check-in
+"""
+
+
+@dataclass(kw_only=True)
+class Chaos:
+    """One company, its remote, and the process that gives birth to its crmsyncs."""
+
+    folder: Path
+    remote: StandIn
+    ledger_at: Path | str
+    births: IO[str]
+    answers: IO[str]
+    random: Random
+    mutant: str | None = None
+    accounts: int = 0
+    cycles: int = 0
+    lives: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def grow(self, count: int) -> None:
+        """New customers, each of whom wants one task and one mail."""
+        for _ in range(count):
+            self.accounts += 1
+            one = f"A{self.accounts}"
+            account = {"id": one, "name": f"Acme {one}", "owner": "U1", "renewal": "2026-09-01"}
+            self.remote.add("accounts", account)
+            contact = {"id": f"C{one}", "account": one, "first": "Ann"}
+            self.remote.add("contacts", contact | {"email": f"ann@{one.lower()}.example"})
+            call = {"id": f"T{one}", "account": one, "kind": "call", "direction": "outbound"}
+            call |= {"at": "2026-01-10T10:00:00Z", "message": "", "status": "completed"}
+            self.remote.add("activities", call)
+
+    def live(self, *jobs: dict[str, Any], minutes: int = 10) -> list[int]:
+        """Lives at once; answers with how each ended."""
+        self.cycles += 1
+        at = _BEGAN + timedelta(minutes=minutes * self.cycles)
+        common = {
+            "config": str(self.folder / "config.yaml"),
+            "log": str(self.folder / "log"),
+            "at": at.isoformat(),
+            "mutant": self.mutant,
+            "role": "run",
+        }
+        self.births.write(json.dumps([common | job for job in jobs]) + "\n")
+        self.births.flush()
+        line = self.answers.readline()
+        assert line, "the process that gives birth has ended"
+        answer = json.loads(line)
+        self.seconds.append(answer["seconds"])
+        ends: list[int] = answer["ends"]
+        self.lives.update("killed" if end == KILLED else f"ended with {end}" for end in ends)
+        return ends
+
+    def die_at(self, name: str) -> None:
+        """A life that ends at a named instant; that it was reached is asserted."""
+        self.grow(2)
+        if name in {"delivery.uncertain_claimed", "delivery.looked_up", "delivery.found_out"}:
+            assert self.live({"die_at": "delivery.applied"}) == [KILLED], self.log
+            time.sleep(_LANDS_WITHIN)
+        assert self.live({"die_at": name}) == [KILLED], f"{name} was not reached\n{self.log}"
+
+    def die_at_random(self, roles: Sequence[str] = ("run",)) -> None:
+        """Lives that end at any instant, mostly before they are through."""
+        self.grow(self.random.randint(1, 4))
+        longest = sorted(self.seconds)[len(self.seconds) * 3 // 4]
+        self.live(
+            *({"role": role, "kill_after": self.random.uniform(0.02, longest)} for role in roles)
+        )
+
+    def settle(self) -> None:
+        """Undisturbed lives, until nothing is left to be done or found out."""
+        self.remote.faults = 0
+        for _ in range(12):
+            time.sleep(_LANDS_WITHIN)
+            (end,) = self.live({}, minutes=120)
+            assert end == 0, self.log
+            counts = self.counts()
+            if not {State.READY, State.SENDING, State.PLANNED} & counts.keys():
+                return
+
+    def counts(self) -> dict[State, int]:
+        with Ledger(self.ledger_at) as ledger:
+            return dict(ledger.effect_counts())
+
+    def mistakes(self) -> list[str]:
+        """What the remote has received, held against what is recorded, and what was wanted."""
+        with Ledger(self.ledger_at) as ledger:
+            effects = {effect.key: effect for effect in ledger.effects()}
+        there = self.remote.tasks + self.remote.mails
+        found = [f"{key} is there {count} times" for key, count in there.items() if count > 1]
+        found += [f"{key} is there and nowhere recorded" for key in there if key not in effects]
+        wanted = {(f"crm:A{n}", kind) for n in range(1, self.accounts + 1) for kind in _KINDS}
+        known = {(effect.enrolment.subject, effect.action.kind) for effect in effects.values()}
+        found += [f"{kind} for {subject} was lost" for subject, kind in sorted(wanted - known)]
+        for effect in effects.values():
+            landed = there[effect.key] > 0
+            said = f"{effect.key} is {effect.state}: {effect.error}"
+            if effect.state is State.DONE and not landed:
+                found.append(f"{said}, and is not there")
+            elif effect.state is State.REJECTED and landed:
+                found.append(f"{said}, and is there")
+            elif effect.state not in {State.DONE, State.REJECTED, State.UNCERTAIN}:
+                found.append(f"{said}, and nothing is left to be done")
+        return found
+
+    def report(self) -> str:
+        """What happened, in numbers."""
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
+        lives = ", ".join(f"{count} {how}" for how, count in sorted(self.lives.items()))
+        faults = dict(self.remote.requests)
+        return (
+            f"lives: {lives}; wanted: {2 * self.accounts} effects of {self.accounts} customers; "
+            f"remote: {self.remote.tasks.total()} tasks of {len(self.remote.tasks)} keys, "
+            f"{self.remote.mails.total()} mails of {len(self.remote.mails)} keys, {faults}; "
+            f"ledger: {counts}"
+        )
+
+
+_KINDS = (ActionKind.EMAIL, ActionKind.TASK)
+
+
+@contextmanager
+def chaos(  # noqa: PLR0913  all by keyword, but for where it is
+    folder: Path,
+    handling: KeyHandling,
+    ledger_at: Path | str,
+    *,
+    seed: int,
+    faults: float = 0.08,
+    mutant: str | None = None,
+) -> Iterator[Chaos]:
+    """A company, its remote, and its lives, until the end of the block."""
+    native = handling == "native"
+    with standing_in(native=native, faults=faults, seed=seed) as remote:
+        in_file = isinstance(ledger_at, Path)
+        config = _CONFIG.format(
+            ledger="sqlite" if in_file else f"env:{_LEDGER}",
+            handling=handling,
+            http=remote.http,
+            smtp_port=remote.smtp_port,
+        )
+        _lay_out(folder, config)
+        remote.add("users", {"id": "U1", "name": "Jo Meyer", "email": "jo@vendor.example"})
+        path = [str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path), _LEDGER: str(ledger_at)}
+        mother = subprocess.Popen(  # noqa: S603  our own script
+            [sys.executable, str(Path(__file__).with_name("lives.py"))],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with mother:
+            assert mother.stdin is not None
+            assert mother.stdout is not None
+            assert mother.stdout.readline() == "ready\n"
+            yield Chaos(
+                folder=folder,
+                remote=remote,
+                ledger_at=ledger_at,
+                births=mother.stdin,
+                answers=mother.stdout,
+                random=Random(seed),  # noqa: S311  a test repeats
+                mutant=mutant,
+            )
+            mother.stdin.close()
+
+
+def _lay_out(folder: Path, config: str) -> None:
+    files = {
+        "config.yaml": config,
+        "rules/renewal-at-risk.yaml": _RULE,
+        "templates/renewal/check-in.txt": TEMPLATE,
+        "segments/.keep": "",
+        # As pip would have installed it: the plugin enters by the door that all use.
+        "stand_in-1.dist-info/METADATA": _METADATA,
+        "stand_in-1.dist-info/entry_points.txt": "[crmsync]\nstand-in = support.stand_in_plugin\n",
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

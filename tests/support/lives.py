@@ -1,0 +1,114 @@
+"""A process that gives birth to others, each of which works on an installation until it is killed.
+
+All that takes long to import is imported once; each life is a process of its own all the same.
+Reads a JSON list of jobs a line, lets them live at once, and answers with how each ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import crmsync.app.cycle
+import crmsync.delivery.deliver
+import crmsync.delivery.reconcile
+import crmsync.warehouse.store
+from crmsync.cli.console import opened
+from crmsync.delivery.deliver import Target, deliver
+from crmsync.observe import configure_logs
+from crmsync.observe.failpoints import die_at
+from crmsync.plugins.contract import Writes
+from crmsync.plugins.manager import Plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crmsync.app.workspace import Workspace
+
+# Recovery, switched off in one way or another.
+MUTANTS: dict[str, Callable[[], Any]] = {
+    "nobody looks": lambda: patch.object(
+        crmsync.delivery.reconcile,
+        "_look_up",
+        lambda _find, keys, _size: (dict.fromkeys(keys), None),
+    ),
+    "nobody takes over": lambda: patch.object(
+        crmsync.delivery.deliver, "expire_leases", lambda *_, **__: {}
+    ),
+}
+
+
+def _run(workspace: Workspace) -> None:
+    crmsync.app.cycle.run_cycle(workspace, advance=lambda _label, _done: None)
+
+
+def _deliver(workspace: Workspace) -> None:
+    """As a second worker does, beside the one that decides."""
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        with ExitStack() as stack:
+            targets = {}
+            for name in workspace.ledger.connections_with_work():
+                connector = stack.enter_context(workspace.connected(name))
+                assert isinstance(connector, Writes)
+                targets[name] = Target(writes=connector, spec=workspace.spec(name))
+            deliver(workspace.ledger, targets, clock=workspace.clock)
+        time.sleep(0.02)
+
+
+def live(job: dict[str, Any]) -> None:
+    with ExitStack() as stack:
+        if job.get("mutant"):
+            stack.enter_context(MUTANTS[job["mutant"]]())
+        if job.get("die_at"):
+            die_at(job["die_at"])
+        workspace = opened(Path(job["config"]), job["at"])
+        (_run if job["role"] == "run" else _deliver)(workspace)
+
+
+def _born(job: dict[str, Any]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        live(job)
+        status = 0
+    except BaseException:  # noqa: BLE001  it is told in the log
+        with Path(job["log"]).open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+    finally:
+        os._exit(status)
+
+
+def main() -> None:
+    configure_logs(level="error")
+    Plugins()  # imports them
+    print("ready", flush=True)  # noqa: T201  the answer to whoever waits
+    for line in sys.stdin:
+        jobs = json.loads(line)
+        began = time.monotonic()
+        children = {_born(job): job for job in jobs}
+        deaths = sorted(
+            (job["kill_after"], child)
+            for child, job in children.items()
+            if job.get("kill_after") is not None
+        )
+        for instant, child in deaths:
+            time.sleep(max(0.0, began + instant - time.monotonic()))
+            os.kill(child, signal.SIGKILL)  # a zombie at worst: nobody has collected it yet
+        ends = {child: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
+        seconds = time.monotonic() - began
+        print(json.dumps({"ends": list(ends.values()), "seconds": seconds}), flush=True)  # noqa: T201  as above
+
+
+if __name__ == "__main__":
+    main()
