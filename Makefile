@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 DEMO ?= crmsync-demo
+CHAOS ?= 500
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test chaos check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets.
@@ -26,6 +27,9 @@ demo: $(READY) ## Run the main job on a sample company, in ./crmsync-demo (DEMO=
 
 test: $(READY) ## Run all tests.
 	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+
+chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones (CHAOS=N for another number).
+	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos
 
 check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layers.
 	$(BIN)/ruff format --check .

@@ -123,6 +123,7 @@ class Chaos:
         common = {
             "config": str(self.folder / "config.yaml"),
             "log": str(self.folder / "log"),
+            "modules": str(self.folder / "modules"),
             "at": at.isoformat(),
             "mutant": self.mutant,
             "role": "run",
@@ -148,7 +149,7 @@ class Chaos:
     def die_at_random(self, roles: Sequence[str] = ("run",)) -> None:
         """Lives that end at any instant, mostly before they are through."""
         self.grow(self.random.randint(1, 4))
-        longest = sorted(self.seconds)[len(self.seconds) * 3 // 4]
+        longest = sorted(self.seconds)[len(self.seconds) // 2]
         self.live(
             *({"role": role, "kill_after": self.random.uniform(0.02, longest)} for role in roles)
         )

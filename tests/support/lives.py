@@ -6,13 +6,14 @@ Reads a JSON list of jobs a line, lets them live at once, and answers with how e
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 import time
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -81,12 +82,22 @@ def _born(job: dict[str, Any]) -> int:
     status = 1
     try:
         live(job)
+        Path(job["modules"]).write_text(json.dumps(sorted(sys.modules)), encoding="utf-8")
         status = 0
     except BaseException:  # noqa: BLE001  it is told in the log
         with Path(job["log"]).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
     finally:
         os._exit(status)
+
+
+def _learn(modules: Path) -> None:
+    """Import what a whole life needed, so that the next need not."""
+    if modules.exists():
+        for name in json.loads(modules.read_text(encoding="utf-8")):
+            with suppress(ImportError):
+                importlib.import_module(name)
+        modules.unlink()
 
 
 def main() -> None:
@@ -107,6 +118,7 @@ def main() -> None:
             os.kill(child, signal.SIGKILL)  # a zombie at worst: nobody has collected it yet
         ends = {child: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
         seconds = time.monotonic() - began
+        _learn(Path(jobs[0]["modules"]))
         print(json.dumps({"ends": list(ends.values()), "seconds": seconds}), flush=True)  # noqa: T201  as above
 
 
