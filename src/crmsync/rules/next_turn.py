@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from crmsync.rules.language import Rule
     from crmsync.rules.world import World
 
-_SHORTEST = timedelta(minutes=1)
+# What is asked first. To ask costs more than to look through whom some minutes more have touched.
+_SHORTEST = timedelta(minutes=15)
 
 
 def next_turn(rules: Sequence[Rule], world: World, until: datetime) -> datetime | None:
