@@ -84,7 +84,7 @@ def test_preview_lists_those_who_match_already_and_contacts_nobody(ledger: Ledge
     first = cycle.run(rule, ["crm:1"])
     assert entered(first) == {"crm:1": PREVIEWED}
     assert held(first) == {"crm:1": "preview"}
-    assert "existing: enrol" in first.held[0].reason
+    assert "crmsync review enrol renewal-at-risk crm:1" in first.held[0].reason
     assert cycle.due == ()
 
     second = cycle.run(rule, ["crm:1", "crm:2"])

@@ -10,8 +10,9 @@ from crmsync.app.counting import Tally
 from crmsync.app.results import HeldBack, PlannedAction
 from crmsync.app.suppression import Stops, Suppression
 from crmsync.config.tightening import tightened
-from crmsync.journeys.compose import Composed, Composer
+from crmsync.journeys.compose import Approver, Composed, Composer
 from crmsync.journeys.people import HeldError, display_name, record_name
+from crmsync.journeys.words import with_words_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values import Answer, Decision, NewEffect, Withheld
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
@@ -22,13 +23,14 @@ from crmsync.rules.explain import explain_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from crmsync.app.inhibition import Inhibition
     from crmsync.app.premises import Premises
     from crmsync.config.policy import Policy
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.due import OpenStep
+    from crmsync.ledger.reviews import Reviewed
     from crmsync.ledger.values import EnrolmentRef, StepState
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
@@ -37,7 +39,21 @@ if TYPE_CHECKING:
 
     Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
-_STATES = {Answer.PASS: State.READY, Answer.DEFER: State.DEFERRED, Answer.DROP: State.DROPPED}
+_STATES = {
+    Answer.PASS: State.READY,
+    Answer.DEFER: State.DEFERRED,
+    Answer.DROP: State.DROPPED,
+    Answer.ASK: State.AWAITING,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """Who is asked to approve an action, since when, and whether they have done so."""
+
+    approver: Approver
+    approved: bool = False
+    since: datetime | None = None
 
 
 @dataclass(kw_only=True)
@@ -83,13 +99,15 @@ class Steps:
             self.advance("composing actions", 1)
             try:
                 composed = composer.compose(step)
+                approver = composer.approver(step, composed)
             except HeldError as error:
                 self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
                 continue
             self.composed[step.key] = composed
-            draft = self._draft(step, composed, tally)
+            composed, asked = self._as_reviewed(composed, approver)
+            draft = self._draft(step, composed, tally, asked)
             ruling = ask_gates(draft, self._policies[step.rule.name], self.world.now)
-            if ruling.answer in {Answer.HOLD, Answer.ASK}:
+            if ruling.answer is Answer.HOLD:
                 self._hold(step, ruling)
                 continue
             if ruling.answer is Answer.PASS:
@@ -144,7 +162,35 @@ class Steps:
             due={step.key for step in due},
         )
 
-    def _draft(self, step: OpenStep, composed: Composed, tally: Tally) -> Draft:
+    def _as_reviewed(
+        self, composed: Composed, approver: Approver | None
+    ) -> tuple[Composed, _Asked | None]:
+        """The action in the words that a person has seen, and whether they have approved it."""
+        if approver is None:
+            return composed, None
+        reviewed = self._reviewed.get(composed.action.key)
+        if reviewed is None:
+            return composed, _Asked(approver=approver)
+        approval, effect = reviewed.approval, reviewed.effect
+        if approval is not None and approval.action is not None:
+            action = with_words_of(approval.action, composed.action)
+            if action is not None:
+                return replace(composed, action=action), _Asked(approver=approver, approved=True)
+        if effect.state is not State.AWAITING:
+            return composed, _Asked(approver=approver)
+        action = with_words_of(effect.action, composed.action)
+        if action is None:
+            return composed, _Asked(approver=approver)
+        asked = _Asked(approver=approver, since=effect.updated_at)
+        return replace(composed, action=action), asked
+
+    @cached_property
+    def _reviewed(self) -> Mapping[str, Reviewed]:
+        return {one.effect.key: one for one in self.premises.ledger.reviewed()}
+
+    def _draft(
+        self, step: OpenStep, composed: Composed, tally: Tally, asked: _Asked | None
+    ) -> Draft:
         contact, account = composed.contact, composed.account
         owner = None if account is None else self.book.follow("account", account, "owner")
         draft = Draft(
@@ -166,6 +212,10 @@ class Steps:
             ),
             same_address=() if contact is None else self._suppression.same_address(contact),
             doubts=() if contact is None else self._suppression.doubts(contact, account),
+            approver=None if asked is None else asked.approver.name,
+            approved=asked is not None and asked.approved,
+            asked_since=None if asked is None else asked.since,
+            approval_expires=None if asked is None else asked.approver.expires,
         )
         return replace(draft, counts=tally.counts(draft))
 
@@ -181,7 +231,7 @@ class Steps:
         before = self._before.get(step.key)
         if state is State.READY and (before is None or before.state is not State.READY):
             self.let_out.append(draft)
-        if not _waits_on(before, ruling):
+        if not _waits_on(before, ruling, draft):
             self.decisions.append(as_decision(draft, ruling))
             self.effects.append(
                 NewEffect(
@@ -253,8 +303,10 @@ class Steps:
         )
 
 
-def _waits_on(before: StepState | None, ruling: Ruling) -> bool:
-    """Whether it was deferred until the same instant already: there is nothing new to record."""
+def _waits_on(before: StepState | None, ruling: Ruling, draft: Draft) -> bool:
+    """Whether it waits for the same already: there is nothing new to record."""
+    if ruling.answer is Answer.ASK:
+        return draft.asked_since is not None
     return (
         before is not None
         and before.state is State.DEFERRED

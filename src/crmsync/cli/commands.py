@@ -28,6 +28,7 @@ from crmsync.cli.options import (
     SchemaKind,
     SyncOption,
 )
+from crmsync.cli.reviewing import review_app
 from crmsync.cli.settling import drop, landed, retry
 from crmsync.cli.stopping import mute, suppress
 from crmsync.observe import configure_logs
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 plugins_app = typer.Typer(help="What is installed beside the core.", no_args_is_help=True)
 app.add_typer(plugins_app, name="plugins")
+app.add_typer(review_app, name="review")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator, model_validator
 
-from crmsync.config.base import CalendarDurationField, Settings
+from crmsync.config.base import CalendarDurationField, NamesField, Settings
 from crmsync.config.hours import Hours
 
 if TYPE_CHECKING:
@@ -27,6 +27,15 @@ class Capped(StrEnum):
 
     EMAIL = "email"
     TASK = "task"
+
+
+class Approved(StrEnum):
+    """The kinds of action that can need an approval."""
+
+    EMAIL = "email"
+    TASK = "task"
+    NOTE = "note"
+    UPDATE = "update"
 
 
 class OnFull(StrEnum):
@@ -70,6 +79,25 @@ class Holdout(Settings):
     seed: str = ""
 
 
+class Approvals(Settings):
+    """What a person must approve before it is done.
+
+    ``by`` are paths to users, the first active one is meant; ``of`` are kinds of action, of which
+    mails are those to customers; after ``expires`` what nobody has approved is dropped.
+    """
+
+    by: NamesField = Field(default_factory=lambda: ["owner"], min_length=1)
+    of: tuple[Approved, ...] = (Approved.EMAIL,)
+    expires: CalendarDurationField | None = None
+
+    @field_validator("by")
+    @classmethod
+    def _one_person(cls, by: list[str]) -> list[str]:
+        if any(path.startswith("team.") for path in by):
+            raise ValueError("one person approves: write a path to a user, and no team")
+        return by
+
+
 class Policy(Settings):
     """Limits that hold for all rules.
 
@@ -84,3 +112,4 @@ class Policy(Settings):
     caps: tuple[Cap, ...] = ()
     holdout: Holdout | None = None
     stale_after: CalendarDurationField | None = None
+    approval: Approvals | None = None

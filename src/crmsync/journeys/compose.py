@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from crmsync.journeys.people import (
     account_of,
     address,
     assignee,
+    display_name,
     recipient,
     record_name,
     sender,
 )
 from crmsync.model.actions import (
     Action,
+    ActionKind,
     AddNote,
     CreateTask,
     RecordRef,
@@ -30,17 +32,26 @@ from crmsync.model.actions import (
 )
 from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
-from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
+from crmsync.rules.language import (
+    EmailStep,
+    NeededApproval,
+    NoteStep,
+    TaskStep,
+    UpdateStep,
+    place_of,
+)
 from crmsync.templating.records import Record
 from crmsync.templating.templates import Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from crmsync.config.policy import Approvals
     from crmsync.config.settings import Config
     from crmsync.config.yaml import Place
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.due import OpenStep
+    from crmsync.model.durations import Duration
     from crmsync.templating.templates import Templates
 
     Row = Mapping[str, Any]
@@ -65,6 +76,18 @@ class Composed:
     to: str
     sender: str | None = None
     locale: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approver:
+    """Who must approve an action.
+
+    Attributes:
+        expires: within what time (calendar time); None for no bound.
+    """
+
+    name: str
+    expires: Duration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +130,23 @@ class Composer:
                 return self._note(due, due.step, row)
             case UpdateStep():
                 return self._update(due, due.step, row)
+
+    def approver(self, due: OpenStep, composed: Composed) -> Approver | None:
+        """Who must approve an action, and within what time; None where nobody must.
+
+        Raises:
+            HeldError: nobody who could do so is active.
+        """
+        wanted = _needed(due.step.approval, self.config.policy.approval, composed)
+        row = self.book.row(due.rule.subject, due.enrolment.subject)
+        if wanted is None or row is None:
+            return None
+        try:
+            user = assignee(self.book, due.rule.subject, row, wanted.by, {})
+        except HeldError:
+            told = ", ".join(wanted.by)
+            raise HeldError(f"nobody is there to approve it: no active {told}") from None
+        return Approver(name=display_name(user) or str(user["id"]), expires=wanted.expires)
 
     def _task(self, due: OpenStep, step: TaskStep, row: Row) -> Composed:
         user = assignee(self.book, due.rule.subject, row, step.assign_to, self.config.teams)
@@ -290,6 +330,22 @@ class Composer:
             sender=sender,
             locale=locale,
         )
+
+
+def _needed(
+    own: NeededApproval | None, general: Approvals | None, composed: Composed
+) -> NeededApproval | None:
+    """What the step asks for itself; and, where the policy asks too, within the shorter time."""
+    kind = composed.action.kind
+    concerned = general is not None and kind.value in {one.value for one in general.of}
+    if kind is ActionKind.EMAIL and composed.contact is None:
+        concerned = False  # the policy's is for what customers get
+    if general is None or not concerned:
+        return own
+    if own is None:
+        return NeededApproval(by=tuple(general.by), expires=general.expires)
+    bounds = [bound for bound in (own.expires, general.expires) if bound is not None]
+    return replace(own, expires=min(bounds, key=lambda bound: bound.length, default=None))
 
 
 def _zone(name: object, otherwise: str) -> ZoneInfo:

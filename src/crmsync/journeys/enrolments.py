@@ -379,8 +379,8 @@ class _RuleMoves:
     def _say_why_quiet(self, subject: str, status: EnrolmentStatus) -> None:
         if status is EnrolmentStatus.PREVIEWED:
             reason = (
-                "it matched already when the rule was new; to contact it, "
-                "say “existing: enrol” in the rule"
+                "it matched already when the rule was new; to contact it, say so: "
+                f"crmsync review enrol {self.rule.name} {subject}"
             )
             self._hold(subject, HeldBecause.PREVIEW, reason)
         elif status is EnrolmentStatus.IGNORED:

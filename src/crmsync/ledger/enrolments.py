@@ -19,6 +19,7 @@ from crmsync.ledger.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from crmsync.ledger.values import Activate, End, Enrol, Transitions
 
@@ -238,4 +239,27 @@ def moved_meanwhile() -> StoreBusyError:
     return StoreBusyError(
         "another run has recorded the same subjects meanwhile; nothing of this run was recorded; "
         "run again"
+    )
+
+
+def decide_previewed(
+    connection: sa.Connection, numbers: Sequence[int], status: EnrolmentStatus, *, at: datetime
+) -> None:
+    """Move previewed enrolments, by their numbers, as a person says.
+
+    Raises:
+        StoreBusyError: one of them is no longer previewed.
+    """
+    _update(
+        connection,
+        {"status": sa.bindparam("new_status"), "entered_at": sa.bindparam("entered")},
+        [
+            {
+                "which": number,
+                "expected_status": EnrolmentStatus.PREVIEWED,
+                "new_status": status,
+                "entered": at,
+            }
+            for number in numbers
+        ],
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # What the gates are asked about anew, as long as no attempt can have landed.
 _ASKED_AGAIN = {
     State.DEFERRED: "the step was composed anew",
+    State.AWAITING: "the step was composed anew",
     State.READY: "it still waited; the step was composed anew",
 }
 

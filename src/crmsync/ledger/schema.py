@@ -177,3 +177,20 @@ daemon_note = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
 )
+
+# What people have said about effects that await approval, and about enrolments that are previewed.
+review = sa.Table(
+    "review",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("verdict", sa.String(20), nullable=False),
+    sa.Column("effect_id", sa.Integer, sa.ForeignKey("effect.id")),
+    sa.Column("enrolment_id", sa.Integer, sa.ForeignKey("enrolment.id")),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("said_at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    # The action as the person saw it, or as they worded it.
+    sa.Column("payload", sa.JSON),
+    sa.Index(None, "effect_id"),
+    sa.Index(None, "enrolment_id"),
+)

@@ -14,6 +14,7 @@ class State(StrEnum):
 
     PLANNED = "planned"
     DEFERRED = "deferred"
+    AWAITING = "awaiting approval"
     READY = "ready"
     SENDING = "sending"
     UNCERTAIN = "uncertain"
@@ -25,6 +26,7 @@ class State(StrEnum):
 MEANING: Mapping[State, str] = {
     State.PLANNED: "It is recorded; no gate has let it pass yet, and the next run asks again.",
     State.DEFERRED: "A gate said “not before”; each run composes the step and asks again.",
+    State.AWAITING: "A person must approve it first; its words stay as they are until then.",
     State.READY: "It may be sent, at once or from a recorded time on.",
     State.SENDING: "A process holds it under a lease and is handing it to the connection.",
     State.UNCERTAIN: "It may have landed; it is looked for before anything else happens.",
@@ -34,8 +36,9 @@ MEANING: Mapping[State, str] = {
 }
 
 ALLOWED: Mapping[State, frozenset[State]] = {
-    State.PLANNED: frozenset({State.READY, State.DEFERRED, State.DROPPED}),
+    State.PLANNED: frozenset({State.READY, State.DEFERRED, State.AWAITING, State.DROPPED}),
     State.DEFERRED: frozenset({State.PLANNED, State.DROPPED}),
+    State.AWAITING: frozenset({State.PLANNED, State.DROPPED}),
     State.READY: frozenset({State.PLANNED, State.SENDING, State.DROPPED}),
     State.SENDING: frozenset({State.DONE, State.READY, State.REJECTED, State.UNCERTAIN}),
     State.UNCERTAIN: frozenset(
@@ -47,7 +50,7 @@ ALLOWED: Mapping[State, frozenset[State]] = {
 }
 
 # Nothing has been handed over, so the end of the enrolment takes them back.
-WAITING = frozenset({State.PLANNED, State.DEFERRED, State.READY})
+WAITING = frozenset({State.PLANNED, State.DEFERRED, State.AWAITING, State.READY})
 
 
 class ForbiddenTransitionError(Exception):

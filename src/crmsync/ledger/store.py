@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from crmsync.ledger import effects, enrolments
 from crmsync.ledger.engine import Sole
 from crmsync.ledger.migrate import is_current, migrate
+from crmsync.ledger.reviews import read_reviewed
 from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
 from crmsync.ledger.sqlite import SqliteDatabase
 from crmsync.ledger.states import State
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.ledger.engine import Database
+    from crmsync.ledger.reviews import Reviewed
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.values import (
         Effect,
@@ -176,6 +178,11 @@ class Ledger:
         """Whom people have said to leave alone, as it holds at an instant; the oldest first."""
         with self.reading() as connection:
             return read_stops(connection, now=now)
+
+    def reviewed(self) -> tuple[Reviewed, ...]:
+        """What awaits approval, and what else waits after a person has spoken of it."""
+        with self.reading() as connection:
+            return read_reviewed(connection)
 
     # What people ask
 

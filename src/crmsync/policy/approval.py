@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.values import Answer
-from crmsync.policy.drafts import PASS, Ruling
+from crmsync.policy.drafts import PASS, Ruling, drop
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from crmsync.policy.drafts import Draft
 
 
-def approval(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
-    """Nothing that needs an approval which was not given."""
+def approval(draft: Draft, _policy: Policy, now: datetime) -> Ruling:
+    """Nothing that needs an approval which was not given; nor what nobody approved in time."""
     if draft.approver is None or draft.approved:
         return PASS
+    bound, since = draft.approval_expires, draft.asked_since
+    if bound is not None and since is not None and now - since > bound.length:
+        return drop("approval", f"{draft.approver} had not approved it within {bound}")
     return Ruling(
         answer=Answer.ASK, gate="approval", reason=f"{draft.approver} must approve it first"
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crmsync.config.settings import Company
     from crmsync.ledger.stops import Stop
     from crmsync.model.actions import Action, ActionKind
+    from crmsync.model.durations import Duration
 
     Row = Mapping[str, Any]
 
@@ -38,6 +39,8 @@ class Draft:
         abilities: the kinds of action that the connection can apply.
         approver: who must approve it, in words; None where nobody must.
         approved: whether that was done.
+        asked_since: the instant (UTC) from which they have been asked; None before the first time.
+        approval_expires: how long they are waited for; None for no bound.
         counts: for each cap that concerns it, when the actions that it counts were taken (UTC).
     """
 
@@ -59,6 +62,8 @@ class Draft:
     inhibited_by: Sequence[str] = ()
     approver: str | None = None
     approved: bool = False
+    asked_since: datetime | None = None
+    approval_expires: Duration | None = None
     counts: Mapping[Cap, Collection[datetime]] = field(default_factory=dict)
 
     @property

@@ -34,6 +34,19 @@ class Recipient:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeededApproval:
+    """``approval:``; who must have said yes before a step is done.
+
+    Attributes:
+        by: paths to users; the first active one is meant.
+        expires: how long it waits for the answer; None for as long as its conditions hold.
+    """
+
+    by: tuple[str, ...]
+    expires: Duration | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskStep:
     """``task:``. Texts are Jinja2 templates.
 
@@ -46,6 +59,7 @@ class TaskStep:
     subject: str
     body: str = ""
     due: Duration | None = None
+    approval: NeededApproval | None = None
     place: Place = field(compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
@@ -64,6 +78,7 @@ class EmailStep:
     template: str
     sender: str = "owner"
     email_class: str | None = None
+    approval: NeededApproval | None = None
     place: Place = field(compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
@@ -74,6 +89,7 @@ class NoteStep:
 
     id: str
     text: str
+    approval: NeededApproval | None = None
     place: Place = field(compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
@@ -90,6 +106,7 @@ class UpdateStep:
     id: str
     record: str
     fields: Mapping[str, Scalar]
+    approval: NeededApproval | None = None
     place: Place = field(compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 

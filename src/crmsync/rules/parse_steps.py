@@ -9,7 +9,15 @@ from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.model.tables import BASE_FIELDS
 from crmsync.rules import paths
-from crmsync.rules.language import EmailStep, NoteStep, Recipient, Step, TaskStep, UpdateStep
+from crmsync.rules.language import (
+    EmailStep,
+    NeededApproval,
+    NoteStep,
+    Recipient,
+    Step,
+    TaskStep,
+    UpdateStep,
+)
 from crmsync.rules.operators import parse_literal, shown
 
 if TYPE_CHECKING:
@@ -20,10 +28,10 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog
 
 STEP_KEYS = {
-    "task": ("assign_to", "subject", "body", "due"),
-    "email": ("to", "template", "from", "class"),
-    "note": ("text",),
-    "update": ("record", "fields"),
+    "task": ("assign_to", "subject", "body", "due", "approval"),
+    "email": ("to", "template", "from", "class", "approval"),
+    "note": ("text", "approval"),
+    "update": ("record", "fields", "approval"),
 }
 NEEDED_STEP_KEYS = {
     "task": ("assign_to", "subject"),
@@ -32,7 +40,7 @@ NEEDED_STEP_KEYS = {
     "update": ("fields",),
 }
 _LATER_KINDS = ("notify", "survey", "offer", "promise", "digest", "wait", "choose")
-_LATER_KEYS = ("after", "if", "if_exists", "approval", "requires")
+_LATER_KEYS = ("after", "if", "if_exists", "requires")
 EMAIL_CLASSES = ("commercial", "service")
 COMPANY = "company"
 TEAM = "team."
@@ -135,6 +143,7 @@ class StepParser:
             subject=self._text(value, "subject", at),
             body=self._text(value, "body", at),
             due=self._duration(value, "due", at),
+            approval=self._approval(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -158,6 +167,7 @@ class StepParser:
             template=self._text(value, "template", at),
             sender=sender,
             email_class=email_class,
+            approval=self._approval(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -166,6 +176,7 @@ class StepParser:
         return NoteStep(
             id=step_id,
             text=self._text(value, "text", at),
+            approval=self._approval(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -189,6 +200,7 @@ class StepParser:
             id=step_id,
             record=record,
             fields=fields,
+            approval=self._approval(value, at),
             place=self._place(at),
             places=self._places(fields, (*at, "fields")),
         )
@@ -208,6 +220,33 @@ class StepParser:
                 parse_literal(new, field.type)
             except ValueError as error:
                 self._note(at, str(error))
+
+    def _approval(self, value: dict[str, Any], at: Path_) -> NeededApproval | None:
+        """Who must approve, in short or with the time they have."""
+        if "approval" not in value:
+            return None
+        at, asked = (*at, "approval"), value["approval"]
+        if not isinstance(asked, dict):
+            return NeededApproval(by=self._approvers(asked, at))
+        known = ("by", "expires")
+        for key in asked:
+            if key not in known:
+                hint = nearest(key, known)
+                self._note_key((*at, key), f"unknown key “{key}” in “approval”{hint}")
+        expires = self._duration(asked, "expires", at)
+        if expires is not None and (expires.business_days or not expires.length):
+            self._note(
+                (*at, "expires"), "an approval expires after calendar time, for example 2 days"
+            )
+        by = self._approvers(asked.get("by", "owner"), (*at, "by") if "by" in asked else at)
+        return NeededApproval(by=by, expires=expires)
+
+    def _approvers(self, value: object, at: Path_) -> tuple[str, ...]:
+        names = value if isinstance(value, list) else [value]
+        if any(isinstance(name, str) and name.startswith(TEAM) for name in names):
+            self._note(at, "one person approves: write a path to a user, and no team")
+            return ()
+        return self._assignees(value, at)
 
     def _assignees(self, value: object, at: Path_) -> tuple[str, ...]:
         names = value if isinstance(value, list) else [value]

@@ -4,6 +4,7 @@ from crmsync.cli.reports.backtest import show_backtest
 from crmsync.cli.reports.explain import show_explain
 from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
+from crmsync.cli.reports.reviewing import show_action, show_review, show_reviewed
 from crmsync.cli.reports.settling import show_settled
 from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
 from crmsync.cli.reports.status import show_status
@@ -12,6 +13,7 @@ from crmsync.cli.reports.sync import show_sync
 from crmsync.cli.reports.testing import show_tests
 
 __all__ = [
+    "show_action",
     "show_backtest",
     "show_check",
     "show_demo",
@@ -20,6 +22,8 @@ __all__ = [
     "show_layout",
     "show_plan",
     "show_plugins",
+    "show_review",
+    "show_reviewed",
     "show_run",
     "show_schemas",
     "show_settled",

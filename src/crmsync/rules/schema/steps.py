@@ -52,6 +52,7 @@ class Steps:
 
     def _kind(self, kind: str, table: str) -> Schema:
         keys = {key: self._key(kind, key, table) for key in STEP_KEYS[kind]}
+        keys["approval"] = self._approval(table)
         more: dict[str, object] = {"description": _KIND_WORDS.get(kind, "")}
         if kind == "update":
             more["allOf"] = self._updates(table)
@@ -120,6 +121,14 @@ class Steps:
         return {
             **one_or_more({"anyOf": [people, {"enum": teams}]} if teams else people),
             "description": "Who does it: the first active user of these.",
+        }
+
+    def _approval(self, table: str) -> Schema:
+        by = one_or_more(self._people(table, ("user",)))
+        expires = self._values.duration()
+        return {
+            "anyOf": [by, mapping({"by": by, "expires": expires}, ())],
+            "description": "Who must approve it before it is done.",
         }
 
     def _recipient(self, table: str) -> Schema:

@@ -1,0 +1,96 @@
+"""Reports of what waits for a person's word, and of what they have said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from crmsync.cli.console import console, print_json
+from crmsync.cli.reports.settling import effect_line
+from crmsync.cli.reports.words import count
+from crmsync.clock import readable
+from crmsync.observe import redact
+
+if TYPE_CHECKING:
+    from crmsync.app.results import ReviewedResult, ReviewResult, ReviewShown
+
+_MOST_NAMED = 10
+_NEXT = {
+    "approved": "The next run asks the other gates, and delivers.",
+    "rejected": "It is dropped, and will never be done.",
+    "edited": "It still awaits approval; a mail with a new text goes out without an HTML part.",
+    "enrolled": "The next run contacts them, if they still match.",
+    "ignored": "They are passed over, until they no longer match and match again.",
+}
+
+
+def show_review(result: ReviewResult, *, as_json: bool) -> None:
+    """Actions to be approved, and existing matches by rule."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    if not result.awaiting and not result.existing:
+        out.print("Nothing waits for a person.")
+    if result.awaiting:
+        out.print(f"{count(len(result.awaiting), 'action')} to be approved:")
+    for one in result.awaiting:
+        out.print(f"  {escape(effect_line(one.action))}", soft_wrap=True)
+        edited = f", edited by {one.edited_by}" if one.edited_by else ""
+        since = readable(one.action.since)
+        out.print(f"    [dim]{escape(one.reason)}; asked on {since}{escape(edited)}[/]")
+    if result.awaiting:
+        out.print("  crmsync review show KEY, then approve KEY, edit KEY or reject KEY --reason …")
+    for rule in result.existing:
+        out.print()
+        number = count(len(rule.subjects), "record")
+        out.print(f"[bold]{escape(rule.rule)}[/]: {number} matched it when it was new:")
+        for subject, name in list(rule.subjects.items())[:_MOST_NAMED]:
+            out.print(f"  {escape(redact(name))} ({escape(subject)})", soft_wrap=True)
+        if len(rule.subjects) > _MOST_NAMED:
+            out.print(f"  … and {len(rule.subjects) - _MOST_NAMED:,} more; --json lists them all")
+        out.print(f"  crmsync review enrol {escape(rule.rule)} RECORD… (or --all), or ignore")
+
+
+def show_action(result: ReviewShown, *, as_json: bool) -> None:
+    """An action as it would go out."""
+    if as_json:
+        print_json(result)
+        return
+    out, action = console(), result.action
+    out.print(f"[bold]{escape(action.key)}[/], {action.state}", soft_wrap=True)
+    out.print(f"{escape(action.rule)}, for {escape(action.subject_name)} ({action.subject})")
+    out.print()
+    head = {"From": result.sender, "To": action.to}
+    if not result.changes:
+        head["Subject"] = action.title if action.kind != "note" else ""
+    if result.due is not None:
+        head["Due"] = str(result.due)
+    head |= {f"{name} =": str(value) for name, value in result.changes.items()}
+    for name, value in head.items():
+        if value:
+            out.print(escape(redact(f"{name}: {value}".replace(" =:", " ="))), soft_wrap=True)
+    if result.text:
+        out.print()
+        out.print(escape(redact(result.text)), soft_wrap=True)
+    if result.html is not None:
+        out.print("[dim](and the same as HTML; --json shows it)[/]")
+    out.print()
+    if result.edited_by is not None:
+        out.print(f"[yellow]The words are those of {escape(result.edited_by)}.[/]")
+    for line in result.history:
+        out.print(f"[dim]{escape(redact(line))}[/]", soft_wrap=True)
+
+
+def show_reviewed(result: ReviewedResult, *, as_json: bool) -> None:
+    """What was said, and what happens next."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    for action in result.actions:
+        out.print(f"{result.verdict}: {escape(effect_line(action))}", soft_wrap=True)
+    for subject, name in result.subjects.items():
+        out.print(f"{result.verdict}: {escape(redact(name))} ({escape(subject)})", soft_wrap=True)
+    out.print(_NEXT[result.verdict])
