@@ -278,29 +278,29 @@ def _condition(name: str, test: str, operand: object) -> dict[str, Any]:
 
 
 class Frames:
-    """Accounts and activities as pandas has them, and the rules over all of them at once.
-
-    Activities name their account by its row, and texts are categories: both favour pandas.
-    """
+    """Accounts and activities as pandas reads them, and the rules over all of them at once."""
 
     def __init__(
         self, accounts: pd.DataFrame, activities: pd.DataFrame, rules: Sequence[company.Written]
     ) -> None:
         self.accounts = accounts
-        self.activities = activities
-        codes = pd.Categorical(activities["account"], categories=accounts["id"]).codes
-        categories = dict.fromkeys(("kind", "direction", "status"), "category")
-        self.activities = activities.assign(account=codes).astype(categories)
+        self._read = activities
         self._counted = _counted(rules)
         self._tests = [tests(rule) for rule in rules]
 
+    def _activities(self) -> pd.DataFrame:
+        """Each names its account by the row, and texts are categories: both pay for themselves."""
+        codes = pd.Categorical(self._read["account"], categories=self.accounts["id"]).codes
+        categories = dict.fromkeys(("kind", "direction", "status"), "category")
+        return self._read.assign(account=codes).astype(categories)
+
     def facts(self) -> Mapping[str, pd.Series]:
         """The columns of all accounts; each kind and direction is looked for once."""
-        accounts, activities = self.accounts, self.activities
+        accounts, activities = self.accounts, self._activities()
         wide = {name: accounts[name] for name in ("tier", "recurring_revenue")}
         days = (accounts["renewal_date"] - pd.Timestamp(NOW.date())).dt.days
         wide["days_to_renewal"] = days.fillna(-NEVER)
-        wide["contact_age"] = self._contact_age()
+        wide["contact_age"] = self._contact_age(activities)
         until_now = activities[activities["at"] <= NOW]
         of_kind: dict[tuple[str, str | None], pd.DataFrame] = {}
         for name, clause in self._counted.items():
@@ -317,8 +317,7 @@ class Frames:
             wide[name] = counts.reindex(accounts.index, fill_value=0)
         return wide
 
-    def _contact_age(self) -> pd.Series:
-        activities = self.activities
+    def _contact_age(self, activities: pd.DataFrame) -> pd.Series:
         held = (
             activities["kind"].isin(_CONVERSATIONS)
             & ~activities["automated"]
