@@ -67,4 +67,5 @@ def test_a_second_signal_ends_it_at_once(by: signal.Signals, code: int) -> None:
 def test_a_hang_up_wakes_it_and_ends_nothing() -> None:
     code, said, _ = ends(60, "sleeps", signal.SIGHUP, signal.SIGTERM)
     assert code == 0
-    assert said == "woken\nwoken\nended by SIGTERM\n"
+    assert said.startswith("woken\n")
+    assert said.endswith("ended by SIGTERM\n")
