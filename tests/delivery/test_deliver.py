@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -167,6 +167,30 @@ def test_the_remotes_own_wait_is_honoured(ledger: Ledger) -> None:
     asked = timedelta(minutes=7)
     send(ledger, FakeRemote(answers=[TransientError("429", retry_after=asked)]))
     assert only(ledger).not_before == NOON + asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [(timedelta.max, timedelta(days=7)), (timedelta(days=-3), timedelta())],
+)
+def test_a_wait_that_cannot_be_meant_is_bounded(
+    ledger: Ledger, asked: timedelta, wait: timedelta
+) -> None:
+    plan(ledger, [new_effect(1)])
+    send(ledger, FakeRemote(answers=[TransientError("429", retry_after=asked)]))
+    assert only(ledger).not_before == NOON + wait
+
+
+def test_a_plugin_that_gives_numbers_for_times_is_waited_for_all_the_same(ledger: Ledger) -> None:
+    plan(ledger, [new_effect(1)])
+    seconds: Any = 30
+    remote = FakeRemote(answers=[TransientError("429", retry_after=seconds)])
+    assert send(ledger, remote).waiting == 1
+    later = NOON + timedelta(hours=1)
+    remote.answers = [QuotaError("used up", until=seconds)]
+    report = send(ledger, remote, at=later)
+    assert report.waiting == 1
+    assert "left alone until 2026-03-02T14:00" in report.problems[0]
 
 
 def test_at_last_it_is_a_dead_letter_with_the_remotes_words(ledger: Ledger) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.clock import FixedClock
-from crmsync.delivery.calls import hangs
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.delivery.settings import Patience
 from crmsync.errors import TransientError
 from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling
+from crmsync.plugins.calls import hangs
 from delivery.outbox_world import NOON, FakeRemote, new_effect, only, path_of, plan, spec
 
 if TYPE_CHECKING:

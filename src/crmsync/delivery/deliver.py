@@ -8,8 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from crmsync.clock import SystemClock
-from crmsync.delivery.calls import HangsError, call_within, hangs
-from crmsync.delivery.outcomes import Judge, aware, call_apply, rejected, uncertain, words
+from crmsync.delivery.outcomes import Judge, call_apply, rejected, uncertain, until_of, words
 from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
 from crmsync.delivery.worker import begin_work, end_work, may_take_over, shown, worker_name
@@ -24,6 +23,7 @@ from crmsync.ledger.claims import (
 from crmsync.ledger.states import State
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
+from crmsync.plugins.calls import HangsError, call_within, hangs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -329,7 +329,7 @@ class _Delivery:
         """Whether the connection is to be left alone now; the reason is reported."""
         quota = next((answer for answer in answers if isinstance(answer, QuotaError)), None)
         if quota is not None:
-            until = aware(quota.until)
+            until = until_of(quota, self.clock.now())
             self.ledger.pause_connection(name, until=until, reason=words(quota))
             self._report_pause(name, until, words(quota))
             return True

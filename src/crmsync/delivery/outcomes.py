@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.delivery.calls import HangsError
 from crmsync.errors import (
     AuthError,
     QuotaError,
@@ -17,6 +16,7 @@ from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
 from crmsync.model.actions import Receipt
 from crmsync.observe import redact
+from crmsync.plugins.calls import HangsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,9 @@ def call_apply(writes: Writes, effects: Sequence[Effect]) -> list[object]:
     return [wrong] * len(effects)
 
 
+_LONGEST_ASKED = timedelta(days=7)  # a remote that asks for more has made a mistake
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judge:
     """Turns answers into settlements at one instant."""
@@ -64,7 +67,7 @@ class Judge:
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
-                    not_before=aware(answer.until),
+                    not_before=until_of(answer, self.now),
                 )
             case AuthError():
                 return Settlement(
@@ -83,9 +86,9 @@ class Judge:
     def _try_again(self, effect: Effect, error: TransientError) -> Settlement:
         if effect.attempts >= self.patience.most_attempts:
             return rejected(effect, f"given up after {effect.attempts} attempts: {words(error)}")
-        wait = error.retry_after
-        if wait is None:
-            wait = self.patience.wait(effect.attempts, self.random)
+        asked: object = error.retry_after  # a stranger's plugin may say anything
+        own = self.patience.wait(effect.attempts, self.random)
+        wait = min(max(asked, timedelta()), _LONGEST_ASKED) if isinstance(asked, timedelta) else own
         return Settlement(
             effect=effect,
             after=State.READY,
@@ -129,9 +132,13 @@ def words(error: BaseException) -> str:
     return redact(str(error)) or type(error).__name__
 
 
-def aware(instant: datetime) -> datetime:
-    """A plugin's instant; one without a zone is taken for UTC."""
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+def until_of(error: QuotaError, now: datetime) -> datetime:
+    """Until when a remote wants to be left alone; an hour where the plugin does not tell."""
+    until: object = error.until
+    if not isinstance(until, datetime):
+        return now + timedelta(hours=1)
+    # An instant without a zone is taken for UTC.
+    return until if until.tzinfo is not None else until.replace(tzinfo=UTC)
 
 
 def _why_uncertain(answer: object) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmsync.delivery.calls import call_within
 from crmsync.delivery.outcomes import landed, rejected, words
 from crmsync.delivery.worker import may_take_over
 from crmsync.errors import ConnectorError
@@ -18,6 +17,7 @@ from crmsync.ledger.claims import (
 from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling, Receipt
 from crmsync.observe.failpoints import passing
+from crmsync.plugins.calls import call_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

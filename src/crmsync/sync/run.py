@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError, QuotaError
 from crmsync.observe import logger, redact
+from crmsync.plugins.calls import HangsError, call_within, hangs
 from crmsync.sync.digests import mapping_digest
 from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.reports import StreamReport
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
 BATCH_ROWS = 250_000
 BATCH_BYTES = 64 * 2**20
 BATCH_SECONDS = 5.0
+
+# For one page of a connector; then nobody waits for it any more.
+LONGEST_WAIT = timedelta(minutes=15)
+
+_Answer = TypeVar("_Answer")
 
 
 def _nobody(_stream: str, _rows: int) -> None:
@@ -181,7 +188,7 @@ class _StreamSync:
                 if self._is_full():
                     self._merge(mapper)
         except (ConnectorError, PluginError) as error:
-            self.pauses = isinstance(error, AuthError | QuotaError)
+            self.pauses = isinstance(error, AuthError | QuotaError | HangsError)
             sentence = redact(str(error))
         # Pages that came before an error of the connector are valid.
         try:
@@ -193,7 +200,7 @@ class _StreamSync:
 
     def _pages(self, since: Cursor | None) -> Iterator[Page]:
         try:
-            for page in self.connector.read(self.stream, since):
+            for page in self._within_time(since):
                 rows = page.records.num_rows
                 self.report = replace(self.report, read=self.report.read + rows)
                 self.progress(f"{self.connection}/{self.stream}", rows)
@@ -205,6 +212,26 @@ class _StreamSync:
                 f"the connector of {self.connection} broke while it read {self.stream}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    def _within_time(self, since: Cursor | None) -> Iterator[Page]:
+        """The connector's pages, as long as each comes in time.
+
+        Raises:
+            HangsError: one did not, or an earlier call has not come back to this day.
+        """
+        place = ("reading", self.connection)
+        if hangs(place):
+            raise HangsError(
+                f"{self.connection} is left alone: an earlier call to it has still not come back; "
+                "if that lasts, end this crmsync and start it again"
+            )
+
+        def within_time(call: Callable[[], _Answer]) -> _Answer:
+            return call_within(LONGEST_WAIT, call, place=place)
+
+        pages = within_time(lambda: iter(self.connector.read(self.stream, since)))
+        while (page := within_time(lambda: next(pages, None))) is not None:
+            yield page
 
     def _merge(self, mapper: StreamMapper) -> None:
         """Map what waits and begin to merge it, when the merge before it has ended well."""

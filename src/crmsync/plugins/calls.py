@@ -25,12 +25,12 @@ class HangsError(ConnectorError):
     """A connector has not answered in time; its call goes on."""
 
 
-# By ledger and connection, the calls of this process that nobody waits for any more.
+# By place, the calls of this process that nobody waits for any more.
 _hanging: Counter[tuple[str, str]] = Counter()
 
 
 def hangs(place: tuple[str, str]) -> bool:
-    """Whether a call of this process to that connection has yet to come back."""
+    """Whether a call of this process to that connection, given up long ago, goes on."""
     return _hanging[place] > 0
 
 
@@ -51,7 +51,7 @@ def call_within(
     """What the call answers or raises.
 
     Args:
-        place: ledger and connection.
+        place: what is worked on (a ledger, or a warehouse), and the connection.
         give_up: called where nobody waits any more, while the call goes on.
         come_back: called once after that, in the call's thread, when it ends: with its answer,
             or with None where it raised.
