@@ -105,7 +105,7 @@ class Board:
 
     # What the loop and its work tell
 
-    def beat(self, _now: datetime) -> None:
+    def beat(self) -> None:
         """The loop goes round."""
         self._beat = time.monotonic()
 

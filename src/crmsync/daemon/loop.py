@@ -132,7 +132,7 @@ class Daemon:
 
     def _turn(self) -> None:
         now = self.clock.now()
-        self.board.beat(now)
+        self.board.beat()
         if self.work.reload():
             back_offs = self.connections.back_offs
             self._read_schedules(self._marks())
