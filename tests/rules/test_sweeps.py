@@ -87,7 +87,8 @@ def test_a_verdict_turns_only_on_swept_values_and_at_told_instants(
     turns = [start.now, *told, until]
     for earlier, later in itertools.pairwise(turns):
         probes = [earlier + i * (later - earlier) / 12 for i in range(12)]
-        assert len({at(probe) for probe in probes}) == 1, (value, test, told)
+        probes = [probe for probe in probes if probe < later]  # it is rounded to microseconds
+        assert len({at(probe) for probe in probes}) <= 1, (value, test, told)
     for turn in told:
         assert at(turn) is not at(turn - timedelta(microseconds=1))
     assert at(start.now) is (at(until) if len(told) % 2 == 0 else not at(until))

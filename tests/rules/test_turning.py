@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crmsync.rules.conditions import Column, clauses
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
 from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, a_day, rule_of
@@ -32,12 +33,6 @@ def world_at(source: MemoryRecords, now: datetime, zone: str) -> World:
 def turning_of(rule: Rule, world: World, until: datetime) -> Turning:
     asked = list(clauses(rule.when))
     return Turning(world, rule.subject, asked, rule.once_per_columns, until=until)
-
-
-def ids_of(turning: Turning, world: World) -> set[str]:
-    if turning.touched is None:
-        return set()
-    return set(world.query(turning.touched)["id"].to_pylist())
 
 
 def verdicts(rules: tuple[Rule, ...], world: World) -> dict[str, dict[str, str]]:
@@ -69,18 +64,18 @@ def test_whoever_turns_was_touched(
     before, after = verdicts(rules, world), verdicts(rules, world_at(source, now + step, zone))
     for number, rule in enumerate(rules):
         turning = turning_of(rule, world, now + step)
-        touched = ids_of(turning, world)
+        concerned = touched(turning)
         moments = turning.moments()
-        assert {moment.subject for moment in moments} <= touched
+        assert {moment.subject for moment in moments} <= concerned
         assert all(now < moment.at <= now + step for moment in moments)
         for account in company["records"]["account"]:
             subject = account["id"]
             if before[rule.name].get(subject) != after[rule.name].get(subject):
                 event("turned")
                 told = (subject, json.dumps(conditions[number]), company)
-                assert subject in touched, told
+                assert subject in concerned, told
                 assert subject in {moment.subject for moment in moments}, told
-            elif subject not in touched:
+            elif subject not in concerned:
                 event("left alone")
     source.close()
 
@@ -168,7 +163,7 @@ def test_every_fact_says_of_whom_it_may_change(
         changed = {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
         column = Column(table=spec.table, hops=(), name=spec.name, type=spec.type, fact=spec)
         turning = Turning(worlds[0], spec.table, [], [column], until=NOW + step)
-        assert changed <= ids_of(turning, worlds[0]), (spec.table, spec.name, records)
+        assert changed <= touched(turning), (spec.table, spec.name, records)
         assert changed <= {moment.subject for moment in turning.moments()}
         held = worlds[0].query(worlds[0].fact_values(spec)).to_pylist()
         assert {(i, v) for i, v in before.items() if v} <= {(r["id"], r["value"]) for r in held}

@@ -129,7 +129,7 @@ class _Forecast:
         premises = replace(self.premises, clock=FixedClock(instant=at))
         world = world_of(premises, self.records)
         basis = basis_of(premises, self.rules)
-        now = evaluated(self.rules, world, basis, standing, touched=touched).standing
+        now = evaluated(self.rules, world, basis, standing, by_clock=touched).standing
         if waited or now.verdicts != standing.verdicts:
             self._tell(at, self._cycle(at, now))
         return now

@@ -31,20 +31,36 @@ def backward(
 
     Args:
         tables: answers with the live records of a table.
-        rows: a column ``id``, and others that are carried along.
+        rows: a column ``id``, others that are carried along, and perhaps the references by which
+            the path has come (`references_of`): then the records need not be looked up.
     """
     for relation in reversed(path):
         rows = _one_back(tables, relation, rows)
     return rows
 
 
+def references_of(path: Sequence[Relation]) -> tuple[str, ...]:
+    """The references of the records at the end of a path by which it leads back from them."""
+    if not path or not path[-1].many:
+        return ()
+    return LINKED_TABLES if is_linked(path[-1]) else (path[-1].column,)
+
+
 def _one_back(tables: Callable[[str], ir.Table], relation: Relation, rows: ir.Table) -> ir.Table:
-    carried = [name for name in rows.columns if name != "id"]
-    rows = rows.rename({ROW: "id"})
+    known = [name for name in references_of([relation]) if name in rows.columns]
+    carried = [name for name in rows.columns if name not in {"id", *known}]
     if is_linked(relation):
-        activity = tables(ACTIVITY).select("id", *LINKED_TABLES).join(rows, [("id", ROW)])
-        reached = reached_by(relation.column, activity.drop(ROW), tables, carried)
+        activity = rows
+        if not known:
+            rows = rows.rename({ROW: "id"})
+            activity = tables(ACTIVITY).select("id", *LINKED_TABLES).join(rows, [("id", ROW)])
+            activity = activity.drop(ROW)
+        reached = reached_by(relation.column, activity, tables, carried)
         return reached.select("record", *carried).rename({"id": "record"})
+    if known:
+        back = rows[relation.column]
+        return rows.filter(back.notnull()).select(*carried, id=back)
+    rows = rows.rename({ROW: "id"})
     if relation.many:
         far = tables(relation.target)
         near = far.filter(far[relation.column].notnull()).select(

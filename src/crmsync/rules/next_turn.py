@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import clauses
+from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ def _of_table(rules: Sequence[Rule], table: str, world: World, until: datetime) 
     while end < until:
         end = min(world.now + span, until)
         turning = Turning(world, table, asked, columns, until=end)
-        touched = turning.touched
-        ids = () if touched is None else world.query(touched)["id"].to_pylist()
+        ids = touched(turning)
         moments = turning.moments(ids) if ids else ()
         if moments:
             return moments[0].at

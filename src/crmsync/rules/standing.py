@@ -13,6 +13,7 @@ from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.conditions import clauses
 from crmsync.rules.dependence import dependence
 from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
     basis: Mapping[str, str],
     before: Standing | None = None,
     changed: Changed | None = None,
-    touched: Mapping[str, Collection[str]] | None = None,
+    by_clock: Mapping[str, Collection[str]] | None = None,
 ) -> Evaluated:
     """The verdicts of rules at the world's present.
 
@@ -78,11 +79,11 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
         before: how they stood; None where nobody remembers.
         changed: answers, for a table and rules about it, which of its records may be concerned by
             records that have changed since; None for all. Where it is not given, none has changed.
-        touched: by table, whom the clock may concern since then, where that is known.
+        by_clock: by table, whom the clock may concern since then, where that is known.
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
-    if touched is None and before is not None:
+    if by_clock is None and before is not None:
         largest = max((said.subjects for said in before.verdicts.values()), default=0)
         before = before if largest >= _FEWEST else None
     if not any(_is_kept(rule, basis, before, world) for rule in rules):
@@ -94,8 +95,8 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
         kept = [rule for rule in about if _is_kept(rule, basis, before, world)]
         new = [rule for rule in about if rule not in kept]
         if kept and before is not None:
-            by_clock = None if touched is None else set(touched.get(table, ()))
-            ids = _concerned(table, kept, world, before, changed, by_clock)
+            known = None if by_clock is None else set(by_clock.get(table, ()))
+            ids = _concerned(table, kept, world, before, changed, known)
             if ids is None:
                 new, kept = about, []
             else:
@@ -163,9 +164,7 @@ def _touched(table: str, rules: Sequence[Rule], world: World, before: Standing) 
     asked = [clause for rule in rules for clause in clauses(rule.when)]
     columns = [column for rule in rules for column in rule.once_per_columns]
     then = world.at(before.at)
-    turning = Turning(then, table, asked, columns, until=world.now, fresh=before.fresh)
-    touched = turning.touched
-    return set() if touched is None else set(then.query(touched)["id"].to_pylist())
+    return touched(Turning(then, table, asked, columns, until=world.now, fresh=before.fresh))
 
 
 def _is_stale(rule: Rule, world: World, before: Standing) -> bool:

@@ -50,21 +50,32 @@ def sweeps(test: Test, kind: FieldType, start: Calendar, until: datetime) -> fro
 
     A value outside of them passes the test at both instants, and at all between them, or at none.
     """
+    found = swept(test, kind, start, until).values()
+    return frozenset(sweep for sweep in found if sweep.low != sweep.high)
+
+
+def swept(test: Test, kind: FieldType, start: Calendar, until: datetime) -> dict[str, Sweep]:
+    """The same by what each sweep is called; those that have not begun yet are as long as nothing.
+
+    A test's sweeps have the same names at all times.
+    """
     if not _goes_with_time(test, kind, start):
-        return frozenset()
+        return {}
     bounds = [_bounds(test, kind, start, instant) for instant in _corners(test, kind, start, until)]
-    found = set()
+    found: dict[str, Sweep] = {}
     for names, leaves in ((_LEAVES, True), (_REACHES, False)):
         for name in names:
             places = [place for at in bounds if (place := getattr(at, name)) is not None]
-            if places and min(places) != max(places):
+            if not places:
+                continue
+            low, high = min(places), max(places)
+            if low != high and _goes_back(test, kind):
                 # Where an end goes by local time, a day on which clocks change lets it jump.
-                slack = _JUMP if _goes_back(test, kind) else timedelta()
-                low, high = min(places) - slack, max(places) + slack
-                found.add(Sweep(low=low, high=high, leaves=leaves))
-                if test.operator in HISTORY:  # what is known is held against the end both ways
-                    found.add(Sweep(low=low, high=high, leaves=not leaves))
-    return frozenset(found)
+                low, high = low - _JUMP, high + _JUMP
+            found[name] = Sweep(low=low, high=high, leaves=leaves)
+            if test.operator in HISTORY:  # what is known is held against the end both ways
+                found[f"{name}, back"] = Sweep(low=low, high=high, leaves=not leaves)
+    return found
 
 
 def meetings(

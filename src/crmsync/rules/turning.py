@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import islice
 from operator import or_
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import ibis
 
 from crmsync.model.records import NOTHING
 from crmsync.model.tables import FieldType, natural_time
-from crmsync.rules.backward import backward
+from crmsync.rules.backward import backward, references_of
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -61,10 +61,11 @@ class Watch:
             None where it is judged by the company's.
         test: what the times are held against; None where it is only whether they have come.
         values: columns ``id`` and ``value``, an instant or a day; None in place of a value
-            that says nothing, since the answer may change at any time.
+            that says nothing, since the answer may change at any time. Perhaps the references by
+            which the path leads back.
         source: stands for ``values``; the same where they are.
-        others: tests of the same times, where it does not matter which of them is met.
         daily: whether each day from the value on counts, not that day alone.
+        of_all: whether the clock meets all of the values in the time that is looked at.
     """
 
     clause: int
@@ -74,15 +75,14 @@ class Watch:
     source: str
     zone_at: int | None = None
     test: Test | None = None
-    others: tuple[Test, ...] = ()
     at_any_time: bool = False
     daily: bool = False
+    of_all: bool = False
 
     def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
         """Which values are met."""
         if self.test is not None:
-            tests = (self.test, *self.others)
-            return frozenset().union(*(sweeps(test, self.kind, start, until) for test in tests))
+            return sweeps(self.test, self.kind, start, until)
         if self.kind is FieldType.INSTANT:
             return frozenset({Sweep(low=start.now, high=until, leaves=False)})
         last = replace(start, now=until).today
@@ -142,9 +142,9 @@ class Turning:
         until: datetime,
         fresh: Mapping[tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
-        self._world = world
-        self._table = table
-        self._until = until
+        self.world = world
+        self.table = table
+        self.until = until
         derived = _Watches(world, until, fresh)
         for number, clause in enumerate(asked):
             derived.clause(clause, number, ())
@@ -152,33 +152,15 @@ class Turning:
             derived.fact_of(column, len(asked), ())
         self.watches = tuple(derived.found)
 
-    @cached_property
-    def touched(self) -> ir.Table | None:
-        """One column, ``id``: whoever may turn, each once; None where nobody can."""
-        found = [rows for watch in self._shared() if (rows := self._met(watch)) is not None]
-        found = [rows.select("id") for rows in found]
-        return ibis.union(*found, distinct=True) if len(found) > 1 else found[0] if found else None
-
-    def _shared(self) -> Iterator[Watch]:
-        """The watches, those of the same times as one: each time is looked up once."""
-        groups: dict[object, list[Watch]] = {}
-        for watch in self.watches:
-            tested = watch.test is not None
-            key = (watch.source, watch.path, watch.kind, watch.zone_at, watch.daily, tested)
-            groups.setdefault(key, []).append(watch)
-        for first, *rest in groups.values():
-            tests = dict.fromkeys(watch.test for watch in rest if watch.test is not None)
-            yield replace(first, others=tuple(test for test in tests if test != first.test))
-
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
         """When clauses may turn, in order; of some subjects, or of all."""
         found: set[Moment] = set()
         for number, rows in self._met_with_values(ids):
             watch = self.watches[number]
             for row in rows:
-                start = self._world.calendar(row["zone"]) if row["zone"] else self._world.company
+                start = self.world.calendar(row["zone"]) if row["zone"] else self.world.company
                 value = row["at"] if row["day"] is None else row["day"]
-                for at in islice(watch.meetings(value, start, self._until), _MOST_MEETINGS):
+                for at in islice(watch.meetings(value, start, self.until), _MOST_MEETINGS):
                     found.add(
                         Moment(at=at, subject=row["id"], clause=watch.clause, daily=watch.daily)
                     )
@@ -210,21 +192,21 @@ class Turning:
             return
         union = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
         lines: dict[int, list[dict[str, Any]]] = {}
-        given = NOTHING if ids is None else self._world.ids(ids)
-        for line in self._world.query(union, given).to_pylist():
+        given = NOTHING if ids is None else self.world.ids(ids)
+        for line in self.world.query(union, given).to_pylist():
             lines.setdefault(line["number"], []).append(line)
         yield from lines.items()
 
     # -- the records that a watch's times are met of, as rows of the subject's table
 
     def _met(self, watch: Watch, *, zoned: bool = False) -> ir.Table | None:
-        world = self._world
+        world = self.world
         if watch.at_any_time:
             rows = backward(world.table, watch.path, watch.values())
             return rows.mutate(zone=ibis.null("string")) if zoned else rows
-        company = watch.sweeps(world.company, self._until)
+        company = watch.sweeps(world.company, self.until)
         at = watch.zone_at
-        table = self._table if not at else watch.path[at - 1].target
+        table = self.table if not at else watch.path[at - 1].target
         zones = None if at is None or not world.calendars else world.zones_of(table)
         others = {} if zones is None else self._others(watch, company)
         every = company.union(*others)
@@ -246,8 +228,8 @@ class Turning:
     def _others(self, watch: Watch, company: frozenset[Sweep]) -> dict[frozenset[Sweep], list[str]]:
         """What is swept in zones where it is not the same as in the company's."""
         found: dict[frozenset[Sweep], list[str]] = {}
-        for name, calendar in self._world.calendars.items():
-            here = watch.sweeps(calendar, self._until)
+        for name, calendar in self.world.calendars.items():
+            here = watch.sweeps(calendar, self.until)
             if here != company:
                 found.setdefault(here, []).append(name)
         return found
@@ -316,7 +298,7 @@ class _Watches:
                 clause=number,
                 path=(*path, *column.hops),
                 kind=column.type,
-                values=lambda: self._values(column),
+                values=lambda: self._values(column, (*path, *column.hops)),
                 source=f"values of {column.owner}.{column.name}",
                 zone_at=zone_at,
                 test=test,
@@ -372,10 +354,10 @@ class _Watches:
     def _everybody(self, table: str, value: ir.Value) -> Callable[[], ir.Table]:
         return lambda: self._world.table(table).select("id", value=value)
 
-    def _values(self, column: Column) -> ir.Table:
+    def _values(self, column: Column, path: Path) -> ir.Table:
         if column.fact is None:
             records = self._world.table(column.owner)
-            return records.select("id", value=column.name)
+            return records.select("id", *references_of(path), value=column.name)
         return self._world.fact_values(column.fact)
 
     def fact_of(self, column: Column, number: int, path: Path) -> None:
@@ -434,7 +416,9 @@ class _Watches:
                     clause=number,
                     path=far,
                     kind=FieldType.DATE if is_day else FieldType.INSTANT,
-                    values=lambda: self._world.table(target).select("id", value=time),
+                    values=lambda: self._world.table(target).select(
+                        "id", *references_of(far), value=time
+                    ),
                     source=f"values of {target}.{time}",
                 )
             )
@@ -457,6 +441,7 @@ class _Watches:
                     kind=FieldType.INSTANT,
                     values=rows,
                     source=f"{connection} stale for {owner}",
+                    of_all=True,
                 )
             )
 

@@ -72,11 +72,12 @@ class World:
         self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
         self._known_zones = zones
         self._records: dict[str, ir.Table] = {}
+        self._turns: dict[FactSpec, Sequence[ir.Table] | None] = {}
         self._remembered: dict[FactSpec, tuple[Kept, str, str]] = {}
 
     def at(self, now: datetime, source: RecordSource | None = None) -> World:
         """The same at another instant, and of other records where some are given."""
-        return World(
+        later = World(
             self.source if source is None else source,
             tuple(self._facts.values()),
             now=now,
@@ -85,6 +86,10 @@ class World:
             bound=self.freshness.bound,
             zones=self.zones if source is None else None,
         )
+        if source is None:
+            # Expressions know nothing of the instant.
+            later._records, later._turns = self._records, self._turns
+        return later
 
     @property
     def now(self) -> datetime:
@@ -149,8 +154,10 @@ class World:
 
     def fact_turns(self, spec: FactSpec) -> Sequence[ir.Table] | None:
         """What a fact says of when its value changes; see `Fact.turns`."""
-        turns = self._facts[spec.table, spec.name].turns
-        return None if turns is None else turns(self.tables)
+        if spec not in self._turns:
+            turns = self._facts[spec.table, spec.name].turns
+            self._turns[spec] = None if turns is None else turns(self.tables)
+        return self._turns[spec]
 
     def fact_values(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value``: the values of a fact, and perhaps others."""
