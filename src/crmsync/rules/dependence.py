@@ -17,7 +17,8 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.rows import zone_column
+from crmsync.rules.rows import CONNECTION, extra_fields, zone_column
+from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from crmsync.rules.backward import Path
     from crmsync.rules.language import Rule
     from crmsync.rules.world import World
+
+ID = "id"
+ACCOUNT = "account"
+LINK = "activity_link"
+# Activities belong to an account also through these records of its own.
+BETWEEN = ("contact", "deal")
 
 
 @dataclass(kw_only=True)
@@ -36,16 +43,21 @@ class Dependence:
         paths: from a subject to the records that are looked at; every path's begin is among them.
         rests: the tables that must be fresh together.
         undeclared: facts that do not say what they depend on.
+        fields: by table, those that are read of its records.
     """
 
     paths: set[Path] = field(default_factory=lambda: {()})
     rests: set[tuple[str, ...]] = field(default_factory=set)
     undeclared: set[FactSpec] = field(default_factory=set)
+    fields: dict[str, set[str]] = field(default_factory=dict)
 
 
 def dependence(rules: Iterable[Rule], world: World) -> Dependence:
     """What the verdicts of rules about one table depend on."""
     found = _Found(world)
+    rules = tuple(rules)
+    for table in dict.fromkeys(rule.subject for rule in rules):
+        found.read(table, ID, CONNECTION)
     for rule in rules:
         found.condition(rule.when, rule.subject, ())
         for column in rule.once_per_columns:
@@ -83,11 +95,14 @@ class _Found:
         zone = zone_column(self._world, table)
         if zone is not None:
             self._add((*path, *zone.hops))
+            self.read(zone.owner, zone.name)
 
     def column(self, column: Column, path: Path) -> None:
         self._add((*path, *column.hops))
         if column.fact is not None:
             self._fact(column.fact, (*path, *column.hops))
+        else:
+            self.read(column.owner, column.name)
 
     def _fact(self, fact: FactSpec, path: Path) -> None:
         if not self._world.declares(fact):
@@ -95,6 +110,8 @@ class _Found:
         if fact.rests_on:
             self.dependence.rests.add(fact.rests_on)
         self._zone(fact.table, path)
+        for table, name in self._world.fact_reads(fact):
+            self.read(table, name)
         for name in fact.rests_on:
             if name == fact.table:
                 continue
@@ -113,6 +130,7 @@ class _Found:
         for condition in (clause.of.where, clause.each):
             if condition is not None:
                 self.condition(condition, target, far)
+        self.read(target, *extra_fields(self._world, clause).values())
         if clause.column is not None:
             self.column(clause.column, far)
             if clause.test is not None:
@@ -121,20 +139,29 @@ class _Found:
     def _add(self, path: Path) -> None:
         for length in range(1, len(path) + 1):
             self.dependence.paths.add(path[:length])
+            last = path[length - 1]
+            self.read(last.target if last.many else last.source, last.column)
+            self.read(last.target, ID, CONNECTION)
         if path and is_linked(path[-1]):
             self._linked(path)
 
     def _linked(self, path: Path) -> None:
         """Activities belong to an account also through its contacts and deals."""
         last = path[-1]
-        if last.column != "account":
+        self.read(ACTIVITY, *LINKED_TABLES)
+        self.read(LINK, ID, ACTIVITY, *LINKED_TABLES)
+        if last.column != ACCOUNT:
             return
-        for between in ("contact", "deal"):
+        for between in BETWEEN:
             relation = Relation(
                 name=between,
                 source=last.source,
                 target=between,
-                column="account",
+                column=ACCOUNT,
                 many=True,
             )
-            self.dependence.paths.add((*path[:-1], relation))
+            self._add((*path[:-1], relation))
+
+    def read(self, table: str, *names: str) -> None:
+        """These fields of the records of a table are read."""
+        self.dependence.fields.setdefault(table, set()).update(names)

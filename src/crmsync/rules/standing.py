@@ -13,6 +13,7 @@ from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.conditions import clauses
 from crmsync.rules.dependence import dependence
 from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.narrowed import narrowed
 from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
 
@@ -182,11 +183,18 @@ def _fresh(rules: Sequence[Rule], world: World) -> dict[Tables, Tables]:
     return {tables: world.freshness.fresh_connections(tables) for tables in sorted(rests)}
 
 
+def _of_some(
+    rules: Sequence[Rule], world: World, table: str, ids: set[str]
+) -> Mapping[str, RuleVerdicts]:
+    few = narrowed(world, rules, table, ids)
+    return Evaluation(rules, few, ids=ids).verdicts
+
+
 def _renewed(
     table: str, rules: Sequence[Rule], world: World, before: Standing, ids: set[str]
 ) -> dict[str, RuleVerdicts]:
     """The verdicts as they were, but for some subjects."""
-    again = Evaluation(rules, world, ids=ids).verdicts if ids else {}
+    again = _of_some(rules, world, table, ids) if ids else {}
     count = world.table(table).count().as_table()
     subjects = int(world.source.query(count)[0][0].as_py())
     found = {}

@@ -139,7 +139,8 @@ def _groups(turning: Turning) -> list[_Group]:
     for watch in turning.watches:
         key = (watch.source, watch.path, watch.kind, watch.zone_at, watch.daily)
         found.setdefault((key, watch.test is None), []).append(watch)
-    world, groups = turning.world, []
+    world = turning.world
+    groups: list[_Group] = []
     for watch, *others in found.values():
         tests = dict.fromkeys(one.test for one in (watch, *others) if one.test is not None)
         here = _swept(watch, list(tests), world.company, turning.until)

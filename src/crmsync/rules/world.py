@@ -21,6 +21,7 @@ from crmsync.model.zones import zone_or_none
 from crmsync.rules.asked import PRESENT, TODAY, Asked, fresh
 from crmsync.rules.calendar import Calendar
 from crmsync.rules.freshness import Freshness
+from crmsync.rules.reads import fields_read
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 from crmsync.warehouse.variables import given_table, variable
 
@@ -41,6 +42,10 @@ CLOCK_ZONE = "clock_zone"
 WANTED = "wanted_ids"  # the kept table of ids that a query is restricted to
 _TABLES_WITH_OWN_ZONE = ("account", "user")
 _ACCOUNT = "account"
+# What facts read beside the tables that they rest on: whose activities are whose, and zones.
+_BESIDE = ("account", "contact", "deal", "activity_link", "user")
+# What facts read, from one world to the next.
+_READS: dict[tuple[str, str, FactSpec], frozenset[tuple[str, str]]] = {}
 
 
 class World:
@@ -75,8 +80,18 @@ class World:
         self._turns: dict[FactSpec, Sequence[ir.Table] | None] = {}
         self._remembered: dict[FactSpec, tuple[Kept, str, str]] = {}
 
-    def at(self, now: datetime, source: RecordSource | None = None) -> World:
-        """The same at another instant, and of other records where some are given."""
+    def at(
+        self,
+        now: datetime,
+        source: RecordSource | None = None,
+        *,
+        zones: Sequence[str] | None = None,
+    ) -> World:
+        """The same at another instant, and of other records where some are given.
+
+        Args:
+            zones: the time zones that those name, where they are known.
+        """
         later = World(
             self.source if source is None else source,
             tuple(self._facts.values()),
@@ -84,7 +99,7 @@ class World:
             company_zone=self.company.zone,
             country=self.company.country,
             bound=self.freshness.bound,
-            zones=self.zones if source is None else None,
+            zones=self.zones if source is None else zones,
         )
         if source is None:
             # Expressions know nothing of the instant.
@@ -158,6 +173,15 @@ class World:
             turns = self._facts[spec.table, spec.name].turns
             self._turns[spec] = None if turns is None else turns(self.tables)
         return self._turns[spec]
+
+    def fact_reads(self, spec: FactSpec) -> frozenset[tuple[str, str]]:
+        """The fields, each with its table, that a fact is made of; see `Fact.turns`."""
+        key = (self.key, self.source.shape, spec)
+        if key not in _READS:
+            names = dict.fromkeys((spec.table, *spec.rests_on, *_BESIDE))
+            tables = {name: self.table(name) for name in names}
+            _READS[key] = fields_read(self.fact(spec), ("id", "value"), tables)
+        return _READS[key]
 
     def fact_values(self, spec: FactSpec) -> ir.Table:
         """Columns ``id`` and ``value``: the values of a fact, and perhaps others."""

@@ -1,0 +1,251 @@
+"""The records that rules look at for some subjects, in small tables of their own.
+
+From the subjects along every path that the rules look along, each step is one search of a table.
+What is evaluated over these records says of the subjects what it says over all records, and reads
+no others. Of other records that are among them it may not: theirs are not complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import ibis
+
+from crmsync.model.records import NOTHING, Given
+from crmsync.rules.backward import is_linked
+from crmsync.rules.dependence import ACCOUNT, BETWEEN, LINK, dependence
+from crmsync.rules.world import wanted
+from crmsync.warehouse.associations import ACTIVITY, indirect_of
+from crmsync.warehouse.variables import given_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+    from crmsync.model.catalog import Relation
+    from crmsync.model.records import Compiled, Kept, RecordSource, StreamState
+    from crmsync.rules.backward import Path
+    from crmsync.rules.dependence import Dependence
+    from crmsync.rules.language import Rule
+    from crmsync.rules.world import World
+
+_PAIRS = {"activity": "string", "record": "string"}
+
+
+def narrowed(world: World, rules: Sequence[Rule], table: str, ids: Iterable[str]) -> World:
+    """The same world with no more records than rules about a table read for some subjects.
+
+    Where a fact does not say what it depends on, it is the world itself.
+    """
+    found = dependence(rules, world)
+    if found.undeclared:
+        return world
+    source = _Search(world, found, table).records(ids)
+    return world.at(world.now, source, zones=world.zones)
+
+
+class Narrowed:
+    """A `RecordSource` in which some tables hold but a few of another source's records.
+
+    Args:
+        tables: by name, the records and the fields that are there of them.
+    """
+
+    def __init__(
+        self, source: RecordSource, tables: Mapping[str, tuple[Kept, tuple[str, ...]]]
+    ) -> None:
+        self._source = source
+        self._fields = {name: fields for name, (_, fields) in tables.items()}
+        self._given = Given(tables={_called(name): kept for name, (kept, _) in tables.items()})
+        self._indirect: dict[str, Kept | None] = {}
+
+    @property
+    def shape(self) -> str:
+        """Differs where other fields are there."""
+        fields = hashlib.sha256(repr(sorted(self._fields.items())).encode()).hexdigest()[:16]
+        return f"narrowed {fields} {self._source.shape}"
+
+    def table(self, name: str) -> ir.Table:
+        """The records of a table."""
+        records = self._source.table(name)
+        if name not in self._fields:
+            return records
+        schema = records.schema()
+        return given_table(_called(name), {field: schema[field] for field in self._fields[name]})
+
+    def has_indirect(self, table: str) -> bool:
+        """Whether there are any, as in `RecordSource`; looked for once."""
+        if table not in self._indirect:
+            pairs = self.compiled(f"indirect {table}", lambda: indirect_of(table, self.table))
+            kept = self.keep(pairs)
+            given = Given(tables={_pairs(table): kept})
+            counted = self.compiled(
+                f"indirect pairs {table}", lambda: self.indirect(table).limit(1)
+            )
+            self._indirect[table] = kept if self.query(counted, given).num_rows else None
+        return self._indirect[table] is not None
+
+    def indirect(self, table: str) -> ir.Table:
+        """Columns ``activity`` and ``record``, as in `RecordSource`; given to every query."""
+        return given_table(_pairs(table), _PAIRS)
+
+    def changes(self, table: str, field: str) -> ir.Table:
+        """The changes of a tracked field of these records, as in `RecordSource`."""
+        return self._of_these(table, self._source.changes(table, field))
+
+    def known_since(self, table: str, field: str) -> ir.Table:
+        """How far back these records are known, as in `RecordSource`."""
+        return self._of_these(table, self._source.known_since(table, field))
+
+    def _of_these(self, table: str, rows: ir.Table) -> ir.Table:
+        return rows.semi_join(self.table(table).select("id"), "id")
+
+    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+        """The text of a query; ``build`` is called where nobody has asked with this key before."""
+        return self._source.compiled(f"{self.shape} {key}", build)
+
+    def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
+        """The rows of a query over these tables."""
+        return self._source.query(query, self._all_given | given)
+
+    def keep(self, rows: ir.Table | Compiled | pa.Table, given: Given = NOTHING) -> Kept:
+        """The rows of a query, or rows at hand, as a table that queries can be given."""
+        return self._source.keep(rows, self._all_given | given)
+
+    @property
+    def _all_given(self) -> Given:
+        pairs = {_pairs(name): kept for name, kept in self._indirect.items() if kept}
+        return self._given | Given(tables=pairs)
+
+    def stream_states(self) -> Sequence[StreamState]:
+        """One for each stream of the config, also those that were never read."""
+        return self._source.stream_states()
+
+
+class _Search:
+    """Searches the records that paths lead to."""
+
+    def __init__(self, world: World, found: Dependence, table: str) -> None:
+        self._world = world
+        self._source = world.source
+        self._table = table
+        self._paths = sorted(found.paths, key=lambda path: (len(path), _is_linked(path)))
+        self._fields = {name: tuple(sorted(fields)) for name, fields in found.fields.items()}
+        self._reached: dict[Path, Kept] = {}
+
+    def records(self, ids: Iterable[str]) -> Narrowed:
+        given = self._world.ids(ids)
+        for path in self._paths:
+            self._reached[path] = self._kept(path, given if not path else NOTHING)
+        by_table: dict[str, list[Path]] = {}
+        for path in self._paths:
+            by_table.setdefault(self._target(path), []).append(path)
+        tables = {name: self._together(name, paths) for name, paths in by_table.items()}
+        if ACTIVITY in tables and any(_is_linked(path) for path in self._paths):
+            tables[LINK] = self._links(tables[ACTIVITY], tables.get(LINK))
+        return Narrowed(
+            self._source, {name: (kept, self._fields[name]) for name, kept in tables.items()}
+        )
+
+    def _target(self, path: Path) -> str:
+        return path[-1].target if path else self._table
+
+    def _kept(self, path: Path, given: Given) -> Kept:
+        """The records at the end of a path."""
+        linked = _is_linked(path)
+        for name, near in self._near(path).items():
+            given |= Given(tables={name: near})
+
+        def build() -> ir.Table:
+            if not path:
+                return self._all(self._table).semi_join(wanted(), "id")
+            return self._linked(path[-1]) if linked else self._one_step(path[-1])
+
+        query = self._compiled(("reached", self._table, path[-1:]), build)
+        return self._source.keep(query, given)
+
+    def _near(self, path: Path) -> dict[str, Kept]:
+        if not path:
+            return {}
+        near = {"near": self._reached[path[:-1]]}
+        if _is_linked(path) and path[-1].column == ACCOUNT:
+            for other in self._paths:
+                if other and other[:-1] == path[:-1] and _is_between(other[-1]):
+                    near[f"near {other[-1].name}"] = self._reached[other]
+        return near
+
+    def _one_step(self, relation: Relation) -> ir.Table:
+        near, far = self._given("near", relation.source), self._all(relation.target)
+        if relation.many:
+            return far.semi_join(near, [(relation.column, "id")])
+        return far.semi_join(near, [("id", relation.column)])
+
+    def _linked(self, relation: Relation) -> ir.Table:
+        """Activities by their reference or a link; of accounts, also by contacts and deals."""
+        nears = {relation.column: self._given("near", relation.source)}
+        if relation.column == ACCOUNT:
+            nears |= {name: self._given(f"near {name}", name) for name in BETWEEN}
+        activity, link = self._all(ACTIVITY), self._world.table(LINK)
+        found = []
+        for name, near in nears.items():
+            found.append(activity.semi_join(near, [(name, "id")]))
+            links = link.semi_join(near, [(name, "id")]).select(linked="activity")
+            found.append(activity.semi_join(links, [("id", "linked")]))
+        return ibis.union(*found, distinct=True)
+
+    def _together(self, name: str, paths: Sequence[Path]) -> Kept:
+        """The records of a table that any of the paths leads to, each once."""
+        if len(paths) == 1:
+            return self._reached[paths[0]]
+        given = {f"part {i}": self._reached[path] for i, path in enumerate(paths)}
+
+        def build() -> ir.Table:
+            return ibis.union(*(self._given(part, name) for part in given), distinct=True)
+
+        query = self._compiled(("together", name, len(paths)), build)
+        return self._source.keep(query, Given(tables=given))
+
+    def _links(self, activities: Kept, others: Kept | None) -> Kept:
+        """The links of these activities."""
+        given = {"near": activities} | ({"others": others} if others is not None else {})
+
+        def build() -> ir.Table:
+            near = self._given("near", ACTIVITY)
+            found = self._all(LINK).semi_join(near, [("activity", "id")])
+            if others is None:
+                return found
+            return found.union(self._given("others", LINK), distinct=True)
+
+        query = self._compiled(("links", others is None), build)
+        return self._source.keep(query, Given(tables=given))
+
+    def _compiled(self, key: tuple[object, ...], build: Callable[[], ir.Table]) -> Compiled:
+        text = repr((key, sorted(self._fields.items())))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return self._world.compiled(f"narrowed {digest}", build)
+
+    def _all(self, name: str) -> ir.Table:
+        return self._world.table(name).select(*self._fields[name])
+
+    def _given(self, called: str, name: str) -> ir.Table:
+        schema = self._world.table(name).schema()
+        return given_table(called, {field: schema[field] for field in self._fields[name]})
+
+
+def _is_linked(path: Path) -> bool:
+    return bool(path) and is_linked(path[-1])
+
+
+def _called(name: str) -> str:
+    return f"narrowed {name}"
+
+
+def _pairs(table: str) -> str:
+    return f"narrowed indirect activities of {table}"
+
+
+def _is_between(relation: Relation) -> bool:
+    return relation.many and relation.name in BETWEEN
