@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crmsync.model.catalog import Relation
+from crmsync.rules.asked import between
 from crmsync.rules.backward import is_linked
 from crmsync.rules.conditions import (
     HISTORY,
-    TIMES,
     Column,
     Comparison,
     Condition,
@@ -21,7 +21,7 @@ from crmsync.rules.rows import CONNECTION, extra_fields, zone_column
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from crmsync.model.catalog import FactSpec
     from crmsync.rules.backward import Path
@@ -54,8 +54,16 @@ class Dependence:
 
 def dependence(rules: Iterable[Rule], world: World) -> Dependence:
     """What the verdicts of rules about one table depend on."""
-    found = _Found(world)
     rules = tuple(rules)
+    key = ("dependence", bool(world.calendars), *(rule.version for rule in rules))
+    if key not in world.derived:
+        world.derived[key] = _of_rules(rules, world)
+    found: Dependence = world.derived[key]
+    return found
+
+
+def _of_rules(rules: Sequence[Rule], world: World) -> Dependence:
+    found = _Found(world)
     for table in dict.fromkeys(rule.subject for rule in rules):
         found.read(table, ID, CONNECTION)
     for rule in rules:
@@ -88,7 +96,8 @@ class _Found:
             self._tested(clause.column, clause.test, table, path)
 
     def _tested(self, column: Column, test: Test, table: str, path: Path) -> None:
-        if column.type in TIMES and not isinstance(test.operand, bool):
+        ends = between(test, column.type)
+        if ends is not None and ends.depends_on_zone:
             self._zone(table, path)
 
     def _zone(self, table: str, path: Path) -> None:
@@ -137,6 +146,8 @@ class _Found:
                 self._tested(clause.column, clause.test, table, path)
 
     def _add(self, path: Path) -> None:
+        # However a way is called: it is the same one.
+        path = tuple(replace(last, name=last.target) if last.many else last for last in path)
         for length in range(1, len(path) + 1):
             self.dependence.paths.add(path[:length])
             last = path[length - 1]
@@ -152,11 +163,11 @@ class _Found:
         self.read(LINK, ID, ACTIVITY, *LINKED_TABLES)
         if last.column != ACCOUNT:
             return
-        for between in BETWEEN:
+        for name in BETWEEN:
             relation = Relation(
-                name=between,
+                name=name,
                 source=last.source,
-                target=between,
+                target=name,
                 column=ACCOUNT,
                 many=True,
             )

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmsync.model.verdicts import RuleVerdicts
+from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import clauses
-from crmsync.rules.dependence import dependence
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.narrowed import narrowed
 from crmsync.rules.touched import touched
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crmsync.rules.world import World
 
     Tables = tuple[str, ...]
+    Said = Mapping[str, tuple[str, ...]]
     Changed = Callable[[str, Sequence[Rule]], Collection[str] | None]
 
 # Of more than this share, to evaluate everybody costs less than to tell them apart.
@@ -173,14 +174,19 @@ def _is_stale(rule: Rule, world: World, before: Standing) -> bool:
     connections = {state.connection for state in world.freshness.states}
     return any(
         connections != set(fresh)
-        for tables in dependence([rule], world).rests
+        for tables in _rests(rule)
         for fresh in (before.fresh.get(tables, ()), world.freshness.fresh_connections(tables))
     )
 
 
 def _fresh(rules: Sequence[Rule], world: World) -> dict[Tables, Tables]:
-    rests = {tables for rule in rules for tables in dependence([rule], world).rests}
+    rests = {tables for rule in rules for tables in _rests(rule)}
     return {tables: world.freshness.fresh_connections(tables) for tables in sorted(rests)}
+
+
+def _rests(rule: Rule) -> list[Tables]:
+    """The tables that must be fresh together."""
+    return [tables for tables in Asked.by([rule.when], rule.once_per_columns).tables if tables]
 
 
 def _of_some(
@@ -195,17 +201,22 @@ def _renewed(
 ) -> dict[str, RuleVerdicts]:
     """The verdicts as they were, but for some subjects."""
     again = _of_some(rules, world, table, ids) if ids else {}
-    count = world.table(table).count().as_table()
+    count = world.compiled(f"count {table}", lambda: world.table(table).count().as_table())
     subjects = int(world.source.query(count)[0][0].as_py())
     found = {}
     for rule in rules:
         was, now = before.verdicts[rule.name], again.get(rule.name)
-        matches = {i: values for i, values in was.matches.items() if i not in ids}
-        unknown = {i: why for i, why in was.unknown.items() if i not in ids}
         found[rule.name] = RuleVerdicts(
             rule=rule.name,
-            matches=matches | ({} if now is None else dict(now.matches)),
-            unknown=unknown | ({} if now is None else dict(now.unknown)),
+            matches=_but_for(ids, was.matches, {} if now is None else now.matches),
+            unknown=_but_for(ids, was.unknown, {} if now is None else now.unknown),
             subjects=subjects,
         )
     return found
+
+
+def _but_for(ids: set[str], was: Said, now: Said) -> Said:
+    found = dict(was)
+    for known in ids & found.keys():
+        del found[known]
+    return found | dict(now)

@@ -77,7 +77,8 @@ class World:
         self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
         self._known_zones = zones
         self._records: dict[str, ir.Table] = {}
-        self._turns: dict[FactSpec, Sequence[ir.Table] | None] = {}
+        # What follows from rules, facts and tables, whatever the instant.
+        self.derived: dict[object, Any] = {}
         self._remembered: dict[FactSpec, tuple[Kept, str, str]] = {}
 
     def at(
@@ -103,7 +104,7 @@ class World:
         )
         if source is None:
             # Expressions know nothing of the instant.
-            later._records, later._turns = self._records, self._turns
+            later._records, later.derived = self._records, self.derived
         return later
 
     @property
@@ -169,10 +170,11 @@ class World:
 
     def fact_turns(self, spec: FactSpec) -> Sequence[ir.Table] | None:
         """What a fact says of when its value changes; see `Fact.turns`."""
-        if spec not in self._turns:
+        if ("turns", spec) not in self.derived:
             turns = self._facts[spec.table, spec.name].turns
-            self._turns[spec] = None if turns is None else turns(self.tables)
-        return self._turns[spec]
+            self.derived["turns", spec] = None if turns is None else turns(self.tables)
+        found: Sequence[ir.Table] | None = self.derived["turns", spec]
+        return found
 
     def fact_reads(self, spec: FactSpec) -> frozenset[tuple[str, str]]:
         """The fields, each with its table, that a fact is made of; see `Fact.turns`."""
