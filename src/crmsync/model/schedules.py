@@ -138,8 +138,8 @@ def _next_time(cron: str, zone: str, last: datetime) -> datetime | None:
 
 @lru_cache(maxsize=1000)
 def _trigger(cron: str, zone: str) -> CronTrigger:
-    # A tenth of a second to import, and most installations have intervals only.
-    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415
+    # A tenth of a second to import.
+    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415  most have intervals only
 
     trigger: Any = CronTrigger.from_crontab(cron, timezone=ZoneInfo(zone))
     return trigger
