@@ -187,6 +187,20 @@ def test_every_number_of_a_backtest(company: Path) -> None:
     assert [one["text"] for one in report["outcome_assumptions"]] == ["status: churned"]
 
 
+def test_what_nobody_has_looked_at_until_its_end_is_too_recent(company: Path) -> None:
+    """B and E fire on 13 March, and 45 days later is 27 April: after the last step, before the end.
+
+    F fires in the last step.
+    """
+    report = call_json(
+        *("backtest", "quiet", "--config", company, "--outcome", "status: churned"),
+        *("--from", "2026-01-02", "--to", "2026-04-30", "--every", "7 days"),
+        *("--within", "45 days", "--sweep", "last_contact.older_than=20 days,21 days"),
+    )
+    assert ("Name B", "2026-03-13", "too recent to tell", None) in _fired(report)
+    assert report["score"]["open"] == report["sweep"]["values"][0]["score"]["open"] == 3
+
+
 def test_a_sweep_compares_thresholds(company: Path) -> None:
     """With 10 days A, B, C and F fire 10 days earlier; E had 5 days whatever the threshold.
 

@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
     TRUE = "true"  # the outcome came within the time after it
     FALSE = "false"  # it did not
-    TOO_RECENT_TO_TELL = "too recent to tell"  # the window ends before that time is over
+    TOO_RECENT_TO_TELL = "too recent to tell"  # nobody has looked until that time was over
     WARNED = "warned"  # a firing came within the time before it
     MISSED = "missed"  # none did
     TOO_EARLY_TO_TELL = "too early to tell"  # the window begins within that time
@@ -178,7 +178,7 @@ def judge(
     start: datetime,
     end: datetime,
 ) -> Judged:
-    """Hold firings against outcomes.
+    """Hold firings against outcomes, of which all up to the end are known.
 
     An outcome belongs to a firing about the same one that came before it, and no longer before
     than ``within``. What happens at the same instant was no warning.

@@ -123,7 +123,7 @@ class _Backtest:
         )
         replay.run(steps, advance)
         replayed = replay.replayed[self._rule.name]
-        judged = self._judged(replay, replayed, start, end)
+        judged = self._judged(replay, replayed, start, steps[-1])
         self._limits(replay, replayed, start, end)
         names = self._names(replayed, judged)
         assumed = Assumptions(self._past, world.at(steps[-1]), self._workspace.catalog.tables)
@@ -145,7 +145,7 @@ class _Backtest:
             months=judged.months(start, end, zone),
             fired=tuple(self._fired(judged, names)),
             outcomes=tuple(self._came_about(judged, names)),
-            sweep=self._swept(replay, start, end),
+            sweep=self._swept(replay, start, steps[-1]),
             assumptions=assumed.of(self._rule.when, start=start, end=end, firings=firings),
             outcome_assumptions=self._assumed_of_outcome(assumed, start, end),
             notes=tuple(self._notes),
@@ -194,9 +194,12 @@ class _Backtest:
         began = dict(zip(every["id"].to_pylist(), every["began"].to_pylist(), strict=True))
         return Awaited(rule=self._wanted.rule, about=about, changes=changes, began=began)
 
-    def _judged(self, replay: Replay, replayed: Replayed, start: datetime, end: datetime) -> Judged:
+    def _judged(
+        self, replay: Replay, replayed: Replayed, start: datetime, last: datetime
+    ) -> Judged:
+        # Until the last step: nobody has looked between it and the window's end.
         within = self._asked.within.length
-        return judge(replayed.firings, replay.outcomes, within=within, start=start, end=end)
+        return judge(replayed.firings, replay.outcomes, within=within, start=start, end=last)
 
     def _limits(self, replay: Replay, replayed: Replayed, start: datetime, end: datetime) -> None:
         """Sentences for whoever might take the figures for more than they are."""
@@ -272,13 +275,13 @@ class _Backtest:
             already=replay.outcomes_already,
         )
 
-    def _swept(self, replay: Replay, start: datetime, end: datetime) -> Sweep | None:
+    def _swept(self, replay: Replay, start: datetime, last: datetime) -> Sweep | None:
         if self._sweep is None:
             return None
         values = []
         for value, rule in zip(self._sweep.values, self._sweep.variants, strict=True):
             replayed = replay.replayed[rule.name]
-            judged = self._judged(replay, replayed, start, end)
+            judged = self._judged(replay, replayed, start, last)
             values.append(
                 SweptValue(
                     value=value,

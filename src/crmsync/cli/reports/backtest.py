@@ -84,7 +84,11 @@ def _print_score(out: Console, result: BacktestResult) -> None:
     for name, number, meaning in (
         ("true alarms", f"{score.true:,}", f"the outcome came within {outcome.within}"),
         ("false alarms", f"{score.false:,}", "it did not"),
-        ("too recent to tell", f"{score.open:,}", f"less than {outcome.within} before the end"),
+        (
+            "too recent to tell",
+            f"{score.open:,}",
+            f"less than {outcome.within} before the last step",
+        ),
         ("outcomes", f"{score.outcomes:,}", f"{outcome.already:,} more were so at first sight"),
         ("warned of", f"{score.warned:,}", f"the rule fired within {outcome.within} before"),
         ("missed", f"{score.missed:,}", "it did not"),
