@@ -17,16 +17,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
-from crmsync.model.actions import ActionKind
+from crmsync.model.actions import ActionKind, KeyHandling
 from support.company import TEMPLATE
 from support.stand_in import StandIn, standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crmsync.model.actions import KeyHandling
-
 KILLED = -9
+# How often crmsync is killed at random instants by ``make chaos``; 0 for the short form.
+KILLS = int(os.environ.get("CRMSYNC_CHAOS", "0"))
+LONG = KILLS > 0
 _BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _LANDS_WITHIN = 0.5  # seconds; a little more than the connectors declare
 _LEDGER = "CRMSYNC_CHAOS_LEDGER"
@@ -204,6 +205,18 @@ class Chaos:
 
 
 _KINDS = (ActionKind.EMAIL, ActionKind.TASK)
+
+
+def assert_sound(world: Chaos, handling: KeyHandling) -> None:
+    world.settle()
+    print(f"{handling}: {world.report()}")  # noqa: T201  make chaos shows it
+    assert world.mistakes() == []
+    counts = world.counts()
+    assert counts[State.DONE] > 0
+    if handling is not KeyHandling.UNSAFE:
+        assert State.UNCERTAIN not in counts, "the remote could have told"
+    # Handed over as often as is allowed, and each time broken off: rare.
+    assert counts.get(State.REJECTED, 0) <= world.accounts // 20
 
 
 @contextmanager

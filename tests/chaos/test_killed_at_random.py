@@ -1,55 +1,18 @@
-"""crmsync is killed at every named instant and at random ones; the remote has everything once.
-
-``make chaos`` kills it more often: CRMSYNC_CHAOS says how often at random instants.
-"""
+"""crmsync is killed at random instants; the remote has everything once. And it could fail."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from crmsync.ledger.states import State
 from crmsync.model.actions import KeyHandling
-from crmsync.observe.failpoints import NAMES
-from support.chaos import chaos
+from support.chaos import KILLS, LONG, assert_sound, chaos
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.chaos import Chaos
     from support.postgres import Schemas
-
-KILLS = int(os.environ.get("CRMSYNC_CHAOS", "0"))
-LONG = KILLS > 0
-
-
-def assert_sound(world: Chaos, handling: KeyHandling) -> None:
-    world.settle()
-    print(f"{handling}: {world.report()}")  # noqa: T201  make chaos shows it
-    assert world.mistakes() == []
-    counts = world.counts()
-    assert counts[State.DONE] > 0
-    if handling is not KeyHandling.UNSAFE:
-        assert State.UNCERTAIN not in counts, "the remote could have told"
-    # Handed over as often as is allowed, and each time broken off: rare.
-    assert counts.get(State.REJECTED, 0) <= world.accounts // 20
-
-
-@pytest.mark.parametrize(
-    "handling", list(KeyHandling) if LONG else [KeyHandling.LOOKUP, KeyHandling.UNSAFE]
-)
-def test_killed_at_every_named_instant(tmp_path: Path, handling: KeyHandling) -> None:
-    ledger_at = tmp_path / "state" / "ledger.sqlite"
-    unsafe = handling is KeyHandling.UNSAFE
-    with chaos(tmp_path, handling, ledger_at, seed=1) as world:
-        for name in NAMES:
-            # Where nobody can be asked, only what was under way matters.
-            if not unsafe or (name.startswith("delivery.") and "look" not in name):
-                world.die_at(name)
-        assert_sound(world, handling)
-        assert world.lives["killed"] >= (8 if unsafe else len(NAMES))
 
 
 @pytest.mark.parametrize("handling", list(KeyHandling) if LONG else [KeyHandling.NATIVE])
