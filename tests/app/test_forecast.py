@@ -57,6 +57,11 @@ def test_a_forecast_reads_as_a_calendar(tmp_path: Path) -> None:
     assert "Wednesday 18 February 2026\n  renewal-at-risk\n    00:00 Acme\n" in text
     assert "→ task for Jo Meyer: Call Acme: renews " in text
     assert "this is a forecast" in text
+    later = ("forecast", "--config", config, "--at", NOW, "--days", "40")
+    short = call(*later).output
+    assert "  renewal-at-risk\n    1 leaves (--full shows who, and why)\n" in short
+    assert "00:00 leaves Acme: renewal_date" not in short
+    assert "00:00 leaves Acme: renewal_date" in call(*later, "--full").output
     quiet = call("forecast", "--config", config, "--at", NOW, "--days", "1").output
     assert "Nothing falls due, and nobody leaves a rule." in quiet
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
+from rich.text import Text
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count
@@ -53,16 +54,37 @@ def _day(day: date) -> str:
 
 def _print_day(out: Console, cycles: list[Coming], *, most: int | None) -> None:
     lines: dict[str, list[list[str]]] = {}
+    leaving: dict[str, int] = {}
     for coming in cycles:
         for rule, entry in _entries(coming):
             lines.setdefault(rule, []).append(entry)
+        for rule, entry in _leaving(coming):
+            entries = lines.setdefault(rule, [])
+            if most is None:
+                entries.append(entry)
+            else:
+                leaving[rule] = leaving.get(rule, 0) + 1
     for rule, entries in lines.items():
         out.print(f"  {escape(rule)}")
         for entry in entries[:most]:
             for line in entry:
-                out.print(f"    {line}", soft_wrap=True)
+                _print_line(out, line)
         if most is not None and len(entries) > most:
             out.print(f"    [dim]… and {len(entries) - most} more; --full shows all[/]")
+        if rule in leaving:
+            leave = "1 leaves" if leaving[rule] == 1 else f"{leaving[rule]} leave"
+            out.print(f"    [cyan]{leave}[/] [dim](--full shows who, and why)[/]")
+
+
+def _print_line(out: Console, line: str) -> None:
+    if not out.is_terminal:
+        out.print(f"    {line}", soft_wrap=True)
+        return
+    text = line.lstrip()
+    # What follows on the next line stands a little further in than its begin.
+    for number, part in enumerate(Text.from_markup(text).wrap(out, out.width - 14)):
+        indent = 4 + len(line) - len(text) + (2 if number else 0)
+        out.print(Text(" " * indent).append_text(part))
 
 
 def _entries(coming: Coming) -> Iterator[tuple[str, list[str]]]:
@@ -85,6 +107,11 @@ def _entries(coming: Coming) -> Iterator[tuple[str, list[str]]]:
         step = f"{held.step}: " if held.step else ""
         reason = escape(redact(f"{held.subject_name}: {step}{held.reason}"))
         yield held.rule, [f"{clock} [yellow]held[/] {reason}"]
+
+
+def _leaving(coming: Coming) -> Iterator[tuple[str, list[str]]]:
+    """A line for each subject that leaves, with the rule's name."""
+    clock = f"[dim]{coming.at:%H:%M}[/]"
     for leaving in coming.leaving:
         why = "; ".join(leaving.because) or leaving.reason
         reason = escape(redact(f"{leaving.subject_name}: {why}"))
