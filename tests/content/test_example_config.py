@@ -45,6 +45,7 @@ def test_it_is_valid() -> None:
         settings.Freshness,
         daemon.DaemonSettings,
         policy.Policy,
+        policy.Approvals,
         policy.Holdout,
         policy.Cap,
         hours.Hours,

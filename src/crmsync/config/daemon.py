@@ -11,7 +11,7 @@ from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.model.durations import parse_duration
 from crmsync.model.schedules import PATTERN, Schedule, parse_schedule
 
-_LISTEN = re.compile(r"(?P<host>[^\s:/]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})")
+_LISTEN = re.compile(r"(?:[^\s:/]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _HIGHEST_PORT = 65535
 
 
@@ -26,7 +26,7 @@ def checked_address(text: str) -> str:
         ValueError: it is none.
     """
     match = _LISTEN.fullmatch(text)
-    if match is None or int(match["port"]) > _HIGHEST_PORT:
+    if match is None or int(match[1]) > _HIGHEST_PORT:
         raise ValueError(f"“{text}” is no address to listen at; write for example 127.0.0.1:9464")
     return text
 
@@ -49,7 +49,7 @@ ScheduleField = Annotated[Schedule, BeforeValidator(_schedule), WithJsonSchema(S
 ListenField = Annotated[
     str,
     AfterValidator(checked_address),
-    WithJsonSchema({"type": "string", "pattern": f"^(?:{_LISTEN.pattern})$".replace("?P", "?")}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LISTEN.pattern}$"}),
 ]
 
 
