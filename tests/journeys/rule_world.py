@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from crmsync.config.settings import Company, Existing
 from crmsync.config.yaml import Place
 from crmsync.delivery.commit import commit_plan
-from crmsync.journeys.due import open_steps
 from crmsync.journeys.enrolments import decide_enrolments
+from crmsync.journeys.way import Inside, walk
 from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
 from crmsync.ledger.values import NewEffect
 from crmsync.model.actions import AddNote
 from crmsync.model.durations import parse_duration
 from crmsync.model.verdicts import RuleVerdicts
+from crmsync.rules.calendar import Calendar
 from crmsync.rules.conditions import All
 from crmsync.rules.language import NoteStep, Rule
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import EnrolmentStatus, Transitions
+    from crmsync.ledger.values import EnrolmentRef, EnrolmentStatus, Transitions
+    from crmsync.model.durations import Duration
+    from crmsync.rules.language import ClockOf
 
 MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PLACE = Place(file="rules/test.yaml", line=1, column=1)
@@ -49,7 +53,7 @@ def a_rule(  # noqa: PLR0913  each part matters to some test
         description="A rule for tests.",
         subject="account",
         when=All(conditions=(), place=PLACE),  # the verdicts are given
-        then=tuple(NoteStep(id=step, text="Seen", place=PLACE) for step in steps),
+        way=tuple(NoteStep(id=step, text="Seen", place=PLACE) for step in steps),
         version=version,
         place=PLACE,
         once_per=once_per,
@@ -100,7 +104,15 @@ class Cycle:
             company=COMPANY,
             missing=dict.fromkeys(said, missing),
         )
-        self.due = open_steps(rules, said, snapshot, transitions, self.ledger.step_states())
+        inside = Inside(
+            rules=rules,
+            verdicts=said,
+            snapshot=snapshot,
+            transitions=transitions,
+            states=self.ledger.step_states(),
+            outcomes=self.ledger.step_outcomes(),
+        )
+        self.due = tuple(walk(inside, later=_later, answers={}).due)
         return transitions
 
     def run(  # noqa: PLR0913  each part matters to some test
@@ -166,6 +178,13 @@ class Cycle:
     def due_steps(self) -> list[tuple[str, str]]:
         """Subject and step of what was due in the last cycle."""
         return [(due.enrolment.subject, due.step.id) for due in self.due]
+
+
+def _later(
+    _rule: Rule, _ref: EnrolmentRef, start: datetime, by: Duration, _clock: ClockOf
+) -> datetime:
+    zone = ZoneInfo(COMPANY.time_zone)
+    return Calendar(now=start, zone=zone, country=COMPANY.country).instant_after(by)
 
 
 def entered(transitions: Transitions) -> dict[str, EnrolmentStatus]:

@@ -78,7 +78,7 @@ _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_the_page_has_its_snippets() -> None:
-    assert (len(_WHOLE), len(_CONDITIONS)) == (3, 8)
+    assert (len(_WHOLE), len(_CONDITIONS)) == (5, 8)
 
 
 @pytest.mark.parametrize("block", _CONDITIONS, ids=range(len(_CONDITIONS)))
@@ -94,7 +94,7 @@ def test_conditions_of_the_page_match_one_account_and_not_the_other(
 
 
 @pytest.mark.parametrize(
-    ("block", "matches"), list(zip(_WHOLE, ["acme", "acme", "old"], strict=True))
+    ("block", "matches"), list(zip(_WHOLE, ["acme", "acme", "old", "acme", "acme"], strict=True))
 )
 def test_rules_of_the_page(tmp_path: Path, block: str, matches: str) -> None:
     (rule,) = rules_from(tmp_path, {"r": block}, _SEGMENTS).rules
@@ -111,7 +111,7 @@ def test_the_page_names_every_operator_and_every_fact() -> None:
 
 def test_the_tests_of_the_page_about_rule_tests(tmp_path: Path) -> None:
     lost = "rule: lost-gold\nsubject: account\nwhen: [{tier: {changed: {from: gold}}}]\n" + THEN
-    texts = {"smallest": _WHOLE[0], "lost": lost, "collapsed": _WHOLE[1]}
+    texts = {"smallest": _WHOLE[0], "lost": lost, "collapsed": _WHOLE[1], "journey": _WHOLE[3]}
     rules = rules_from(tmp_path, texts)
     page = (_DOCS / "rule-tests.md").read_text(encoding="utf-8")
     folder = tmp_path / "rules" / "tests"
@@ -123,4 +123,4 @@ def test_the_tests_of_the_page_about_rule_tests(tmp_path: Path) -> None:
     (failure,) = re.findall(r"^```text\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
     assert page.count("<!-- fails: rule-test -->") == 1
     assert [told(outcome) for outcome in outcomes] == [""] * (len(blocks) - 1) + [failure]
-    assert len(blocks) == 6
+    assert len(blocks) == 7

@@ -37,7 +37,8 @@ then:
 BAD = {
     "unknown-key": "rule: a\nsubject: account\nwhan: []\nwhen: [{tier: x}]\n" + THEN,
     "later-keys": (
-        "rule: b\nsubject: account\nrepeat_every: 1 day\nuntil: []\nwhen:\n  - tier: gold\n" + THEN
+        "rule: b\nsubject: account\nrepeat_every: 1 day\non_change: stop\nwhen:\n"
+        "  - tier: gold\n" + THEN
     ),
     "words": (
         "rule: words\nsubject: account\nwhen:\n"

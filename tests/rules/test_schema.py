@@ -39,11 +39,37 @@ _OF_MEANING = (
     "is longer than 100 years",
     "stands at another step already",
     "conditions nest deeper than",
+    "in “when” nobody is enrolled yet",
+    "stands directly in the list behind an “if” of a step",
+    "before this",  # a step that others are asked about
+    "can be asked",
+    "a branch is written",
 )
+_WAY: dict[str, Any] = {
+    "rule": "way",
+    "subject": "account",
+    "when": [{"tier": "gold"}],
+    "until": [{"last_reply": {"after": "enrolled"}, "goal": True}, {"tier": "silver"}],
+    "then": [
+        {"id": "brief", "task": {"assign_to": "owner", "subject": "x"}},
+        {"wait": "2 days"},
+        {"wait": {"until": [{"tier": "tin"}], "at_most": "2 business days", "clock": "owner"}},
+        {"if": [{"steps.brief": ["done", "dropped"]}, {"tier": "x"}], "note": {"text": "x"}},
+        {"after": "3 business days", "clock": "account", "note": {"text": "y"}},
+        {
+            "choose": [
+                {"if": {"tier": "gold"}, "then": [{"note": {"text": "z"}}]},
+                {"otherwise": [{"wait": "1 day"}, {"note": {"text": "z"}}]},
+            ]
+        },
+        {"email": {"to": "primary_contact", "template": "t", "despite_contact": True}},
+    ],
+}
 _GOOD_STEP = [{"note": {"text": "hello"}}]
 _TEAMS = ("renewals", "success", "support")
 _GOOD_RULES = [
     parse_yaml(SMALLEST, "x.yaml").data,
+    _WAY,
     {
         "rule": "all-of-it",
         "subject": "ticket",

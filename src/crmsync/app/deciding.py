@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from crmsync.app.asking import Asking
 from crmsync.app.basis import basis_of
 from crmsync.app.gather import gather
 from crmsync.app.inhibition import Inhibition
@@ -13,10 +14,10 @@ from crmsync.app.results import HeldBack, PlanResult, RuleCount, SyncResult
 from crmsync.app.steps import Steps
 from crmsync.app.suppression import Stops
 from crmsync.errors import UsageError
-from crmsync.journeys.due import open_steps
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
+from crmsync.journeys.way import Inside, next_due
 from crmsync.ledger.values import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
@@ -25,12 +26,13 @@ from crmsync.rules.standing import evaluated
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from crmsync.app.asking import Ends
     from crmsync.app.premises import Premises
     from crmsync.journeys.compose import Composed
-    from crmsync.journeys.due import OpenStep
+    from crmsync.journeys.way import Walked
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.values import (
         Decision,
@@ -110,6 +112,10 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
     snapshot = follow_merges(
         premises.ledger.enrolment_snapshot(), premises.rules, records.aliases()
     )
+    missing = _missing(records, rules, verdicts, snapshot, premises.connections)
+    outbox = premises.ledger.step_states()
+    asking = Asking(premises=premises, records=records, world=world, rules=rules, states=outbox)
+    ends = asking.ends(snapshot, verdicts, missing)
     transitions = decide_enrolments(
         premises.rules,
         verdicts,
@@ -117,12 +123,27 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         now=world.now,
         existing=premises.config.existing,
         company=premises.config.company,
-        missing=_missing(records, rules, verdicts, snapshot, premises.connections),
+        missing=missing,
+        ended=ends.ended,
     )
     transitions = keep_out(transitions, premises.resting)
-    outbox = premises.ledger.step_states()
-    due = open_steps(rules, verdicts, snapshot, transitions, outbox)
-    wanted = _wanted(rules, due, transitions)
+    walked = asking.walked(
+        Inside(
+            rules=rules,
+            verdicts=verdicts,
+            snapshot=snapshot,
+            transitions=transitions,
+            states=outbox,
+            outcomes=premises.ledger.step_outcomes(),
+            resting=ends.unsure,
+            missing=missing,
+        )
+    )
+    due = walked.due
+    transitions = replace(
+        transitions, outcomes=tuple(walked.outcomes), next_due=next_due(walked, snapshot)
+    )
+    wanted = _wanted(rules, walked, ends, transitions)
     evaluation = answer.evaluation or _of_some(rules, world, wanted)
     stops = premises.ledger.stops(now=world.now)
     steps = Steps(
@@ -142,7 +163,12 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         sync=sync,
         rules=_counts(rules, verdicts, snapshot, transitions),
         actions=tuple(steps.actions),
-        held=(*steps.held, *_held(rules, transitions, steps)),
+        held=(
+            *steps.held,
+            *_waiting(walked, steps),
+            *_unsure(rules, ends, steps),
+            *_held(rules, transitions, steps),
+        ),
         stopped=circuit_breaker(
             steps.let_out, accounts=records.count("account"), policy=premises.config.policy
         ),
@@ -167,16 +193,46 @@ def _of_some(
 
 
 def _wanted(
-    rules: Sequence[Rule], due: Iterable[OpenStep], transitions: Transitions
+    rules: Sequence[Rule], walked: Walked, ends: Ends, transitions: Transitions
 ) -> dict[str, set[str]]:
     """By table, the ids of the records that something is to be said of."""
     wanted: dict[str, set[str]] = {}
-    for step in due:
+    for step in walked.due:
         wanted.setdefault(step.rule.subject, set()).add(step.enrolment.subject)
+    for waits in walked.waits:
+        wanted.setdefault(waits.rule.subject, set()).add(waits.enrolment.subject)
     subjects = {rule.name: rule.subject for rule in rules}
+    for ref in ends.unsure:
+        wanted.setdefault(subjects[ref.rule], set()).add(ref.subject)
     for held in transitions.held:
         wanted.setdefault(subjects[held.rule], set()).add(held.subject)
     return wanted
+
+
+def _waiting(walked: Walked, steps: Steps) -> Iterator[HeldBack]:
+    """Whose next step is not due yet."""
+    for waits in walked.waits:
+        yield HeldBack(
+            rule=waits.rule.name,
+            subject=waits.enrolment.subject,
+            subject_name=steps.name(waits.rule.subject, waits.enrolment.subject),
+            step=waits.step,
+            reason=waits.reason,
+            until=waits.until,
+        )
+
+
+def _unsure(rules: Sequence[Rule], ends: Ends, steps: Steps) -> Iterator[HeldBack]:
+    """For whom nothing is done because their end may have come."""
+    subjects = {rule.name: rule.subject for rule in rules}
+    for ref, reason in sorted(ends.unsure.items()):
+        yield HeldBack(
+            rule=ref.rule,
+            subject=ref.subject,
+            subject_name=steps.name(subjects[ref.rule], ref.subject),
+            step=None,
+            reason=reason,
+        )
 
 
 def _held(rules: Sequence[Rule], transitions: Transitions, steps: Steps) -> tuple[HeldBack, ...]:

@@ -151,7 +151,7 @@ class _Forecast:
             withheld=decided.withheld,
         )
         take_for_done(ledger, at=at)
-        self._wait_for(held.until for held in decided.transitions.held)
+        self._wait_for(held.until for held in decided.plan.held)
         self._wait_for(effect.not_before for effect in decided.effects)
         if standing is None:
             self.told |= {_held_key(held) for held in decided.plan.held}

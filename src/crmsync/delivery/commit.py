@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.enrolments import move_enrolments
-from crmsync.ledger.outbox import drop_waiting, record_effects, withhold
+from crmsync.ledger.outbox import drop_skipped, drop_waiting, record_effects, withhold
 from crmsync.ledger.stops import check_stops
 from crmsync.ledger.store import record_decisions
+from crmsync.ledger.values import SKIPPED
 from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
     at, actor = transitions.at, f"run {run_id}"
     ended = {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end}
 
+    skipped = [one for one in transitions.outcomes if one.result == SKIPPED]
+
     def record(connection: sa.Connection) -> int:
         if stops is not None:
             check_stops(connection, stops, now=at)
         move_enrolments(connection, transitions)
         dropped = drop_waiting(connection, ended, at=at, actor=actor)
+        drop_skipped(connection, skipped, at=at, actor=actor)
         record_effects(connection, effects, run_id=run_id, at=at)
         withhold(connection, withheld, at=at, actor=actor)
         record_decisions(connection, run_id, decisions, at=at)

@@ -13,6 +13,7 @@ from crmsync.clock import readable
 from crmsync.config.settings import Existing
 from crmsync.journeys.keys import once_key, once_paths, running_key
 from crmsync.ledger.values import (
+    CONTACTED,
     Activate,
     End,
     Enrol,
@@ -43,6 +44,7 @@ _STATUS_AT_FIRST = {
 }
 _CONDITIONS = "its conditions no longer hold"
 _MISSING = "its record is missing; it goes on, and is not new, when the record is back"
+_OVER = "its enrolment is over; it is new once its conditions were seen not to hold"
 _RULE_GONE = "the rule is no longer there"
 _ON_UNDER_KEY = "it goes on under the values of once_per"
 
@@ -56,6 +58,7 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
     existing: Existing,
     company: Company,
     missing: Mapping[str, Collection[str]] | None = None,
+    ended: Mapping[EnrolmentRef, Ended] | None = None,
 ) -> Transitions:
     """The moves that follow from what the rules say now.
 
@@ -68,6 +71,8 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
         company: its time zone and country count business days, and say what day it is.
         missing: by rule name, subjects of which there is no record now: nobody has seen the
             conditions of a living record turn false.
+        ended: of rules with ``until``, whose end has come; None where nobody asks for that, and
+            conditions that no longer hold end an enrolment of any rule.
     """
     inside: dict[str, list[Enrolment]] = {}
     for enrolment in snapshot.open:
@@ -85,11 +90,12 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
             existing=rule.existing or existing,
             company=company,
             missing=(missing or {}).get(rule.name, ()),
+            ended=ended if rule.until else None,
             moves=moves,
         ).decide(inside.get(rule.name, []))
     names = {rule.name for rule in rules}
     for name in sorted(inside.keys() - names):
-        moves.end += [End(enrolment=enrolment, reason=_RULE_GONE) for enrolment in inside[name]]
+        moves.end += [_gone(enrolment, _RULE_GONE) for enrolment in inside[name]]
     return Transitions(
         at=now,
         enrol=tuple(moves.enrol),
@@ -100,6 +106,14 @@ def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing els
         new_rules=tuple(moves.new_rules),
         gone_rules=tuple(sorted(snapshot.seen_rules - names)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A line of ``until`` that holds for an enrolment."""
+
+    reason: str
+    goal: bool
 
 
 @dataclass(kw_only=True)
@@ -122,6 +136,7 @@ class _RuleMoves:
     existing: Existing
     company: Company
     missing: Collection[str]
+    ended: Mapping[EnrolmentRef, Ended] | None
     moves: _Moves
     taken: dict[str, str] = field(default_factory=dict)
 
@@ -146,12 +161,15 @@ class _RuleMoves:
 
     def _stay_or_leave(self, enrolment: Enrolment, *, alone: bool) -> None:
         subject = enrolment.ref.subject
-        if subject in self.verdict.unknown:
+        is_active = enrolment.status is EnrolmentStatus.ACTIVE
+        if is_active and self.ended is not None and enrolment.ref in self.ended:
+            self._end(enrolment, self.ended[enrolment.ref])
+        elif subject in self.verdict.unknown:
             self._hold_unknown(subject)
         elif subject not in self.verdict.matches and subject in self.missing:
             self._hold(subject, HeldBecause.MISSING, _MISSING)
         elif subject not in self.verdict.matches:
-            self.moves.end.append(End(enrolment=enrolment, reason=_CONDITIONS))
+            self._leave(enrolment)
         elif enrolment.status is EnrolmentStatus.WAITING:
             if alone:
                 self._wait(enrolment)
@@ -159,6 +177,20 @@ class _RuleMoves:
             self._compare_key(enrolment)
         else:
             self._stay(enrolment)
+
+    def _end(self, enrolment: Enrolment, ended: Ended) -> None:
+        """While its conditions hold, it stays known, so that it does not enter again at once."""
+        matches = enrolment.ref.subject not in self.missing and (
+            enrolment.ref.subject in {*self.verdict.matches, *self.verdict.unknown}
+        )
+        self.moves.end.append(
+            End(enrolment=enrolment, reason=ended.reason, goal=ended.goal, matches=matches)
+        )
+
+    def _leave(self, enrolment: Enrolment) -> None:
+        """Its conditions hold no longer."""
+        if enrolment.status is not EnrolmentStatus.ACTIVE or self.ended is None:
+            self.moves.end.append(_gone(enrolment, _CONDITIONS))
 
     def _compare_key(self, enrolment: Enrolment) -> None:
         """Under ``once_per``, other values are another enrolment."""
@@ -169,9 +201,9 @@ class _RuleMoves:
             self._stay(enrolment)
         elif once_paths(known) == frozenset(self.rule.once_per):
             reason = f"the values of once_per are now {key}"
-            self.moves.end.append(End(enrolment=enrolment, reason=reason))
+            self.moves.end.append(_gone(enrolment, reason))
             self._enter(subject, EnrolmentStatus.ACTIVE, since=self._since(enrolment))
-        elif enrolment.status is EnrolmentStatus.ACTIVE:
+        elif enrolment.status in CONTACTED:
             # The author has changed `once_per`; that alone must not write to anybody again.
             self._stay(enrolment)
         else:
@@ -325,7 +357,7 @@ class _RuleMoves:
 
     @property
     def _steps(self) -> tuple[str, ...]:
-        return tuple(step.id for step in self.rule.then)
+        return tuple(step.id for step in self.rule.way)
 
     def _history(self, subject: str) -> History:
         return self.snapshot.histories.get((self.rule.name, subject), History())
@@ -383,9 +415,18 @@ class _RuleMoves:
                 f"crmsync review enrol {self.rule.name} {subject}"
             )
             self._hold(subject, HeldBecause.PREVIEW, reason)
+        elif status is EnrolmentStatus.OVER:
+            self._hold(subject, HeldBecause.OVER, _OVER)
         elif status is EnrolmentStatus.IGNORED:
             reason = "it matched already when the rule was new, and the rule ignores those"
             self._hold(subject, HeldBecause.IGNORED, reason)
+
+
+def _gone(enrolment: Enrolment, reason: str) -> End:
+    """The end of an enrolment; one that was over keeps what it ended with."""
+    if enrolment.status is EnrolmentStatus.OVER and enrolment.end_reason is not None:
+        reason = enrolment.end_reason
+    return End(enrolment=enrolment, reason=reason, goal=enrolment.goal)
 
 
 def _order(enrolment: Enrolment) -> tuple[float, EnrolmentRef]:

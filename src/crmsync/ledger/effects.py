@@ -94,6 +94,10 @@ def read_step_states(
             effect.c.state,
             effect.c.in_doubt,
             effect.c.not_before,
+            effect.c.updated_at,
+            effect.c.connection,
+            effect.c.remote_id,
+            effect.c.error,
         )
         .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
         .where(enrolment.c.status.in_(sorted(statuses)))
@@ -103,8 +107,12 @@ def read_step_states(
         found.setdefault(ref, {})[row.step] = StepState(
             key=row.effect_key,
             state=State(row.state),
+            at=row.updated_at,
+            connection=row.connection,
             in_doubt=row.in_doubt,
             not_before=row.not_before,
+            remote_id=row.remote_id,
+            error=row.error,
         )
     return found
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from crmsync.errors import StoreBusyError
-from crmsync.ledger.schema import enrolment, rule_state
+from crmsync.ledger.schema import enrolment, rule_state, step_outcome
 from crmsync.ledger.values import (
+    CONTACTED,
     OPEN,
     Enrolment,
     EnrolmentRef,
     EnrolmentSnapshot,
     EnrolmentStatus,
     History,
+    StepOutcome,
 )
 
 if TYPE_CHECKING:
@@ -34,9 +36,7 @@ def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
 def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
     """All that deciding on enrolments needs to remember."""
     columns = enrolment.c
-    last_active = sa.func.max(columns.entered_at).filter(
-        columns.status.in_([EnrolmentStatus.ACTIVE, EnrolmentStatus.ENDED])
-    )
+    last_active = sa.func.max(columns.entered_at).filter(columns.status.in_(CONTACTED))
     histories = connection.execute(
         sa.select(columns.rule, columns.subject, sa.func.count(), last_active).group_by(
             columns.rule, columns.subject
@@ -93,7 +93,27 @@ def _enrolment(row: sa.Row[Any]) -> Enrolment:
         holds_since=row.holds_since,
         ended_at=row.ended_at,
         end_reason=row.end_reason,
+        goal=row.goal,
+        next_step=row.next_step,
+        next_due_at=row.next_due_at,
     )
+
+
+def read_outcomes(connection: sa.Connection) -> dict[EnrolmentRef, dict[str, StepOutcome]]:
+    """What became of the steps of active enrolments that are over without an effect."""
+    found: dict[EnrolmentRef, dict[str, StepOutcome]] = {}
+    columns = (enrolment.c.rule, enrolment.c.subject, enrolment.c.key)
+    rows = connection.execute(
+        sa.select(*columns, step_outcome)
+        .join(enrolment, enrolment.c.id == step_outcome.c.enrolment_id)
+        .where(enrolment.c.status == EnrolmentStatus.ACTIVE)
+    )
+    for row in rows:
+        ref = EnrolmentRef(rule=row.rule, subject=row.subject, key=row.key)
+        found.setdefault(ref, {})[row.step] = StepOutcome(
+            enrolment=ref, step=row.step, result=row.result, at=row.at, reason=row.reason
+        )
+    return found
 
 
 def move_enrolments(connection: sa.Connection, transitions: Transitions) -> None:
@@ -106,6 +126,7 @@ def move_enrolments(connection: sa.Connection, transitions: Transitions) -> None
     _activate(connection, transitions.activate, transitions)
     _reopen(connection, [e for e in transitions.enrol if e.reopens is not None], transitions)
     _insert(connection, [e for e in transitions.enrol if e.reopens is None], transitions)
+    _go_on(connection, transitions)
     if transitions.gone_rules:
         connection.execute(
             sa.delete(rule_state).where(rule_state.c.rule.in_(transitions.gone_rules))
@@ -124,14 +145,19 @@ def _end(connection: sa.Connection, transitions: Transitions) -> None:
             "new_status": end.status,
             "ended": transitions.at,
             "end_reason": end.reason,
+            "reached": end.goal,
         }
 
     _update(
         connection,
         {
             "status": sa.bindparam("new_status"),
-            "ended_at": sa.bindparam("ended"),
+            # Of one that was over it is known since when.
+            "ended_at": sa.func.coalesce(enrolment.c.ended_at, sa.bindparam("ended")),
             "end_reason": sa.bindparam("end_reason"),
+            "goal": sa.bindparam("reached"),
+            "next_step": None,
+            "next_due_at": None,
         },
         [values(end) for end in transitions.end],
     )
@@ -185,7 +211,47 @@ _ENTERED: dict[str, Any] = {
     "holds_since": sa.bindparam("since"),
     "ended_at": None,
     "end_reason": None,
+    "goal": False,
 }
+
+
+def _go_on(connection: sa.Connection, transitions: Transitions) -> None:
+    """What is over, and what is due next; the ids are those of the living, so keys are asked."""
+    which = sa.and_(
+        enrolment.c.rule == sa.bindparam("of_rule"), enrolment.c.key == sa.bindparam("of_key")
+    )
+    outcomes = [
+        {
+            "of_rule": one.enrolment.rule,
+            "of_key": one.enrolment.key,
+            "step": one.step,
+            "result": one.result,
+            "at": one.at,
+            "reason": one.reason,
+        }
+        for one in transitions.outcomes
+    ]
+    if outcomes:
+        names = ("enrolment_id", "step", "result", "at", "reason")
+        types = {"at": step_outcome.c.at.type}
+        said = [sa.bindparam(name, type_=types.get(name, sa.Text())) for name in names[1:]]
+        found = sa.select(enrolment.c.id, *said).where(which)
+        connection.execute(sa.insert(step_outcome).from_select(list(names), found), outcomes)
+    due = [
+        {
+            "of_rule": one.enrolment.rule,
+            "of_key": one.enrolment.key,
+            "coming": one.step,
+            "due": one.at,
+        }
+        for one in transitions.next_due
+    ]
+    if due:
+        values: dict[str, Any] = {
+            "next_step": sa.bindparam("coming"),
+            "next_due_at": sa.bindparam("due"),
+        }
+        connection.execute(sa.update(enrolment).where(which).values(values), due)
 
 
 def _expected(known: Enrolment) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import NewEffect, Withheld
+    from crmsync.ledger.values import NewEffect, StepOutcome, Withheld
 
     _KeyRow = sa.Row[int, str, str, int, bool, str | None]
 
@@ -354,32 +354,49 @@ def drop_waiting(
     """Drop what these enrolments (number: reason) have waiting; the count of what was dropped."""
     moves: list[Move] = []
     for portion in chunks(sorted(reasons)):
-        rows = connection.execute(
-            sa.select(
-                effect.c.id,
-                effect.c.enrolment_id,
-                effect.c.state,
-                effect.c.attempts,
-                effect.c.in_doubt,
-            )
-            .where(effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING)))
-            .order_by(effect.c.id)
-            .with_for_update()
-        )
-        for row in rows:
-            reason = reasons[row.enrolment_id]
-            if row.in_doubt:
-                reason += "; an earlier attempt may have landed"
-            moves.append(
-                Move(
-                    effect_id=row.id,
-                    before=State(row.state),
-                    after=State.DROPPED,
-                    reason=reason,
-                    attempts=row.attempts,
-                    in_doubt=row.in_doubt,
-                    error=reason,
-                )
-            )
+        rows = connection.execute(_WAITING.where(effect.c.enrolment_id.in_(portion)))
+        moves += [_drop(row, reasons[row.enrolment_id]) for row in rows]
     move_effects(connection, moves, at=at, actor=actor)
     return len(moves)
+
+
+def drop_skipped(
+    connection: sa.Connection, skipped: Sequence[StepOutcome], *, at: datetime, actor: str
+) -> None:
+    """Drop what waits for steps that are skipped now."""
+    moves: list[Move] = []
+    for one in skipped:
+        ref = one.enrolment
+        rows = connection.execute(
+            _WAITING.join(enrolment, enrolment.c.id == effect.c.enrolment_id).where(
+                enrolment.c.rule == ref.rule,
+                enrolment.c.key == ref.key,
+                effect.c.step == one.step,
+            )
+        )
+        moves += [_drop(row, f"its step is skipped: {one.reason}") for row in rows]
+    move_effects(connection, moves, at=at, actor=actor)
+
+
+_WAITING: sa.Select[Any] = (
+    sa.select(
+        effect.c.id, effect.c.enrolment_id, effect.c.state, effect.c.attempts, effect.c.in_doubt
+    )
+    .where(effect.c.state.in_(sorted(WAITING)))
+    .order_by(effect.c.id)
+    .with_for_update(of=effect)
+)
+
+
+def _drop(row: sa.Row[*tuple[Any, ...]], reason: str) -> Move:
+    if row.in_doubt:
+        reason += "; an earlier attempt may have landed"
+    return Move(
+        effect_id=row.id,
+        before=State(row.state),
+        after=State.DROPPED,
+        reason=reason,
+        attempts=row.attempts,
+        in_doubt=row.in_doubt,
+        error=reason,
+    )

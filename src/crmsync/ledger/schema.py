@@ -79,9 +79,22 @@ enrolment = sa.Table(
     sa.Column("holds_since", Instant),
     sa.Column("ended_at", Instant),
     sa.Column("end_reason", sa.Text),
+    sa.Column("goal", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("next_step", sa.Text),
+    sa.Column("next_due_at", Instant),
     sa.UniqueConstraint("rule", "key"),
     sa.Index(None, "status"),
     sa.Index(None, "subject"),
+)
+
+step_outcome = sa.Table(
+    "step_outcome",
+    metadata,
+    sa.Column("enrolment_id", sa.Integer, sa.ForeignKey("enrolment.id"), primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("result", sa.String(20), nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
 )
 
 effect = sa.Table(

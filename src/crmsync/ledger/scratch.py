@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.schema import effect, enrolment, review, rule_state, run, stop
+from crmsync.ledger.schema import (
+    effect,
+    enrolment,
+    review,
+    rule_state,
+    run,
+    step_outcome,
+    stop,
+)
 from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
 
@@ -25,7 +33,7 @@ def copied(ledger: Ledger, at: Path) -> Ledger:
     """
     copy = Ledger(at)
     with ledger.reading() as source, copy.writing() as target:
-        for table in (run, rule_state, enrolment, effect, stop, review):
+        for table in (run, rule_state, enrolment, step_outcome, effect, stop, review):
             for rows in source.execute(sa.select(table)).mappings().partitions(_ROWS):
                 target.execute(sa.insert(table), [dict(row) for row in rows])
     return copy

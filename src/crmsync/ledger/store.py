@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         EnrolmentRef,
         EnrolmentSnapshot,
         EnrolmentStatus,
+        StepOutcome,
         StepState,
     )
     from crmsync.model.actions import ActionKind
@@ -183,6 +184,11 @@ class Ledger:
         """What awaits approval, and what else waits after a person has spoken of it."""
         with self.reading() as connection:
             return read_reviewed(connection)
+
+    def step_outcomes(self) -> Mapping[EnrolmentRef, Mapping[str, StepOutcome]]:
+        """For each active enrolment, the steps that are over without having made anything."""
+        with self.reading() as connection:
+            return enrolments.read_outcomes(connection)
 
     # What people ask
 

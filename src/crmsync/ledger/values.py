@@ -21,6 +21,7 @@ class EnrolmentStatus(StrEnum):
     ACTIVE = "active"  # its steps are due, or done
     PREVIEWED = "previewed"  # it matched when the rule was new; waits for a person
     IGNORED = "ignored"  # it matched when the rule was new; never contacted for that
+    OVER = "over"  # it was active and its end has come; not new while its conditions still hold
     ENDED = "ended"  # it was active; its key stays used
     LAPSED = "lapsed"  # it ended without ever having been active; its key is free
 
@@ -30,7 +31,10 @@ OPEN = (
     EnrolmentStatus.ACTIVE,
     EnrolmentStatus.PREVIEWED,
     EnrolmentStatus.IGNORED,
+    EnrolmentStatus.OVER,
 )
+# These were contacted, or are.
+CONTACTED = (EnrolmentStatus.ACTIVE, EnrolmentStatus.OVER, EnrolmentStatus.ENDED)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -60,6 +64,9 @@ class Enrolment:
             previewed or ignored.
         holds_since: the instant (UTC) since which its conditions are known to hold; None where
             they were not known to hold when it was recorded.
+        goal: whether it ended because it reached what the rule is for.
+        next_step: what it waits for, by the step's id; None where it waits for no step's time.
+        next_due_at: the instant (UTC) at which that step is due.
     """
 
     id: int
@@ -71,6 +78,9 @@ class Enrolment:
     holds_since: datetime | None = None
     ended_at: datetime | None = None
     end_reason: str | None = None
+    goal: bool = False
+    next_step: str | None = None
+    next_due_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,16 +153,53 @@ class Activate:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """An open enrolment ends; what it has waiting in the outbox is dropped."""
+    """An open enrolment ends; what it has waiting in the outbox is dropped.
+
+    Attributes:
+        goal: whether it reached what the rule is for.
+        matches: whether its conditions still hold, so that another may not begin yet.
+    """
 
     enrolment: Enrolment
     reason: str
+    goal: bool = False
+    matches: bool = False
 
     @property
     def status(self) -> EnrolmentStatus:
-        """Ended where it was active, else lapsed."""
-        was_active = self.enrolment.status is EnrolmentStatus.ACTIVE
+        """Over or ended where it was active, else lapsed."""
+        if self.matches:
+            return EnrolmentStatus.OVER
+        was_active = self.enrolment.status in CONTACTED
         return EnrolmentStatus.ENDED if was_active else EnrolmentStatus.LAPSED
+
+
+SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutcome:
+    """What became of a step without the outbox: it was skipped, waited for, or chosen by.
+
+    Attributes:
+        result: ``skipped``, ``done``, ``not_done``, or the number of a branch.
+        at: the instant (UTC) from which it is over.
+    """
+
+    enrolment: EnrolmentRef
+    step: str
+    result: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextDue:
+    """The step whose time an enrolment waits for, and when that is (UTC); None for none."""
+
+    enrolment: EnrolmentRef
+    step: str | None = None
+    at: datetime | None = None
 
 
 class HeldBecause(StrEnum):
@@ -161,6 +208,7 @@ class HeldBecause(StrEnum):
     UNKNOWN = "unknown"
     MISSING = "missing"
     WAITING = "waiting"
+    OVER = "over"
     EXPIRED = "expired"
     COOLDOWN = "cooldown"
     ONCE_PER = "once_per"
@@ -195,6 +243,8 @@ class Transitions:
         at: the instant (UTC) for which they were decided.
         new_rules: names of the rules that were evaluated for the first time.
         gone_rules: names of those that an earlier run had and that exist no longer.
+        outcomes: steps that are over without having made anything.
+        next_due: of enrolments whose next step, or its time, is another than was recorded.
     """
 
     at: datetime
@@ -204,6 +254,8 @@ class Transitions:
     held: tuple[Held, ...] = ()
     new_rules: tuple[str, ...] = ()
     gone_rules: tuple[str, ...] = ()
+    outcomes: tuple[StepOutcome, ...] = ()
+    next_due: tuple[NextDue, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,12 +330,17 @@ class StepState:
     Attributes:
         key: of its effect, as it was minted when that was first recorded.
         in_doubt: an earlier attempt may have landed, and nobody has found out since.
+        at: the instant (UTC) at which it came so far.
     """
 
     key: str
     state: State
+    at: datetime
+    connection: str
     in_doubt: bool = False
     not_before: datetime | None = None
+    remote_id: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

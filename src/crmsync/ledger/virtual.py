@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.ledger.values import (
+    CONTACTED,
     OPEN,
     Enrolment,
     EnrolmentSnapshot,
@@ -18,8 +19,6 @@ from crmsync.ledger.values import (
 
 if TYPE_CHECKING:
     from crmsync.ledger.values import Activate, Enrol, Transitions
-
-_ONCE_CONTACTED = frozenset({EnrolmentStatus.ACTIVE, EnrolmentStatus.ENDED})
 
 
 class VirtualEnrolments:
@@ -49,7 +48,15 @@ class VirtualEnrolments:
         at = transitions.at
         for end in transitions.end:
             row = self._rows[end.enrolment.id]
-            self._keep(replace(row, status=end.status, ended_at=at, end_reason=end.reason))
+            self._keep(
+                replace(
+                    row,
+                    status=end.status,
+                    ended_at=row.ended_at or at,
+                    end_reason=end.reason,
+                    goal=end.goal,
+                )
+            )
         for activation in transitions.activate:
             self._enter(self._rows[activation.enrolment.id], activation, transitions)
         for enrol in transitions.enrol:
@@ -81,6 +88,7 @@ class VirtualEnrolments:
                 holds_since=move.holds_since,
                 ended_at=None,
                 end_reason=None,
+                goal=False,
             )
         )
 
@@ -112,7 +120,7 @@ class VirtualEnrolments:
         if not rows:
             del self._histories[rule, subject]
             return
-        entered = [row.entered_at for row in rows if row.status in _ONCE_CONTACTED]
+        entered = [row.entered_at for row in rows if row.status in CONTACTED]
         self._histories[rule, subject] = History(
             enrolments=len(rows), last_active_at=max(entered, default=None)
         )

@@ -23,6 +23,7 @@ from crmsync.rules.conditions import (
     Column,
     Comparison,
     Condition,
+    Enrolled,
     Past,
     Related,
     Test,
@@ -80,6 +81,8 @@ class Between:
     def _differs(self, word: object) -> bool:
         if isinstance(word, Duration):
             return self.kind is FieldType.DATE or bool(word.business_days)
+        if isinstance(word, Enrolled):
+            return self.kind is FieldType.DATE
         if isinstance(word, datetime):
             return word.tzinfo is None
         return isinstance(word, Today) or self.kind is FieldType.INSTANT

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from crmsync.model.business_days import add_business_days
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
-from crmsync.rules.conditions import Change, Operator, Past, Test, Today
+from crmsync.rules.conditions import Change, Enrolled, Operator, Past, Test, Today
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -43,11 +43,13 @@ class Calendar:
     Attributes:
         now: aware.
         country: whose public holidays are no business days.
+        enrolled: the instant that ``enrolled`` stands for; None where nobody asks for it.
     """
 
     now: datetime
     zone: ZoneInfo
     country: str | None
+    enrolled: datetime | None = None
 
     @cached_property
     def local(self) -> datetime:
@@ -117,6 +119,8 @@ class Calendar:
                     return Bounds(most=end)
                 case _:
                     return Bounds(least=end)
+        if isinstance(operand, Enrolled):
+            operand = self._enrolment(kind)
         low, high = operand if isinstance(operand, tuple) else (operand, operand)
         match test.operator:
             case Operator.BEFORE:
@@ -125,6 +129,13 @@ class Calendar:
                 return self._after(low, kind)
             case _:
                 return Bounds(least=self._begin(low, kind), **self._until(high, kind))
+
+    def _enrolment(self, kind: FieldType) -> date | datetime:
+        if self.enrolled is None:
+            raise TypeError("“enrolled” was asked of no enrolment")
+        return (
+            self.enrolled.astimezone(self.zone).date() if kind is FieldType.DATE else self.enrolled
+        )
 
     def _then(self, at: Duration | date | datetime) -> Bound:
         """That long ago, that instant, or the end of that day; of today, as much as has passed."""

@@ -88,6 +88,14 @@ class Today:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """The word ``enrolled``: the instant at which the subject entered the rule."""
+
+    def __str__(self) -> str:
+        return "enrolled"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A path to one value: references to follow, then a field or fact.
 
@@ -115,7 +123,7 @@ class Column:
         return ".".join((*(hop.name for hop in self.hops), self.name))
 
 
-Literal = str | int | Decimal | bool | date | datetime | Today
+Literal = str | int | Decimal | bool | date | datetime | Today | Enrolled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,24 @@ class Recipient:
     otherwise: Recipient | None = None
 
 
+class ClockOf(StrEnum):
+    """In whose time zone, and with whose holidays, business days are counted."""
+
+    OWNER = "owner"
+    ACCOUNT = "account"
+    COMPANY = "company"
+
+
+class Result(StrEnum):
+    """What became of an earlier step."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    DELIVERED = "delivered"
+    DROPPED = "dropped"
+    SKIPPED = "skipped"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeededApproval:
     """``approval:``; who must have said yes before a step is done.
@@ -47,55 +66,105 @@ class NeededApproval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskStep:
+class StepIs:
+    """``steps.brief: not_done``: one of these became of an earlier step."""
+
+    step: str
+    results: tuple[Result, ...]
+    text: str = field(compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """What is asked of an enrolment at a point of its way; all of it must hold.
+
+    Attributes:
+        results: what became of earlier steps.
+        condition: about the subject; None where only steps are asked about.
+        enrolled: whether it asks for the instant of the enrolment.
+        text: as it is written.
+    """
+
+    results: tuple[StepIs, ...] = ()
+    condition: Condition | None = None
+    enrolled: bool = False
+    text: str = field(compare=False)
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """A branch of a ``choose``, from 0; the step stands in it."""
+
+    choice: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """What any step can say, and where it stands.
+
+    Attributes:
+        after: how long after the steps before it; None for beside them.
+        clock: counts business days of ``after``.
+        guard: ``if``; where it does not hold, the step is skipped.
+        within: the branches around it, from the outermost.
+    """
+
+    id: str
+    after: Duration | None = None
+    clock: ClockOf = ClockOf.COMPANY
+    guard: Guard | None = None
+    within: tuple[Branch, ...] = ()
+    place: Place = field(compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStep(Placed):
     """``task:``. Texts are Jinja2 templates.
 
     Attributes:
         assign_to: paths to users, or ``team.NAME``; the first active user is meant.
     """
 
-    id: str
     assign_to: tuple[str, ...]
     subject: str
     body: str = ""
     due: Duration | None = None
     approval: NeededApproval | None = None
-    place: Place = field(compare=False)
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailStep:
+class EmailStep(Placed):
     """``email:``.
 
     Attributes:
         sender: ``company`` or a path to a user.
         email_class: commercial or service; None leaves it to the template.
+        contacted: holds once people have spoken with the customer since the enrolment, so that
+            the mail is not sent; None for a mail that is sent all the same.
     """
 
-    id: str
     to: Recipient
     template: str
     sender: str = "owner"
     email_class: str | None = None
     approval: NeededApproval | None = None
-    place: Place = field(compare=False)
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    contacted: Guard | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoteStep:
+class NoteStep(Placed):
     """``note:``; on the subject."""
 
-    id: str
     text: str
     approval: NeededApproval | None = None
-    place: Place = field(compare=False)
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpdateStep:
+class UpdateStep(Placed):
     """``update:``; new values for fields of the subject, or of a record that it refers to.
 
     Attributes:
@@ -103,15 +172,58 @@ class UpdateStep:
         fields: canonical field name to its value; text is a Jinja2 template.
     """
 
-    id: str
     record: str
     fields: Mapping[str, Scalar]
     approval: NeededApproval | None = None
-    place: Place = field(compare=False)
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitStep(Placed):
+    """``wait:``.
+
+    Attributes:
+        at_most: how long; where ``until`` is given, at the longest.
+        until: each of these ends it.
+    """
+
+    at_most: Duration
+    until: tuple[Guard, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseStep(Placed):
+    """``choose:``; the steps of its branches follow it.
+
+    Attributes:
+        branches: the first of these that holds is taken; None stands for ``otherwise``.
+    """
+
+    branches: tuple[Guard | None, ...]
 
 
 Step = TaskStep | EmailStep | NoteStep | UpdateStep
+AnyStep = Step | WaitStep | ChooseStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """A line of ``until``: where it holds, the enrolment ends.
+
+    Attributes:
+        goal: whether that is what the rule is for.
+    """
+
+    guard: Guard
+    goal: bool = False
+
+
+def asks_for_steps(step: AnyStep) -> bool:
+    """Whether a step waits until those before it are over."""
+    return (
+        step.after is not None
+        or isinstance(step, WaitStep | ChooseStep)
+        or (step.guard is not None and bool(step.guard.results))
+    )
 
 
 def place_of(step: Step, key: str) -> Place:
@@ -125,6 +237,8 @@ class Rule:
 
     Attributes:
         version: a hash of the rule's text, segments included; changes when its meaning may.
+        way: all steps in their order, with waits and choices.
+        until: what ends an enrolment; where it is empty, that ``when`` no longer holds.
         once_per: paths whose values make an enrolment unique for ever; empty where not given.
         once_per_columns: what these paths lead to, in the same order.
         must_last: how long the conditions must hold before anybody enters, the key ``for``; None
@@ -141,9 +255,10 @@ class Rule:
     description: str
     subject: str
     when: Condition
-    then: tuple[Step, ...]
+    way: tuple[AnyStep, ...]
     version: str
     place: Place
+    until: tuple[Ending, ...] = ()
     once_per: tuple[str, ...] = ()
     once_per_columns: tuple[Column, ...] = ()
     must_last: Duration | None = None
@@ -156,3 +271,8 @@ class Rule:
     inhibited_by: tuple[str, ...] = ()
     policy: RulePolicy | None = None
     schedule: Schedule | None = None
+
+    @property
+    def then(self) -> tuple[Step, ...]:
+        """The steps that make something."""
+        return tuple(step for step in self.way if not isinstance(step, WaitStep | ChooseStep))

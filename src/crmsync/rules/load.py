@@ -25,6 +25,7 @@ from crmsync.rules.language import Rule
 from crmsync.rules.operators import DAY_PATTERN, shown
 from crmsync.rules.parse_conditions import ConditionParser
 from crmsync.rules.parse_steps import StepParser
+from crmsync.rules.parse_way import WayParser, guards
 from crmsync.rules.unknown import settle
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from crmsync.config.yaml import Document, Path_
     from crmsync.model.catalog import Catalog
+    from crmsync.rules.language import AnyStep, Ending
 
 RULE_KEYS = (
     "rule",
@@ -51,12 +53,11 @@ RULE_KEYS = (
     "inhibited_by",
     "policy",
     "schedule",
+    "until",
 )
 _LATER_KEYS = (
     "repeat_every",
-    "until",
     "on_change",
-    "goal",
 )
 SEGMENT_KEYS = ("segment", "subject", "description", "when")
 NEEDED_RULE_KEYS = ("rule", "subject", "when", "then")
@@ -251,13 +252,9 @@ class _RuleReader:
             self._catalog, document, self._problems, self._segments.condition
         )
         when = conditions.parse(data["when"], subject, ("when",))
-        steps = StepParser(
-            catalog=self._catalog,
-            document=document,
-            problems=self._problems,
-            table=subject,
-            teams=self._teams,
-        ).parse(data["then"], ("then",))
+        parser = self._way_parser(document, subject)
+        way = parser.parse(data["then"], ("then",))
+        until = parser.endings(data["until"], ("until",)) if "until" in data else ()
         columns = self._once_per(document, subject)
         options = _Options(document, self._problems)
         must_last, cooldown = options.duration("for"), options.duration("cooldown")
@@ -273,8 +270,9 @@ class _RuleReader:
             description=description,
             subject=subject,
             when=settle(when),
-            then=steps,
-            version=self._version(data, when),
+            way=way,
+            until=until,
+            version=self._version(data, [when, *_asked(way, until)]),
             place=document.place(("rule",)),
             once_per=tuple(column.path for column in columns),
             once_per_columns=columns,
@@ -288,6 +286,28 @@ class _RuleReader:
             inhibited_by=inhibited_by,
             policy=own_policy,
             schedule=schedule,
+        )
+
+    def _way_parser(self, document: Document, subject: str) -> WayParser:
+        return WayParser(
+            catalog=self._catalog,
+            document=document,
+            problems=self._problems,
+            table=subject,
+            steps=StepParser(
+                catalog=self._catalog,
+                document=document,
+                problems=self._problems,
+                table=subject,
+                teams=self._teams,
+            ),
+            conditions=ConditionParser(
+                self._catalog,
+                document,
+                self._problems,
+                self._segments.condition,
+                enrolled=True,
+            ),
         )
 
     def _own_policy(self, document: Document) -> RulePolicy | None:
@@ -326,8 +346,8 @@ class _RuleReader:
                 self._problems.add(document.place(at), str(error))
         return tuple(columns)
 
-    def _version(self, data: Mapping[str, object], when: Condition) -> str:
-        names = sorted(_segment_names(when))
+    def _version(self, data: Mapping[str, object], conditions: Collection[Condition]) -> str:
+        names = sorted({name for condition in conditions for name in _segment_names(condition)})
         said = {key: value for key, value in data.items() if key != "schedule"}
         meaning = [said, [(name, self._segments.data(name)) for name in names]]
         text = json.dumps(meaning, sort_keys=True, default=str)
@@ -457,6 +477,10 @@ def _description(document: Document, problems: Problems) -> str:
         problems.add(document.place(("description",)), "“description” is a text")
         return ""
     return description.strip()
+
+
+def _asked(way: tuple[AnyStep, ...], until: tuple[Ending, ...]) -> list[Condition]:
+    return [guard.condition for guard in guards(way, until) if guard.condition is not None]
 
 
 def _segment_names(condition: Condition) -> set[str]:

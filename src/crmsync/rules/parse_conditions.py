@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 GROUPS = ("any", "all", "not", "none_of")
 SEGMENT = "segment"
+STEPS = "steps."
 _LATER = ("for",)
 _QUANTIFIERS = tuple(Quantifier)
 WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
@@ -51,6 +52,7 @@ class ConditionParser:
         segment: called with a segment's name and the subject that is asked about; answers with
             its condition and how many that is when written out, or None where it has mistakes;
             raises ValueError with a sentence where there is none that fits.
+        enrolled: whether times can be compared with that of the enrolment.
 
     Attributes:
         count: how many conditions were read so far, those of segments included.
@@ -62,12 +64,14 @@ class ConditionParser:
         document: Document,
         problems: Problems,
         segment: Callable[[str, str], tuple[Condition, int] | None],
+        *,
+        enrolled: bool = False,
     ) -> None:
         self._catalog = catalog
         self._document = document
         self._problems = problems
         self._segment = segment
-        self._tests = TestParser(catalog, document, problems)
+        self._tests = TestParser(catalog, document, problems, enrolled=enrolled)
         self._depth = 0
         self.count = 0
 
@@ -113,12 +117,9 @@ class ConditionParser:
         named = self._catalog.column(table, key) is not None
         if key in _QUANTIFIERS and not (named and "of" not in _keys(value)):
             return self._related(Quantifier(key), value, table, at)
-        if key in _LATER and not named:
-            self._note_key(at, f"this version does not have “{key}” yet")
-            return None
-        if key in HISTORY_OPERATORS and not named:
-            example = EXAMPLES[Operator(key)]
-            self._note_key(at, f"“{key}” stands behind a field, for example “tier: {example}”")
+        misplaced = None if named else _misplaced(key)
+        if misplaced is not None:
+            self._note_key(at, misplaced)
             return None
         return self._comparison(key, value, table, at)
 
@@ -329,6 +330,18 @@ def result_type(quantifier: Quantifier, kind: FieldType | None) -> FieldType:
     if quantifier is Quantifier.COUNT or kind is None:
         return FieldType.INTEGER
     return FieldType.NUMBER if quantifier is Quantifier.AVG else kind
+
+
+def _misplaced(key: str) -> str | None:
+    """Why a word that is no field cannot stand where a condition does; None where that is all."""
+    if key in _LATER:
+        return f"this version does not have “{key}” yet"
+    if key.startswith(STEPS):
+        return f"“{key}” stands directly in the list behind an “if” of a step"
+    if key in HISTORY_OPERATORS:
+        example = EXAMPLES[Operator(key)]
+        return f"“{key}” stands behind a field, for example “tier: {example}”"
+    return None
 
 
 def _keys(value: object) -> tuple[object, ...]:

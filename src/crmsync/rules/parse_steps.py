@@ -1,4 +1,4 @@
-"""Reads the steps of a rule from YAML; texts stay Jinja2 source, parsed elsewhere."""
+"""Reads what a step makes from YAML; texts stay Jinja2 source, parsed elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STEP_KEYS = {
     "task": ("assign_to", "subject", "body", "due", "approval"),
-    "email": ("to", "template", "from", "class", "approval"),
+    "email": ("to", "template", "from", "class", "approval", "despite_contact"),
     "note": ("text", "approval"),
     "update": ("record", "fields", "approval"),
 }
@@ -39,8 +39,8 @@ NEEDED_STEP_KEYS = {
     "note": ("text",),
     "update": ("fields",),
 }
-_LATER_KINDS = ("notify", "survey", "offer", "promise", "digest", "wait", "choose")
-_LATER_KEYS = ("after", "if", "if_exists", "requires")
+LATER_KINDS = ("notify", "survey", "offer", "promise", "digest")
+LATER_KEYS = ("if_exists", "requires")
 EMAIL_CLASSES = ("commercial", "service")
 COMPANY = "company"
 TEAM = "team."
@@ -49,7 +49,7 @@ _MOST_ALTERNATIVES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class StepParser:
-    """Reads the steps of one rule; mistakes are noted, and a step that has them is left out.
+    """Reads what the steps of one rule make; mistakes are noted.
 
     Attributes:
         table: the rule's subject.
@@ -61,62 +61,15 @@ class StepParser:
     table: str
     teams: Collection[str]
 
-    def parse(self, value: object, at: Path_) -> tuple[Step, ...]:
-        """The list behind ``then:``."""
-        if not isinstance(value, list) or not value:
-            self._note(at, f"“then” is a list of steps, and not {shown(value)}")
-            return ()
-        steps: list[Step] = []
-        ids: set[str] = set()
-        counts: dict[str, int] = {}
-        for i, item in enumerate(value):
-            here = (*at, i)
-            kind = self._kind(item, here)
-            if kind is None:
-                continue
-            counts[kind] = counts.get(kind, 0) + 1
-            usual = kind if counts[kind] == 1 else f"{kind}-{counts[kind]}"
-            step_id = item.get("id", usual)
-            if not isinstance(step_id, str) or not step_id:
-                self._note((*here, "id"), f"a step's id is a text, and not {shown(step_id)}")
-            elif step_id in ids:
-                self._note((*here, "id"), f"the id “{step_id}” stands at another step already")
-            else:
-                ids.add(step_id)
-                step = self._step(kind, step_id, item[kind], (*here, kind))
-                steps += [step] if step is not None else []
-        return tuple(steps)
-
-    def _kind(self, item: Any, at: Path_) -> str | None:  # noqa: ANN401  YAML is anything
-        if not isinstance(item, dict) or not item:
-            self._note(at, f"a step is written “task: {{…}}”, and not {shown(item)}")
-            return None
-        kinds = [key for key in item if key in STEP_KEYS]
-        bad = False
-        for key in item:
-            if key == "id" or key in STEP_KEYS:
-                continue
-            bad = True
-            if key in _LATER_KINDS or key in _LATER_KEYS:
-                self._note_key((*at, key), f"this version does not have “{key}” yet")
-            else:
-                hint = nearest(key, (*STEP_KEYS, "id"))
-                self._note_key((*at, key), f"unknown step “{key}”{hint}")
-        if len(kinds) != 1:
-            if not bad:
-                found = f"; here are {' and '.join(kinds)}" if kinds else ""
-                self._note(at, f"a step has exactly one of {', '.join(STEP_KEYS)}{found}")
-            return None
-        return None if bad else kinds[0]
-
-    def _step(self, kind: str, step_id: str, value: object, at: Path_) -> Step | None:
+    def step(self, kind: str, step_id: str, value: object, at: Path_) -> Step | None:
+        """What stands behind ``task:`` and its like; None where there is a mistake in it."""
         if not isinstance(value, dict):
             keys = ", ".join(f"{key}: …" for key in NEEDED_STEP_KEYS[kind])
             self._note(at, f"write “{kind}: {{{keys}}}”, and not {shown(value)}")
             return None
         before = len(self.problems.sentences)
         for key in value:
-            if key in _LATER_KEYS:
+            if key in LATER_KEYS:
                 self._note_key((*at, key), f"this version does not have “{key}” yet")
             elif key not in STEP_KEYS[kind]:
                 hint = nearest(key, STEP_KEYS[kind])
@@ -161,6 +114,8 @@ class StepParser:
             if problem is not None:
                 where = self._note if "from" in value else self._note_key
                 where((*at, "from") if "from" in value else at, f"“from”: {problem}")
+        if not isinstance(value.get("despite_contact", False), bool):
+            self._note((*at, "despite_contact"), "“despite_contact” is true or false")
         return EmailStep(
             id=step_id,
             to=self._recipient(value["to"], (*at, "to")) if "to" in value else Recipient(),

@@ -15,6 +15,7 @@ from crmsync.rules.conditions import (
     NUMBERS,
     TIMES,
     Column,
+    Enrolled,
     IfUnknown,
     Literal,
     Operand,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 IF_UNKNOWN = "if_unknown"
 _NAMING_VALUES = LIST_OPERATORS | {Operator.IS, Operator.IS_NOT}
+ENROLLED = "enrolled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +73,18 @@ class Tests:
 
 
 class TestParser:
-    """Reads tests of one document; mistakes are noted, and what has them is left out."""
+    """Reads tests of one document; mistakes are noted, and what has them is left out.
+
+    Args:
+        enrolled: whether a time can be compared with that of the enrolment.
+    """
 
     __test__ = False
 
-    def __init__(self, catalog: Catalog, document: Document, problems: Problems) -> None:
+    def __init__(
+        self, catalog: Catalog, document: Document, problems: Problems, *, enrolled: bool = False
+    ) -> None:
+        self._enrolled = enrolled
         self._catalog = catalog
         self._document = document
         self._problems = problems
@@ -200,7 +209,9 @@ class TestParser:
             if words and isinstance(value, str) and value not in words:
                 raise ValueError(f"{subject.name} is never {shown(value)}{nearest(value, words)}")
 
-    def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:  # noqa: PLR0911  one per operator
+    def _operand(  # noqa: PLR0911  one per operator
+        self, operator: Operator, value: object, subject: Subject
+    ) -> Operand:
         if operator is Operator.PRESENT:
             return parse_boolean(value)
         if operator in DURATION_OPERATORS:
@@ -213,6 +224,8 @@ class TestParser:
             if not isinstance(value, list) or not value:
                 raise ValueError(f"“{operator}” needs a list of values, and not {shown(value)}")
             return tuple(parse_literal(item, subject.type) for item in value)
+        if value == ENROLLED and subject.type in TIMES and operator in COLUMN_OPERATORS:
+            return self._enrolment()
         try:
             return parse_literal(value, subject.type)
         except ValueError as error:
@@ -232,6 +245,14 @@ class TestParser:
                 fitting.append(name)
         hint = nearest(value, fitting)
         return hint if "did you mean" in hint else ""
+
+    def _enrolment(self) -> Enrolled:
+        if self._enrolled:
+            return Enrolled()
+        raise ValueError(
+            "“enrolled” can be said in “until”, “wait”, “if” and “choose”; "
+            "in “when” nobody is enrolled yet"
+        )
 
     def _other(self, operator: Operator, value: object, subject: Subject) -> Column | None:
         """The field that an operand names instead of a value; None where it names none."""
@@ -263,7 +284,7 @@ def _interval(value: object, kind: FieldType) -> tuple[Literal, ...]:
 
 
 def _reversed(low: Literal, high: Literal, kind: FieldType) -> bool:
-    if isinstance(low, Today) or isinstance(high, Today):
+    if isinstance(low, Today | Enrolled) or isinstance(high, Today | Enrolled):
         return False
     if kind in TIMES:
         # Ends of different kinds (a day and an instant) are compared by their days.

@@ -12,6 +12,7 @@ from crmsync.errors import InvalidInputError
 from crmsync.model.durations import parse_duration
 from crmsync.rules.calendar import Calendar
 from crmsync.rules.expectations import Expectation, ExpectationReader
+from crmsync.rules.language import TaskStep
 from crmsync.rules.memory_history import changes_of
 from crmsync.rules.memory_rows import check_row
 from crmsync.rules.operators import shown
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 TEST_KEYS = ("rule", "name", "at", "new_rule", "records", "unread", "expect", "later")
 NEEDED_TEST_KEYS = ("rule", "at", "records")
-STAGE_KEYS = ("advance", "at", "records", "deleted", "unread", "expect")
+STAGE_KEYS = ("advance", "at", "records", "deleted", "unread", "done", "expect")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,14 @@ class Stage:
         told: how it is reached, for example ``after 3 days``; empty for the first.
         records: all there are at that instant.
         unread: tables whose stream was not read.
+        done: subjects and ids of steps whose tasks people have done by then.
     """
 
     at: datetime
     told: str
     records: RecordsByTable
     unread: tuple[str, ...]
+    done: frozenset[tuple[str, str]]
     expect: Expectation
     place: Place
 
@@ -171,6 +174,7 @@ class _TestReader:
         instant, records, unread = first
         known = {str(row["id"]) for row in records.get(rule.subject, ())}
         told = ""
+        done: frozenset[tuple[str, str]] = frozenset()
         for stage, here in chain([(data, at)], self._later(data.get("later", []), (*at, "later"))):
             if here != at:
                 instant, told = self._reached(stage, here, instant)
@@ -178,6 +182,7 @@ class _TestReader:
                 known |= {str(row["id"]) for row in records.get(rule.subject, ())}
                 if "unread" in stage:
                     unread = self._unread(stage["unread"], (*here, "unread"))
+                done |= self._done(stage.get("done", {}), (*here, "done"), rule, known)
             expect = Expectation()
             if "expect" in stage:
                 reader = ExpectationReader(self._document, self._problems)
@@ -187,6 +192,7 @@ class _TestReader:
                 told=told,
                 records=records,
                 unread=unread,
+                done=done,
                 expect=expect,
                 place=self._document.place(here),
             )
@@ -248,6 +254,31 @@ class _TestReader:
                     hint = nearest(record_id, known)
                     self._note((*at, name), f"there is no {name} {shown(record_id)} here{hint}")
         return found
+
+    def _done(
+        self,
+        data: Any,  # noqa: ANN401  YAML is anything
+        at: Path_,
+        rule: Rule,
+        known: set[str],
+    ) -> frozenset[tuple[str, str]]:
+        """Subjects and the steps whose tasks were done."""
+        if not isinstance(data, dict):
+            self._note(at, f"“done” is “id: [step]”, and not {shown(data)}")
+            return frozenset()
+        tasks = {step.id for step in rule.then if isinstance(step, TaskStep)}
+        found: set[tuple[str, str]] = set()
+        for subject, steps in data.items():
+            if subject not in known:
+                hint = nearest(subject, known)
+                self._note((*at, subject), f"there is no {rule.subject} “{subject}” here{hint}")
+            for step in steps if isinstance(steps, list) else [steps]:
+                if not isinstance(step, str) or step not in tasks:
+                    hint = nearest(step, tasks)
+                    self._note((*at, subject), f"the rule has no task {shown(step)}{hint}")
+                else:
+                    found.add((subject, step))
+        return frozenset(found)
 
     def _check_keys(
         self, data: dict[str, Any], at: Path_, known: tuple[str, ...], where: str

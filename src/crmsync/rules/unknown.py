@@ -56,6 +56,29 @@ def settle(condition: Condition, polarity: int = 1) -> Condition:
             return replace(condition, condition=settle(condition.condition, polarity))
 
 
+def settle_asked(condition: Condition, polarity: int = 1) -> Condition:
+    """The same for what is asked of an enrolment: what rests on other records is not guessed.
+
+    An empty field counts as in `settle`. A fact or related records that cannot be trusted just now
+    leave it unknown, so that nothing is sent, and nothing ended, on their account.
+    """
+    match condition:
+        case Comparison() if condition.column.fact is None:
+            return settle(condition, polarity)
+        case Comparison():
+            return settle(condition, _MIXED)
+        case Related():
+            settled = _settle_related(condition, polarity)
+            return replace(settled, unknown_as=_unknown_as(condition, _MIXED))
+        case All() | AnyOf():
+            parts = tuple(settle_asked(part, polarity) for part in condition.conditions)
+            return replace(condition, conditions=parts)
+        case Not():
+            return replace(condition, condition=settle_asked(condition.condition, -polarity))
+        case InSegment():
+            return replace(condition, condition=settle_asked(condition.condition, polarity))
+
+
 def _settle_related(clause: Related, polarity: int) -> Related:
     where = clause.of.where
     inside = _polarity_of_where(clause, polarity)

@@ -9,6 +9,7 @@ instant, `World.at`, build and compile nothing again.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class World:
         country: whose public holidays are no business days; None counts only weekends.
         bound: how old what was read of a table may be.
         zones: the time zones that records name, where they are known; else they are asked for.
+        enrolled: the instant that ``enrolled`` in conditions stands for.
     """
 
     def __init__(  # noqa: PLR0913  everything that evaluation depends on
@@ -69,9 +71,10 @@ class World:
         country: str | None,
         bound: Callable[[str], timedelta],
         zones: Sequence[str] | None = None,
+        enrolled: datetime | None = None,
     ) -> None:
         self.source = source
-        self.company = Calendar(now=now, zone=company_zone, country=country)
+        self.company = Calendar(now=now, zone=company_zone, country=country, enrolled=enrolled)
         self.freshness = Freshness(states=tuple(source.stream_states()), now=now, bound=bound)
         self.tables = Tables(self)
         self._facts = {(fact.spec.table, fact.spec.name): fact for fact in facts}
@@ -87,11 +90,13 @@ class World:
         source: RecordSource | None = None,
         *,
         zones: Sequence[str] | None = None,
+        enrolled: datetime | None = None,
     ) -> World:
         """The same at another instant, and of other records where some are given.
 
         Args:
             zones: the time zones that those name, where they are known.
+            enrolled: the instant that ``enrolled`` in conditions stands for.
         """
         later = World(
             self.source if source is None else source,
@@ -101,6 +106,7 @@ class World:
             country=self.company.country,
             bound=self.freshness.bound,
             zones=self.zones if source is None else zones,
+            enrolled=enrolled,
         )
         if source is None:
             # Expressions know nothing of the instant.
@@ -255,7 +261,7 @@ class World:
         for name in self.zones:
             zone = zone_or_none(name)
             if zone is not None and zone != self.company.zone:
-                found[name] = Calendar(now=self.now, zone=zone, country=self.company.country)
+                found[name] = replace(self.company, zone=zone)
         return found
 
     def calendar(self, zone: str | None) -> Calendar:

@@ -99,7 +99,7 @@ def _wanted(
         description="",
         subject=about,
         when=when,
-        then=(),
+        way=(),
         version=hashlib.sha256(read.encode()).hexdigest(),
         place=when.place,
     )

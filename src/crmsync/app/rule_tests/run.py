@@ -14,6 +14,7 @@ from crmsync.app.rule_tests.virtual import (
     VirtualRecords,
     global_records,
     ledgers,
+    local_id,
 )
 from crmsync.clock import FixedClock, SystemClock
 from crmsync.config.policy import Policy
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
     from crmsync.rules.unit_tests import RuleTest, Stage
+    from crmsync.rules.virtual_records import RecordsByTable
     from crmsync.templating.templates import Templates
 
 
@@ -91,7 +93,7 @@ class _Run:
         commit_plan(ledger, run, Transitions(at=at, new_rules=(self._test.rule.name,)))
 
     def _stage(self, stage: Stage, ledger: Ledger) -> Iterator[Mismatch]:
-        given = global_records(self._setting.catalog.tables, stage.records)
+        given = global_records(self._setting.catalog.tables, _with_done(stage, ledger))
         records = VirtualRecords(
             self._setting.catalog.tables, given, now=stage.at, unread=stage.unread
         )
@@ -117,6 +119,18 @@ class _Run:
             abilities=lambda _connection: tuple(ActionKind),
             remote_field=lambda _connection, table, field: (table, field),
         )
+
+
+def _with_done(stage: Stage, ledger: Ledger) -> RecordsByTable:
+    """The records of a stage, and the tasks that people have done by then."""
+    if not stage.done:
+        return stage.records
+    made = [
+        {"id": effect.remote_id, "kind": "task", "status": "completed", "automated": True}
+        for effect in ledger.effects()
+        if effect.remote_id and (local_id(effect.enrolment.subject), effect.step) in stage.done
+    ]
+    return {**stage.records, "activity": [*stage.records.get("activity", ()), *made]}
 
 
 def _run(premises: Premises, records: VirtualRecords, rule: Rule) -> Seen:

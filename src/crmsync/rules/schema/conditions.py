@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from crmsync.model.tables import Field
 from crmsync.rules.conditions import Quantifier
+from crmsync.rules.language import Result
 from crmsync.rules.operators import TYPE_WORDS
-from crmsync.rules.parse_conditions import GROUPS, SEGMENT
+from crmsync.rules.parse_conditions import GROUPS, SEGMENT, STEPS
+from crmsync.rules.parse_way import GOAL
 from crmsync.rules.schema.names import Schema, mapping, offered, one_or_more
 from crmsync.rules.schema.related import Relations
 
@@ -57,6 +60,19 @@ class Conditions:
             f"conditions.{table}", lambda: one_or_more(self._condition(table))
         )
 
+    def ending(self, table: str) -> Schema:
+        """A line of ``until``, or several."""
+
+        def make() -> Schema:
+            goal = {"type": "boolean", "description": "Whether that is what the rule is for."}
+            line = self._entries(table)
+            line["properties"][GOAL] = goal
+            line["if"] = {"required": [GOAL]}
+            line["then"] = {"minProperties": 2}
+            return one_or_more(line)
+
+        return self._definitions.ref(f"until.{table}", make)
+
     def _condition(self, table: str) -> Schema:
         return self._definitions.ref(f"condition.{table}", lambda: self._entries(table))
 
@@ -80,10 +96,15 @@ class Conditions:
         }
         for group in GROUPS:
             entries[group] = {**self.of(table), "description": _GROUP_WORDS.get(group, "")}
-        longer = {
+        longer: dict[str, Schema] = {
             self._ways.longer(names): {
                 "anyOf": [self._values.test(kind, table, tracked=True) for kind in sorted(types)]
             }
             for types, names in self._ways.names_by_types().items()
+        }
+        word: Schema = {"enum": [str(result) for result in Result]}
+        longer[rf"^{re.escape(STEPS)}"] = {
+            **one_or_more(word),
+            "description": "What became of an earlier step; only in “if” and “choose”.",
         }
         return mapping(entries, (), patternProperties=longer, minProperties=1)

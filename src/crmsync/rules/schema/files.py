@@ -44,7 +44,7 @@ class Parts:
         self.ways = Ways(catalog)
         self.values = Values(self.definitions, self.ways)
         self.conditions = Conditions(self.definitions, self.ways, self.values, names)
-        self.steps = Steps(self.definitions, self.ways, self.values, names)
+        self.steps = Steps(self.definitions, self.ways, self.values, names, self.conditions)
 
     def name(self, told: str) -> Schema:
         """One word."""
@@ -88,6 +88,7 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "subject": parts.subject(),
         "when": {"description": "Conditions; all must hold."},
         "then": {"description": "What happens then."},
+        "until": {"description": "What ends an enrolment; each line does by itself."},
         "for": {
             **parts.values.duration(),
             "description": "How long the conditions must hold before anything happens.",
@@ -137,6 +138,7 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "when": parts.conditions.of,
         "then": parts.steps.of,
         "once_per": parts.once_per,
+        "until": parts.conditions.ending,
     }
     properties = {key: known.get(key, {}) for key in RULE_KEYS}
     root = mapping(properties, NEEDED_RULE_KEYS, allOf=parts.by_subject(shapes))

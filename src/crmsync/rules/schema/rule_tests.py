@@ -64,6 +64,11 @@ def rule_test_schema(catalog: Catalog, names: Names) -> Schema:
             **_one_or_more(table),
             "description": "Tables whose stream was never read.",
         },
+        "done": {
+            "type": "object",
+            "additionalProperties": _one_or_more(_TEXT),
+            "description": "Id to the steps whose tasks people have done by then.",
+        },
         "expect": _expect(parts),
     }
     stage = parts.definitions.ref("later", lambda: _later(known))

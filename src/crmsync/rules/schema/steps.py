@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.model.tables import BASE_FIELDS
+from crmsync.rules.language import ClockOf
 from crmsync.rules.parse_steps import (
     COMPANY,
     EMAIL_CLASSES,
@@ -12,12 +13,14 @@ from crmsync.rules.parse_steps import (
     STEP_KEYS,
     TEAM,
 )
+from crmsync.rules.parse_way import CHOOSE, KINDS, OTHERWISE, WAIT, WAIT_KEYS
 from crmsync.rules.paths import MOST_HOPS
 from crmsync.rules.schema.conditions import described
 from crmsync.rules.schema.names import LISTED_HOPS, Schema, among, mapping, offered, one_or_more
 from crmsync.rules.schema.values import text
 
 if TYPE_CHECKING:
+    from crmsync.rules.schema.conditions import Conditions
     from crmsync.rules.schema.names import Definitions, Names, Ways
     from crmsync.rules.schema.values import Values
 
@@ -33,7 +36,15 @@ _KIND_WORDS = {
 class Steps:
     """The steps of each table."""
 
-    def __init__(self, definitions: Definitions, ways: Ways, values: Values, names: Names) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        ways: Ways,
+        values: Values,
+        names: Names,
+        conditions: Conditions,
+    ) -> None:
+        self._conditions = conditions
         self._definitions = definitions
         self._ways = ways
         self._values = values
@@ -46,9 +57,63 @@ class Steps:
 
     def _step(self, table: str) -> Schema:
         kinds = {kind: self._kind(kind, table) for kind in STEP_KEYS}
-        name = {"type": "string", "minLength": 1, "description": "What the step is called."}
-        one = [{"required": [kind]} for kind in STEP_KEYS]
-        return mapping({**kinds, "id": name}, (), oneOf=one)
+        kinds |= {WAIT: self._wait(table), CHOOSE: self._choose(table)}
+        placed: dict[str, Schema] = {
+            "id": {
+                "type": "string",
+                "pattern": "^[^#]+$",
+                "description": "What the step is called.",
+            },
+            "after": {
+                **self._values.duration(),
+                "description": "How long after what was before it.",
+            },
+            "clock": self._clock(table),
+            "if": {
+                **self._conditions.of(table),
+                "description": "Where this does not hold, the step is skipped.",
+            },
+        }
+        one = [{"required": [kind]} for kind in KINDS]
+        return mapping(
+            {**kinds, **placed},
+            (),
+            oneOf=one,
+            dependencies={"clock": ["after"], WAIT: {"not": {"required": ["after"]}}},
+        )
+
+    def _clock(self, table: str) -> Schema:
+        catalog = self._ways.catalog
+        has_account = table == "account" or catalog.relation(table, "account") is not None
+        known = {
+            ClockOf.OWNER: has_account or catalog.relation(table, "owner") is not None,
+            ClockOf.ACCOUNT: has_account,
+            ClockOf.COMPANY: True,
+        }
+        return {
+            "enum": [str(clock) for clock, there in known.items() if there],
+            "description": "Whose business days these are.",
+        }
+
+    def _wait(self, table: str) -> Schema:
+        length = self._values.duration()
+        keys: dict[str, Schema] = {
+            "until": {**self._conditions.of(table), "description": "Each of these ends it."},
+            "at_most": {**length, "description": "How long at the longest."},
+            "clock": self._clock(table),
+        }
+        shape = mapping({key: keys[key] for key in WAIT_KEYS}, ["at_most"])
+        told = "Nothing happens for that long, or until something has happened."
+        return {"if": {"type": "object"}, "then": shape, "else": length, "description": told}
+
+    def _choose(self, table: str) -> Schema:
+        steps = {"type": "array", "minItems": 1}
+        steps["items"] = {"$ref": f"#/definitions/step.{table}"}
+        branch = mapping({"if": self._conditions.of(table), "then": steps}, ["if", "then"])
+        last = mapping({OTHERWISE: steps}, [OTHERWISE])
+        either = {"if": {"required": [OTHERWISE]}, "then": last, "else": branch}
+        told = "The first branch that holds is taken."
+        return {"type": "array", "items": either, "minItems": 1, "description": told}
 
     def _kind(self, kind: str, table: str) -> Schema:
         keys = {key: self._key(kind, key, table) for key in STEP_KEYS[kind]}
@@ -65,7 +130,7 @@ class Steps:
         relation = self._ways.catalog.relation(table, "owner")
         return set() if relation is None else {relation.target}
 
-    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: PLR0911  one per key
+    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: C901, PLR0911  one per key
         match kind, key:
             case _, "subject" | "body" | "text":
                 return {**text(), "description": "A text; {{ … }} names fields."}
@@ -81,6 +146,9 @@ class Steps:
                 return {"anyOf": [{"enum": [COMPANY]}, senders]}
             case "email", "class":
                 return {"enum": list(EMAIL_CLASSES)}
+            case "email", "despite_contact":
+                told = {"description": "Sent also where people have spoken with the customer."}
+                return {"type": "boolean", **told}
             case "email", "template":
                 told = {"description": "A text of the templates folder, without its ending."}
                 return {**offered(self._names.templates, text()), **told}

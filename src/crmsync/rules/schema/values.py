@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.durations import duration_pattern
 from crmsync.model.tables import FieldType
-from crmsync.rules.conditions import NUMBERS, IfUnknown, Operator
+from crmsync.rules.conditions import NUMBERS, TIMES, IfUnknown, Operator
 from crmsync.rules.operators import (
     COLUMN_OPERATORS,
     DAY_PATTERN,
@@ -19,7 +19,7 @@ from crmsync.rules.operators import (
     TODAY,
 )
 from crmsync.rules.parse_past import AT, FROM, IN_LAST, PAST_KEYS, TO, VALUE
-from crmsync.rules.parse_tests import IF_UNKNOWN
+from crmsync.rules.parse_tests import ENROLLED, IF_UNKNOWN
 from crmsync.rules.schema.names import Schema, among, mapping, offered, one_or_more
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ class Values:
             return self._list(kind)
         if operator in COLUMN_OPERATORS:
             column = [] if table is None else [self._column(kind, table)]
-            return {"anyOf": [self.literal(kind), *column]}
+            enrolled = [{"enum": [ENROLLED]}] if kind in TIMES else []
+            return {"anyOf": [self.literal(kind), *column, *enrolled]}
         return self.literal(kind) if operator in _LITERAL_OPERATORS else {}
 
     def _column(self, kind: FieldType, table: str) -> Schema:

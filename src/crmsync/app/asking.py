@@ -1,0 +1,234 @@
+"""What is asked on the way of an enrolment: conditions about the subject, results of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from crmsync.app.clocks import Clocks
+from crmsync.journeys.enrolments import Ended
+from crmsync.journeys.way import Answered, Question, Walked, results, walk
+from crmsync.ledger.states import State
+from crmsync.ledger.values import EnrolmentStatus
+from crmsync.model.tables import global_id
+from crmsync.model.verdicts import Truth
+from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.language import Rule, TaskStep
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.app.premises import Premises
+    from crmsync.journeys.way import Answers, Inside
+    from crmsync.ledger.values import EnrolmentRef, EnrolmentSnapshot, StepOutcome, StepState
+    from crmsync.model.records import LiveRecords
+    from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.world import World
+
+_COMPLETED = "completed"
+_ACTIVITY = "activity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """What the ``until`` of rules says of those inside.
+
+    Attributes:
+        unsure: of whom it cannot be said, with the reason; nothing is done for them.
+    """
+
+    ended: Mapping[EnrolmentRef, Ended]
+    unsure: Mapping[EnrolmentRef, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Answers about enrolments, all at one instant.
+
+    Attributes:
+        states: how far the steps in the outbox have come.
+    """
+
+    premises: Premises
+    records: LiveRecords
+    world: World
+    rules: Sequence[Rule]
+    states: Mapping[EnrolmentRef, Mapping[str, StepState]]
+
+    def ends(
+        self,
+        snapshot: EnrolmentSnapshot,
+        verdicts: Mapping[str, RuleVerdicts],
+        missing: Mapping[str, Collection[str]],
+    ) -> Ends:
+        """Of whom the end has come, among those who were inside before this cycle."""
+        by_name = {rule.name: rule for rule in self.rules if rule.until}
+        inside = [
+            (by_name[one.ref.rule], one.ref, one.entered_at)
+            for one in snapshot.open
+            if one.status is EnrolmentStatus.ACTIVE
+            and one.ref.rule in by_name
+            and one.ref.rule in verdicts
+            and one.ref.subject not in missing.get(one.ref.rule, ())
+        ]
+        return self._ends(inside)
+
+    def _ends(self, inside: Iterable[tuple[Rule, EnrolmentRef, datetime]]) -> Ends:
+        questions = [
+            Question(
+                rule=rule,
+                enrolment=ref,
+                entered_at=entered_at,
+                step="",
+                part=f"until {number}",
+                guard=ending.guard,
+            )
+            for rule, ref, entered_at in inside
+            for number, ending in enumerate(rule.until)
+        ]
+        answers = self._answers(questions, {})
+        goals = {id(ending.guard): ending.goal for rule in self.rules for ending in rule.until}
+        ended: dict[EnrolmentRef, Ended] = {}
+        unsure: dict[EnrolmentRef, str] = {}
+        for question in questions:
+            answer, ref = answers[question.key], question.enrolment
+            if answer.truth is Truth.YES:
+                goal = goals[id(question.guard)]
+                if ref not in ended or (goal and not ended[ref].goal):
+                    ended[ref] = Ended(reason=f"its end has come: {answer.why}", goal=goal)
+            elif answer.truth is Truth.UNKNOWN:
+                unsure[ref] = f"whether its end has come cannot be said: {answer.why}"
+        unsure = {ref: why for ref, why in unsure.items() if ref not in ended}
+        return Ends(ended=ended, unsure=unsure)
+
+    def walked(self, inside: Inside) -> Walked:
+        """Where everybody stands, all questions on the way answered."""
+        entering = [
+            (rule, ref, entered_at)
+            for rule, ref, _, entered_at in inside.rows()
+            if rule.until and entered_at == inside.transitions.at
+        ]
+        ends = self._ends(entering)
+        # They have only now entered: the end is recorded by the next run.
+        at_once = {ref: ended.reason for ref, ended in ends.ended.items()}
+        inside = replace(inside, resting={**inside.resting, **ends.unsure, **at_once})
+        clocks = Clocks(
+            records=self.records, world=self.world, catalog=self.premises.catalog, inside=inside
+        )
+        answers: Answers = {}
+        while True:
+            walked = walk(inside, later=clocks.later, answers=answers)
+            if not walked.questions:
+                return walked
+            answers |= self._answers(walked.questions, walked.progress)
+
+    # -- conditions and results
+
+    def _answers(
+        self,
+        questions: Sequence[Question],
+        progress: Mapping[EnrolmentRef, Mapping[str, StepOutcome]],
+    ) -> Answers:
+        completed = self._completed(questions)
+        found: Answers = {}
+        alike: dict[tuple[str, str, str, datetime | None], list[Question]] = {}
+        for question in questions:
+            answer = self._of_results(question, progress, completed)
+            if answer is None:
+                guard = question.guard
+                entered = question.entered_at if guard.enrolled else None
+                group = question.rule.name, question.step, question.part, entered
+                alike.setdefault(group, []).append(question)
+            else:
+                found[question.key] = answer
+        for together in alike.values():
+            found |= self._of_conditions(together)
+        return found
+
+    def _of_conditions(self, alike: Sequence[Question]) -> Answers:
+        """Of the same guard, for enrolments that began at the same instant if that matters."""
+        first = alike[0]
+        guard, rule = first.guard, first.rule
+        if guard.condition is None:
+            return {q.key: Answered(truth=Truth.YES, why=guard.text) for q in alike}
+        asked = Rule(
+            name=rule.name,
+            description="",
+            subject=rule.subject,
+            when=guard.condition,
+            way=(),
+            version=f"{rule.version} {first.step} {first.part}",
+            place=guard.place,
+        )
+        world = self.world
+        if guard.enrolled:
+            world = world.at(world.now, enrolled=first.entered_at)
+        ids = {question.enrolment.subject for question in alike}
+        verdicts = Evaluation([asked], world, ids=ids).verdicts[rule.name]
+
+        def answer(subject: str) -> Answered:
+            if subject in verdicts.matches:
+                return Answered(truth=Truth.YES, why=guard.text)
+            if subject in verdicts.unknown:
+                reason = "; ".join(verdicts.unknown[subject])
+                return Answered(truth=Truth.UNKNOWN, why=reason or f"{guard.text} is unknown")
+            return Answered(truth=Truth.NO, why=f"{guard.text} does not hold")
+
+        return {question.key: answer(question.enrolment.subject) for question in alike}
+
+    def _of_results(
+        self,
+        question: Question,
+        progress: Mapping[EnrolmentRef, Mapping[str, StepOutcome]],
+        completed: Mapping[tuple[EnrolmentRef, str], bool | None],
+    ) -> Answered | None:
+        """Where earlier steps decide; None where the conditions are left to be asked."""
+        unsure = None
+        for asked in question.guard.results:
+            ref = question.enrolment
+            outcome = progress.get(ref, {}).get(asked.step)
+            found = results(
+                outcome,
+                self._state(ref, asked.step),
+                completed=completed.get((ref, asked.step), True),
+            )
+            if found is None:
+                unsure = f"{asked.text} is unknown: activities were not read lately"
+            elif not found & set(asked.results):
+                return Answered(truth=Truth.NO, why=f"{asked.text} does not hold")
+        return None if unsure is None else Answered(truth=Truth.UNKNOWN, why=unsure)
+
+    def _state(self, ref: EnrolmentRef, step: str) -> StepState | None:
+        return self._states.get((ref.rule, ref.key), {}).get(step)
+
+    @cached_property
+    def _states(self) -> Mapping[tuple[str, str], Mapping[str, StepState]]:
+        # The ledger may have an enrolment under a subject that was merged since.
+        return {(ref.rule, ref.key): steps for ref, steps in self.states.items()}
+
+    def _completed(
+        self, questions: Sequence[Question]
+    ) -> Mapping[tuple[EnrolmentRef, str], bool | None]:
+        """Of delivered tasks that are asked about, whether people have done them."""
+        tasks: dict[tuple[EnrolmentRef, str], tuple[str, str]] = {}
+        for question in questions:
+            kinds = {step.id: step for step in question.rule.way}
+            for asked in question.guard.results:
+                state = self._state(question.enrolment, asked.step)
+                is_task = isinstance(kinds.get(asked.step), TaskStep)
+                if is_task and state is not None and state.state is State.DONE:
+                    made = global_id(state.connection, state.remote_id or "")
+                    tasks[question.enrolment, asked.step] = state.connection, made
+        if not tasks:
+            return {}
+        rows = self.records.rows(_ACTIVITY, {made for _, made in tasks.values()})
+        fresh = self.world.freshness.fresh_connections((_ACTIVITY,))
+
+        def done(connection: str, made: str) -> bool | None:
+            if made in rows and rows[made].get("status") == _COMPLETED:
+                return True
+            return False if connection in fresh else None
+
+        return {key: done(*task) for key, task in tasks.items()}

@@ -1,0 +1,267 @@
+"""The way of an enrolment: waits, conditions on steps, choices, ends; told by rule tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rules.rules_world import rules_from
+from support.rule_tests import run_tests_in, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPLATE = "---\nsubject: Hello\nclass: commercial\n---\nHello {{ account.name }}\n"
+# A Monday.
+RECORDS = """\
+at: 2026-03-02T09:00
+records:
+  user: [{id: jo, name: Jo, email: jo@vendor.example}]
+  account: [{id: a, name: Acme, tier: gold, owner: jo, primary_contact: ann}]
+  contact: [{id: ann, account: a, first_name: Ann, email: ann@acme.example}]
+"""
+CALL = "activity: [{id: call, account: a, kind: call, at: 2026-03-03T08:00}]"
+
+
+def outcome(folder: Path, then: str, test: str, *, more: str = "") -> str:
+    """What fails in a test of a rule with these steps."""
+    rule = f"rule: r\nsubject: account\nwhen: [{{tier: gold}}]\n{more}then:\n{then}"
+    text = f"rule: r\n{RECORDS}{test}"
+    rules = rules_from(folder, {"r": rule, "tests/t": text})
+    (folder / "templates").mkdir(exist_ok=True)
+    (folder / "templates" / "hi.txt").write_text(TEMPLATE, encoding="utf-8")
+    tests = folder / "rules" / "tests"
+    (one,) = run_tests_in(tests, rules, templates=folder / "templates")
+    return told(one)
+
+
+def test_a_step_comes_some_days_after_the_one_before(tmp_path: Path) -> None:
+    then = """\
+  - note: {text: one}
+  - after: 3 business days
+    note: {text: two}
+  - note: {text: beside two}
+  - after: 1 day
+    note: {text: three}
+"""
+    test = """\
+expect:
+  actions: {a: {note: {text: one}}}
+later:
+  - advance: 2 business days
+    expect:
+      actions: {a: nothing}
+      held: {a: {step: note-2, reason: it comes 3 business days after what was before it}}
+  - advance: 23 hours
+    expect: {actions: {a: nothing}}
+  - advance: 1 hour
+    expect: {actions: {a: [{note: {text: two}}, {note: {text: beside two}}]}}
+  - advance: 23 hours
+    expect: {actions: {a: nothing}}
+  - advance: 1 hour
+    expect: {actions: {a: {note: {text: three}}}}
+  - {advance: 30 days, expect: {actions: {a: nothing}, held: {a: nothing}}}
+"""
+    assert outcome(tmp_path, then, test) == ""
+
+
+def test_a_wait_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    then = "  - wait: 2 days\n  - note: {text: one}\n  - wait: 12h\n  - note: {text: two}\n"
+    test = """\
+expect: {actions: {a: nothing}, held: {a: {step: wait, reason: it waits 2 days}}}
+later:
+  - {advance: 47 hours, expect: {actions: {a: nothing}}}
+  - {advance: 2 hours, expect: {actions: {a: {note: {text: one}}}}}
+  - {advance: 11 hours, expect: {actions: {a: nothing}}}
+  - {advance: 1 hour, expect: {actions: {a: {note: {text: two}}}}}
+"""
+    assert outcome(tmp_path, then, test) == ""
+
+
+BRIEF = """\
+  - id: brief
+    task: {assign_to: owner, subject: Call}
+  - id: patience
+    wait: {until: [{last_reply: {after: enrolled}}], at_most: 2 business days}
+  - if: [{steps.brief: not_done}]
+    note: {text: not done}
+  - if: [{steps.brief: done}, {steps.patience: not_done}]
+    note: {text: done}
+  - if: {steps.patience: done}
+    note: {text: answered}
+"""
+
+
+REPLY = "activity: [{id: m, account: a, kind: email, direction: inbound, at: 2026-03-03T08:00}]"
+
+
+def test_without_an_answer_the_next_step_comes_when_the_wait_is_over(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [task]}}
+later:
+  - {advance: 1 day, expect: {actions: {a: nothing}}}
+  - {advance: 1 day, expect: {actions: {a: {note: {text: not done}}}}}
+  - {advance: 3 days, expect: {actions: {a: nothing}, held: {a: nothing}}}
+"""
+    assert outcome(tmp_path, BRIEF, test) == ""
+
+
+def test_a_task_is_done_when_people_have_done_it(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [task]}}
+later:
+  - {advance: 1 day, done: {a: brief}, expect: {actions: {a: nothing}}}
+  - {advance: 1 day, expect: {actions: {a: {note: {text: done}}}}}
+  - {advance: 3 days, expect: {actions: {a: nothing}, held: {a: nothing}}}
+"""
+    assert outcome(tmp_path, BRIEF, test) == ""
+
+
+def test_an_answer_ends_the_wait_at_once(tmp_path: Path) -> None:
+    test = f"""\
+expect: {{actions: {{a: [task]}}}}
+later:
+  - advance: 1 day
+    records: {{{REPLY}}}
+    expect: {{actions: {{a: {{note: {{text: not done}}}}}}}}
+  - {{advance: 1 hour, expect: {{actions: {{a: {{note: {{text: answered}}}}}}}}}}
+"""
+    assert outcome(tmp_path, BRIEF, test) == ""
+
+
+@pytest.mark.parametrize(("tier", "came"), [("gold", "one"), ("silver", "two"), ("tin", "three")])
+def test_the_first_branch_that_holds_is_taken(tmp_path: Path, tier: str, came: str) -> None:
+    then = """\
+  - choose:
+      - if: [{industry: gold}]
+        then: [{note: {text: one}}]
+      - if: [{industry: [silver, gold]}]
+        then: [{note: {text: two}}]
+      - otherwise: [{note: {text: three}}]
+  - after: 1 day
+    note: {text: last}
+"""
+    test = f"""\
+later:
+  - advance: 1 hour
+    expect: {{actions: {{a: nothing}}}}
+  - advance: 23 hours
+    records: {{account: [{{id: a, industry: silver}}]}}
+    expect: {{actions: {{a: {{note: {{text: last}}}}}}}}
+expect: {{actions: {{a: {{note: {{text: {came}}}}}}}}}
+"""
+    records = RECORDS.replace("tier: gold", f"tier: gold, industry: {tier}")
+    rule = f"rule: r\nsubject: account\nwhen: [{{tier: gold}}]\nthen:\n{then}"
+    rules = rules_from(tmp_path, {"r": rule, "tests/t": f"rule: r\n{records}{test}"})
+    (one,) = run_tests_in(tmp_path / "rules" / "tests", rules)
+    assert told(one) == ""
+
+
+MAILS = """\
+  - email: {to: primary_contact, template: hi}
+  - after: 2 days
+    id: reminder
+    email: {to: primary_contact, template: hi}
+  - after: 1 day
+    note: {text: at last}
+"""
+
+
+def test_whom_people_have_spoken_with_gets_no_reminder(tmp_path: Path) -> None:
+    test = f"""\
+expect: {{actions: {{a: [email]}}}}
+later:
+  - advance: 2 days
+    records: {{{CALL}}}
+    expect: {{actions: {{a: nothing}}}}
+  - {{advance: 1 day, expect: {{actions: {{a: [note]}}}}}}
+"""
+    assert outcome(tmp_path, MAILS, test) == ""
+
+
+def test_nobody_is_reminded_while_it_is_not_known_whether_they_answered(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [email]}}
+later:
+  - advance: 2 days
+    unread: [activity]
+    expect: {actions: {a: nothing}, held: {a: {step: reminder, reason: {contains: last_contact}}}}
+  - {advance: 1 hour, unread: [], expect: {actions: {a: [email]}}}
+"""
+    assert outcome(tmp_path, MAILS, test) == ""
+
+
+def test_a_mail_can_be_sent_all_the_same(tmp_path: Path) -> None:
+    then = MAILS.replace(
+        "template: hi}\n  - after: 1", "template: hi, despite_contact: true}\n  - after: 1"
+    )
+    test = f"""\
+expect: {{actions: {{a: [email]}}}}
+later:
+  - {{advance: 2 days, records: {{{CALL}}}, expect: {{actions: {{a: [email]}}}}}}
+"""
+    assert outcome(tmp_path, then, test) == ""
+
+
+UNTIL = """\
+until:
+  - {last_reply: {after: enrolled}, goal: true}
+  - industry: gambling
+"""
+
+
+def test_an_end_comes_before_the_next_step_and_lasts(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n  - after: 2 days\n    note: {text: two}\n"
+    test = f"""\
+expect: {{enrolled: a, actions: {{a: {{note: {{text: one}}}}}}}}
+later:
+  - advance: 2 days
+    records: {{{REPLY}}}
+    expect: {{match: a, not_enrolled: a, actions: {{a: nothing}}}}
+  - advance: 9 days
+    expect: {{not_enrolled: a, actions: {{a: nothing}}, held: {{a: {{contains: is over}}}}}}
+  - {{advance: 1 day, records: {{account: [{{id: a, tier: tin}}]}}, expect: {{not_enrolled: a}}}}
+  - advance: 1 day
+    records: {{account: [{{id: a, tier: gold}}]}}
+    expect: {{enrolled: a, actions: {{a: {{note: {{text: one}}}}}}}}
+"""
+    assert outcome(tmp_path, then, test, more=UNTIL) == ""
+
+
+def test_with_until_the_conditions_need_not_hold_on(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n  - after: 2 days\n    note: {text: two}\n"
+    test = """\
+expect: {actions: {a: {note: {text: one}}}}
+later:
+  - advance: 2 days
+    records: {account: [{id: a, tier: tin}]}
+    expect: {no_match: a, enrolled: a, actions: {a: {note: {text: two}}}}
+  - advance: 2 days
+    records: {account: [{id: a, industry: gambling}]}
+    expect: {not_enrolled: a}
+"""
+    assert outcome(tmp_path, then, test, more=UNTIL) == ""
+
+
+def test_whose_end_has_come_already_gets_nothing(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n"
+    test = """\
+expect: {actions: {a: nothing}}
+later: [{advance: 1 day, expect: {not_enrolled: a, actions: {a: nothing}}}]
+"""
+    more = "until: [{industry: {present: false}}]\n"
+    assert outcome(tmp_path, then, test, more=more) == ""
+
+
+def test_nothing_is_done_while_it_is_not_known_whether_the_end_has_come(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n  - after: 2 days\n    note: {text: two}\n"
+    test = """\
+expect: {actions: {a: {note: {text: one}}}}
+later:
+  - advance: 2 days
+    unread: [activity]
+    expect: {enrolled: a, actions: {a: nothing}, held: {a: {contains: cannot be said}}}
+  - {advance: 1 hour, unread: [], expect: {actions: {a: {note: {text: two}}}}}
+"""
+    assert outcome(tmp_path, then, test, more=UNTIL) == ""
