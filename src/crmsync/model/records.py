@@ -69,6 +69,19 @@ class Compiled:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Rows of one table, again for each of these filters that they pass.
+
+    Attributes:
+        columns: of each filter, by name; the names and types are the same in all.
+    """
+
+    table: ir.Table
+    filters: Sequence[ir.BooleanValue]
+    columns: Sequence[Mapping[str, ir.Value]]
+
+
 class RecordSource(Protocol):
     """Read access to the canonical tables, custom fields included."""
 
@@ -114,7 +127,7 @@ class RecordSource(Protocol):
         """
         ...
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query.
 
         Args:

@@ -271,3 +271,14 @@ def clauses(condition: Condition) -> Iterator[Clause]:
         yield condition
     for part in parts(condition):
         yield from clauses(part)
+
+
+def conjuncts(condition: Condition | None) -> Iterator[Condition]:
+    """The conditions that must all hold for one to hold; none for None."""
+    if isinstance(condition, All):
+        for part in condition.conditions:
+            yield from conjuncts(part)
+    elif isinstance(condition, InSegment):
+        yield from conjuncts(condition.condition)
+    elif condition is not None:
+        yield condition

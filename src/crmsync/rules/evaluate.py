@@ -5,31 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+import ibis
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from crmsync.model.records import Given
+from crmsync.model.records import Answers, Given
 from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import clauses
-from crmsync.rules.predicates import predicate, seen
+from crmsync.rules.predicates import holds, seen, verdict_of_held
 from crmsync.rules.reasons import why_unknown
 from crmsync.rules.rows import ID, Rows
 from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
-    import pyarrow as pa
 
+    from crmsync.rules.conditions import Column
     from crmsync.rules.language import Rule
     from crmsync.rules.world import World
 
 WIDE = "wide"  # the kept table of subjects, as queries name it
+RULE = "rule"
+VERDICT = "verdict"
+_BATCH = 100  # rules in one query; DuckDB parses unions as a tree that must not get too deep
 
 
 def evaluate(rules: Sequence[Rule], world: World) -> Mapping[str, RuleVerdicts]:
@@ -82,7 +86,6 @@ class Subject:
         self._asked = [_Asked(rule=rule, number=i) for i, rule in enumerate(rules)]
         self._table = table
         self.world = world
-        self._once_per = [column for rule in rules for column in rule.once_per_columns]
         asked = Asked.by([rule.when for rule in rules], self._once_per)
         self._only_wanted = ids is not None
         self.key = " ".join(
@@ -95,7 +98,8 @@ class Subject:
         )
         self.given = world.given(asked)
         given = self.given if ids is None else self.given | world.ids(ids)
-        kept = world.source.keep(world.compiled(f"wide {self.key}", lambda: self._wide), given)
+        wide = world.compiled(f"wide {self.key}", lambda: self._rows.wide)
+        kept = world.source.keep(wide, given)
         self.given |= Given(tables={WIDE: kept})
         if ids is None:
             for fact, record, value in self._rows.own_facts():
@@ -114,19 +118,9 @@ class Subject:
         )
 
     @cached_property
-    def _wide(self) -> ir.Table:
-        rows = self._rows
-        answers: dict[str, ir.Value] = {}
-        for asked in self._asked:
-            answers[asked.verdict] = predicate(rows, asked.rule.when)
-            values = [seen(rows, column).value for column in asked.rule.once_per_columns]
-            answers |= zip(asked.once_per, values, strict=True)
-        return rows.wide.mutate(**answers)
-
-    @cached_property
     def rows(self) -> Rows:
         """The rows as they are kept, to be asked for more with what is `given`."""
-        return self._rows.among(given_table(WIDE, dict(self._wide.schema())))
+        return self._rows.among(given_table(WIDE, dict(self._rows.wide.schema())))
 
     def rows_wanted(self) -> Rows:
         """Those of them that the query is given in its table ``wanted_ids``."""
@@ -136,75 +130,123 @@ class Subject:
         """Of all rules, by name."""
         query = self.world.source.query
         subjects = query(self.world.compiled(f"count {self.key}", self._count), self.given)
-        concerned = query(self.world.compiled(f"concerned {self.key}", self._concerned), self.given)
-        held = [asked for asked in self._asked if concerned[asked.verdict].null_count]
-        reasons = self._reasons(held, concerned) if held else {}
+        found: dict[int, pa.Table] = {}
+        for asked in self._batches():
+            key = f"answers {self.key} from {asked[0].number}"
+            answers = query(self.world.compiled(key, partial(self._answers, asked)), self.given)
+            by_rule = _by_rule(answers)
+            found |= {a.number: by_rule.get(a.number, answers[:0]) for a in asked}
+        held = [asked for asked in self._asked if found[asked.number][VERDICT].null_count]
+        reasons = self._reasons(held, found) if held else {}
         return {
             asked.rule.name: RuleVerdicts(
                 rule=asked.rule.name,
-                matches=_matches(asked, concerned),
+                matches=_matches(found[asked.number], self._once(asked)),
                 unknown=reasons.get(asked.rule.name, {}),
                 subjects=subjects[0][0].as_py(),
             )
             for asked in self._asked
         }
 
+    def _batches(self) -> Iterator[list[_Asked]]:
+        for start in range(0, len(self._asked), _BATCH):
+            yield self._asked[start : start + _BATCH]
+
     def _count(self) -> ir.Table:
         wide = self.rows.wide
         return wide.aggregate(rows=wide.count())
 
-    def _concerned(self) -> ir.Table:
-        wide = self.rows.wide
-        # Only where every rule says no, so does this.
-        some = reduce(or_, (wide[asked.verdict] for asked in self._asked)).fill_null(True)
-        columns = [name for asked in self._asked for name in (asked.verdict, *asked.once_per)]
-        return wide.filter(some).select(ID, *columns)
+    @cached_property
+    def _once_per(self) -> list[Column]:
+        """What rules are once per, each column once."""
+        return list(dict.fromkeys(c for a in self._asked for c in a.rule.once_per_columns))
+
+    def _once(self, asked: _Asked) -> list[str]:
+        """The columns of answers that have what a rule is once per."""
+        return [f"once_{self._once_per.index(c)}" for c in asked.rule.once_per_columns]
+
+    def _answers(self, asked: Sequence[_Asked]) -> Answers:
+        """A row for each rule and record of which it does not say no."""
+        # Each by a filter of its own: it asks the next clause only of those whom the last has left.
+        rows = self.rows
+        values = {f"once_{i}": seen(rows, c).value for i, c in enumerate(self._once_per)}
+        return Answers(
+            table=rows.wide,
+            filters=[holds(rows, one.rule.when, perhaps=True) for one in asked],
+            columns=[self._columns(rows, one, values) for one in asked],
+        )
+
+    def _columns(
+        self, rows: Rows, asked: _Asked, values: Mapping[str, ir.Value]
+    ) -> dict[str, ir.Value]:
+        own = self._once(asked)
+        once = {
+            name: value if name in own else ibis.null(value.type())
+            for name, value in values.items()
+        }
+        return {
+            ID: rows.wide[ID],
+            RULE: ibis.literal(asked.number, "int32"),
+            VERDICT: verdict_of_held(rows, asked.rule.when),
+            **once,
+        }
 
     def _reasons(
-        self, held: Sequence[_Asked], concerned: pa.Table
+        self, held: Sequence[_Asked], found: Mapping[int, pa.Table]
     ) -> dict[str, dict[str, tuple[str, ...]]]:
         """For each subject of which it cannot be said, a sentence for each undecided clause."""
         of_rule = [[c for c in clauses(a.rule.when) if c.unknown_as is None] for a in held]
         all_clauses = [clause for rule_clauses in of_rule for clause in rule_clauses]
-
-        def rows() -> Rows:
-            wide = self.rows.wide
-            undecided = reduce(or_, (wide[asked.verdict].isnull() for asked in held))
-            return self.rows.among(wide.filter(undecided))
-
+        undecided = {a.number: _undecided(found[a.number]) for a in held}
+        wanted = self.world.ids(i for ids in undecided.values() for i in ids)
         key = f"{self.key} {[asked.number for asked in held]}"
-        why = why_unknown(self.world, rows, all_clauses, self.given, key)
+        given = self.given | wanted
+        why = why_unknown(self.world, self.rows_wanted, all_clauses, given, key)
         reasons = {}
         end = 0
         for asked, own in zip(held, of_rule, strict=True):
             start, end = end, end + len(own)
-            ids = concerned[ID].filter(pc.is_null(concerned[asked.verdict])).to_pylist()
             reasons[asked.rule.name] = {
-                i: tuple(dict.fromkeys(filter(None, why[i][start:end]))) for i in ids
+                i: tuple(dict.fromkeys(filter(None, why[i][start:end])))
+                for i in undecided[asked.number]
             }
         return reasons
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """A rule, and where in the wide table its answers stand."""
+    """A rule, and by which number its answers name it."""
 
     rule: Rule
     number: int
 
-    @property
-    def verdict(self) -> str:
-        return f"verdict_{self.number}"
 
-    @property
-    def once_per(self) -> list[str]:
-        return [f"once_{self.number}_{i}" for i in range(len(self.rule.once_per_columns))]
+def _by_rule(answers: pa.Table) -> dict[int, pa.Table]:
+    """Answers by the number of their rule."""
+    found: dict[int, list[pa.Table]] = {}
+    begin = 0
+    # Those of a rule stand together: to look for each rule among all would take longer.
+    for chunk in answers[RULE].chunks:
+        runs = pc.run_end_encode(chunk)
+        ends = [begin + end for end in runs.run_ends.to_pylist()]
+        for number, end in zip(runs.values.to_pylist(), ends, strict=True):
+            found.setdefault(number, []).append(answers.slice(begin, end - begin))
+            begin = end
+    return {number: pa.concat_tables(parts) for number, parts in found.items()}
 
 
-def _matches(asked: _Asked, concerned: pa.Table) -> dict[str, tuple[str, ...]]:
+def _undecided(answers: pa.Table) -> list[str]:
+    ids: list[str] = answers[ID].filter(pc.is_null(answers[VERDICT])).to_pylist()
+    return ids
+
+
+def _matches(answers: pa.Table, once_per: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The global ids of those that match, each with the values of ``once_per``."""
-    matching = concerned.filter(concerned[asked.verdict]).select([ID, *asked.once_per])
-    ids, *values = (column.to_pylist() for column in matching.columns)
+    matching = answers if not answers[VERDICT].null_count else answers.filter(answers[VERDICT])
+    ids = matching[ID].to_pylist()
+    if not once_per:
+        return dict.fromkeys(ids, ())
+    values = [matching[name].to_pylist() for name in once_per]
     return {
         record_id: tuple(as_text(column[i]) for column in values) for i, record_id in enumerate(ids)
     }

@@ -96,8 +96,6 @@ def _then(rows: Rows, column: Column, test: Test) -> ir.Value:
 
 
 def _changed(rows: Rows, column: Column, test: Test) -> ir.BooleanValue:
-    from crmsync.rules.predicates import is_fresh  # noqa: PLC0415  predicates are made of this
-
     at, since, created = (
         rows.past(column, test, "at"),
         rows.known(column, "since"),
@@ -110,7 +108,7 @@ def _changed(rows: Rows, column: Column, test: Test) -> ir.BooleanValue:
         yes = at >= least
         complete = complete.fill_null(False) | (since <= least)
     # What was not read lately may have changed since.
-    complete = complete.fill_null(False) & is_fresh(rows, column.hops, (column.owner,))
+    complete = complete.fill_null(False) & rows.fresh(column.hops, (column.owner,))
     return ibis.cases((yes.fill_null(False), True), (complete, False), else_=ibis.null("boolean"))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.model.records import Compiled, Given, Kept
+    from crmsync.model.records import Answers, Compiled, Given, Kept
     from crmsync.model.tables import Table
 
 # Compiled queries, from one company in memory to the next.
@@ -128,7 +128,7 @@ class MemoryRecords:
         }
         self._database.register(_called(f"{table.name} known"), pa.table(known))
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         return self._database.compiled(f"{self.shape} {key}", build)
 

@@ -20,20 +20,20 @@ import ibis
 from crmsync.model.tables import FieldType
 from crmsync.rules.asked import Between
 from crmsync.rules.conditions import (
-    All,
     Column,
     Comparison,
     Condition,
     Operator,
     Quantifier,
     Related,
+    conjuncts,
 )
 from crmsync.rules.unknown import is_decided
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import ibis.expr.types as ir
 
@@ -128,7 +128,7 @@ def _tier(window: Window) -> _Tier | None:
 
 def window_of(world: World, where: Condition | None) -> Window | None:
     """How far back a condition looks, where a record before that fails it."""
-    for clause in _conjuncts(where):
+    for clause in conjuncts(where):
         if not isinstance(clause, Comparison):
             continue
         column, test = clause.column, clause.test
@@ -147,14 +147,6 @@ def window_of(world: World, where: Condition | None) -> Window | None:
                 undated=clause.unknown_as is not False,
             )
     return None
-
-
-def _conjuncts(condition: Condition | None) -> Iterator[Condition]:
-    if isinstance(condition, All):
-        for part in condition.conditions:
-            yield from _conjuncts(part)
-    elif condition is not None:
-        yield condition
 
 
 def computed(world: World, one: Pass) -> ir.Table:

@@ -9,11 +9,9 @@ from operator import and_, or_
 from typing import TYPE_CHECKING
 
 import ibis
-import ibis.expr.datatypes as dt
 
 from crmsync.model.tables import FieldType
 from crmsync.rules import history
-from crmsync.rules.asked import fresh
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -28,19 +26,22 @@ from crmsync.rules.conditions import (
     Quantifier,
     Related,
     Test,
+    conjuncts,
 )
-from crmsync.rules.rows import CONNECTION, has_currency
-from crmsync.warehouse.variables import variable
+from crmsync.rules.rows import has_currency
+from crmsync.rules.unknown import is_decided, is_never_unknown
+from crmsync.rules.unknown import passes as number_passes
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from crmsync.rules.rows import Hops, Rows
+    from crmsync.rules.rows import Rows
 
 # Numbers in records have four decimal places.
 _NUMBER_TYPE = "decimal(18, 4)"
 _NEVER_PASSES = frozenset({Operator.OLDER_THAN, Operator.FURTHER_THAN, Operator.IS_NOT})
 _MONOTONE = frozenset({Operator.OVER, Operator.UNDER, Operator.AT_LEAST, Operator.AT_MOST})
+_TRUE = ibis.literal(True)
 _UNKNOWN = ibis.null("boolean")
 
 
@@ -49,23 +50,64 @@ class Seen:
     """A value as a clause sees it.
 
     Attributes:
+        found: the value, where it is known.
         known: never null; where it is false nothing can be said. None for a plain field, of which
             everything is said by its value: empty is unknown.
     """
 
-    value: ir.Value
+    found: ir.Value
     type: FieldType
     known: ir.BooleanValue | None = None
+
+    @property
+    def value(self) -> ir.Value:
+        """The value; null where it is not known."""
+        if self.known is None:
+            return self.found
+        return self.known.ifelse(self.found, ibis.null(self.found.type()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a clause says of itself, before ``if_unknown``.
+
+    Attributes:
+        verdict: what it says, where that is known.
+        known: never null; None where it is known of all.
+        null_as: what a verdict that is null means; None where that is unknown.
+    """
+
+    verdict: ir.BooleanValue
+    known: ir.BooleanValue | None = None
+    null_as: bool | None = None
+
+    @property
+    def whole(self) -> ir.BooleanValue:
+        """True, false, or null where it is unknown."""
+        verdict = self.verdict if self.null_as is None else self.verdict.fill_null(self.null_as)
+        return verdict if self.known is None else self.known.ifelse(verdict, _UNKNOWN)
+
+    @property
+    def surely(self) -> ir.BooleanValue:
+        """True where it is; else false or null."""
+        verdict = self.verdict.fill_null(True) if self.null_as else self.verdict
+        return verdict if self.known is None else self.known & verdict
+
+    @property
+    def perhaps(self) -> ir.BooleanValue:
+        """True where it is or where it is unknown; else false or null."""
+        verdict = self.verdict if self.null_as is False else self.verdict.fill_null(True)
+        return verdict if self.known is None else ~self.known | verdict
 
 
 def predicate(rows: Rows, condition: Condition) -> ir.BooleanValue:
     """True, false, or null where it is unknown."""
     match condition:
         case Comparison() | Related():
-            verdict = clause_verdict(rows, condition)
+            said = clause_said(rows, condition)
             if condition.unknown_as is None:
-                return verdict
-            return verdict.fill_null(condition.unknown_as)
+                return said.whole
+            return (said.perhaps if condition.unknown_as else said.surely).fill_null(False)
         case All():
             return reduce(and_, [predicate(rows, c) for c in condition.conditions])
         case AnyOf():
@@ -76,20 +118,31 @@ def predicate(rows: Rows, condition: Condition) -> ir.BooleanValue:
             return predicate(rows, condition.condition)
 
 
-def holds(rows: Rows, condition: Condition) -> ir.BooleanValue:
-    """True where `predicate` is, else false or null: enough for a filter, and plainer."""
+def holds(rows: Rows, condition: Condition, *, perhaps: bool = False) -> ir.BooleanValue:
+    """True where `predicate` is, else false or null: enough for a filter, and plainer.
+
+    Args:
+        perhaps: also true where it is unknown.
+    """
     match condition:
         case Comparison() | Related():
-            verdict = clause_verdict(rows, condition)
-            return verdict.fill_null(True) if condition.unknown_as else verdict
+            said, counts = clause_said(rows, condition), condition.unknown_as
+            return said.perhaps if counts or (counts is None and perhaps) else said.surely
         case All():
-            return reduce(and_, [holds(rows, c) for c in condition.conditions])
+            return reduce(and_, [holds(rows, c, perhaps=perhaps) for c in condition.conditions])
         case AnyOf():
-            return reduce(or_, [holds(rows, c) for c in condition.conditions])
+            return reduce(or_, [holds(rows, c, perhaps=perhaps) for c in condition.conditions])
         case InSegment():
-            return holds(rows, condition.condition)
+            return holds(rows, condition.condition, perhaps=perhaps)
         case Not():
-            return predicate(rows, condition)
+            verdict = predicate(rows, condition)
+            return verdict.fill_null(True) if perhaps else verdict
+
+
+def verdict_of_held(rows: Rows, condition: Condition) -> ir.BooleanValue:
+    """The `predicate` of those for which it perhaps `holds`: true, or null where it is unknown."""
+    undecided = [part for part in conjuncts(condition) if not is_never_unknown(part)]
+    return reduce(and_, [predicate(rows, p) for p in undecided]) if undecided else _TRUE
 
 
 def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
@@ -99,10 +152,15 @@ def negated(verdict: ir.BooleanValue) -> ir.BooleanValue:
 
 
 def clause_verdict(rows: Rows, clause: Comparison | Related) -> ir.BooleanValue:
-    """What a clause says of itself, before ``if_unknown``."""
+    """What a clause says of itself, before ``if_unknown``: true, false, or null."""
+    return clause_said(rows, clause).whole
+
+
+def clause_said(rows: Rows, clause: Comparison | Related) -> Said:
+    """The same by its parts."""
     if isinstance(clause, Comparison):
         if clause.test.operator in HISTORY:
-            return history.verdict(rows, clause.column, clause.test)
+            return Said(verdict=history.verdict(rows, clause.column, clause.test))
         return passes(rows, seen(rows, clause.column), clause.test)
     return _related(rows, clause)
 
@@ -110,51 +168,43 @@ def clause_verdict(rows: Rows, clause: Comparison | Related) -> ir.BooleanValue:
 def seen(rows: Rows, column: Column) -> Seen:
     """The value at the end of a path."""
     if column.fact is None:
-        return Seen(value=rows.field(column.hops, column.name), type=column.type)
+        return Seen(found=rows.field(column.hops, column.name), type=column.type)
     found, value = rows.fact(column)
     if not column.fact.rests_on and column.fact.default is None:
         # It says no more than the record's own fields: where they are empty, so is it.
-        return Seen(value=value, type=column.type)
-    known = is_fresh(rows, column.hops, column.fact.rests_on)
-    # A row without a value says that it cannot be computed; no row, that there is nothing.
-    known &= ~(found & value.isnull())
+        return Seen(found=value, type=column.type)
+    known = rows.fresh(column.hops, column.fact.rests_on)
+    if found is not None:
+        # A row without a value says that it cannot be computed; no row, that there is nothing.
+        known &= ~(found & value.isnull())
     if column.fact.default is not None:
         value = value.fill_null(column.fact.default)
-    value = known.ifelse(value, ibis.null(value.type()))
-    return Seen(value=value, type=column.type, known=known)
+    return Seen(found=value, type=column.type, known=known)
 
 
-def is_fresh(rows: Rows, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue:
-    """Whether there is a record, and these tables can be trusted for its connection."""
-    exists: ir.BooleanValue = rows.id_of(hops).notnull()
-    if not tables:
-        return exists
-    connections = variable(fresh(tables), dt.Array(dt.string))
-    return exists & connections.contains(rows.field(hops, CONNECTION)).fill_null(False)
-
-
-def passes(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
+def passes(rows: Rows, subject: Seen, test: Test) -> Said:
     """Whether a value passes a test."""
-    value, known = subject.value, subject.known
+    value, known = subject.found, subject.known
+    # Nothing at all, where that is known, is never: older than any age, and no time to come.
+    null_as = None
+    if known is not None and subject.type in TIMES:
+        null_as = test.operator in _NEVER_PASSES
     if test.operator is Operator.PRESENT:
         verdict = value.notnull() if test.operand else value.isnull()
     elif isinstance(test.operand, Column):
-        other = seen(rows, test.operand).value
-        verdict = _compared(value, test.operator, other)
+        verdict = _compared(value, test.operator, seen(rows, test.operand).value)
+        if null_as is not None:
+            verdict = value.isnull().ifelse(null_as, verdict)
+        null_as = None
     elif subject.type in TIMES:
         verdict = _within(rows, subject, test)
     else:
         verdict = _tested(value, test)
-    if known is None:
-        return verdict
-    if subject.type in TIMES and test.operator is not Operator.PRESENT:
-        never = ibis.literal(test.operator in _NEVER_PASSES)
-        verdict = value.isnull().ifelse(never, verdict)
-    return known.ifelse(verdict, _UNKNOWN)
+    return Said(verdict=verdict, known=known, null_as=null_as)
 
 
 def _within(rows: Rows, subject: Seen, test: Test) -> ir.BooleanValue:
-    value = subject.value
+    value = subject.found
     ends = rows.interval(test, subject.type)
     sides = []
     if ends.least is not None:
@@ -221,24 +271,32 @@ def _literal(operand: object) -> ir.Value:
     return ibis.literal(operand)
 
 
-def _related(rows: Rows, clause: Related) -> ir.BooleanValue:
-    fresh = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
-    if clause.quantifier is Quantifier.LATEST:
-        time, verdict = (rows.tally(clause, name) for name in ("time", "verdict"))
-        # Where there is no latest record, nothing can be true of it.
-        return fresh.ifelse(time.notnull().ifelse(verdict, False), _UNKNOWN)
-    counted = rows.tally(clause, "yes").fill_null(0)
-    unsure = rows.tally(clause, "maybe").fill_null(0)
+def _related(rows: Rows, clause: Related) -> Said:
+    fresh = rows.fresh(clause.of.hops, (clause.of.relation.target,))
     match clause.quantifier:
-        case Quantifier.SOME:
-            verdict = (counted > 0) | (unsure > 0).ifelse(_UNKNOWN, False)
-        case Quantifier.NONE | Quantifier.EVERY:
-            verdict = (counted == 0) & (unsure > 0).ifelse(_UNKNOWN, True)
-        case Quantifier.COUNT:
-            verdict = _count(clause.test, counted, unsure)
+        case Quantifier.LATEST:
+            time, verdict = (rows.tally(clause, name) for name in ("time", "verdict"))
+            # Where there is no latest record, nothing can be true of it.
+            return Said(verdict=time.notnull().ifelse(verdict, False), known=fresh)
+        case Quantifier.SOME | Quantifier.NONE | Quantifier.EVERY | Quantifier.COUNT:
+            test = _test_of_count(clause)
         case _:
             return passes(rows, tallied(rows, clause), _test_of(clause))
-    return fresh.ifelse(verdict, _UNKNOWN)
+    counted = rows.tally(clause, "yes")
+    if is_decided(clause) and test.operator is not Operator.PRESENT:
+        return Said(verdict=_tested(counted, test), known=fresh, null_as=number_passes(0, test))
+    unsure = rows.tally(clause, "maybe").fill_null(0)
+    return Said(verdict=_count(test, counted.fill_null(0), unsure), known=fresh)
+
+
+def _test_of_count(clause: Related) -> Test:
+    match clause.quantifier:
+        case Quantifier.SOME:
+            return Test(operator=Operator.OVER, operand=0)
+        case Quantifier.NONE | Quantifier.EVERY:
+            return Test(operator=Operator.UNDER, operand=1)
+        case _:
+            return _test_of(clause)
 
 
 def tallied(rows: Rows, clause: Related) -> Seen:
@@ -246,20 +304,18 @@ def tallied(rows: Rows, clause: Related) -> Seen:
     if clause.column is None:
         raise TypeError(f"{clause.quantifier} is taken of a field")
     value = rows.tally(clause, "value")
-    known = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
-    known &= rows.tally(clause, "maybe").fill_null(0) == 0
+    known = rows.fresh(clause.of.hops, (clause.of.relation.target,))
+    if not is_decided(clause):
+        known &= rows.tally(clause, "maybe").fill_null(0) == 0
     if has_currency(rows.world, clause):
         known &= rows.tally(clause, "currencies").fill_null(0) <= 1
     if clause.quantifier is Quantifier.SUM:
         value = value.fill_null(0)
     kind = FieldType.NUMBER if clause.quantifier is Quantifier.AVG else clause.column.type
-    value = known.ifelse(value, ibis.null(value.type()))
-    return Seen(value=value, type=kind, known=known)
+    return Seen(found=value, type=kind, known=known)
 
 
-def _count(test: Test | None, counted: ir.Value, unsure: ir.Value) -> ir.BooleanValue:
-    if test is None:
-        raise TypeError("a count is held against something")
+def _count(test: Test, counted: ir.Value, unsure: ir.Value) -> ir.BooleanValue:
     least = _tested(counted, test)
     if test.operator in _MONOTONE:
         # Decided where counting the unsure ones makes no difference.

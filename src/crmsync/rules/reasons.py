@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.rules.conditions import HISTORY, Clause, Column, Comparison, Operator, Related
-from crmsync.rules.predicates import clause_verdict, is_fresh
+from crmsync.rules.predicates import clause_verdict
 from crmsync.rules.rows import CONNECTION, ID, has_currency
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _past_code(rows: Rows, clause: Comparison) -> ir.IntegerValue:
     else:
         # A change that is not known may have been missed, or lie before all that is known.
         later = ibis.literal(False)
-        fresh = is_fresh(rows, column.hops, (column.owner,))
+        fresh = rows.fresh(column.hops, (column.owner,))
         otherwise = fresh.ifelse(_OLDER, _STALE)
     return ibis.cases((~exists, _NO_RECORD), (later, _TO_COME), else_=otherwise).cast("int64")
 
@@ -101,26 +101,24 @@ def _column_code(rows: Rows, column: Column) -> ir.IntegerValue:
     if column.fact is None:
         return exists.ifelse(_EMPTY, _NO_RECORD).cast("int64")
     found, value = rows.fact(column)
-    fresh = is_fresh(rows, column.hops, column.fact.rests_on)
-    return ibis.cases(
-        (~exists, _NO_RECORD),
-        (~fresh, _STALE),
-        (found & value.isnull(), _NOT_COMPUTED),
-        else_=_EMPTY,
-    ).cast("int64")
+    fresh = rows.fresh(column.hops, column.fact.rests_on)
+    reasons: list[tuple[ir.BooleanValue, int]] = [(~exists, _NO_RECORD), (~fresh, _STALE)]
+    if found is not None:
+        reasons.append((found & value.isnull(), _NOT_COMPUTED))
+    return ibis.cases(*reasons, else_=_EMPTY).cast("int64")
 
 
 def _lacks(rows: Rows, column: Column) -> ir.BooleanValue:
     if column.fact is None:
         return rows.field(column.hops, column.name).isnull()
     _, value = rows.fact(column)
-    fresh = is_fresh(rows, column.hops, column.fact.rests_on)
+    fresh = rows.fresh(column.hops, column.fact.rests_on)
     return ~fresh | (value.isnull() & ibis.literal(column.fact.default is None))
 
 
 def _related_code(rows: Rows, clause: Related) -> ir.IntegerValue:
     exists = rows.id_of(clause.of.hops).notnull()
-    fresh = is_fresh(rows, clause.of.hops, (clause.of.relation.target,))
+    fresh = rows.fresh(clause.of.hops, (clause.of.relation.target,))
     otherwise = ibis.literal(_UNSURE)
     if clause.column is not None:
         unsure = rows.tally(clause, "maybe").fill_null(0) > 0

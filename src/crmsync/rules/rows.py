@@ -15,11 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from crmsync.model.catalog import Relation
 from crmsync.model.tables import FieldType, natural_time
 from crmsync.rules import history
-from crmsync.rules.asked import ENDS, Between, between
+from crmsync.rules.asked import ENDS, Between, between, fresh
 from crmsync.rules.conditions import (
     HISTORY,
     Change,
@@ -115,6 +116,7 @@ class Rows:
         self._related: dict[Related, str] = {}
         self._known: dict[Column, str] = {}
         self._past: dict[tuple[Column, Test], str] = {}
+        self._fresh: dict[tuple[Hops, tuple[str, ...]], str] = {}
         self._zoned: dict[Between, None] = {}  # whose ends differ between zones
         for condition in conditions:
             for clause in clauses(condition):
@@ -129,6 +131,7 @@ class Rows:
         if column.fact is not None:
             self._need_record(column.hops)
             self._facts.setdefault(column, f"f{len(self._facts)}")
+            self._need_fresh(column.hops, column.fact.rests_on)
         else:
             self._need_record(column.hops)[column.name] = None
 
@@ -138,6 +141,9 @@ class Rows:
             self._fields[hops] = {CONNECTION: None}
         return self._fields[hops]
 
+    def _need_fresh(self, hops: Hops, tables: tuple[str, ...]) -> None:
+        self._fresh.setdefault((hops, tables), f"fresh{len(self._fresh)}")
+
     def _need_clause(self, clause: Comparison | Related) -> None:
         if isinstance(clause, Comparison):
             self.need(clause.column)
@@ -145,6 +151,7 @@ class Rows:
                 self._known.setdefault(clause.column, f"k{len(self._known)}")
                 self._past.setdefault(past_key(clause.column, clause.test), f"p{len(self._past)}")
                 self._need_ends(clause.test, FieldType.INSTANT)
+                self._need_fresh(clause.column.hops, (clause.column.owner,))
             elif isinstance(clause.test.operand, Column):
                 self.need(clause.test.operand)
             else:
@@ -152,6 +159,7 @@ class Rows:
             return
         self._need_record(clause.of.hops)
         self._related.setdefault(tally_key(clause), f"r{len(self._related)}")
+        self._need_fresh(clause.of.hops, (clause.of.relation.target,))
         if clause.test is not None and clause.column is not None:
             self._need_ends(clause.test, clause.column.type)
 
@@ -205,7 +213,12 @@ class Rows:
             ]
             wide = wide.left_join(clock(*columns), [(zone, CLOCK_ZONE)])
         wide = self._with_past(wide, names)
-        return wide.select(*wide.columns) if len(self._fields) + len(self._facts) > 1 else wide
+        fresh = {
+            name: _is_fresh(wide, names[hops], key) for (hops, key), name in self._fresh.items()
+        }
+        if fresh or len(self._fields) > 1:
+            wide = wide.select(*wide.columns, **fresh)
+        return wide
 
     def _with_pass(self, wide: ir.Table, names: dict[Hops, str], one: Pass) -> ir.Table:
         """Joined to what was found in one scan of related records."""
@@ -273,12 +286,19 @@ class Rows:
             return ibis.null("string")
         return self.field(self.zone.hops, ZONE)
 
-    def fact(self, column: Column) -> tuple[ir.BooleanValue, ir.Value]:
-        """Whether a fact has a row for the record, and its value."""
+    def fresh(self, hops: Hops, tables: tuple[str, ...]) -> ir.BooleanValue:
+        """Whether there is a record, and these tables can be trusted for its connection."""
+        return self.wide[self._fresh[hops, tables]]
+
+    def fact(self, column: Column) -> tuple[ir.BooleanValue | None, ir.Value]:
+        """Whether a fact has a row for the record, and its value.
+
+        None where each of its rows has a value.
+        """
         name = self._facts[column]
         value = self.wide[f"{name}_value"]
         if column.fact is not None and self.world.measure(column.fact) is not None:
-            return value.notnull(), value
+            return None, value
         return self.wide[f"{name}_id"].notnull(), value
 
     def own_facts(self) -> Iterator[tuple[FactSpec, str, str]]:
@@ -320,6 +340,15 @@ class Rows:
     def _end(self, wide: ir.Table, asked: Between, end: str) -> ir.Value:
         company = variable(asked.name(end), asked.data_type)
         return wide[asked.name(end)].fill_null(company) if asked in self._zoned else company
+
+
+def _is_fresh(wide: ir.Table, near: str, tables: tuple[str, ...]) -> ir.BooleanValue:
+    exists: ir.BooleanValue = ibis.literal(True) if near == ID else wide[near].notnull()
+    if not tables:
+        return exists
+    connections = variable(fresh(tables), dt.Array(dt.string))
+    trusted = connections.contains(wide[f"{near}_{CONNECTION}"]).fill_null(False)
+    return trusted if near == ID else exists & trusted
 
 
 def latest_table(world: World, clause: Related) -> ir.Table:

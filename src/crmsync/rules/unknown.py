@@ -178,10 +178,11 @@ def _number(operand: object) -> Decimal:
 def is_decided(clause: Related) -> bool:
     """Whether of each related record it can be said whether it counts."""
     inside = (clause.of.where, clause.each)
-    return all(condition is None or _is_never_unknown(condition) for condition in inside)
+    return all(condition is None or is_never_unknown(condition) for condition in inside)
 
 
-def _is_never_unknown(condition: Condition) -> bool:
+def is_never_unknown(condition: Condition) -> bool:
+    """Whether a condition is yes or no of each record."""
     match condition:
         case Comparison():
             plain = condition.column.fact is None and condition.test.operator is Operator.PRESENT
@@ -189,6 +190,6 @@ def _is_never_unknown(condition: Condition) -> bool:
         case Related():
             return condition.unknown_as is not None
         case All() | AnyOf():
-            return all(_is_never_unknown(part) for part in condition.conditions)
+            return all(is_never_unknown(part) for part in condition.conditions)
         case Not() | InSegment():
-            return _is_never_unknown(condition.condition)
+            return is_never_unknown(condition.condition)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.model.records import Compiled, Kept, RecordSource
+    from crmsync.model.records import Answers, Compiled, Kept, RecordSource
     from crmsync.plugins.contract import Fact, Measure
 
 ZONE = "time_zone"
@@ -125,7 +125,7 @@ class World:
         text = repr((facts, bool(self.calendars)))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before.
 
         Args:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import ibis.expr.datatypes as dt
     from ibis.backends import BaseBackend
 
-    from crmsync.model.records import Given, Value
+    from crmsync.model.records import Answers, Given, Value
 
 RECORDS = "records"  # the schema of the canonical tables
 BOOKS = "books"  # the schema of cursors, history and the like
@@ -71,10 +71,12 @@ class Database:
         """A table of the file, or a temporary one or registered Arrow table without a schema."""
         return self.backend.table(name, database=schema)
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         if key not in self._texts:
-            self._texts[key] = self._select(build()).sql(_DIALECT, identify=True)
+            asked = build()
+            select = self._select(asked) if isinstance(asked, ir.Table) else self._union(asked)
+            self._texts[key] = select.sql(_DIALECT, identify=True)
         return Compiled(text=self._texts[key])
 
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
@@ -245,6 +247,27 @@ class Database:
                 # Written down once, it would be copied, and no bound could prune it by block.
                 part.set("materialized", False)
         return select
+
+    def _union(self, answers: Answers) -> sge.Expression:
+        """A flat UNION ALL of plain selects.
+
+        Ibis would nest the selects, and take longest over them. So all that they ask is compiled
+        as the columns of one, and distributed.
+        """
+        asked = {f"filter_{i}": where for i, where in enumerate(answers.filters)}
+        for i, columns in enumerate(answers.columns):
+            asked |= {f"column_{i}_{name}": value for name, value in columns.items()}
+        whole = self.backend.compiler.to_sqlglot(answers.table.select(**asked))
+        compiled = {column.alias_or_name: column.unalias() for column in whole.expressions}
+        whole.set("expressions", [])
+        selects = []
+        for i, columns in enumerate(answers.columns):
+            chosen = [
+                sge.alias_(compiled[f"column_{i}_{name}"], name, quoted=True) for name in columns
+            ]
+            select = whole.copy().select(*chosen, copy=False)
+            selects.append(select.where(compiled[f"filter_{i}"], copy=False))
+        return sge.union(*selects, distinct=False, copy=False) if selects[1:] else selects[0]
 
 
 def _is_plain_scan(select: sge.Expression) -> bool:

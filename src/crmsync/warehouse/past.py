@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-    from crmsync.model.records import Compiled, Kept, StreamState
+    from crmsync.model.records import Answers, Compiled, Kept, StreamState
     from crmsync.model.tables import Field, Table
     from crmsync.warehouse.database import Database
     from crmsync.warehouse.reader import Records
@@ -109,7 +109,7 @@ class PastRecords:
         """Differs from that of the same records as they are now, and where other fields changed."""
         return f"past {self._records.shape} {sorted(self._with_history)}"
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         return self._database.compiled(f"{self.shape} {key}", build)
 

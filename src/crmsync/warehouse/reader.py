@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ibis.backends import BaseBackend
 
     from crmsync.model.pages import Cursor
-    from crmsync.model.records import Compiled, Kept
+    from crmsync.model.records import Answers, Compiled, Kept
     from crmsync.model.tables import Table
     from crmsync.warehouse.changes import Changes, Mark
     from crmsync.warehouse.database import Database
@@ -241,7 +241,7 @@ class Records:
         meanings = sorted(self._meanings.items())
         return f"live {shape_of(self._tables)} {sorted(self._aliases)} {meanings}"
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         return self._database.compiled(f"{self.shape} {key}", build)
 
