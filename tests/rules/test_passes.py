@@ -75,6 +75,23 @@ def test_a_link_that_arrives_late_is_seen_by_what_was_compiled_before(
     assert matches(rule, warehouse) == {"a", "b"}
 
 
+def test_a_field_that_gets_empty_is_seen_by_what_was_compiled_before(tmp_path: Path) -> None:
+    inside = "where: [{kind: call}]"
+    none = rule_of(tmp_path, f"  - none: {{of: activities, {inside}}}")
+    some = rule_of(tmp_path, f"  - some: {{of: activities, {inside}}}")
+    warehouse = Warehouse(tmp_path / "w.duckdb", streams=STREAMS)
+    fill(warehouse, "account", "SELECT 'a' AS id, 'crm' AS connection UNION ALL SELECT 'b', 'crm'")
+    fill(warehouse, "activity", "SELECT '1' AS id, 'call' AS kind, 'a' AS account")
+    assert (matches(none, warehouse), matches(some, warehouse)) == ({"b"}, {"a"})
+    with warehouse.reading() as records:
+        assert records.is_filled("activity", "kind")
+    fill(warehouse, "activity", "SELECT '2' AS id, 'b' AS account")
+    # What may be a call works against each of them.
+    assert (matches(none, warehouse), matches(some, warehouse)) == (set(), {"a"})
+    with warehouse.reading() as records:
+        assert not records.is_filled("activity", "kind")
+
+
 def test_what_cannot_be_dated_is_counted_where_it_counts(tmp_path: Path) -> None:
     records = {
         "account": [{"id": "old"}, {"id": "new"}, {"id": "undated"}],

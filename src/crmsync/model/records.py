@@ -97,6 +97,10 @@ class RecordSource(Protocol):
         """The live records of a table: no tombstones, references resolved through merges."""
         ...
 
+    def is_filled(self, table: str, field: str) -> bool:
+        """Whether every live record of a table is known to have a value in a field."""
+        ...
+
     def has_indirect(self, table: str) -> bool:
         """Whether activities may belong to records of a table otherwise than by their reference.
 

@@ -29,6 +29,7 @@ from crmsync.rules.conditions import (
     Test,
     Today,
     clauses,
+    is_plain,
 )
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 from crmsync.warehouse.types import INSTANT
@@ -113,11 +114,13 @@ class Asked:
     Attributes:
         tables: whose freshness is asked for, together.
         reaching: the tables of records whose activities are asked for.
+        fields: tables and fields by which related records are chosen.
     """
 
     betweens: dict[Between, None] = field(default_factory=dict)
     tables: dict[tuple[str, ...], None] = field(default_factory=dict)
     reaching: dict[str, None] = field(default_factory=dict)
+    fields: dict[tuple[str, str], None] = field(default_factory=dict)
 
     @classmethod
     def by(cls, conditions: Iterable[Condition], columns: Iterable[Column] = ()) -> Asked:
@@ -171,3 +174,6 @@ class Asked:
         for inside in (clause.of.where, clause.each):
             if inside is not None:
                 self.add(inside)
+                for part in clauses(inside):
+                    if isinstance(part, Comparison) and is_plain(part):
+                        self.fields[part.column.table, part.column.name] = None

@@ -273,6 +273,13 @@ def clauses(condition: Condition) -> Iterator[Clause]:
         yield from clauses(part)
 
 
+def is_plain(clause: Comparison) -> bool:
+    """Whether a clause only holds a record's own field, as it is, against something written."""
+    column, test = clause.column, clause.test
+    own = not column.hops and column.fact is None
+    return own and test.operator not in HISTORY and not isinstance(test.operand, Column)
+
+
 def conjuncts(condition: Condition | None) -> Iterator[Condition]:
     """The conditions that must all hold for one to hold; none for None."""
     if isinstance(condition, All):

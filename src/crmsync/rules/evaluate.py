@@ -92,7 +92,7 @@ class Subject:
             [
                 table,
                 "wanted" if ids is not None else "all",
-                world.reaches(asked),
+                world.meets(asked),
                 *(rule.version for rule in rules),
             ]
         )

@@ -79,6 +79,10 @@ class MemoryRecords:
         columns = {field.name: DATA_TYPES[field.type] for field in fields}
         return ibis.table(columns, name=_called(name))
 
+    def is_filled(self, table: str, field: str) -> bool:  # noqa: ARG002  it is not looked for
+        """Whether it is known that there are no empty ones; see `RecordSource`."""
+        return False
+
     def has_indirect(self, table: str) -> bool:  # noqa: ARG002  it is not looked for
         """Whether there may be any; see `RecordSource`."""
         return True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crmsync.model.catalog import Relation
-    from crmsync.model.records import Compiled, Kept, RecordSource, StreamState
+    from crmsync.model.records import Answers, Compiled, Kept, RecordSource, StreamState
     from crmsync.rules.backward import Path
     from crmsync.rules.dependence import Dependence
     from crmsync.rules.language import Rule
@@ -76,6 +76,10 @@ class Narrowed:
         schema = records.schema()
         return given_table(_called(name), {field: schema[field] for field in self._fields[name]})
 
+    def is_filled(self, table: str, field: str) -> bool:
+        """Whether it is known that there are no empty ones, among all records."""
+        return self._source.is_filled(table, field)
+
     def has_indirect(self, table: str) -> bool:
         """Whether there are any, as in `RecordSource`; looked for once."""
         if table not in self._indirect:
@@ -103,7 +107,7 @@ class Narrowed:
     def _of_these(self, table: str, rows: ir.Table) -> ir.Table:
         return rows.semi_join(self.table(table).select("id"), "id")
 
-    def compiled(self, key: str, build: Callable[[], ir.Table]) -> Compiled:
+    def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
         return self._source.compiled(f"{self.shape} {key}", build)
 

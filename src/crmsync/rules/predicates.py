@@ -29,7 +29,7 @@ from crmsync.rules.conditions import (
     conjuncts,
 )
 from crmsync.rules.rows import has_currency
-from crmsync.rules.unknown import is_decided, is_never_unknown
+from crmsync.rules.unknown import is_never_unknown
 from crmsync.rules.unknown import passes as number_passes
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def _related(rows: Rows, clause: Related) -> Said:
         case _:
             return passes(rows, tallied(rows, clause), _test_of(clause))
     counted = rows.tally(clause, "yes")
-    if is_decided(clause) and test.operator is not Operator.PRESENT:
+    if rows.is_decided(clause) and test.operator is not Operator.PRESENT:
         return Said(verdict=_tested(counted, test), known=fresh, null_as=number_passes(0, test))
     unsure = rows.tally(clause, "maybe").fill_null(0)
     return Said(verdict=_count(test, counted.fill_null(0), unsure), known=fresh)
@@ -305,7 +305,7 @@ def tallied(rows: Rows, clause: Related) -> Seen:
         raise TypeError(f"{clause.quantifier} is taken of a field")
     value = rows.tally(clause, "value")
     known = rows.fresh(clause.of.hops, (clause.of.relation.target,))
-    if not is_decided(clause):
+    if not rows.is_decided(clause):
         known &= rows.tally(clause, "maybe").fill_null(0) == 0
     if has_currency(rows.world, clause):
         known &= rows.tally(clause, "currencies").fill_null(0) <= 1

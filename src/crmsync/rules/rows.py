@@ -23,14 +23,19 @@ from crmsync.rules import history
 from crmsync.rules.asked import ENDS, Between, between, fresh
 from crmsync.rules.conditions import (
     HISTORY,
+    All,
+    AnyOf,
     Change,
     Column,
     Comparison,
     Condition,
+    InSegment,
+    Not,
     Quantifier,
     Related,
     Test,
     clauses,
+    is_plain,
 )
 from crmsync.rules.passes import can_share, computed, passes
 from crmsync.rules.unknown import is_decided
@@ -67,6 +72,26 @@ def tally_key(clause: Related) -> Related:
     """What of a clause decides its columns: clauses with the same key share them."""
     quantifier = Quantifier.COUNT if clause.quantifier in _TALLIES else clause.quantifier
     return replace(clause, quantifier=quantifier, test=None, if_unknown=None, unknown_as=None)
+
+
+def sure(world: World, condition: Condition) -> Condition:
+    """The same where nothing is unknown of fields that every record has a value in.
+
+    Conditions that differ only in what an unknown would count as are then the same.
+    """
+    match condition:
+        case Comparison():
+            column = condition.column
+            if is_plain(condition) and world.is_filled(column.table, column.name):
+                return replace(condition, if_unknown=None, unknown_as=False)
+            return condition
+        case All() | AnyOf():
+            inside = tuple(sure(world, part) for part in condition.conditions)
+            return replace(condition, conditions=inside)
+        case Not() | InSegment():
+            return replace(condition, condition=sure(world, condition.condition))
+        case _:
+            return condition
 
 
 def past_key(column: Column, test: Test) -> tuple[Column, Test]:
@@ -158,7 +183,7 @@ class Rows:
                 self._need_ends(clause.test, clause.column.type)
             return
         self._need_record(clause.of.hops)
-        self._related.setdefault(tally_key(clause), f"r{len(self._related)}")
+        self._related.setdefault(self._key(clause), f"r{len(self._related)}")
         self._need_fresh(clause.of.hops, (clause.of.relation.target,))
         if clause.test is not None and clause.column is not None:
             self._need_ends(clause.test, clause.column.type)
@@ -310,9 +335,23 @@ class Rows:
 
     def tally(self, clause: Related, name: str) -> ir.Value:
         """A column of what was found of related records."""
-        if name == "maybe" and can_share(clause) and is_decided(clause):
+        if name == "maybe" and can_share(clause) and self.is_decided(clause):
             return ibis.literal(0)
-        return self.wide[f"{self._related[tally_key(clause)]}_{name}"]
+        return self.wide[f"{self._related[self._key(clause)]}_{name}"]
+
+    def is_decided(self, clause: Related) -> bool:
+        """Whether of each related record it can be said whether it counts."""
+        return is_decided(self._key(clause))
+
+    def _key(self, clause: Related) -> Related:
+        """What of a clause decides its columns."""
+        where, each = clause.of.where, clause.each
+        certain = replace(
+            clause,
+            of=replace(clause.of, where=None if where is None else sure(self.world, where)),
+            each=None if each is None else sure(self.world, each),
+        )
+        return tally_key(certain)
 
     def known(self, column: Column, name: str) -> ir.Value:
         """Since when a field's value is known (``since``), and when its record was ``created``."""

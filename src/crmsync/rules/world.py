@@ -165,10 +165,18 @@ class World:
         """
         return self.source.indirect(table) if self.source.has_indirect(table) else None
 
-    def reaches(self, asked: Asked) -> str:
-        """Says of whose activities some are reached otherwise; a part of a query's key."""
+    def is_filled(self, table: str, field: str) -> bool:
+        """Whether every record of a table is known to have a value in a field."""
+        return self.source.is_filled(table, field)
+
+    def meets(self, asked: Asked) -> str:
+        """Says what is found in the records on which queries depend; a part of a query's key.
+
+        Of whose activities some are reached otherwise; and which fields are empty nowhere.
+        """
         found = [table for table in asked.reaching if self.source.has_indirect(table)]
-        return f"indirect {' '.join(found)}"
+        filled = [f"{table}.{name}" for table, name in asked.fields if self.is_filled(table, name)]
+        return f"indirect {' '.join(found)} filled {' '.join(filled)}"
 
     def declares(self, spec: FactSpec) -> bool:
         """Whether a fact says what it depends on; see `Fact.turns`."""

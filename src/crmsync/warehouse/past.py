@@ -164,6 +164,10 @@ class PastRecords:
         """When a stream was last read to its end; None where none ever was."""
         return max((s.read_at for s in self._states if s.read_at is not None), default=None)
 
+    def is_filled(self, table: str, field: str) -> bool:  # noqa: ARG002  it is not looked for
+        """Whether it is known that there are no empty ones; see `RecordSource`."""
+        return False
+
     def has_indirect(self, table: str) -> bool:  # noqa: ARG002  it is not looked for
         """Whether there may be any; see `RecordSource`."""
         return True

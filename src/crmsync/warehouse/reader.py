@@ -97,6 +97,7 @@ class Records:
         self._tables = tables
         self._streams = streams
         self._indirect: dict[str, Kept | None] = {}
+        self._filled: dict[tuple[str, str], bool] = {}
         self._read_again: dict[tuple[str, str], datetime] = {}
 
     def read_again(self, streams: Iterable[tuple[str, str]], at: datetime) -> Records:
@@ -131,6 +132,17 @@ class Records:
     def history(self) -> ir.Table:
         """Changes of tracked fields: table_name, id, field, old and new as text, at (UTC)."""
         return self._database.table(HISTORY, BOOKS)
+
+    def is_filled(self, table: str, field: str) -> bool:
+        """Whether every live record has a value in a field; looked for once in an opening."""
+        if (table, field) not in self._filled:
+            # Answered from what DuckDB knows of each block of rows, mostly without reading any.
+            empty = sge.column(field, quoted=True).is_(sge.null())
+            found = (
+                sge.select(sge.Literal.number(1)).from_(named(table, RECORDS)).where(_LIVE, empty)
+            )
+            self._filled[table, field] = not self._database.fetch(found.limit(1)).num_rows
+        return self._filled[table, field]
 
     def has_indirect(self, table: str) -> bool:
         """Whether there are any, as in `RecordSource`; looked for once in an opening."""
