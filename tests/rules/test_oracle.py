@@ -400,7 +400,7 @@ class LookingRecords(MemoryRecords):
 def test_compiled_rules_say_what_the_naive_evaluator_says(
     company: dict[str, Any],
     conditions: list[list[dict[str, Any]]],
-    looks: bool,  # noqa: FBT001  hypothesis decides
+    looks: bool,
 ) -> None:
     rules = compiled(conditions)
     records, now, zone = company["records"], company["now"], company["zone"]
