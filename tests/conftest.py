@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.postgres import Schemas, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("crmsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("crmsync")
 
 
 @pytest.fixture(scope="session")

@@ -82,8 +82,9 @@ def _plans(ledger: Ledger, statement: str, parameters: Any) -> list[str]:
         if connection.dialect.name == "sqlite":
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             return [row[3] for row in rows]
-        # As for a backlog in which reading all of it would never do.
+        # As for a backlog in which reading or sorting all of it would never do.
         connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        connection.execute(sa.text("SET LOCAL enable_sort = off"))
         rows = connection.exec_driver_sql(
             f"EXPLAIN (FORMAT JSON) {statement}", parameters
         ).scalar_one()

@@ -224,6 +224,7 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
         told = f"in this rule since {readable(enrolment.entered_at, zone)} ({status})"
         if enrolment.ended_at is not None and over:
             told += f", until {readable(enrolment.ended_at, zone)}: {enrolment.end_reason}"
+            told += "; it reached its goal" if enrolment.goal else ""
         notes.append(told)
     for effect in workspace.ledger.effects(subject=subject):
         if effect.enrolment.rule == rule.name and effect.updated_at <= now:
