@@ -6,21 +6,19 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import ibis.expr.datatypes as dt
 import pytest
 from ibis.common.exceptions import TableNotFound
 
 from crmsync.errors import StoreBusyError, StoreError
+from crmsync.model.records import Compiled, Given
 from crmsync.model.tables import CANONICAL_TABLES, Field, FieldType
 from crmsync.warehouse import schema
 from crmsync.warehouse.database import BOOKS, Database
 from crmsync.warehouse.store import Warehouse
 from warehouse.warehouse_world import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AT_ONCE = timedelta()
 
@@ -236,3 +234,15 @@ def test_a_record_whose_newest_row_cannot_be_used_is_named_until_it_can(tmp_path
     assert unread("contact") == {}
     store.merge({"id": "1", "name": "Uno", "_row": 1})
     assert unread() == {}
+
+
+def test_a_query_of_any_length_has_its_rows_in_their_order() -> None:
+    database = Database(Path(":memory:"), read_only=False)
+    text = "SELECT n, getvariable('given').more AS more FROM range(3) AS r (n) WHERE n <> 1"
+    given = Given(values={"more": 7})
+    padding = "n IN (" + ", ".join(["5"] * 5000) + ")"
+    for query in (text, f"{text} AND NOT ({padding})", f"{text} AND n <> 0 AND NOT ({padding})"):
+        rows = database.query(Compiled(text=f"{query} ORDER BY n DESC"), given).to_pylist()
+        assert [row["n"] for row in rows] == ([2] if "n <> 0" in query else [2, 0])
+        assert {row["more"] for row in rows} == {7}
+    database.close()

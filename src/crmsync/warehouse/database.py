@@ -37,6 +37,9 @@ BOOKS = "books"  # the schema of cursors, history and the like
 
 _DIALECT = "duckdb"
 _GIVEN = "given"
+# From so many characters on a query takes longer to bind than its rows to be kept: it is bound once
+# to be kept, but several times to be read.
+_LONG = 10_000
 
 
 class Database:
@@ -81,6 +84,9 @@ class Database:
 
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         """The rows of a query."""
+        if isinstance(query, Compiled) and len(query.text) > _LONG:
+            kept = self.kept(query, given)
+            return self.fetch(sge.select("*").from_(named(kept.name)))
         self._give(given)
         if isinstance(query, Compiled):
             return self._connection.sql(query.text).to_arrow_table()
