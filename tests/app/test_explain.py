@@ -106,3 +106,16 @@ def test_what_was_done_later_is_not_told_of_a_past_time(tmp_path: Path) -> None:
     assert rule["notes"] == []
     (rule,) = call_json("explain", "A1", *at, "2026-03-02T10:00")["rules"]
     assert rule["notes"][0].startswith("in this rule since 2026-03-02 09:00 CET (active)")
+
+
+def test_a_goal_that_was_reached_is_told(tmp_path: Path) -> None:
+    rule = "rule: win-back\nsubject: account\nwhen: [{tier: gold}]\n"
+    rule += "until: [{tier: silver, goal: true}]\nthen: [{note: {text: Ask.}}]\n"
+    config = make_company(tmp_path, renewal_at_risk=rule)
+    call("run", "--config", config, *AT)
+    accounts = tmp_path / "crm" / "accounts.csv"
+    accounts.write_text(accounts.read_text("utf-8").replace("Acme,U1,gold", "Acme,U1,silver"))
+    call("run", "--config", config, "--at", "2026-03-03T09:00")
+    at = ("--config", config, "--at", "2026-03-03T10:00")
+    (acme,) = call_json("explain", "A1", *at)["rules"]
+    assert acme["notes"][0].endswith("; it reached its goal")
