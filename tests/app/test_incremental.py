@@ -152,6 +152,32 @@ def test_an_older_warehouse_that_was_put_back_is_looked_at_anew(
     assert call_json("plan", *at, "--no-sync")["rules"][0]["matches"] == 1
 
 
+def test_an_older_warehouse_that_was_put_back_and_written_to_is_looked_at_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    config = make_company(tmp_path)
+    at = ("--config", config, "--at", "2026-02-20T09:00")
+    call_json("sync", *at)
+    warehouse, accounts = tmp_path / "state" / "warehouse.duckdb", tmp_path / "crm" / "accounts.csv"
+    older, rows = warehouse.read_bytes(), _read(accounts)
+    _write(accounts, [row | {"renewal": "2026-11-30"} for row in rows])
+    assert call_json("run", *at)["plan"]["rules"][0]["matches"] == 0
+    warehouse.write_bytes(older)
+    # Of another table, as many writes and more.
+    activities = tmp_path / "crm" / "activities.csv"
+    _write(accounts, rows)
+    for day in range(1, 5):
+        rest = _read(activities)
+        _write(
+            activities,
+            [*rest, {**rest[0], "id": f"T9{day}", "account": "", "at": f"2026-01-0{day} 10:00"}],
+        )
+        call_json("sync", *at)
+    assert call_json("plan", *at, "--no-sync")["rules"][0]["matches"] == 1
+
+
 def test_another_calendar_of_holidays_is_another_basis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

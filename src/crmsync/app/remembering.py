@@ -55,10 +55,9 @@ class Remembered:
         None where what changed is not known: then what is remembered is of no use.
         """
         now = records.mark()
-        if now is None or now.warehouse != self.mark.warehouse:
-            return None
-        # What is kept does not reach back that far; or an older file was put in place.
-        if not now.oldest <= self.mark.number <= now.number:
+        # What is kept does not reach back that far; or an older file was put in place, even if
+        # it was written to again since.
+        if now is None or self.mark.number < now.oldest or not records.has_written(self.mark):
             return None
         return Affected(records, world, records.changed_since(self.mark.number))
 
@@ -104,8 +103,8 @@ def _to_rows(kept: Remembered) -> pa.Table:
         "basis": dict(standing.basis),
         "fresh": [[list(tables), list(names)] for tables, names in standing.fresh.items()],
         "subjects": {name: said.subjects for name, said in standing.verdicts.items()},
-        "warehouse": mark.warehouse,
         "number": mark.number,
+        "token": mark.token,
     }
     columns = [pa.array(rules, pa.string()).dictionary_encode(), subjects, matches, values]
     arrays = [
@@ -133,6 +132,6 @@ def _from_rows(rows: pa.Table, about: dict[str, Any]) -> Remembered:
         basis=about["basis"],
         fresh={tuple(tables): tuple(names) for tables, names in about["fresh"]},
     )
-    mark = Mark(warehouse=about["warehouse"], number=about["number"], oldest=0)
+    mark = Mark(number=about["number"], token=about["token"], oldest=0)
     full_at = datetime.fromisoformat(about["full_at"])
     return Remembered(standing=standing, mark=mark, full_at=full_at)

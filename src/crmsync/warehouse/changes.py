@@ -1,8 +1,9 @@
 """Which records have changed since when, so that not everybody need be evaluated again.
 
-Each write has a number, greater than those before it. Of it are noted the records that it made,
-changed or deleted, and what they referred to before, where that is another record now. A write of
-very many records is noted as one of the whole table.
+Each write has a number, greater than those before it, and a token that no other write has: an
+older file that is put back and written to again comes to the same numbers. Of a write are noted
+the records that it made, changed or deleted, and what they referred to before, where that is
+another record now. A write of very many records is noted as one of the whole table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlglot.expressions as sge
 
 from crmsync.model.tables import FieldType
 from crmsync.warehouse.database import BOOKS, named
-from crmsync.warehouse.schema import CHANGE, CHANGE_MARK
+from crmsync.warehouse.schema import CHANGE, CHANGE_MARK, WRITE
 
 if TYPE_CHECKING:
     from crmsync.model.tables import Table
@@ -33,13 +34,13 @@ class Mark:
     """A point in the history of a warehouse.
 
     Attributes:
-        warehouse: another one where the file was made anew.
         number: of the last write.
+        token: of that write; None where it was made before writes had any.
         oldest: of the last write of which nothing is kept any more.
     """
 
-    warehouse: str
     number: int
+    token: str | None
     oldest: int
 
 
@@ -66,15 +67,18 @@ class ChangeLog:
 
     @cached_property
     def _number(self) -> str:
-        mark = read_mark(self._database) or Mark(warehouse=uuid.uuid4().hex, number=0, oldest=0)
+        mark = read_mark(self._database) or Mark(number=0, token=None, oldest=0)
         number, oldest = mark.number + 1, mark.oldest
         if number - oldest > 2 * _KEPT:
             oldest = number - _KEPT
             old = sge.LTE(this=sge.column("number"), expression=sge.Literal.number(oldest))
             self._database.delete(CHANGE, BOOKS, old)
+            self._database.delete(WRITE, BOOKS, old)
         self._database.delete(CHANGE_MARK, BOOKS, sge.true())
-        row = {"warehouse": mark.warehouse, "number": str(number), "oldest": str(oldest)}
+        row = {"number": str(number), "oldest": str(oldest)}
         self._database.insert_texts(CHANGE_MARK, BOOKS, [row])
+        written = {"number": str(number), "token": uuid.uuid4().hex}
+        self._database.insert_texts(WRITE, BOOKS, [written])
         return str(number)
 
     def note(self, table: str, ids: pa.ChunkedArray) -> None:
@@ -117,9 +121,18 @@ class ChangeLog:
 
 def read_mark(database: Database) -> Mark | None:
     """The present mark; None where nothing was ever written."""
-    select = sge.select("warehouse", "number", "oldest").from_(named(CHANGE_MARK, BOOKS))
-    rows = database.fetch(select).to_pylist()
-    return Mark(**rows[0]) if rows else None
+    rows = database.fetch(sge.select("number", "oldest").from_(named(CHANGE_MARK, BOOKS)))
+    if not rows:
+        return None
+    (row,) = rows.to_pylist()
+    return Mark(**row, token=read_token(database, row["number"]))
+
+
+def read_token(database: Database, number: int) -> str | None:
+    """The token of the write of a number; None where there is none, or it is not kept."""
+    same = sge.EQ(this=sge.column("number"), expression=sge.Literal.number(number))
+    rows = database.fetch(sge.select("token").from_(named(WRITE, BOOKS)).where(same))
+    return rows["token"][0].as_py() if rows else None
 
 
 def read_changes(database: Database, since: int) -> Changes:

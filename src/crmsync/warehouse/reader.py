@@ -15,7 +15,7 @@ import sqlglot.expressions as sge
 from crmsync.model.records import NOTHING, Given, StreamState
 from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.batch import MappingDigest
-from crmsync.warehouse.changes import read_changes, read_mark
+from crmsync.warehouse.changes import read_changes, read_mark, read_token
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import changes_of, elders_of, known_of
 from crmsync.warehouse.meanings import since_when
@@ -367,6 +367,10 @@ class Records:
     def mark(self) -> Mark | None:
         """The present point in the history of the warehouse; None where nothing was written."""
         return read_mark(self._database)
+
+    def has_written(self, mark: Mark) -> bool:
+        """Whether a point lies in the history of this warehouse; an older file has another."""
+        return mark.token is not None and read_token(self._database, mark.number) == mark.token
 
     def changed_since(self, number: int) -> Changes:
         """What the writes after that of a number have changed."""

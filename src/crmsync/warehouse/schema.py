@@ -27,6 +27,7 @@ HISTORY = "history"
 SNAPSHOT_SEEN = "snapshot_seen"
 CHANGE = "change"
 CHANGE_MARK = "change_mark"
+WRITE = "write"
 
 
 def _first_books(database: Database) -> None:
@@ -103,6 +104,11 @@ def _changes(database: Database) -> None:
     database.create(CHANGE_MARK, BOOKS, mark)
 
 
+def _tokens_of_writes(database: Database) -> None:
+    # Of each write of which the changes are kept, something that no other write has.
+    database.create(WRITE, BOOKS, {"number": dt.int64, "token": dt.string})
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
 MIGRATIONS: tuple[Migration, ...] = (
@@ -110,6 +116,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _mappings_of_streams,
     _meanings_of_fields,
     _changes,
+    _tokens_of_writes,
 )
 
 
