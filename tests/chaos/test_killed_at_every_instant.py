@@ -13,6 +13,8 @@ from support.chaos import LONG, assert_sound, chaos
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.skipif(not LONG, reason="the kill tests take long: run “make chaos”")
+
 
 @pytest.mark.parametrize(
     "handling", list(KeyHandling) if LONG else [KeyHandling.LOOKUP, KeyHandling.UNSAFE]

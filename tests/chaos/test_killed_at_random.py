@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from support.postgres import Schemas
 
+pytestmark = pytest.mark.skipif(not LONG, reason="the kill tests take long: run “make chaos”")
+
 
 @pytest.mark.parametrize("handling", list(KeyHandling) if LONG else [KeyHandling.NATIVE])
 def test_killed_at_random_on_sqlite(tmp_path: Path, handling: KeyHandling) -> None:

@@ -69,7 +69,7 @@ def _recount(bought: dict[str, list[datetime]], quiet: timedelta) -> tuple[int, 
             before = matches, silent
         firings += len(fired)
         for at in fired:
-            if at + _WITHIN <= _READ:
+            if at + _WITHIN <= steps[-1]:
                 follows = any(at < then <= at + _WITHIN for then in came)
                 true, false = true + follows, false + (not follows)
         for then in came:

@@ -44,8 +44,8 @@ def test_the_published_totals(real_workspace: Open) -> None:
         "deals": 8800,
     }
     with workspace.warehouse.reading() as records:
-        deals = records.table("deal").to_pyarrow().to_pylist()
-        accounts = records.table("account").to_pyarrow().to_pylist()
+        deals = records.query(records.table("deal")).to_pylist()
+        accounts = records.query(records.table("account")).to_pylist()
     stages = Counter(deal["stage"] for deal in deals)
     assert stages == {"Won": 4238, "Lost": 2473, "Engaging": 1589, "Prospecting": 500}
     assert sum(deal["open"] for deal in deals) == 2089

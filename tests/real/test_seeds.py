@@ -40,10 +40,10 @@ def test_salesforce_rows(real_workspace: Open, shared_data: Path) -> None:
     result = sync_all(workspace, advance=_nowhere)
     assert not result.findings
     with workspace.warehouse.reading() as records:
-        accounts = records.table("account").to_pyarrow().to_pylist()
-        contacts = records.table("contact").to_pyarrow().to_pylist()
-        deals = records.table("deal").to_pyarrow().to_pylist()
-        activities = records.table("activity").to_pyarrow().to_pylist()
+        accounts = records.query(records.table("account")).to_pylist()
+        contacts = records.query(records.table("contact")).to_pylist()
+        deals = records.query(records.table("deal")).to_pylist()
+        activities = records.query(records.table("activity")).to_pylist()
         users = records.counts()["user"]
     assert {account["id"].removeprefix("sf:") for account in accounts} == _kept(
         _rows(folder / "sf_account_data.csv"), "id", "is_deleted"
@@ -68,9 +68,9 @@ def test_hubspot_rows(real_workspace: Open, shared_data: Path) -> None:
     result = sync_all(workspace, advance=_nowhere)
     assert not result.findings
     with workspace.warehouse.reading() as records:
-        accounts = records.table("account").to_pyarrow().to_pylist()
-        activities = records.table("activity").to_pyarrow().to_pylist()
-        links = records.table("activity_link").to_pyarrow().to_pylist()
+        accounts = records.query(records.table("account")).to_pylist()
+        activities = records.query(records.table("activity")).to_pylist()
+        links = records.query(records.table("activity_link")).to_pylist()
         counts = records.counts()
     assert {account["id"].removeprefix("hs:") for account in accounts} == _kept(
         _rows(folder / "company_data.csv"), "id", "is_deleted"

@@ -66,7 +66,7 @@ def test_what_cannot_be_meant_is_told_with_its_place(
     assert re.search(sentence, problem)
 
 
-@pytest.mark.parametrize("snippet", re.findall(r"```yaml\n#.*\n(.*)\n```", _PAGE))
+@pytest.mark.parametrize("snippet", re.findall(r"```yaml\n#.*\n(inhib.*)\n```", _PAGE))
 def test_the_snippets_of_the_page_are_read(tmp_path: Path, snippet: str) -> None:
     names = {"renewal-at-risk": "", "quiet-champion": "labels: marketing"}
     assert _read(tmp_path, **names, a=snippet)
