@@ -17,8 +17,9 @@ from jsonschema import Draft7Validator
 
 from crmsync.config.yaml import load_yaml, parse_yaml
 from crmsync.errors import InvalidInputError
-from crmsync.rules.load import NEEDED_RULE_KEYS, RULE_KEYS, SEGMENT_KEYS
+from crmsync.rules.parse_rule import RULE_FILE
 from crmsync.rules.schema import Names, rule_schema, rule_test_schema, segment_schema
+from crmsync.rules.segments import SEGMENT_FILE
 from rules.rules_world import CATALOG, rules_from
 from rules.test_fuzz import VALUES
 from rules.test_load import BAD, BAD_SEGMENTS, SMALLEST
@@ -154,9 +155,9 @@ def test_the_schemas_are_of_a_size_that_editors_take() -> None:
 
 def test_every_key_of_a_rule_has_a_shape() -> None:
     """A key of which the schema knows nothing lets everything through."""
-    for kind, keys in (("rule", RULE_KEYS), ("segment", SEGMENT_KEYS)):
-        properties = _schema(kind)["properties"]
-        assert list(properties) == list(keys)
+    for kind in (RULE_FILE, SEGMENT_FILE):
+        properties = _schema(kind.name)["properties"]
+        assert list(properties) == list(kind.keys)
         assert [key for key, shape in properties.items() if not shape] == []
 
 
@@ -178,7 +179,7 @@ def _single_mistakes() -> Iterator[tuple[str, dict[str, Any]]]:
             data = parse_yaml(text, name).data
         except InvalidInputError:
             continue  # no YAML
-        if not isinstance(data, dict) or set(NEEDED_RULE_KEYS) - set(data):
+        if not isinstance(data, dict) or set(RULE_FILE.needed) - set(data):
             yield name, data
             continue
         good = {"rule": "r", "subject": "account", "when": [{"tier": "x"}], "then": _GOOD_STEP}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import Catalog
     from crmsync.rules.conditions import Condition
-    from crmsync.rules.load import Segment
+    from crmsync.rules.segments import Segment
 
 _CALLED = "--outcome"
 _ACCOUNT = "account"

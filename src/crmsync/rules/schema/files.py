@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 from crmsync.config.daemon import SCHEDULE_SHAPE
 from crmsync.config.settings import Existing
 from crmsync.config.tightening import RulePolicy
-from crmsync.rules.load import (
-    HIGHEST_PRIORITY,
-    NEEDED_RULE_KEYS,
-    NEEDED_SEGMENT_KEYS,
-    RULE_KEYS,
-    SEGMENT_KEYS,
-)
 from crmsync.rules.operators import DAY_PATTERN
+from crmsync.rules.parse_options import HIGHEST_PRIORITY
+from crmsync.rules.parse_rule import RULE_FILE
 from crmsync.rules.schema.conditions import Conditions
 from crmsync.rules.schema.names import (
     LISTED_HOPS,
@@ -27,6 +22,7 @@ from crmsync.rules.schema.names import (
 )
 from crmsync.rules.schema.steps import Steps
 from crmsync.rules.schema.values import Values
+from crmsync.rules.segments import SEGMENT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,8 +136,8 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "once_per": parts.once_per,
         "until": parts.conditions.ending,
     }
-    properties = {key: known.get(key, {}) for key in RULE_KEYS}
-    root = mapping(properties, NEEDED_RULE_KEYS, allOf=parts.by_subject(shapes))
+    properties = {key: known.get(key, {}) for key in RULE_FILE.keys}
+    root = mapping(properties, RULE_FILE.needed, allOf=parts.by_subject(shapes))
     return parts.definitions.whole("A rule of crmsync", root)
 
 
@@ -154,7 +150,7 @@ def segment_schema(catalog: Catalog, names: Names) -> Schema:
         "description": {"type": "string", "description": "What it is for."},
         "when": {"description": "Conditions; all must hold."},
     }
-    properties = {key: known.get(key, {}) for key in SEGMENT_KEYS}
+    properties = {key: known.get(key, {}) for key in SEGMENT_FILE.keys}
     cases = parts.by_subject({"when": parts.conditions.of})
-    root = mapping(properties, NEEDED_SEGMENT_KEYS, allOf=cases)
+    root = mapping(properties, SEGMENT_FILE.needed, allOf=cases)
     return parts.definitions.whole("A segment of crmsync", root)
