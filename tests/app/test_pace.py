@@ -18,7 +18,7 @@ from support.company import CONFIG, FILES, RULE, make_company
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.app.results import RunResult
+    from crmsync.app.results.cycle import RunResult
     from crmsync.app.workspace import Workspace
 
 AT = datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from crmsync.app.results import Mismatch, RulesTested, RuleTested
+from crmsync.app.rule_tests.results import Mismatch, RulesTested, RuleTested
 from crmsync.cli.reports import testing
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from crmsync.rules.load import RuleSet, load_rules
 from support.rule_tests import run_tests_in, told
 
 if TYPE_CHECKING:
-    from crmsync.app.results import RuleTested
+    from crmsync.app.rule_tests.results import RuleTested
 
 FOLDER = shipped("rules")
 TEAMS = ("success", "support")

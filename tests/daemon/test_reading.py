@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crmsync.app.results import SyncResult
+from crmsync.app.results.sync import SyncResult
 from crmsync.clock import SystemClock
 from crmsync.daemon import reading
 from crmsync.daemon.board import Board

@@ -20,7 +20,7 @@ from support.rule_tests import run_tests_in, told
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.app.results import RuleTested
+    from crmsync.app.rule_tests.results import RuleTested
     from crmsync.rules.language import Rule
 
 SETTINGS: dict[str, Any] = {"company_zone": ZoneInfo("UTC"), "country": None, "bound": a_day}

@@ -17,7 +17,7 @@ from crmsync.templating.templates import Templates
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.app.results import RuleTested
+    from crmsync.app.rule_tests.results import RuleTested
     from crmsync.rules.load import RuleSet
 
 VENDOR = Company(name="Vendor", email="hello@vendor.example")

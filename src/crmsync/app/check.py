@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.doubts import doubts_about_matches
-from crmsync.app.results import CheckResult
+from crmsync.app.results.check import CheckResult
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads

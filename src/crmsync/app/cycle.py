@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.basis import basis_of
 from crmsync.app.deciding import Decided, decide, world_of
 from crmsync.app.remembering import Remembered, remember, remembered
-from crmsync.app.results import DeliveryCount, PlanResult, RunResult
+from crmsync.app.results.cycle import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
 from crmsync.clock import SystemClock
 from crmsync.delivery.commit import commit_plan
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crmsync.app.premises import Premises
-    from crmsync.app.results import SyncResult
+    from crmsync.app.results.sync import SyncResult
     from crmsync.app.workspace import Workspace
     from crmsync.warehouse.reader import Records
 

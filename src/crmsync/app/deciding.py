@@ -10,7 +10,7 @@ from crmsync.app.asking import Asking
 from crmsync.app.basis import basis_of
 from crmsync.app.gather import gather
 from crmsync.app.inhibition import Inhibition
-from crmsync.app.results import HeldBack, PlanResult, RuleCount, SyncResult
+from crmsync.app.results.cycle import HeldBack, PlanResult, RuleCount
 from crmsync.app.steps import Steps
 from crmsync.app.suppression import Stops
 from crmsync.errors import UsageError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from crmsync.app.asking import Ends
     from crmsync.app.premises import Premises
+    from crmsync.app.results.sync import SyncResult
     from crmsync.journeys.compose import Composed
     from crmsync.journeys.way import Walked
     from crmsync.ledger.stops import Stop

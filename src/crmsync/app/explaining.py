@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
 from crmsync.app.finding import find_record
-from crmsync.app.results import Clause, ExplainResult, RuleExplained
+from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
 from crmsync.app.suppression import Stops
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-    from crmsync.app.results import PlanResult
+    from crmsync.app.results.cycle import PlanResult
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
     from crmsync.rules.assumptions import AssumedField

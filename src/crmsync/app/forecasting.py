@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.basis import basis_of
 from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
-from crmsync.app.results import Coming, ForecastResult, HeldBack, Leaving, PlannedAction
+from crmsync.app.results.forecast import Coming, ForecastResult, Leaving
 from crmsync.app.syncing import skipped
 from crmsync.clock import FixedClock
 from crmsync.delivery.commit import commit_plan
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from crmsync.app.deciding import Decided
     from crmsync.app.premises import Premises
+    from crmsync.app.results.cycle import HeldBack, PlannedAction
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.values import End
     from crmsync.rules.language import Rule

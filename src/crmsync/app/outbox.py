@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.app.results import EffectShown
+from crmsync.app.results.outbox import EffectShown
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.decided import effects_beginning

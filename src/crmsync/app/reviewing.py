@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import find_effects, shown
-from crmsync.app.results import Awaiting, ExistingMatches, ReviewedResult, ReviewResult, ReviewShown
+from crmsync.app.results.reviewing import (
+    Awaiting,
+    ExistingMatches,
+    ReviewedResult,
+    ReviewResult,
+    ReviewShown,
+)
 from crmsync.clock import SystemClock, readable
 from crmsync.delivery.worker import may_take_over
 from crmsync.errors import UsageError

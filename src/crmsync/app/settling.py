@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import find_effects, shown
-from crmsync.app.results import SettledResult
+from crmsync.app.results.outbox import SettledResult
 from crmsync.clock import SystemClock
 from crmsync.delivery.worker import may_take_over
 from crmsync.errors import UsageError

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import shown
-from crmsync.app.results import DaemonStatus, DueStatus, StatusResult, StreamStatus
+from crmsync.app.results.status import DaemonStatus, DueStatus, StatusResult, StreamStatus
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
@@ -14,7 +14,7 @@ from crmsync.ledger.coming import REFUSED_NOTE, WAKE_NOTE, due_between, read_not
 from crmsync.ledger.states import State
 
 if TYPE_CHECKING:
-    from crmsync.app.results import EffectShown
+    from crmsync.app.results.outbox import EffectShown
     from crmsync.app.workspace import Workspace
     from crmsync.model.records import StreamState
 

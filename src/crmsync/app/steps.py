@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crmsync.app.counting import Tally
-from crmsync.app.results import HeldBack, PlannedAction
+from crmsync.app.results.cycle import HeldBack, PlannedAction
 from crmsync.app.suppression import Stops, Suppression
 from crmsync.config.tightening import tightened
 from crmsync.journeys.compose import Approver, Composed, Composer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.finding import find_record
-from crmsync.app.results import StopResult, StopShown
+from crmsync.app.results.stopping import StopResult, StopShown
 from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name

@@ -11,7 +11,7 @@ from crmsync.rules.next_turn import next_turn
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from crmsync.app.results import RunResult
+    from crmsync.app.results.cycle import RunResult
     from crmsync.app.workspace import Workspace
 
 

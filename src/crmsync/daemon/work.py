@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crmsync.app.reloading import InForce
-    from crmsync.app.results import RunResult
+    from crmsync.app.results.cycle import RunResult
     from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
     from crmsync.daemon.board import Board

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import chosen_rules
-from crmsync.app.results import RulesTested, RuleTested
+from crmsync.app.rule_tests.results import RulesTested, RuleTested
 from crmsync.app.rule_tests.run import Setting, run_rule_tests
 from crmsync.rules.unit_tests import load_rule_tests
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crmsync.app.results import Mismatch
 from crmsync.app.rule_tests.actions import actual_actions, lines_of_actions
+from crmsync.app.rule_tests.results import Mismatch
 from crmsync.app.rule_tests.virtual import global_id, local_id
 from crmsync.rules.expectations import (
     ACTIONS,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import decide, world_of
 from crmsync.app.premises import Premises
-from crmsync.app.results import RuleTested, SyncResult
+from crmsync.app.results.sync import SyncResult
 from crmsync.app.rule_tests.compare import Seen, mismatches
+from crmsync.app.rule_tests.results import RuleTested
 from crmsync.app.rule_tests.virtual import (
     VirtualConnection,
     VirtualRecords,
@@ -29,7 +30,7 @@ from crmsync.rules.explain import explain_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crmsync.app.results import Mismatch
+    from crmsync.app.rule_tests.results import Mismatch
     from crmsync.app.rule_tests.virtual import Ledgers
     from crmsync.config.settings import Config
     from crmsync.ledger.store import Ledger

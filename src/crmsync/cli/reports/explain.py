@@ -16,7 +16,7 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.app.results import Clause, ExplainResult, RuleExplained
+    from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import Turn
 

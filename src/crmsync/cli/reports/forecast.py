@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crmsync.app.results import Coming, ForecastResult, PlannedAction
+    from crmsync.app.results.cycle import PlannedAction
+    from crmsync.app.results.forecast import Coming, ForecastResult
 
 _NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
 _MOST_SHOWN = 5  # of one rule on one day, unless all are asked for

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crmsync.app.results import PlannedAction, PlanResult, RunResult
+    from crmsync.app.results.cycle import PlannedAction, PlanResult, RunResult
     from crmsync.app.setup import Layout
 
 _NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}

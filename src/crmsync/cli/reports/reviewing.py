@@ -13,7 +13,7 @@ from crmsync.clock import readable
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
-    from crmsync.app.results import ReviewedResult, ReviewResult, ReviewShown
+    from crmsync.app.results.reviewing import ReviewedResult, ReviewResult, ReviewShown
 
 _MOST_NAMED = 10
 _NEXT = {

@@ -10,7 +10,7 @@ from crmsync.cli.console import console, print_json
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
-    from crmsync.app.results import EffectShown, SettledResult
+    from crmsync.app.results.outbox import EffectShown, SettledResult
 
 _NEXT = {
     "planned": "waits for the next run, which asks all gates again and then delivers it",

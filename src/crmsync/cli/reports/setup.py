@@ -15,7 +15,7 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.app.results import CheckResult
+    from crmsync.app.results.check import CheckResult
     from crmsync.app.schemas import WrittenSchemas
     from crmsync.app.setup import Layout
     from crmsync.plugins.manager import PluginReport

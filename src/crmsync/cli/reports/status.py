@@ -16,7 +16,7 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from crmsync.app.results import DaemonStatus, StatusResult
+    from crmsync.app.results.status import DaemonStatus, StatusResult
 
 
 def show_status(result: StatusResult, *, as_json: bool) -> None:

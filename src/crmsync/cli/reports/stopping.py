@@ -11,7 +11,7 @@ from crmsync.cli.reports.words import count
 from crmsync.clock import readable
 
 if TYPE_CHECKING:
-    from crmsync.app.results import StopResult, StopShown
+    from crmsync.app.results.stopping import StopResult, StopShown
 
 
 def show_stop(result: StopResult, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crmsync.app.results import SyncResult
+    from crmsync.app.results.sync import SyncResult
 
 
 def show_sync(result: SyncResult, *, as_json: bool) -> None:

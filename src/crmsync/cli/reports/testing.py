@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crmsync.app.results import Mismatch, RulesTested, RuleTested
+    from crmsync.app.rule_tests.results import Mismatch, RulesTested, RuleTested
 
 _STYLES = {"-": "red", "+": "green"}
 _ODD_WORDS = "bold underline"

@@ -1,0 +1,82 @@
+"""The state of an installation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from crmsync.app.results.outbox import EffectShown
+    from crmsync.app.results.stopping import StopShown
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStatus:
+    """How far a stream has been read. ``records`` counts the live ones of its table."""
+
+    connection: str
+    stream: str
+    table: str
+    records: int
+    read_at: datetime | None
+    stale: bool
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonStatus:
+    """What is known of the daemon.
+
+    Attributes:
+        process: which process it is, and since when; None where none runs.
+        wakes: when something is due next for it; None where that is not known.
+        refused: mistakes in files that are not in force, as ``file:line:column: sentence``.
+    """
+
+    process: str | None
+    wakes: datetime | None = None
+    for_what: str = ""
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueStatus:
+    """How many effects that wait come due in the hour that begins then."""
+
+    hour: datetime
+    effects: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusResult:
+    """The state of an installation.
+
+    Attributes:
+        quarantine: the newest sentences about rows that could not be read.
+        effects: how many there are in each state.
+        attention: sentences about what needs a person.
+        unsettled: the first of the actions that need a person: rejected, or uncertain.
+        stops: whom people have said to leave alone.
+        last_run: when it was, and how it ended.
+        due: what waits and comes due within a day.
+    """
+
+    at: datetime
+    streams: tuple[StreamStatus, ...]
+    quarantined: int
+    quarantine: tuple[str, ...]
+    effects: dict[str, int]
+    attention: tuple[str, ...]
+    unsettled: tuple[EffectShown, ...]
+    stops: tuple[StopShown, ...]
+    last_run: str | None
+    daemon: DaemonStatus
+    due: tuple[DueStatus, ...] = ()
+
+    @property
+    def findings(self) -> bool:
+        """Whether a person has something to mend."""
+        mistakes = self.quarantined or self.attention or self.daemon.refused
+        return bool(mistakes) or any(s.error for s in self.streams)
