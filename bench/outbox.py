@@ -28,14 +28,8 @@ from crmsync.ledger.claims import claim_ready, settle_effects
 from crmsync.ledger.schema import effect
 from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
-from crmsync.ledger.values import (
-    Effect,
-    Enrol,
-    EnrolmentRef,
-    EnrolmentStatus,
-    NewEffect,
-    Transitions,
-)
+from crmsync.ledger.values.effects import Effect, NewEffect
+from crmsync.ledger.values.enrolments import Enrol, EnrolmentRef, EnrolmentStatus, Transitions
 from crmsync.model.actions import CreateTask, Receipt, RecordRef
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from support.commands import call, call_json
 from support.company import make_company
 
 if TYPE_CHECKING:
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
 _AT, _NEXT_DAY = "2026-03-02T09:00", "2026-03-03T09:00"
 

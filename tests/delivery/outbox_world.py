@@ -15,13 +15,8 @@ from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.delivery.settings import Patience
 from crmsync.journeys.keys import effect_key, running_key
 from crmsync.ledger.states import State
-from crmsync.ledger.values import (
-    Enrol,
-    EnrolmentRef,
-    EnrolmentStatus,
-    NewEffect,
-    Transitions,
-)
+from crmsync.ledger.values.effects import NewEffect
+from crmsync.ledger.values.enrolments import Enrol, EnrolmentRef, EnrolmentStatus, Transitions
 from crmsync.model.actions import (
     Action,
     ActionKind,
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
 
     from crmsync.errors import ConnectorError
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WAITS = Patience(most_attempts=3, lease=timedelta(minutes=10))

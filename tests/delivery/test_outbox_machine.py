@@ -24,14 +24,14 @@ from crmsync.ledger.claims import claim_ready
 from crmsync.ledger.schema import transition
 from crmsync.ledger.states import ALLOWED, State
 from crmsync.ledger.store import Ledger
-from crmsync.ledger.values import End, EnrolmentStatus, Transitions
+from crmsync.ledger.values.enrolments import End, EnrolmentStatus, Transitions
 from crmsync.model.actions import KeyHandling
 from delivery.outbox_world import NOON, WAITS, FakeRemote, new_effect, plan, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action
     from support.ledgers import EmptyLedgers
 

@@ -20,7 +20,8 @@ from crmsync.ledger.reviews import (
     word_effect,
 )
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Enrol, EnrolmentRef, EnrolmentStatus, NewEffect, Transitions
+from crmsync.ledger.values.effects import NewEffect
+from crmsync.ledger.values.enrolments import Enrol, EnrolmentRef, EnrolmentStatus, Transitions
 from crmsync.model.actions import AddNote
 from delivery.outbox_world import NOON
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action
 
 LEASE_OVER = NOON + WAITS.lease

@@ -14,7 +14,7 @@ from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.way import Inside, walk
 from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
-from crmsync.ledger.values import NewEffect
+from crmsync.ledger.values.effects import NewEffect
 from crmsync.model.actions import AddNote
 from crmsync.model.durations import parse_duration
 from crmsync.model.verdicts import RuleVerdicts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import EnrolmentRef, EnrolmentStatus, Transitions
+    from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentStatus, Transitions
     from crmsync.model.durations import Duration
     from crmsync.rules.language import ClockOf
 

@@ -11,7 +11,9 @@ from crmsync.errors import StoreBusyError
 from crmsync.journeys.keys import effect_key
 from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Answer, Decision, NewEffect, Transitions, Withheld
+from crmsync.ledger.values.effects import NewEffect, Withheld
+from crmsync.ledger.values.enrolments import Transitions
+from crmsync.ledger.values.runs import Answer, Decision
 from crmsync.model.actions import AddNote
 from journeys.rule_world import Cycle, a_rule, verdict
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from crmsync.config.settings import Existing
 from crmsync.ledger.store import Ledger
-from crmsync.ledger.values import OPEN, EnrolmentStatus, HeldBecause
+from crmsync.ledger.values.enrolments import OPEN, EnrolmentStatus, HeldBecause
 from journeys.rule_world import COMPANY, Cycle, a_rule, verdict
 
 if TYPE_CHECKING:

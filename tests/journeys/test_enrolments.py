@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.config.settings import Existing
 from crmsync.errors import StoreBusyError
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from journeys.rule_world import MONDAY, Cycle, a_rule, ended, entered, held, verdict
 
 if TYPE_CHECKING:

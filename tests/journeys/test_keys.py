@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crmsync.journeys.keys import effect_key, message_id, once_key, once_paths, running_key
-from crmsync.ledger.values import EnrolmentRef
+from crmsync.ledger.values.enrolments import EnrolmentRef
 from crmsync.model import own_mail
 
 text = st.text(max_size=40)

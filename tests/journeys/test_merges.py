@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from crmsync.journeys.keys import once_key
 from crmsync.journeys.merges import follow_merges
-from crmsync.ledger.values import (
+from crmsync.ledger.values.enrolments import (
     Enrolment,
     EnrolmentRef,
     EnrolmentSnapshot,

@@ -12,13 +12,13 @@ from crmsync.config.settings import Existing
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
 from crmsync.ledger.store import Ledger
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from journeys.rule_world import COMPANY, MONDAY, Cycle, a_rule, ended, entered, held, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.ledger.values import Transitions
+    from crmsync.ledger.values.enrolments import Transitions
     from crmsync.rules.language import Rule
 
 WAITING, ACTIVE, LAPSED = EnrolmentStatus.WAITING, EnrolmentStatus.ACTIVE, EnrolmentStatus.LAPSED

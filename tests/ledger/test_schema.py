@@ -15,7 +15,7 @@ from crmsync.errors import StoreError
 from crmsync.ledger.migrate import SCHEMA_REVISION, alembic_config
 from crmsync.ledger.schema import metadata
 from crmsync.ledger.store import Ledger, open_database
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from crmsync.delivery.commit import commit_plan
 from crmsync.errors import StoreBusyError
 from crmsync.ledger.stops import StopKind, lift_stop, say_stop
-from crmsync.ledger.values import Transitions
+from crmsync.ledger.values.enrolments import Transitions
 
 if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from crmsync.config.policy import Cap, Policy
 from crmsync.config.settings import Company
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
 from crmsync.policy.caps import caps, counted_under
 from crmsync.policy.drafts import PASS, Draft

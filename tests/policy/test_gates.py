@@ -8,7 +8,7 @@ import pytest
 
 from crmsync.config.policy import Policy
 from crmsync.config.settings import Company
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
 from crmsync.policy.drafts import PASS, Draft, Ruling
 from crmsync.policy.gates import GATES, as_decision, ask_gates

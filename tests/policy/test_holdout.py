@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crmsync.config.policy import Policy
 from crmsync.config.settings import Company
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
 from crmsync.policy.drafts import PASS, Draft
 from crmsync.policy.holdout import held_out, holdout

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from crmsync.config.hours import Hours
 from crmsync.config.policy import Policy
 from crmsync.config.settings import Company
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, CreateTask, SendEmail
 from crmsync.policy.drafts import PASS, Draft
 from crmsync.policy.hours import Openings, hours

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crmsync.config.policy import Policy
 from crmsync.config.settings import Company
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, SendEmail
 from crmsync.policy.caps import counted_under
 from crmsync.policy.drafts import Draft, Ruling

@@ -10,7 +10,7 @@ from crmsync.app.clocks import Clocks
 from crmsync.journeys.enrolments import Ended
 from crmsync.journeys.way import Answered, Question, Walked, results, walk
 from crmsync.ledger.states import State
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import global_id
 from crmsync.model.verdicts import Truth
 from crmsync.rules.evaluate import Evaluation
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from crmsync.app.premises import Premises
     from crmsync.journeys.way import Answers, Inside
-    from crmsync.ledger.values import EnrolmentRef, EnrolmentSnapshot, StepOutcome, StepState
+    from crmsync.ledger.values.effects import StepState
+    from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, StepOutcome
     from crmsync.model.records import LiveRecords
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.world import World

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.way import Inside
-    from crmsync.ledger.values import EnrolmentRef
+    from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.catalog import Catalog
     from crmsync.model.durations import Duration
     from crmsync.model.records import LiveRecords

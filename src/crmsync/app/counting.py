@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crmsync.config.policy import Cap
     from crmsync.journeys.book import RecordBook
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action
     from crmsync.model.records import Given, LiveRecords
     from crmsync.policy.drafts import Draft

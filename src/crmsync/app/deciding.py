@@ -18,7 +18,7 @@ from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
 from crmsync.journeys.way import Inside, next_due
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.rules.evaluate import Evaluation
@@ -35,13 +35,9 @@ if TYPE_CHECKING:
     from crmsync.journeys.compose import Composed
     from crmsync.journeys.way import Walked
     from crmsync.ledger.stops import Stop
-    from crmsync.ledger.values import (
-        Decision,
-        EnrolmentSnapshot,
-        NewEffect,
-        Transitions,
-        Withheld,
-    )
+    from crmsync.ledger.values.effects import NewEffect, Withheld
+    from crmsync.ledger.values.enrolments import EnrolmentSnapshot, Transitions
+    from crmsync.ledger.values.runs import Decision
     from crmsync.model.records import LiveRecords, RecordSource
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule

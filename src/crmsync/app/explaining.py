@@ -13,7 +13,7 @@ from crmsync.app.suppression import Stops
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
 from crmsync.ledger.states import State
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation

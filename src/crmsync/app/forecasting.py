@@ -23,7 +23,7 @@ from crmsync.delivery.commit import commit_plan
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.scratch import copied, take_for_done
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.verdicts import Truth
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.app.results.cycle import HeldBack, PlannedAction
     from crmsync.app.workspace import Workspace
-    from crmsync.ledger.values import End
+    from crmsync.ledger.values.enrolments import End
     from crmsync.rules.language import Rule
     from crmsync.rules.standing import Standing
     from crmsync.warehouse.reader import Records

@@ -10,7 +10,7 @@ from crmsync.rules.inhibition import inhibitors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crmsync.ledger.values import EnrolmentSnapshot, Transitions
+    from crmsync.ledger.values.enrolments import EnrolmentSnapshot, Transitions
     from crmsync.model.records import LiveRecords
     from crmsync.rules.language import Rule
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.app.workspace import Workspace
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action, RecordRef
 
 _MOST_NAMED = 5

@@ -27,7 +27,7 @@ from crmsync.ledger.reviews import (
     word_effect,
 )
 from crmsync.ledger.states import State
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.tables import ID_SEPARATOR
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crmsync.app.workspace import Workspace
-    from crmsync.ledger.values import Effect, Enrolment
+    from crmsync.ledger.values.effects import Effect
+    from crmsync.ledger.values.enrolments import Enrolment
     from crmsync.model.actions import Action
 
 

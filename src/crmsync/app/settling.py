@@ -12,13 +12,13 @@ from crmsync.delivery.worker import may_take_over
 from crmsync.errors import UsageError
 from crmsync.ledger.decided import decide_effects
 from crmsync.ledger.states import WAITING, State
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.app.workspace import Workspace
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
 
 def retry(  # noqa: PLR0913  what the command is given

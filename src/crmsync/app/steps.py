@@ -14,7 +14,8 @@ from crmsync.journeys.compose import Approver, Composed, Composer
 from crmsync.journeys.people import HeldError, display_name, record_name
 from crmsync.journeys.words import with_words_of
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Answer, Decision, NewEffect, Withheld
+from crmsync.ledger.values.effects import NewEffect, Withheld
+from crmsync.ledger.values.runs import Answer, Decision
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from crmsync.journeys.book import RecordBook
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.reviews import Reviewed
-    from crmsync.ledger.values import EnrolmentRef, StepState
+    from crmsync.ledger.values.effects import StepState
+    from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
     from crmsync.rules.evaluate import Evaluation

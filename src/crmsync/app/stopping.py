@@ -13,7 +13,7 @@ from crmsync.ledger.effects import read_effects
 from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import StopKind, lift_stop, say_stop
-from crmsync.ledger.values import Withheld
+from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import SendEmail, UpdateFields
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import address_problem, bare_address
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.stops import Stop
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
 
 def suppress(workspace: Workspace, address: str, *, by: str, reason: str) -> StopResult:

@@ -8,7 +8,7 @@ from crmsync.ledger.enrolments import move_enrolments
 from crmsync.ledger.outbox import drop_skipped, drop_waiting, record_effects, withhold
 from crmsync.ledger.stops import check_stops
 from crmsync.ledger.store import record_decisions
-from crmsync.ledger.values import SKIPPED
+from crmsync.ledger.values.enrolments import SKIPPED
 from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Decision, NewEffect, Transitions, Withheld
+    from crmsync.ledger.values.effects import NewEffect, Withheld
+    from crmsync.ledger.values.enrolments import Transitions
+    from crmsync.ledger.values.runs import Decision
 
 
 def commit_plan(  # noqa: PLR0913  what a run has decided has these parts

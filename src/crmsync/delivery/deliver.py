@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from crmsync.clock import Clock
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes
 
 _log = logger()

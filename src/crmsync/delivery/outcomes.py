@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from crmsync.delivery.settings import Patience
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.plugins.contract import Writes
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from crmsync.delivery.settings import Patience
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.values import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from crmsync.ledger.values import (
-        EnrolmentRef,
-        EnrolmentSnapshot,
-        Transitions,
-    )
+    from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, Transitions
     from crmsync.rules.language import Rule, Step
 
 

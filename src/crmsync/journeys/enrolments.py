@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from crmsync.clock import readable
 from crmsync.config.settings import Existing
 from crmsync.journeys.keys import once_key, once_paths, running_key
-from crmsync.ledger.values import (
+from crmsync.ledger.values.enrolments import (
     CONTACTED,
     Activate,
     End,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.config.settings import Company
-    from crmsync.ledger.values import EnrolmentSnapshot
+    from crmsync.ledger.values.enrolments import EnrolmentSnapshot
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule

@@ -13,7 +13,7 @@ from crmsync.model.own_mail import local_part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.ledger.values import EnrolmentRef
+    from crmsync.ledger.values.enrolments import EnrolmentRef
 
 _READABLE = 32  # characters of the rule's name that a key shows
 _DOMAIN = re.compile(r"[^\s<>@.]+(\.[^\s<>@.]+)*|\[[^\s<>@]+\]")

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.journeys.keys import once_key, once_paths
-from crmsync.ledger.values import History
+from crmsync.ledger.values.enrolments import History
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crmsync.ledger.values import EnrolmentSnapshot
+    from crmsync.ledger.values.enrolments import EnrolmentSnapshot
     from crmsync.rules.conditions import Column
     from crmsync.rules.language import Rule
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.values import EnrolmentStatus, Held, HeldBecause
+from crmsync.ledger.values.enrolments import EnrolmentStatus, Held, HeldBecause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from crmsync.ledger.values import EnrolmentRef, Transitions
+    from crmsync.ledger.values.enrolments import EnrolmentRef, Transitions
 
 
 def keep_out(transitions: Transitions, resting: Mapping[str, datetime | None]) -> Transitions:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crmsync.journeys.due import OpenStep, active_enrolments
 from crmsync.journeys.keys import effect_key
 from crmsync.ledger.states import WAITING, State
-from crmsync.ledger.values import SKIPPED, NextDue, StepOutcome
+from crmsync.ledger.values.enrolments import SKIPPED, NextDue, StepOutcome
 from crmsync.model.verdicts import Truth
 from crmsync.rules.language import ChooseStep, EmailStep, Result, WaitStep, asks_for_steps
 
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import (
-        EnrolmentRef,
-        EnrolmentSnapshot,
-        StepState,
-        Transitions,
-    )
+    from crmsync.ledger.values.effects import StepState
+    from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, Transitions
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import AnyStep, ClockOf, Guard, Rule, Step

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
     # Whether nobody can still be sending what this worker had claimed until then.
     IsFree = Callable[[str | None, datetime | None], bool]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.ledger.claims import IsFree
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
 
 
 def effects_beginning(connection: sa.Connection, text: str, limit: int) -> tuple[Effect, ...]:

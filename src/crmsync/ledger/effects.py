@@ -12,7 +12,8 @@ from crmsync.ledger.batches import rows_where
 from crmsync.ledger.payload import from_payload
 from crmsync.ledger.schema import effect, enrolment
 from crmsync.ledger.states import State
-from crmsync.ledger.values import Effect, EnrolmentRef, StepState
+from crmsync.ledger.values.effects import Effect, StepState
+from crmsync.ledger.values.enrolments import EnrolmentRef
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from crmsync.errors import StoreBusyError
 from crmsync.ledger.schema import enrolment, rule_state, step_outcome
-from crmsync.ledger.values import (
+from crmsync.ledger.values.enrolments import (
     CONTACTED,
     OPEN,
     Enrolment,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import Activate, End, Enrol, Transitions
+    from crmsync.ledger.values.enrolments import Activate, End, Enrol, Transitions
 
 _CHUNK = 500  # well below what any database takes as parameters of one statement
 

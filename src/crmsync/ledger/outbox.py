@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import NewEffect, StepOutcome, Withheld
+    from crmsync.ledger.values.effects import NewEffect, Withheld
+    from crmsync.ledger.values.enrolments import StepOutcome
 
     _KeyRow = sa.Row[int, str, str, int, bool, str | None]
 

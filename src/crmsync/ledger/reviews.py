@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action
 
 

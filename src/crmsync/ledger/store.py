@@ -16,13 +16,9 @@ from crmsync.ledger.schema import connection_pause, decision, effect, run, trans
 from crmsync.ledger.sqlite import SqliteDatabase
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import read_stops
-from crmsync.ledger.values import (
-    OPEN,
-    Answer,
-    Decision,
-    RunRecord,
-    TransitionRecord,
-)
+from crmsync.ledger.values.effects import TransitionRecord
+from crmsync.ledger.values.enrolments import OPEN
+from crmsync.ledger.values.runs import Answer, Decision, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,14 +28,13 @@ if TYPE_CHECKING:
     from crmsync.ledger.engine import Database
     from crmsync.ledger.reviews import Reviewed
     from crmsync.ledger.stops import Stop
-    from crmsync.ledger.values import (
-        Effect,
+    from crmsync.ledger.values.effects import Effect, StepState
+    from crmsync.ledger.values.enrolments import (
         Enrolment,
         EnrolmentRef,
         EnrolmentSnapshot,
         EnrolmentStatus,
         StepOutcome,
-        StepState,
     )
     from crmsync.model.actions import ActionKind
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.values import (
+from crmsync.ledger.values.enrolments import (
     CONTACTED,
     OPEN,
     Enrolment,
@@ -18,7 +18,7 @@ from crmsync.ledger.values import (
 )
 
 if TYPE_CHECKING:
-    from crmsync.ledger.values import Activate, Enrol, Transitions
+    from crmsync.ledger.values.enrolments import Activate, Enrol, Transitions
 
 
 class VirtualEnrolments:

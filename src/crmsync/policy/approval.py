@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.policy.drafts import PASS, Ruling, drop
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crmsync.ledger.values import Answer
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import SendEmail
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.ledger.values import Answer, Decision
+from crmsync.ledger.values.runs import Answer, Decision
 from crmsync.policy.approval import approval
 from crmsync.policy.caps import caps
 from crmsync.policy.delivery import ability, recipient, sender

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.backtest.alarms import Firing, Outcome
 from crmsync.config.settings import Existing
 from crmsync.journeys.enrolments import decide_enrolments
-from crmsync.ledger.values import EnrolmentStatus, HeldBecause
+from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
 from crmsync.ledger.virtual import VirtualEnrolments
 from crmsync.rules.evaluate import evaluate
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from crmsync.config.settings import Company
-    from crmsync.ledger.values import EnrolmentSnapshot, Transitions
+    from crmsync.ledger.values.enrolments import EnrolmentSnapshot, Transitions
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule

@@ -21,7 +21,7 @@ from crmsync.clock import FixedClock, SystemClock
 from crmsync.config.policy import Policy
 from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import Target, deliver
-from crmsync.ledger.values import EnrolmentStatus, Transitions
+from crmsync.ledger.values.enrolments import EnrolmentStatus, Transitions
 from crmsync.model.actions import ActionKind
 from crmsync.model.tables import split_global_id
 from crmsync.rules.evaluate import Evaluation
