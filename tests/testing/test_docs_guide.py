@@ -12,9 +12,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import yaml
 
+from crmsync.clock import FixedClock
+from crmsync.plugins.contract import ConnectionContext, Reads, SimulatorRequest
 from crmsync.plugins.manager import Plugins
 from crmsync.testing.laws import ConnectorLaws
+from crmsync.testing.samples import START
 
 _GUIDE = Path(__file__).parents[2] / "docs" / "writing-a-connector.md"
 _TEXT = _GUIDE.read_text(encoding="utf-8")
@@ -33,7 +37,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_every_code_block_is_a_file_that_is_run() -> None:
     fences = re.findall(r"^```(\w+)$", _TEXT, flags=re.MULTILINE)
-    assert fences.count("python") + fences.count("toml") == len(_BLOCK.findall(_TEXT)) == 5
+    assert fences.count("python") + fences.count("toml") == len(_BLOCK.findall(_TEXT)) == 6
 
 
 def test_the_example_keeps_the_laws(project: Path) -> None:
@@ -63,6 +67,44 @@ def test_the_entry_point_of_the_example_brings_its_connector(
         plugins = Plugins((EntryPoint(name=name, value=value, group="crmsync"),))
         assert [report.error for report in plugins.reports] == [None]
         assert plugins.connector("desk").name == "desk"
+    finally:
+        for module in [module for module in sys.modules if module.startswith("crmsync_desk")]:
+            del sys.modules[module]
+        importlib.invalidate_caches()
+
+
+def test_the_simulator_of_the_example_is_a_remote_for_its_connector(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(project / "src"))
+    entries = [
+        EntryPoint(name=name, value=value, group="crmsync")
+        for name, value in (("d", "crmsync_desk"), ("s", "crmsync_desk.simulator"))
+    ]
+    try:
+        plugins = Plugins(tuple(entries))
+        request = SimulatorRequest(
+            folder=project,
+            port=0,
+            sample={"accounts": [{"id": "a1", "name": "Acme"}]},
+            clock=FixedClock(instant=START),
+        )
+        simulator = plugins.simulators()["desk"].start(request)
+        config = yaml.safe_load(simulator.config)["desk"]
+        spec = plugins.connector(config.pop("connector"))
+        context = ConnectionContext(
+            name="desk",
+            options=spec.options.model_validate(config),
+            streams={},
+            folder=project,
+            clock=request.clock,
+        )
+        connector = spec.open(context)
+        assert connector.check() == []
+        assert isinstance(connector, Reads)
+        (page,) = connector.read("customers", None)
+        assert page.records["name"].to_pylist() == ["Acme"]
+        simulator.close()
     finally:
         for module in [module for module in sys.modules if module.startswith("crmsync_desk")]:
             del sys.modules[module]

@@ -9,12 +9,14 @@ import pytest
 
 from crmsync.model.actions import ActionKind, KeyHandling
 from crmsync.testing.laws import ConnectorLaws
+from crmsync.testing.laws.reading import ReadingLaws
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.reference import MemoryUnderTest
 from crmsync.testing.remote import Failure, Feature, RemoteUnderTest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from crmsync.plugins.contract import Connector
@@ -43,6 +45,37 @@ class TestListedAsAWhole(ConnectorLaws):
     @pytest.fixture
     def remote(self, tmp_path: Path) -> RemoteUnderTest:
         return MemoryUnderTest(tmp_path, lists=True)
+
+
+class _OwnIds(MemoryUnderTest):
+    """A remote whose records have other ids than the laws give them."""
+
+    def sample_id(self, remote_id: str) -> str:
+        return remote_id.removeprefix("001X")
+
+    def put(self, records: Sequence[SampleRecord]) -> None:
+        super().put([replace(record, id=f"001X{record.id}") for record in records])
+
+    def delete(self, ids: Sequence[str], at: datetime) -> None:
+        super().delete([f"001X{record_id}" for record_id in ids], at)
+
+    def merge(self, loser: str, survivor: str, at: datetime) -> None:
+        super().merge(f"001X{loser}", f"001X{survivor}", at)
+
+    def spoil(self, record_id: str, at: datetime) -> None:
+        super().spoil(f"001X{record_id}", at)
+
+
+class TestIdsOfTheRemotesOwn(ReadingLaws):
+    @pytest.fixture
+    def remote(self, tmp_path: Path) -> RemoteUnderTest:
+        return _OwnIds(tmp_path)
+
+
+class TestListedIdsOfTheRemotesOwn(ReadingLaws):
+    @pytest.fixture
+    def remote(self, tmp_path: Path) -> RemoteUnderTest:
+        return _OwnIds(tmp_path, lists=True)
 
 
 class _ReadingHalf:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from crmsync.cli.connections import connections_app
 from crmsync.cli.console import (
     FINDINGS,
     clock_at,
@@ -30,6 +31,7 @@ from crmsync.cli.options import (
 )
 from crmsync.cli.reviewing import review_app
 from crmsync.cli.settling import drop, landed, retry
+from crmsync.cli.simulator import simulator
 from crmsync.cli.stopping import mute, suppress
 from crmsync.observe import configure_logs
 
@@ -42,6 +44,7 @@ app = typer.Typer(
 )
 plugins_app = typer.Typer(help="What is installed beside the core.", no_args_is_help=True)
 app.add_typer(plugins_app, name="plugins")
+app.add_typer(connections_app, name="connections")
 app.add_typer(review_app, name="review")
 
 
@@ -418,6 +421,7 @@ app.command()(mute)
 app.command()(retry)
 app.command()(drop)
 app.command()(landed)
+app.command()(simulator)
 
 
 @plugins_app.command("list")

@@ -56,3 +56,4 @@ class SchemaKind(StrEnum):
 
 
 DEFAULT_CONFIG = Path("config.yaml")
+SIMULATOR_FOLDER = Path("crmsync-simulator")

@@ -146,6 +146,21 @@ class Writes(Protocol):
         ...
 
 
+@runtime_checkable
+class SetsUp(Protocol):
+    """A connector that can make at the remote what it needs there, such as a field for keys."""
+
+    def setup(self, *, dry_run: bool) -> Sequence[str]:
+        """Called by the command ``connections setup``: make what is missing, and only that.
+
+        Answers with a sentence for each thing that was made, or that would be.
+
+        Raises:
+            ConnectorError: it cannot be made; what was made before stays.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConnectorSpec:
     """What a plugin registers. Made without touching the network.
@@ -168,6 +183,56 @@ class ConnectorSpec:
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
     rate: RateBudget = field(default_factory=RateBudget)
     lands_within: timedelta = timedelta(minutes=1)
+
+
+class Simulator(Protocol):
+    """A simulated remote that runs on this machine and holds no real data.
+
+    Attributes:
+        config: the YAML of a connection to it, from the connection's name on; a credential in it
+            is a reference, like any other.
+    """
+
+    @property
+    def config(self) -> str:
+        """The YAML of a connection to it."""
+        ...
+
+    def close(self) -> None:
+        """Called once, when nobody needs it any more."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorRequest:
+    """What a simulator is started with.
+
+    Attributes:
+        folder: exists; for the files that a connection to it needs, such as a certificate.
+        port: where it listens, on this machine only; 0 takes a free one.
+        sample: the records of the sample company by the name of their table; empty where it is to
+            begin without any.
+        clock: the only source of the present instant.
+    """
+
+    folder: Path
+    port: int
+    sample: Mapping[str, Sequence[Mapping[str, object]]]
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorSpec:
+    """A simulator that a plugin brings, so that its connector can be tried without an account.
+
+    Attributes:
+        name: what ``crmsync simulator NAME`` says.
+        start: answers once it listens.
+    """
+
+    name: str
+    description: str
+    start: Callable[[SimulatorRequest], Simulator]
 
 
 class FactTables(Protocol):

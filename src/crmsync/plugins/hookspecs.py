@@ -9,7 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crmsync.plugins.contract import ConnectorSpec, Fact, TemplateFilter
+    from crmsync.plugins.contract import ConnectorSpec, Fact, SimulatorSpec, TemplateFilter
 
 PROJECT = "crmsync"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -32,4 +32,9 @@ class Hooks:
     @hookspec
     def crmsync_template_filters(self) -> Mapping[str, TemplateFilter]:
         """Called once at start: filters by the name that templates use."""
+        raise NotImplementedError
+
+    @hookspec
+    def crmsync_simulators(self) -> Sequence[SimulatorSpec]:
+        """Called when one is asked for: the simulated remotes that this plugin brings."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from crmsync.errors import PluginError
 from crmsync.plugins.hookspecs import PROJECT, Hooks
 
 if TYPE_CHECKING:
-    from crmsync.plugins.contract import ConnectorSpec, Fact, TemplateFilter
+    from crmsync.plugins.contract import ConnectorSpec, Fact, SimulatorSpec, TemplateFilter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class Plugins:
         self.connectors: dict[str, ConnectorSpec] = {}
         self.facts: tuple[Fact, ...] = ()
         self.filters: dict[str, TemplateFilter] = {}
+        self._simulating: list[object] = []
         if found is None:
             found = tuple(entry_points(group=PROJECT))
         for entry in sorted(found, key=lambda entry: entry.name):
@@ -67,6 +68,8 @@ class Plugins:
         self.connectors |= {spec.name: spec for spec in connectors}
         self.facts += tuple(facts)
         self.filters |= filters
+        if hasattr(plugin, "crmsync_simulators"):
+            self._simulating.append(plugin)
         return PluginReport(
             name=entry.name,
             distribution=distribution,
@@ -93,3 +96,17 @@ class Plugins:
             raise PluginError(f"the connector “{name}” is installed but broken: {broken.error}")
         installed = ", ".join(sorted(self.connectors)) or "none"
         raise PluginError(f"no connector named “{name}” is installed; installed: {installed}")
+
+    def simulators(self) -> dict[str, SimulatorSpec]:
+        """The simulated remotes that can be started here, by name.
+
+        Raises:
+            PluginError: two have one name.
+        """
+        found: dict[str, SimulatorSpec] = {}
+        for plugin in self._simulating:
+            for spec in self._brought(plugin, "crmsync_simulators"):
+                if spec.name in found:
+                    raise PluginError(f"two plugins bring a simulator named “{spec.name}”")
+                found[spec.name] = spec
+        return found

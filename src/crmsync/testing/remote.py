@@ -124,6 +124,14 @@ class RemoteUnderTest(ABC):
     def connect(self) -> Connector:
         """A new connection to this remote, through ``spec.open``."""
 
+    def sample_id(self, remote_id: str) -> str:
+        """The id by which the laws know the record that has this id at the remote.
+
+        Override it where the remote makes its ids itself; `delete`, `merge`, `spoil` and `action`
+        are then told the laws' own.
+        """
+        return remote_id
+
     def put(self, records: Sequence[SampleRecord]) -> None:
         """Create or change these records, as somebody else at the remote would."""
         raise _left_out("put", "Feature.READS")

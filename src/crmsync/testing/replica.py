@@ -23,7 +23,7 @@ class Replica:
     """
 
     def __init__(self, remote: RemoteUnderTest, pages: Iterable[Page] = ()) -> None:
-        self._key, self._text = remote.key, remote.text
+        self._key, self._text, self._sample_id = remote.key, remote.text, remote.sample_id
         self.texts: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
         self.problems: list[str] = []
@@ -44,14 +44,15 @@ class Replica:
             assert row.get(DELETED) in {True, False, None}, (
                 f"{DELETED} holds {row[DELETED]!r}, not true or false"
             )
-            named.add(str(key))
+            name = self._sample_id(str(key))
+            named.add(name)
             if row.get(MERGED_INTO) is not None:
-                self.aliases[str(key)] = str(row[MERGED_INTO])
-                self.texts.pop(str(key), None)
+                self.aliases[name] = self._sample_id(str(row[MERGED_INTO]))
+                self.texts.pop(name, None)
             elif row.get(DELETED):
-                self.texts.pop(str(key), None)
+                self.texts.pop(name, None)
             else:
-                self.texts[str(key)] = row[self._text]
+                self.texts[name] = row[self._text]
         if page.snapshot is not None:
             self._list(page.snapshot.id, named, last=page.snapshot.last)
 

@@ -17,3 +17,12 @@ class CheckResult:
     problems: tuple[str, ...]
     checked: dict[str, int]
     doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetUpResult:
+    """What was made at the remote of a connection, or would be; a sentence each."""
+
+    connection: str
+    dry_run: bool
+    made: tuple[str, ...]

@@ -6,7 +6,13 @@ from crmsync.cli.reports.forecast import show_forecast
 from crmsync.cli.reports.plan import show_demo, show_plan, show_run
 from crmsync.cli.reports.reviewing import show_action, show_review, show_reviewed
 from crmsync.cli.reports.settling import show_settled
-from crmsync.cli.reports.setup import show_check, show_layout, show_plugins, show_schemas
+from crmsync.cli.reports.setup import (
+    show_check,
+    show_layout,
+    show_plugins,
+    show_schemas,
+    show_set_up,
+)
 from crmsync.cli.reports.status import show_status
 from crmsync.cli.reports.stopping import show_stop
 from crmsync.cli.reports.sync import show_sync
@@ -26,6 +32,7 @@ __all__ = [
     "show_reviewed",
     "show_run",
     "show_schemas",
+    "show_set_up",
     "show_settled",
     "show_status",
     "show_stop",

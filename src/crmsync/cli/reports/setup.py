@@ -15,7 +15,7 @@ from crmsync.observe import redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.app.results.check import CheckResult
+    from crmsync.app.results.check import CheckResult, SetUpResult
     from crmsync.app.schemas import WrittenSchemas
     from crmsync.app.setup import Layout
     from crmsync.plugins.manager import PluginReport
@@ -53,6 +53,20 @@ def show_check(result: CheckResult, *, as_json: bool) -> None:
         out.print(f"[red]{count(len(result.problems), 'problem')}[/] in {looked_at}.")
     else:
         out.print(f"[green]No problems[/] in {looked_at}.")
+
+
+def show_set_up(result: SetUpResult, *, as_json: bool) -> None:
+    """What was made at a remote, a line each."""
+    if as_json:
+        print_json(result)
+        return
+    out = console()
+    for sentence in result.made:
+        out.print(escape(redact(sentence)), soft_wrap=True)
+    if not result.made:
+        out.print("All that the connection needs is there.")
+    elif result.dry_run:
+        out.print("Nothing was made; without --dry-run it would be.")
 
 
 def show_schemas(written: WrittenSchemas, *, as_json: bool) -> None:

@@ -337,7 +337,8 @@ def _assert_sound_listing(
         f"the listing “{listing}” goes on after a page that said it was the last"
     )
     if _is_last(pages[-1]):
-        named = {str(key) for page in pages for key in page.records.column(remote.key).to_pylist()}
+        keys = [key for page in pages for key in page.records.column(remote.key).to_pylist()]
+        named = {remote.sample_id(str(key)) for key in keys}
         missing = sorted(set(everything) - named)
         assert not missing, (
             f"the listing “{listing}” ended without naming {', '.join(missing)}: "
