@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,10 @@ _ANSWERING = ("duckdb", "holidays", "ibis-framework")
 def basis_of(premises: Premises, rules: Iterable[Rule]) -> dict[str, str]:
     """By the rule's name; the same only where the rule would say the same of the same records."""
     company = premises.config.company
-    facts = [(fact.spec, fact.build.__module__, _stamp(fact.build)) for fact in premises.facts]
+    facts = [(fact.spec, fact.build.__module__) for fact in premises.facts]
+    computing = {str(fact.build.__module__).partition(".")[0] for fact in premises.facts}
+    bringing = [plugin for plugin in premises.plugins if plugin.facts]
+    packages = computing | {plugin.package for plugin in bringing}
     common = (
         _code(),
         [version(name) for name in _ANSWERING],
@@ -33,6 +37,8 @@ def basis_of(premises: Premises, rules: Iterable[Rule]) -> dict[str, str]:
         sorted((name, premises.config.freshness.bound(name)) for name in premises.catalog.tables),
         sorted(premises.catalog.tables.items()),
         sorted(map(repr, facts)),
+        sorted((plugin.distribution, plugin.version) for plugin in bringing),
+        [_package(name) for name in sorted(packages - {crmsync.__name__})],
         sorted(premises.connections),
     )
     shared = hashlib.sha256(repr(common).encode()).hexdigest()
@@ -47,11 +53,13 @@ def _code() -> str:
     return _stamps(files)
 
 
-def _stamp(function: object) -> str:
-    """Of the file in which a plugin's function stands."""
-    code = getattr(function, "__code__", None)
-    file = Path(getattr(code, "co_filename", ""))
-    return _stamps([file]) if file.is_file() else ""
+def _package(name: str) -> str:
+    """Of a plugin's code, which can be edited where it stands and keep its version's number."""
+    module = sys.modules.get(name)
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    file = getattr(module, "__file__", None)
+    files = {Path(file)} if file is not None and Path(file).is_file() else set()
+    return _stamps(sorted(files.union(*(folder.rglob("*.py") for folder in folders))))
 
 
 def _stamps(files: Iterable[Path]) -> str:

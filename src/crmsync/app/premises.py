@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crmsync.model.actions import ActionKind
     from crmsync.model.catalog import Catalog
     from crmsync.plugins.contract import Fact
+    from crmsync.plugins.manager import PluginReport
     from crmsync.rules.language import Rule
     from crmsync.templating.templates import Templates
 
@@ -29,6 +30,7 @@ class Premises:
         abilities: the kinds of action that a connection can apply; none where it does not exist.
         remote_field: connection, table and canonical field to the stream and the remote's own
             field; None where the mapping cannot be turned round.
+        plugins: what is installed beside the core, and what it brings.
         resting: the rules that nobody may enter now, each with the instant (UTC) at which its
             schedule comes next, if it ever does.
     """
@@ -43,4 +45,5 @@ class Premises:
     connections: Collection[str]
     abilities: Callable[[str], Collection[ActionKind]]
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
+    plugins: Sequence[PluginReport] = ()
     resting: Mapping[str, datetime | None] = field(default_factory=dict)

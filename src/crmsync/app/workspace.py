@@ -175,6 +175,7 @@ class Workspace:
             connections=self.installation.settings.connections.keys(),
             abilities=self.abilities,
             remote_field=self.remote_field,
+            plugins=self.plugins.reports,
         )
 
     def abilities(self, connection: str) -> tuple[ActionKind, ...]:

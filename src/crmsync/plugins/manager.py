@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PluginReport:
-    """A plugin that was found: whether it works, and what it brings."""
+    """A plugin that was found: whether it works, and what it brings.
+
+    Attributes:
+        package: the outermost package of its code, or the module where it is in none.
+    """
 
     name: str
     distribution: str
     version: str
+    package: str
     error: str | None = None
     connectors: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
@@ -47,6 +52,7 @@ class Plugins:
     def _load(self, entry: EntryPoint) -> PluginReport:
         distribution = entry.dist.name if entry.dist else "unknown"
         version = entry.dist.version if entry.dist else "unknown"
+        package = entry.module.partition(".")[0]
         try:
             plugin = entry.load()
             self._manager.register(plugin, entry.name)
@@ -63,6 +69,7 @@ class Plugins:
                 name=entry.name,
                 distribution=distribution,
                 version=version,
+                package=package,
                 error=f"{type(error).__name__}: {error}",
             )
         self.connectors |= {spec.name: spec for spec in connectors}
@@ -74,6 +81,7 @@ class Plugins:
             name=entry.name,
             distribution=distribution,
             version=version,
+            package=package,
             connectors=tuple(spec.name for spec in connectors),
             facts=tuple(f"{fact.spec.table}.{fact.spec.name}" for fact in facts),
             filters=tuple(filters),

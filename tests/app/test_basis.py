@@ -1,0 +1,87 @@
+"""What was remembered of earlier runs is of no use once other code computes the facts."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.app.basis import basis_of
+from crmsync.app.workspace import open_workspace
+from crmsync.clock import SystemClock
+from support.company import make_company
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PLUGIN = """\
+from crmsync.facts.build import declared
+from crmsync.model.tables import FieldType
+from crmsync.plugins.hookspecs import hookimpl
+from made_up_weather.windows import DAYS
+
+
+def build(tables):
+    return tables.table("account").select("id", value=DAYS)
+
+
+@hookimpl
+def crmsync_facts():
+    return [declared("account", "sunny_days", FieldType.INTEGER, "Days with sun.", build)]
+"""
+WINDOWS = "DAYS = 30\n"
+METADATA = "Metadata-Version: 2.1\nName: made-up-weather\nVersion: {version}\n"
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with an installed plugin that brings a fact, whose work another module does."""
+    site = tmp_path / "site"
+    package = site / "made_up_weather"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "facts.py").write_text(PLUGIN, encoding="utf-8")
+    (package / "windows.py").write_text(WINDOWS, encoding="utf-8")
+    told = site / "made_up_weather-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text(METADATA.format(version="1.0"), encoding="utf-8")
+    (told / "entry_points.txt").write_text("[crmsync]\nweather = made_up_weather.facts\n", "utf-8")
+    monkeypatch.syspath_prepend(site)
+    yield site
+    for name in [name for name in sys.modules if name.startswith("made_up_weather")]:
+        del sys.modules[name]
+
+
+def _basis(config: str) -> dict[str, str]:
+    importlib.invalidate_caches()
+    premises = open_workspace(config, SystemClock()).premises
+    assert any(fact.spec.name == "sunny_days" for fact in premises.facts)
+    return basis_of(premises, premises.rules)
+
+
+def test_the_same_installation_has_the_same_basis(installed: Path, tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    assert installed.is_dir()
+    assert _basis(config) == _basis(config)
+
+
+def test_a_fact_whose_helper_was_changed_has_another_basis(installed: Path, tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    before = _basis(config)
+    helper = installed / "made_up_weather" / "windows.py"
+    helper.write_text(WINDOWS.replace("30", "400"), encoding="utf-8")
+    after = _basis(config)
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+
+
+def test_a_plugin_of_another_version_has_another_basis(installed: Path, tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    before = _basis(config)
+    told = installed / "made_up_weather-1.0.dist-info" / "METADATA"
+    told.write_text(METADATA.format(version="1.1"), encoding="utf-8")
+    after = _basis(config)
+    assert not set(after.values()) & set(before.values())
