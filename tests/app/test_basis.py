@@ -55,7 +55,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         del sys.modules[name]
 
 
-def _basis(config: str) -> dict[str, str]:
+def _basis(config: Path) -> dict[str, str]:
     importlib.invalidate_caches()
     premises = open_workspace(config, SystemClock()).premises
     assert any(fact.spec.name == "sunny_days" for fact in premises.facts)
