@@ -65,6 +65,10 @@ MISTAKES = {
             "“of: tickets”"
         ),
     ),
+    "a requirement that no text knows": (
+        ("      due: 1 business day", "      requires: [account.tier, account.renewal_dat]"),
+        (f"{_AT}:11:17: account has no field “renewal_dat”; did you mean “renewal_date”?"),
+    ),
     "a tab": (
         (_WHEN, "\t- renewal_date: {in_next: 30 days}"),
         f"{_AT}:5:1: a tab stands here; YAML is indented with spaces only, so replace it by spaces",
@@ -147,6 +151,7 @@ def test_all_mistakes_of_all_files_in_one_run(tmp_path: Path) -> None:
     # Templates, and what is certain of conditions, are looked at once all rules can be read.
     waiting = {"no fault", "conditions that cannot be false", "conditions that cannot be true"}
     waiting |= {"a field that a task's subject cannot name", "a template that does not exist"}
+    waiting |= {"a requirement that no text knows"}
     expected = {
         f"rules/r{number}.yaml"
         for number, name in enumerate(sorted(MISTAKES))

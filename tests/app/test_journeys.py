@@ -24,10 +24,10 @@ records:
 CALL = "activity: [{id: call, account: a, kind: call, at: 2026-03-03T08:00}]"
 
 
-def outcome(folder: Path, then: str, test: str, *, more: str = "") -> str:
+def outcome(folder: Path, then: str, test: str, *, more: str = "", records: str = RECORDS) -> str:
     """What fails in a test of a rule with these steps."""
     rule = f"rule: r\nsubject: account\nwhen: [{{tier: gold}}]\n{more}then:\n{then}"
-    text = f"rule: r\n{RECORDS}{test}"
+    text = f"rule: r\n{records}{test}"
     rules = rules_from(folder, {"r": rule, "tests/t": text})
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / "hi.txt").write_text(TEMPLATE, encoding="utf-8")
@@ -265,3 +265,59 @@ later:
   - {advance: 1 hour, unread: [], expect: {actions: {a: {note: {text: two}}}}}
 """
     assert outcome(tmp_path, then, test, more=UNTIL) == ""
+
+
+REQUIRING = """\
+  - email: {to: primary_contact, template: hi, requires: [contact.first_name, account.name]}
+  - after: 2 days
+    note: {text: at last, requires: account.tier}
+"""
+
+
+def test_a_value_that_is_required_and_empty_skips_a_step_that_others_wait_for(
+    tmp_path: Path,
+) -> None:
+    test = """\
+later:
+  - advance: 1 hour
+    records: {contact: [{id: ann, first_name: Ann}]}
+    expect: {actions: {a: nothing}, held: {a: {step: note, reason: {contains: 2 days}}}}
+  - advance: 2 days
+    expect: {actions: {a: {note: {text: at last}}}}
+expect:
+  actions: {a: nothing}
+  held: {a: {step: email, reason: "skipped: contact.first_name is empty"}}
+"""
+    records = RECORDS.replace("first_name: Ann, ", "")
+    assert outcome(tmp_path, REQUIRING, test, records=records) == ""
+
+
+def test_the_last_step_waits_for_what_it_requires(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n  - note: {text: two, requires: account.industry}\n"
+    test = """\
+expect:
+  actions: {a: {note: {text: one}}}
+  held: {a: {step: note-2, reason: account.industry is empty}}
+later:
+  - advance: 1 day
+    records: {account: [{id: a, industry: steel}]}
+    expect: {actions: {a: {note: {text: two}}}}
+"""
+    assert outcome(tmp_path, then, test) == ""
+
+
+def test_a_branch_that_is_not_taken_waits_for_nothing(tmp_path: Path) -> None:
+    then = """\
+  - choose:
+      - if: {tier: gold}
+        then: [{note: {text: one, requires: account.industry}}]
+      - otherwise: [{wait: 1 day}, {note: {text: two}}]
+"""
+    test = """\
+expect: {held: {a: {step: note, reason: account.industry is empty}}}
+later:
+  - advance: 1 day
+    records: {account: [{id: a, industry: steel}]}
+    expect: {actions: {a: {note: {text: one}}}}
+"""
+    assert outcome(tmp_path, then, test) == ""

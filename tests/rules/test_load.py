@@ -136,7 +136,7 @@ BAD = {
         "rule: j\nsubject: account\nwhen: [{tier: x}]\nthen:\n"
         "  - task: {assign_to: [ownr, team.renewal, primary_contact], subject: x}\n"
         "  - task: {assign_to: owner, subject: x, due: soon}\n"
-        "  - task: {assign_to: owner}\n"
+        "  - task: {assign_to: owner, requires: [account.name, first name, 3]}\n"
         "  - task: {assign_to: owner, subject: x, if_exists: update}\n"
         "  - email: {to: domain, template: x}\n"
         "  - email: {to: {rol: champion}, template: x, class: spam}\n"

@@ -56,7 +56,11 @@ _WAY: dict[str, Any] = {
         {"wait": "2 days"},
         {"wait": {"until": [{"tier": "tin"}], "at_most": "2 business days", "clock": "owner"}},
         {"if": [{"steps.brief": ["done", "dropped"]}, {"tier": "x"}], "note": {"text": "x"}},
-        {"after": "3 business days", "clock": "account", "note": {"text": "y"}},
+        {
+            "after": "3 business days",
+            "clock": "account",
+            "note": {"text": "y", "requires": "today"},
+        },
         {
             "choose": [
                 {"if": {"tier": "gold"}, "then": [{"note": {"text": "z"}}]},
@@ -64,6 +68,7 @@ _WAY: dict[str, Any] = {
             ]
         },
         {"email": {"to": "primary_contact", "template": "t", "despite_contact": True}},
+        {"task": {"assign_to": "owner", "subject": "x", "requires": ["account.name", "today"]}},
     ],
 }
 _GOOD_STEP = [{"note": {"text": "hello"}}]

@@ -11,6 +11,7 @@ from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads
 from crmsync.rules.certain import certainties
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
+from crmsync.rules.parse_steps import REQUIRES
 from crmsync.sync.checks import check_mapping
 
 if TYPE_CHECKING:
@@ -121,6 +122,12 @@ def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:
                 # A template that is missing is a mistake of the rule, so it has the rule's place.
                 at = f"{place_of(step, 'template')}: " if step.template not in known else ""
                 problems += [f"{at}{sentence}" for sentence in found]
+            else:
+                names = variables
+            for path in step.requires:
+                place = place_of(step, REQUIRES)
+                text = f"{{{{ {path} }}}}"
+                problems += templates.check_inline(text, place, names, workspace.catalog)
         for text, place in _texts(rule):
             problems += templates.check_inline(text, place, variables, workspace.catalog)
     return problems

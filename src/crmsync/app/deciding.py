@@ -155,6 +155,7 @@ def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
         advance=advance,
     )
     steps.take(due)
+    transitions = replace(transitions, outcomes=(*transitions.outcomes, *steps.outcomes))
     plan = PlanResult(
         at=world.now.astimezone(world.company.zone),
         sync=sync,

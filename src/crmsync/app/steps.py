@@ -11,16 +11,18 @@ from crmsync.app.results.cycle import HeldBack, PlannedAction
 from crmsync.app.suppression import Stops, Suppression
 from crmsync.config.tightening import tightened
 from crmsync.journeys.compose import Approver, Composed, Composer
-from crmsync.journeys.people import HeldError, display_name, record_name
+from crmsync.journeys.people import HeldError, LackingError, display_name, record_name
 from crmsync.journeys.words import with_words_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import NewEffect, Withheld
+from crmsync.ledger.values.enrolments import SKIPPED, StepOutcome
 from crmsync.ledger.values.runs import Answer, Decision
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
 from crmsync.rules.explain import explain_all
+from crmsync.rules.language import goes_on_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +68,7 @@ class Steps:
         outbox: how far the steps of earlier runs have come.
         let_out: what this run lets out, and no run before it did.
         composed: the actions by key, before any gate was asked.
+        outcomes: steps that are skipped because a value that they require is empty.
     """
 
     premises: Premises
@@ -84,6 +87,7 @@ class Steps:
     actions: list[PlannedAction] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    outcomes: list[StepOutcome] = field(default_factory=list)
 
     def take(self, due: Sequence[OpenStep]) -> None:
         """Compose and ask about each step."""
@@ -103,7 +107,7 @@ class Steps:
                 composed = composer.compose(step)
                 approver = composer.approver(step, composed)
             except HeldError as error:
-                self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
+                self._not_composed(step, error)
                 continue
             self.composed[step.key] = composed
             composed, asked = self._as_reviewed(composed, approver)
@@ -247,6 +251,23 @@ class Steps:
                 )
             )
         self.actions.append(self._shown(step, composed, ruling, state, why))
+
+    def _not_composed(self, step: OpenStep, error: HeldError) -> None:
+        """It is tried again, but where others wait for it, an empty value does not stop them."""
+        if not isinstance(error, LackingError) or not goes_on_behind(step.rule.way, step.step):
+            self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
+            return
+        reason = f"skipped: {error}"
+        self._hold(step, Ruling(answer=Answer.DROP, gate="composition", reason=reason))
+        self.outcomes.append(
+            StepOutcome(
+                enrolment=step.enrolment,
+                step=step.step.id,
+                result=SKIPPED,
+                at=self.world.now,
+                reason=str(error),
+            )
+        )
 
     def _hold(self, step: OpenStep, ruling: Ruling) -> None:
         rule, subject = step.rule, step.enrolment.subject

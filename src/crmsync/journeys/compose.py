@@ -12,6 +12,7 @@ from crmsync.errors import InvalidInputError
 from crmsync.journeys.keys import message_id
 from crmsync.journeys.people import (
     HeldError,
+    LackingError,
     account_of,
     address,
     assignee,
@@ -36,10 +37,12 @@ from crmsync.rules.language import (
     EmailStep,
     NeededApproval,
     NoteStep,
+    Step,
     TaskStep,
     UpdateStep,
     place_of,
 )
+from crmsync.rules.parse_steps import REQUIRES
 from crmsync.templating.records import Record
 from crmsync.templating.templates import Skip
 
@@ -109,6 +112,7 @@ class Composer:
         """The action of a step.
 
         Raises:
+            LackingError: a value that it requires is empty.
             HeldError: there is nobody to do it or to get it, or the words for it are missing.
         """
         try:
@@ -151,6 +155,7 @@ class Composer:
     def _task(self, due: OpenStep, step: TaskStep, row: Row) -> Composed:
         user = assignee(self.book, due.rule.subject, row, step.assign_to, self.config.teams)
         context = self._context(due, row)
+        self._require(step, context)
         zone = user.get("time_zone") or self.config.company.time_zone
         action = CreateTask(
             key=due.key,
@@ -190,11 +195,12 @@ class Composer:
         context = self._context(due, row) | {"sender": self.book.record("user", from_row)}
         if table == "contact":
             context["contact"] = self.book.record("contact", reader)
+        self._require(step, context)
         rendered = self.templates.email(
             step.template, context, locale=reader.get("locale") or company.locale, zone=zone
         )
         if isinstance(rendered, Skip):
-            raise HeldError(rendered.reason)
+            raise LackingError(rendered.reason)
         try:
             identifier = message_id(due.key, from_address)
         except ValueError:
@@ -224,9 +230,11 @@ class Composer:
         )
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
+        context = self._context(due, row)
+        self._require(step, context)
         text = self._inline(
             step.text,
-            self._context(due, row),
+            context,
             self.config.company.time_zone,
             place_of(step, "text"),
         )
@@ -241,6 +249,7 @@ class Composer:
                 raise HeldError(f"there is no {step.record} to update")
             table, target = reached
         context = self._context(due, row)
+        self._require(step, context)
         connection, remote_id = split_global_id(target["id"])
         changes: dict[str, Scalar] = {}
         expected: dict[str, Scalar] = {}
@@ -292,6 +301,11 @@ class Composer:
     def _inline(self, text: str, context: Mapping[str, object], zone: str, place: Place) -> str:
         locale = self.config.company.locale
         return self.templates.inline(text, context, locale=locale, zone=zone, place=place)
+
+    def _require(self, step: Step, context: Mapping[str, object]) -> None:
+        reason = self.templates.lacking(step.requires, context, place_of(step, REQUIRES))
+        if reason is not None:
+            raise LackingError(reason)
 
     def _about(self, due: OpenStep, row: Row, contact: Row | None = None) -> tuple[RecordRef, ...]:
         """The subject first, then its account, then the contact; each once."""

@@ -20,6 +20,10 @@ class HeldError(Exception):
     """The step cannot be composed now; its text is the reason, one sentence."""
 
 
+class LackingError(HeldError):
+    """A value that the step requires is empty; its text says which."""
+
+
 def account_of(book: RecordBook, table: str, row: Row) -> Row | None:
     """The account that a record belongs to."""
     if table == "account":

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from crmsync.config.settings import Existing
@@ -122,7 +122,20 @@ class Placed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskStep(Placed):
+class Making(Placed):
+    """What steps that make something can say.
+
+    Attributes:
+        requires: paths that texts can name, such as ``contact.first_name``; where one of them is
+            empty, nothing is made.
+    """
+
+    approval: NeededApproval | None = None
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStep(Making):
     """``task:``. Texts are Jinja2 templates.
 
     Attributes:
@@ -133,11 +146,10 @@ class TaskStep(Placed):
     subject: str
     body: str = ""
     due: Duration | None = None
-    approval: NeededApproval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailStep(Placed):
+class EmailStep(Making):
     """``email:``.
 
     Attributes:
@@ -151,20 +163,18 @@ class EmailStep(Placed):
     template: str
     sender: str = "owner"
     email_class: str | None = None
-    approval: NeededApproval | None = None
     contacted: Guard | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoteStep(Placed):
+class NoteStep(Making):
     """``note:``; on the subject."""
 
     text: str
-    approval: NeededApproval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpdateStep(Placed):
+class UpdateStep(Making):
     """``update:``; new values for fields of the subject, or of a record that it refers to.
 
     Attributes:
@@ -174,7 +184,6 @@ class UpdateStep(Placed):
 
     record: str
     fields: Mapping[str, Scalar]
-    approval: NeededApproval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +232,19 @@ def asks_for_steps(step: AnyStep) -> bool:
         step.after is not None
         or isinstance(step, WaitStep | ChooseStep)
         or (step.guard is not None and bool(step.guard.results))
+    )
+
+
+def goes_on_behind(way: Sequence[AnyStep], step: AnyStep) -> bool:
+    """Whether another step waits until this one is over."""
+    inside = {branch.choice: branch.number for branch in step.within}
+    behind = way[way.index(step) + 1 :]
+    return any(
+        asks_for_steps(later)
+        and all(
+            inside.get(branch.choice, branch.number) == branch.number for branch in later.within
+        )
+        for later in behind
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog
 
 STEP_KEYS = {
-    "task": ("assign_to", "subject", "body", "due", "approval"),
-    "email": ("to", "template", "from", "class", "approval", "despite_contact"),
-    "note": ("text", "approval"),
-    "update": ("record", "fields", "approval"),
+    "task": ("assign_to", "subject", "body", "due", "approval", "requires"),
+    "email": ("to", "template", "from", "class", "approval", "despite_contact", "requires"),
+    "note": ("text", "approval", "requires"),
+    "update": ("record", "fields", "approval", "requires"),
 }
 NEEDED_STEP_KEYS = {
     "task": ("assign_to", "subject"),
@@ -40,10 +41,12 @@ NEEDED_STEP_KEYS = {
     "update": ("fields",),
 }
 LATER_KINDS = ("notify", "survey", "offer", "promise", "digest")
-LATER_KEYS = ("if_exists", "requires")
+LATER_KEYS = ("if_exists",)
 EMAIL_CLASSES = ("commercial", "service")
 COMPANY = "company"
 TEAM = "team."
+REQUIRES = "requires"
+NAMED = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 _MOST_ALTERNATIVES = 10
 
 
@@ -97,6 +100,7 @@ class StepParser:
             body=self._text(value, "body", at),
             due=self._duration(value, "due", at),
             approval=self._approval(value, at),
+            requires=self._requires(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -123,6 +127,7 @@ class StepParser:
             sender=sender,
             email_class=email_class,
             approval=self._approval(value, at),
+            requires=self._requires(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -132,6 +137,7 @@ class StepParser:
             id=step_id,
             text=self._text(value, "text", at),
             approval=self._approval(value, at),
+            requires=self._requires(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
@@ -156,8 +162,9 @@ class StepParser:
             record=record,
             fields=fields,
             approval=self._approval(value, at),
+            requires=self._requires(value, at),
             place=self._place(at),
-            places=self._places(fields, (*at, "fields")),
+            places=self._places(value, at) | self._places(fields, (*at, "fields")),
         )
 
     def _check_update(self, table: str, name: str, new: Scalar, at: Path_) -> None:
@@ -175,6 +182,18 @@ class StepParser:
                 parse_literal(new, field.type)
             except ValueError as error:
                 self._note(at, str(error))
+
+    def _requires(self, value: dict[str, Any], at: Path_) -> tuple[str, ...]:
+        """Names that texts know; whether there are such is checked with the texts."""
+        asked = value.get(REQUIRES, [])
+        names = asked if isinstance(asked, list) else [asked]
+        for i, name in enumerate(names):
+            here = (*at, REQUIRES, i) if isinstance(asked, list) else (*at, REQUIRES)
+            if not isinstance(name, str) or not re.fullmatch(NAMED, name):
+                self._note(
+                    here, f"write for example contact.first_name here, and not {shown(name)}"
+                )
+        return tuple(str(name) for name in names)
 
     def _approval(self, value: dict[str, Any], at: Path_) -> NeededApproval | None:
         """Who must approve, in short or with the time they have."""

@@ -144,6 +144,18 @@ class Templates:
             template = self._compiled(text, where)
             return self._render(template, self._variables(context, asked), where)
 
+    def lacking(
+        self, paths: Iterable[str], context: Mapping[str, object], place: Place
+    ) -> str | None:
+        """Which value of those that a text requires is empty, as a sentence; None for none.
+
+        Raises:
+            InvalidInputError: a record has no field of that name.
+        """
+        variables = self._variables(context, self._company_locale)
+        found = (self._missing(path, variables, place) for path in paths)
+        return next((reason for reason in found if reason is not None), None)
+
     def check(
         self, names: Iterable[str], variables: Mapping[str, str | None], catalog: Catalog
     ) -> list[str]:

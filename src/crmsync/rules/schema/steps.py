@@ -9,6 +9,7 @@ from crmsync.rules.language import ClockOf
 from crmsync.rules.parse_steps import (
     COMPANY,
     EMAIL_CLASSES,
+    NAMED,
     NEEDED_STEP_KEYS,
     STEP_KEYS,
     TEAM,
@@ -137,6 +138,10 @@ class Steps:
             case _, "due":
                 told = {"description": "From the day on which the step is due."}
                 return {**self._values.duration(), **told}
+            case _, "requires":
+                name = {"type": "string", "pattern": rf"^{NAMED}$"}
+                told = {"description": "Nothing is made where one of these is empty."}
+                return {**one_or_more(name), **told}
             case "task", "assign_to":
                 return self._definitions.ref(f"assignees.{table}", lambda: self._assignees(table))
             case "email", "to":
