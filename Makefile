@@ -28,7 +28,7 @@ demo: $(READY) ## Run the main job on a sample company, in ./crmsync-demo (DEMO=
 test: $(READY) ## Run all tests.
 	@$(BIN)/python -m pytest -n auto --dist loadfile -q
 
-chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones (CHAOS=N for another number).
+chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones, on both engines (CHAOS=N: as often).
 	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos
 
 check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,19 +14,21 @@ from support.chaos import LONG, assert_sound, chaos
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not LONG, reason="the kill tests take long: run “make chaos”")
+    from support.chaos import Mother
+
+_ALL = [*product(("sqlite", "postgresql"), KeyHandling)]
 
 
 @pytest.mark.parametrize(
-    "handling", list(KeyHandling) if LONG else [KeyHandling.LOOKUP, KeyHandling.UNSAFE]
+    ("ledger_at", "handling"),
+    _ALL if LONG else [("sqlite", KeyHandling.LOOKUP)],
+    indirect=["ledger_at"],
 )
-def test_killed_at_every_named_instant(tmp_path: Path, handling: KeyHandling) -> None:
-    ledger_at = tmp_path / "state" / "ledger.sqlite"
-    unsafe = handling is KeyHandling.UNSAFE
-    with chaos(tmp_path, handling, ledger_at, seed=1) as world:
+def test_killed_at_every_named_instant(
+    mother: Mother, tmp_path: Path, ledger_at: Path | str, handling: KeyHandling
+) -> None:
+    with chaos(mother, tmp_path, handling, ledger_at, seed=1) as world:
         for name in NAMES:
-            # Where nobody can be asked, only what was under way matters.
-            if not unsafe or (name.startswith("delivery.") and "look" not in name):
-                world.die_at(name)
+            world.die_at(name)
         assert_sound(world, handling)
-        assert world.lives["killed"] >= (8 if unsafe else len(NAMES))
+        assert world.lives["killed"] >= len(NAMES)

@@ -1,7 +1,11 @@
-"""crmsync is killed at random instants; the remote has everything once. And it could fail."""
+"""crmsync is killed at random instants; the remote has everything once. And it could fail.
+
+``make chaos`` kills it 500 times on either engine, ``make test`` a few times.
+"""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,45 +16,42 @@ from support.chaos import KILLS, LONG, assert_sound, chaos
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.postgres import Schemas
+    from support.chaos import Mother
 
-pytestmark = pytest.mark.skipif(not LONG, reason="the kill tests take long: run “make chaos”")
-
-
-@pytest.mark.parametrize("handling", list(KeyHandling) if LONG else [KeyHandling.NATIVE])
-def test_killed_at_random_on_sqlite(tmp_path: Path, handling: KeyHandling) -> None:
-    ledger_at = tmp_path / "state" / "ledger.sqlite"
-    with chaos(tmp_path, handling, ledger_at, seed=2) as world:
-        world.grow(3)
-        assert world.live({}) == [0], world.log
-        for _ in range(KILLS // 5 if LONG else 10):
-            world.die_at_random()
-        assert_sound(world, handling)
-        assert world.lives["killed"] > 0
+_ALL = [*product(("sqlite", "postgresql"), KeyHandling)]
+_OF_EACH = -(-KILLS // len(KeyHandling)) if LONG else 6
+_ALONE, _TOGETHER = ("run",), ("run", "deliver")
 
 
 @pytest.mark.parametrize(
-    "handling", [KeyHandling.NATIVE, KeyHandling.LOOKUP] if LONG else [KeyHandling.LOOKUP]
+    ("ledger_at", "handling"),
+    _ALL if LONG else [("postgresql", KeyHandling.NATIVE)],
+    indirect=["ledger_at"],
 )
-def test_two_workers_killed_at_random_on_postgresql(
-    tmp_path: Path, schemas: Schemas, handling: KeyHandling
+def test_killed_at_random(
+    mother: Mother, tmp_path: Path, ledger_at: Path | str, handling: KeyHandling
 ) -> None:
-    with chaos(tmp_path, handling, schemas.empty(), seed=3) as world:
+    """Every other time a second worker delivers beside the one that decides, and dies too."""
+    with chaos(mother, tmp_path, handling, ledger_at, seed=2) as world:
         world.grow(3)
-        assert world.live({}) == [0], world.log
-        for _ in range(KILLS // 5 if LONG else 8):
-            world.die_at_random(("run", "deliver"))
+        for _ in range(2):  # the first takes longer than any other
+            assert world.live({}) == [0], world.log
+        while world.lives["killed"] < _OF_EACH:
+            world.die_at_random(_TOGETHER if world.cycles % 2 else _ALONE)
         assert_sound(world, handling)
-        assert world.lives["killed"] > 0
 
 
+@pytest.mark.parametrize("ledger_at", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("mutant", "words"),
     [("nobody looks", "is there 2 times"), ("nobody takes over", "nothing is left to be done")],
 )
-def test_without_recovery_this_would_fail(tmp_path: Path, mutant: str, words: str) -> None:
-    ledger_at = tmp_path / "state" / "ledger.sqlite"
-    with chaos(tmp_path, KeyHandling.LOOKUP, ledger_at, seed=4, faults=0, mutant=mutant) as world:
+def test_without_recovery_this_would_fail(
+    mother: Mother, tmp_path: Path, ledger_at: Path | str, mutant: str, words: str
+) -> None:
+    with chaos(
+        mother, tmp_path, KeyHandling.LOOKUP, ledger_at, seed=4, faults=0, mutant=mutant
+    ) as world:
         world.die_at("delivery.applied")
         world.settle()
         mistakes = world.mistakes()

@@ -19,13 +19,14 @@ from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
 from crmsync.model.actions import ActionKind, KeyHandling
 from support.company import TEMPLATE
+from support.lives import BUSY
 from support.stand_in import StandIn, standing_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 KILLED = -9
-# How often crmsync is killed at random instants by ``make chaos``; 0 for the short form.
+# How often crmsync is killed at random instants on either engine; 0 for the short form.
 KILLS = int(os.environ.get("CRMSYNC_CHAOS", "0"))
 LONG = KILLS > 0
 _BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -87,17 +88,16 @@ then:
 class Chaos:
     """One company, its remote, and the process that gives birth to its crmsyncs."""
 
+    mother: Mother
     folder: Path
     remote: StandIn
     ledger_at: Path | str
-    births: IO[str]
-    answers: IO[str]
     random: Random
     mutant: str | None = None
     accounts: int = 0
     cycles: int = 0
     lives: Counter[str] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
+    whole_lives: list[float] = field(default_factory=list)
 
     @property
     def log(self) -> str:
@@ -125,46 +125,54 @@ class Chaos:
             "config": str(self.folder / "config.yaml"),
             "log": str(self.folder / "log"),
             "modules": str(self.folder / "modules"),
+            "environment": {_LEDGER: str(self.ledger_at)},
             "at": at.isoformat(),
             "mutant": self.mutant,
             "role": "run",
         }
-        self.births.write(json.dumps([common | job for job in jobs]) + "\n")
-        self.births.flush()
-        line = self.answers.readline()
-        assert line, "the process that gives birth has ended"
-        answer = json.loads(line)
-        self.seconds.append(answer["seconds"])
-        ends: list[int] = answer["ends"]
+        ends, seconds = self.mother.bear([common | job for job in jobs])
+        assert set(ends) <= {0, KILLED, BUSY}, self.log
+        if KILLED not in ends:
+            self.whole_lives.append(seconds)
         self.lives.update("killed" if end == KILLED else f"ended with {end}" for end in ends)
         return ends
 
     def die_at(self, name: str) -> None:
         """A life that ends at a named instant; that it was reached is asserted."""
         self.grow(2)
+        before: tuple[str, ...] = ()
         if name in {"delivery.uncertain_claimed", "delivery.looked_up", "delivery.found_out"}:
-            assert self.live({"die_at": "delivery.applied"}) == [KILLED], self.log
-            time.sleep(_LANDS_WITHIN)
-        assert self.live({"die_at": name}) == [KILLED], f"{name} was not reached\n{self.log}"
+            # Somebody dies, somebody sees it, and what was broken off has had its time to land.
+            before = ("delivery.applied", "delivery.begun")
+        for instant in (*before, name):
+            assert self.live({"die_at": instant}) == [KILLED], f"{instant} was not reached"
+            if instant == "delivery.begun":
+                time.sleep(_LANDS_WITHIN)
 
     def die_at_random(self, roles: Sequence[str] = ("run",)) -> None:
         """Lives that end at any instant, mostly before they are through."""
         self.grow(self.random.randint(1, 4))
-        longest = sorted(self.seconds)[len(self.seconds) // 2]
+        longest = sorted(self.whole_lives)[len(self.whole_lives) // 2]
         self.live(
             *({"role": role, "kill_after": self.random.uniform(0.02, longest)} for role in roles)
         )
+        if State.SENDING in self.counts():
+            self.lives["killed while sending"] += 1
 
     def settle(self) -> None:
         """Undisturbed lives, until nothing is left to be done or found out."""
         self.remote.faults = 0
+        before: dict[State, int] | None = None
         for _ in range(12):
             time.sleep(_LANDS_WITHIN)
             (end,) = self.live({}, minutes=120)
             assert end == 0, self.log
             counts = self.counts()
-            if not {State.READY, State.SENDING, State.PLANNED} & counts.keys():
+            # What became uncertain in this life is asked for in the next one.
+            going_on = {State.READY, State.SENDING, State.PLANNED} & counts.keys()
+            if not going_on and counts in ({State.DONE: counts.get(State.DONE)}, before):
                 return
+            before = counts
 
     def counts(self) -> dict[State, int]:
         with Ledger(self.ledger_at) as ledger:
@@ -219,8 +227,45 @@ def assert_sound(world: Chaos, handling: KeyHandling) -> None:
     assert counts.get(State.REJECTED, 0) <= world.accounts // 20
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mother:
+    """The process that gives birth to crmsyncs; it knows the connectors to the stand-in."""
+
+    births: IO[str]
+    answers: IO[str]
+
+    @classmethod
+    @contextmanager
+    def ready(cls, folder: Path) -> Iterator[Mother]:
+        """One that lives until the end of the block."""
+        _write(folder, _INSTALLED)
+        path = [str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        with subprocess.Popen(  # noqa: S603  our own script
+            [sys.executable, str(Path(__file__).with_name("lives.py"))],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield cls(births=process.stdin, answers=process.stdout)
+            process.stdin.close()
+
+    def bear(self, jobs: Sequence[dict[str, Any]]) -> tuple[list[int], float]:
+        """Let them live at once; how each ended, and how many seconds all of it took."""
+        self.births.write(json.dumps(jobs) + "\n")
+        self.births.flush()
+        line = self.answers.readline()
+        assert line, "the process that gives birth has ended"
+        answer = json.loads(line)
+        return answer["ends"], answer["seconds"]
+
+
 @contextmanager
 def chaos(  # noqa: PLR0913  all by keyword, but for where it is
+    mother: Mother,
     folder: Path,
     handling: KeyHandling,
     ledger_at: Path | str,
@@ -230,7 +275,7 @@ def chaos(  # noqa: PLR0913  all by keyword, but for where it is
     mutant: str | None = None,
 ) -> Iterator[Chaos]:
     """A company, its remote, and its lives, until the end of the block."""
-    native = handling == "native"
+    native = handling is KeyHandling.NATIVE
     with standing_in(native=native, faults=faults, seed=seed) as remote:
         in_file = isinstance(ledger_at, Path)
         config = _CONFIG.format(
@@ -239,43 +284,31 @@ def chaos(  # noqa: PLR0913  all by keyword, but for where it is
             http=remote.http,
             smtp_port=remote.smtp_port,
         )
-        _lay_out(folder, config)
+        _write(folder, _COMPANY | {"config.yaml": config})
         remote.add("users", {"id": "U1", "name": "Jo Meyer", "email": "jo@vendor.example"})
-        path = [str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path), _LEDGER: str(ledger_at)}
-        mother = subprocess.Popen(  # noqa: S603  our own script
-            [sys.executable, str(Path(__file__).with_name("lives.py"))],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        yield Chaos(
+            mother=mother,
+            folder=folder,
+            remote=remote,
+            ledger_at=ledger_at,
+            random=Random(seed),  # noqa: S311  a test repeats
+            mutant=mutant,
         )
-        with mother:
-            assert mother.stdin is not None
-            assert mother.stdout is not None
-            assert mother.stdout.readline() == "ready\n"
-            yield Chaos(
-                folder=folder,
-                remote=remote,
-                ledger_at=ledger_at,
-                births=mother.stdin,
-                answers=mother.stdout,
-                random=Random(seed),  # noqa: S311  a test repeats
-                mutant=mutant,
-            )
-            mother.stdin.close()
 
 
-def _lay_out(folder: Path, config: str) -> None:
-    files = {
-        "config.yaml": config,
-        "rules/renewal-at-risk.yaml": _RULE,
-        "templates/renewal/check-in.txt": TEMPLATE,
-        "segments/.keep": "",
-        # As pip would have installed it: the plugin enters by the door that all use.
-        "stand_in-1.dist-info/METADATA": _METADATA,
-        "stand_in-1.dist-info/entry_points.txt": "[crmsync]\nstand-in = support.stand_in_plugin\n",
-    }
+_COMPANY = {
+    "rules/renewal-at-risk.yaml": _RULE,
+    "templates/renewal/check-in.txt": TEMPLATE,
+    "segments/.keep": "",
+}
+# As pip would have installed it: the plugin enters by the door that all use.
+_INSTALLED = {
+    "stand_in-1.dist-info/METADATA": _METADATA,
+    "stand_in-1.dist-info/entry_points.txt": "[crmsync]\nstand-in = support.stand_in_plugin\n",
+}
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

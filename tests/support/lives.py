@@ -24,6 +24,7 @@ import crmsync.delivery.reconcile
 import crmsync.warehouse.store
 from crmsync.cli.console import opened
 from crmsync.delivery.deliver import Target, deliver
+from crmsync.errors import StoreBusyError
 from crmsync.observe import configure_logs
 from crmsync.observe.failpoints import die_at
 from crmsync.plugins.contract import Writes
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crmsync.app.workspace import Workspace
+
+BUSY = 75  # a life that has found another at its work, and said so
 
 # Recovery, switched off in one way or another.
 MUTANTS: dict[str, Callable[[], Any]] = {
@@ -81,9 +84,12 @@ def _born(job: dict[str, Any]) -> int:
         return child
     status = 1
     try:
+        os.environ.update(job["environment"])
         live(job)
         Path(job["modules"]).write_text(json.dumps(sorted(sys.modules)), encoding="utf-8")
         status = 0
+    except StoreBusyError:
+        status = BUSY
     except BaseException:  # noqa: BLE001  it is told in the log
         with Path(job["log"]).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
