@@ -78,7 +78,7 @@ def test_an_unchanged_way_of_telling_times_still_leaves_out_what_is_late(run: Ru
     run.sync()
     assert run.live()["1"]["name"] == "A2"
     with run.warehouse.reading() as records:
-        history = records.backend.to_pyarrow(records.history()).to_pylist()
+        history = records.backend.table("history", database="books").to_pyarrow().to_pylist()
     assert [(row["field"], row["new"]) for row in history] == [("tier", "s")]
 
 

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 _MOVED = "moved"
 
 
+def read_aliases(database: Database) -> dict[str, dict[str, str]]:
+    """By table, the ids of merged records, each with the one that survived in the end."""
+    select = sge.select("table_name", "old_id", "survivor").from_(named(ALIAS, BOOKS))
+    found: dict[str, dict[str, str]] = {}
+    for row in database.fetch(select).to_pylist():
+        found.setdefault(row["table_name"], {})[row["old_id"]] = row["survivor"]
+    return found
+
+
 def resolved(database: Database, table: Table, rows: pa.Table) -> pa.Table:
     """The rows with each reference to a merged record naming its survivor."""
     references = [field for field in table.fields if field.type is FieldType.REFERENCE]

@@ -94,6 +94,7 @@ class PastRecords:
         self, records: Records, database: Database, tables: Mapping[str, Table], at: datetime
     ) -> None:
         self._records = records
+        self._history = records.history
         self._database = database
         self._tables = tables
         self._states = tuple(records.stream_states())
@@ -143,7 +144,7 @@ class PastRecords:
         """Former values, for each table of which a field has changed; and records with merges."""
         tables = sorted({table for table, _ in self._with_history if table in self._tables})
         kept = {_spans_of(name): self._database.kept(self._spans(name)) for name in tables}
-        merged = [name for name in self._tables if self._records.merged(name) is not None]
+        merged = [name for name in self._tables if self._history.merged(name) is not None]
         return kept | {_merged_of(name): self._database.kept(self._every(name)) for name in merged}
 
     def stream_states(self) -> Sequence[StreamState]:
@@ -178,26 +179,26 @@ class PastRecords:
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field up to the instant, as in `RecordSource`."""
-        found = self._records.changes(table, field)
+        found = self._history.changes(table, field)
         return found.filter(found["at"] <= _past())
 
     def known_since(self, table: str, field: str) -> ir.Table:
         """Columns ``id``, ``since`` and ``created``, as in `RecordSource`."""
-        return self._records.known_since(table, field)
+        return self._history.known_since(table, field)
 
     def every(self, name: str) -> ir.Table:
         """Every record of a table that was there at some time, as it is now, or was at its end.
 
         Beside its fields: ``began``, since when it is there (never null), and ``known_since``.
         """
-        if self._records.merged(name) is None:
+        if self._history.merged(name) is None:
             return self._every(name)
         columns = record_columns(self._tables[name])
         return given_table(_merged_of(name), {**columns, "began": INSTANT})
 
     def _every(self, name: str) -> ir.Table:
-        table, records = self._tables[name], self._records.all_records(name)
-        merged, elders = self._records.merged(name), self._records.elders(name)
+        table, records = self._tables[name], self._history.records(name)
+        merged, elders = self._history.merged(name), self._history.elders(name)
         if merged is not None:
             records = records.anti_join(merged, [("id", "old_id")])
         if elders is not None:
@@ -229,7 +230,7 @@ class PastRecords:
                 continue
             known = records[KNOWN_SINCE] if field.tracked else records.updated_at
             if field.tracked:
-                mapped_at = self._records.mapped_at(records, name, field.name)
+                mapped_at = self._history.mapped_at(records, name, field.name)
                 known = known if mapped_at is None else ibis.greatest(known, mapped_at)
             until = ibis.coalesce(known, latest)
             until = ibis.least(until, ibis.coalesce(records.deleted_at, until))
@@ -283,8 +284,8 @@ class PastRecords:
         A change that is told after another counts as made no earlier than that.
         """
         # In the order in which they were told: two changes may bear the same time.
-        rows = self._records.history_of(name).mutate(own=ibis.literal(value=True))
-        elders = self._records.elders(name)
+        rows = self._history.of(name).mutate(own=ibis.literal(value=True))
+        elders = self._history.elders(name)
         if elders is not None:
             inherited = rows.inner_join(elders, [("id", "elder")])
             inherited = inherited.filter(inherited["at"] < inherited.until)
@@ -299,7 +300,7 @@ class PastRecords:
         """References to records that were merged since name their survivors."""
         rows = rows.mutate(value=rows.old)
         for field in self._tables[name].fields:
-            merged = self._records.merged(field.references) if field.references else None
+            merged = self._history.merged(field.references) if field.references else None
             if merged is None or not field.tracked:
                 continue
             columns = rows.columns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -9,12 +11,12 @@ import pyarrow.compute as pc
 import sqlglot.expressions as sge
 
 from crmsync.model.pages import ORIGIN, PROBLEM, ROW
-from crmsync.warehouse.database import BOOKS, equals, named
+from crmsync.warehouse.database import BOOKS, equals, is_one_of, named
 from crmsync.warehouse.schema import QUARANTINE
 from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Mapping
 
     import ibis.expr.types as ir
 
@@ -23,11 +25,31 @@ if TYPE_CHECKING:
 
 _KEPT = "quarantine_kept"
 _ARRIVED = "quarantine_arrived"
+_WANTED = "quarantine_wanted"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What is said of rows; record is the global id where the key could be read.
 SAID = pa.schema(
     {"origin": pa.string(), "row": pa.int64(), "record": pa.string(), "sentence": pa.string()}
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantinedRow:
+    """A row that could not be used. ``at`` is the instant (UTC) of the sync that met it."""
+
+    connection: str
+    stream: str
+    sentence: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineReport:
+    """How many rows are in quarantine, by connection and stream, and the newest of them."""
+
+    counts: Mapping[tuple[str, str], int]
+    newest: tuple[QuarantinedRow, ...]
 
 
 class Quarantine:
@@ -120,3 +142,43 @@ def _not_said_again(entries: ir.Table, arrived: ir.Table) -> ir.Table:
         .anti_join(ids, entries.record == ids.id)
         .anti_join(said, ["origin", "sentence"])
     )
+
+
+def read_quarantine(database: Database, newest: int) -> QuarantineReport:
+    """The rows that could not be used, and the sentences of the newest."""
+    entries = named(QUARANTINE, BOOKS)
+    stream = [sge.column("connection"), sge.column("stream")]
+    counts = sge.select(*stream, sge.alias_(sge.Count(this=sge.Star()), "rows")).from_(entries)
+    latest = sge.select(*stream, sge.column("sentence"), sge.column("at")).from_(entries)
+    latest = latest.order_by(
+        sge.Ordered(this=sge.column("at"), desc=True),
+        *stream,
+        sge.column("origin"),
+        sge.column("row"),
+    )
+    counted = database.fetch(counts.group_by(*stream).order_by(*stream)).to_pylist()
+    rows = database.fetch(latest.limit(newest))
+    # Arrow would load pandas to make datetimes of them.
+    instants = [_EPOCH + timedelta(microseconds=n) for n in rows["at"].cast(pa.int64()).to_pylist()]
+    return QuarantineReport(
+        counts={(row["connection"], row["stream"]): row["rows"] for row in counted},
+        newest=tuple(
+            QuarantinedRow(**row, at=at)
+            for row, at in zip(rows.drop_columns("at").to_pylist(), instants, strict=True)
+        ),
+    )
+
+
+def read_unread(
+    database: Database, streams: Collection[tuple[str, str]], ids: Iterable[str]
+) -> dict[str, str]:
+    """Those of these records of which a row of the streams could not be used; the sentence why."""
+    entries = sge.select("connection", "stream", "record", "sentence")
+    entries = entries.from_(named(QUARANTINE, BOOKS)).where(is_one_of("record", _WANTED))
+    with database.given(_WANTED, pa.table({"id": pa.array(list(set(ids)), pa.string())})):
+        rows = database.fetch(entries).to_pylist()
+    return {
+        row["record"]: row["sentence"]
+        for row in rows
+        if (row["connection"], row["stream"]) in streams
+    }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.tables import Table
     from crmsync.warehouse.batch import Batch, MappingDigest, Merged
-    from crmsync.warehouse.reader import StreamTables
+    from crmsync.warehouse.types import StreamTables
 
 _States = dict[tuple[str, str], dict[str, str | None]]  # rows by connection and stream
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from crmsync.model.tables import Table
 
+    # The table of each stream of the config, by connection and stream.
+    StreamTables = Mapping[tuple[str, str], str]
+
 INSTANT = dt.Timestamp(timezone="UTC", scale=6)
 
 DATA_TYPES: dict[FieldType, dt.DataType] = {
