@@ -107,5 +107,9 @@ class RejectedError(ConnectorError):
         self.row = row
 
 
+class ChangedError(RejectedError):
+    """People have worked on what was to be taken back: it stays as it is, and a person is told."""
+
+
 class UncertainError(ConnectorError):
     """It may have landed: look before any retry."""

@@ -16,6 +16,7 @@ from crmsync.model.actions import (
     RecordRef,
     SendEmail,
     UpdateFields,
+    WithdrawTask,
 )
 
 if TYPE_CHECKING:
@@ -34,16 +35,18 @@ scalars = (
 values = st.dictionaries(text, scalars, max_size=3)
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])
 
+tasks = st.builds(
+    CreateTask,
+    key=text,
+    subject=text,
+    body=text,
+    due=st.none() | st.dates(),
+    assignee=st.none() | text,
+    about=about,
+)
 ACTIONS = st.one_of(
-    st.builds(
-        CreateTask,
-        key=text,
-        subject=text,
-        body=text,
-        due=st.none() | st.dates(),
-        assignee=st.none() | text,
-        about=about,
-    ),
+    tasks,
+    st.builds(WithdrawTask, key=text, task=tasks, remote_id=text),
     st.builds(
         SendEmail,
         key=text,
@@ -93,6 +96,9 @@ def test_what_is_seldom_in_json_survives_too(value: object) -> None:
         changes=MappingProxyType({"f": value}),  # type: ignore[dict-item]  # any scalar
     )
     assert from_payload(load(dump(update))) == update
+    task = CreateTask(key="k", subject="half a character: \ud83d", due=date(2026, 3, 4))
+    withdrawal = WithdrawTask(key="k-back", task=task, remote_id="1")
+    assert from_payload(load(dump(withdrawal))) == withdrawal
 
 
 @pytest.mark.parametrize(

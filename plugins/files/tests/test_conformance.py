@@ -140,6 +140,19 @@ class FolderUnderTest(RemoteUnderTest):
         monkeypatch.setattr(reading, "identity_of", identity_of)
         monkeypatch.setattr(os, "fsync", fsync)
 
+    def complete_task(self, key: str) -> None:
+        self._edit_task(key, status="done")
+
+    def reword_task(self, key: str, text: str) -> None:
+        self._edit_task(key, body=text)
+
+    def _edit_task(self, key: str, **cells: str) -> None:
+        rows = [row | cells if row["key"] == key else row for row in self._rows("tasks.csv")]
+        with (self._folder / "tasks.csv").open("w", newline="", encoding="utf-8") as target:
+            writer = csv.DictWriter(target, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
     def refused_action(self, key: str) -> Action:
         return CreateTask(key=key, subject="half a character: \ud800")
 
@@ -161,6 +174,7 @@ class FolderUnderTest(RemoteUnderTest):
                 texts={"subject": _plain(row["subject"]), "body": _plain(row["body"])},
                 record=row["about_id"],
                 due=date.fromisoformat(row["due"]) if row["due"] else None,
+                closed=row["status"] == "cancelled",
             )
             for row in self._rows("tasks.csv")
         ]

@@ -8,7 +8,7 @@ from crmsync.app.results.outbox import EffectShown
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.decided import effects_beginning
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.tables import global_id
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def shown(workspace: Workspace, effects: Sequence[Effect]) -> tuple[EffectShown,
     for effect in effects:
         for ref in _about(effect.action)[:1]:
             wanted.setdefault(ref.table, set()).add(effect.enrolment.subject)
-        if isinstance(effect.action, CreateTask) and effect.action.assignee:
-            user = global_id(effect.connection, effect.action.assignee)
-            wanted.setdefault("user", set()).add(user)
+        assignee = _assignee(effect.action)
+        if assignee:
+            wanted.setdefault("user", set()).add(global_id(effect.connection, assignee))
     names: dict[str, str] = {}
     if wanted:
         with workspace.warehouse.reading() as records:
@@ -86,15 +86,25 @@ def _to(effect: Effect, names: dict[str, str]) -> str:
     match effect.action:
         case SendEmail(recipient=recipient):
             return recipient
-        case CreateTask(assignee=assignee):
+        case CreateTask() | WithdrawTask():
+            assignee = _assignee(effect.action)
             return names.get(global_id(effect.connection, assignee), assignee) if assignee else ""
     return names.get(effect.enrolment.subject, effect.enrolment.subject)
+
+
+def _assignee(action: Action) -> str | None:
+    match action:
+        case CreateTask(assignee=assignee) | WithdrawTask(task=CreateTask(assignee=assignee)):
+            return assignee
+    return None
 
 
 def _title(action: Action) -> str:
     match action:
         case CreateTask() | SendEmail():
             return action.subject
+        case WithdrawTask(task=task):
+            return task.subject
         case AddNote():
             return action.text
         case UpdateFields():

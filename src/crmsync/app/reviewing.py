@@ -28,7 +28,7 @@ from crmsync.ledger.reviews import (
 )
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.tables import ID_SEPARATOR
 
 if TYPE_CHECKING:
@@ -258,8 +258,8 @@ def _awaiting(workspace: Workspace, keys: Sequence[str]) -> tuple[Effect, ...]:
 
 def _worded(effect: Effect, subject: str | None, text: str | None) -> Action:
     action = effect.action
-    if isinstance(action, UpdateFields):
-        raise UsageError(f"{effect.key} changes fields, and has no words to edit")
+    if isinstance(action, UpdateFields | WithdrawTask):
+        raise UsageError(f"{effect.key} has no words to edit")
     if isinstance(action, AddNote):
         if subject is not None:
             raise UsageError(f"{effect.key} is a note, and has no subject")

@@ -17,7 +17,7 @@ from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import NewEffect, Withheld
 from crmsync.ledger.values.enrolments import SKIPPED, StepOutcome
 from crmsync.ledger.values.runs import Answer, Decision
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
@@ -350,3 +350,5 @@ def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:
         case UpdateFields():
             changes = ", ".join(f"{name} = {value}" for name, value in action.changes.items())
             return changes, "", None, dict(action.changes)
+        case WithdrawTask():
+            return action.task.subject, "", None, {}

@@ -18,6 +18,7 @@ from crmsync.model.actions import (
     RecordRef,
     SendEmail,
     UpdateFields,
+    WithdrawTask,
 )
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ if TYPE_CHECKING:
 
 def dump(action: Action) -> str:
     """The action as JSON, its kind included."""
-    values = {"kind": action.kind, **vars(action)}
+    values = _values(action)
+    if isinstance(action, WithdrawTask):
+        values["task"] = _values(action.task)
     try:
         return orjson.dumps(values, default=dict).decode()
     except TypeError:  # a number of more than 64 bits, or half a character: both are JSON too
         return json.dumps(values, default=_plain)
+
+
+def _values(action: Action) -> dict[str, Any]:
+    return {"kind": action.kind, **vars(action)}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  what an action is made of
@@ -70,6 +77,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "due": date.fromisoformat,
     "at": datetime.fromisoformat,
     "record": lambda value: RecordRef(**value),
+    "task": lambda value: from_payload(value),  # noqa: PLW0108  it is defined above
     "about": lambda values: tuple([RecordRef(**value) for value in values]),
 }
 _CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]] = {
@@ -79,5 +87,6 @@ _CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]]
         ActionKind.EMAIL.value: SendEmail,
         ActionKind.NOTE.value: AddNote,
         ActionKind.UPDATE.value: UpdateFields,
+        ActionKind.WITHDRAWAL.value: WithdrawTask,
     }.items()
 }

@@ -24,6 +24,7 @@ class ActionKind(StrEnum):
     EMAIL = "email"
     NOTE = "note"
     UPDATE = "update"
+    WITHDRAWAL = "withdrawal"  # by `crmsync undo` alone; no rule asks for it
 
 
 class KeyHandling(StrEnum):
@@ -115,7 +116,29 @@ class UpdateFields:
     kind: ActionKind = field(default=ActionKind.UPDATE, init=False)
 
 
-Action = CreateTask | SendEmail | AddNote | UpdateFields
+@dataclass(frozen=True, kw_only=True)
+class WithdrawTask:
+    """A task that this connection made is taken back: deleted, or closed as not done.
+
+    Harmless a second time: what is not there any more, or was taken back before, is so again.
+
+    Attributes:
+        task: as it was made.
+        remote_id: what the remote calls it; as its receipt said.
+    """
+
+    key: str
+    task: CreateTask
+    remote_id: str
+    kind: ActionKind = field(default=ActionKind.WITHDRAWAL, init=False)
+
+    @property
+    def about(self) -> tuple[RecordRef, ...]:
+        """The records that the task is attached to."""
+        return self.task.about
+
+
+Action = CreateTask | SendEmail | AddNote | UpdateFields | WithdrawTask
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from crmsync.config.base import Settings
 from crmsync.config.secrets import Secret
 from crmsync.errors import (
     AuthError,
+    ChangedError,
     ConnectorError,
     QuotaError,
     RejectedError,
@@ -23,11 +24,14 @@ from crmsync.errors import (
     UncertainError,
 )
 from crmsync.model.actions import (
+    ActionKind,
     AddNote,
     CreateTask,
+    KeyHandling,
     Receipt,
     SendEmail,
     UpdateFields,
+    WithdrawTask,
 )
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, Page, Snapshot
 from crmsync.model.tables import FieldType
@@ -194,6 +198,8 @@ class MemoryConnector:
         return {answer.key: _receipt(answer) for answer in answers}
 
     def _outcome(self, answer: Answer) -> Receipt | ConnectorError:
+        if answer.changed:
+            return ChangedError(f"the task stays: {answer.refusal}")
         if answer.refusal is not None:
             return RejectedError(f"the remote refuses it: {answer.refusal}")
         return _receipt(answer)
@@ -233,6 +239,8 @@ class MemoryConnector:
                     record=action.record.id,
                     expected=action.expected,
                 )
+            case WithdrawTask():
+                return Order(key=action.key, kind=action.kind, record=action.remote_id)
 
     # Failing.
 
@@ -268,7 +276,10 @@ def memory_spec(
         options=MemoryOptions,
         stream_options=MemoryStreamOptions,
         open=lambda context: connector(remote, context),
-        actions=dict.fromkeys(remote.kinds, remote.keys),
+        actions={
+            kind: KeyHandling.NATIVE if kind is ActionKind.WITHDRAWAL else remote.keys
+            for kind in remote.kinds
+        },
         rate=RateBudget(batch_size=10),
         lands_within=timedelta(),
     )

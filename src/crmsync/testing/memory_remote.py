@@ -71,7 +71,8 @@ class Order:
     Attributes:
         texts: the item's texts by name; the changed fields of an update.
         headers: of a mail, RFC 5322 header lines joined by CR LF.
-        record: what it is about.
+        record: what it is about; of a withdrawal, the task that is to be deleted, unless somebody
+            has worked on it.
     """
 
     key: str
@@ -87,12 +88,18 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The remote's answer to one item of a batch; ``refusal`` is None where it was done."""
+    """The remote's answer to one item of a batch.
+
+    Attributes:
+        refusal: None where it was done.
+        changed: it was refused because somebody has worked on the task.
+    """
 
     key: str
     remote_id: str = ""
     already: bool = False
     refusal: str | None = None
+    changed: bool = False
 
 
 class MemoryRemote:
@@ -134,6 +141,7 @@ class MemoryRemote:
         self._revisions: dict[str, int] = {}
         self._failures: list[tuple[int, Failure]] = []
         self._made: dict[str, str] = {}
+        self._worked_on: set[str] = set()
 
     # What other people do there.
 
@@ -169,6 +177,18 @@ class MemoryRemote:
         """Let a record become unreadable; the next `put` of it mends it."""
         record = self._streams[stream][record_id]
         self.put(stream, [replace(record, damaged=True, values={}, updated_at=at)])
+
+    def complete_task(self, key: str) -> None:
+        """Do what a task asks."""
+        self._worked_on.add(key)
+
+    def reword_task(self, key: str, text: str) -> None:
+        """Give a task another body."""
+        self._worked_on.add(key)
+        self.effects = [
+            replace(effect, texts={**effect.texts, "body": text}) if effect.key == key else effect
+            for effect in self.effects
+        ]
 
     def fail_next(self, failure: Failure, *, after_calls: int = 0) -> None:
         """Let one of the next calls fail; REJECTED depends on the order, not on the call."""
@@ -267,6 +287,8 @@ class MemoryRemote:
                 )
 
     def _do(self, order: Order) -> Answer:
+        if order.kind is ActionKind.WITHDRAWAL:
+            return self._withdraw(order)
         if self.keys is KeyHandling.NATIVE and order.key in self._made:
             return Answer(key=order.key, remote_id=self._made[order.key], already=True)
         refusal = self._refusal(order)
@@ -274,7 +296,7 @@ class MemoryRemote:
             return Answer(key=order.key, refusal=refusal)
         if order.kind is ActionKind.UPDATE:
             self._change(order)
-        remote_id = f"{order.kind.value}-{len(self.effects) + 1}"
+        remote_id = f"{order.kind.value}-{len(self._made) + 1}"
         self._made[order.key] = remote_id
         headers = dict(
             line.split(": ", 1) for line in re.split(r"\r\n|\r|\n", order.headers) if ": " in line
@@ -291,6 +313,14 @@ class MemoryRemote:
             )
         )
         return Answer(key=order.key, remote_id=remote_id)
+
+    def _withdraw(self, order: Order) -> Answer:
+        made = [key for key, remote_id in self._made.items() if remote_id == order.record]
+        there = {effect.key for effect in self.effects} & {*made}
+        if there & self._worked_on:
+            return Answer(key=order.key, refusal="somebody has worked on it", changed=True)
+        self.effects = [effect for effect in self.effects if effect.key not in there]
+        return Answer(key=order.key, remote_id=order.record, already=not there)
 
     def _refusal(self, order: Order) -> str | None:
         if order.assignee == self.refused_assignee:

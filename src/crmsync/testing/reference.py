@@ -108,6 +108,14 @@ class MemoryUnderTest(RemoteUnderTest):
         """Let the next call fail."""
         self.remote.fail_next(failure)
 
+    def complete_task(self, key: str) -> None:
+        """Do what a task asks."""
+        self.remote.complete_task(key)
+
+    def reword_task(self, key: str, text: str) -> None:
+        """Give a task another body."""
+        self.remote.reword_task(key, text)
+
     def refused_action(self, key: str) -> Action:
         """A task for somebody who may not be given work."""
         return CreateTask(key=key, subject="Call", assignee=self.remote.refused_assignee)

@@ -24,6 +24,12 @@ def _left_out(method: str, part: str) -> NotImplementedError:
     )
 
 
+def _no_withdrawals(method: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"give the remote under test `{method}`, or name no withdrawals among the spec's actions"
+    )
+
+
 class Feature(StrEnum):
     """What not every remote can do; what is missing is declared in ``absent``."""
 
@@ -76,6 +82,8 @@ class Effect:
         headers: of a mail that travels as RFC 5322 text, the headers as they are read back.
         record: the remote's id of the record that it is attached to, or that it updated.
         due: of a task, the day by which it is due.
+        closed: of a task, whether it stands there as one that nobody is to do any more; one that
+            was deleted is no effect at all.
     """
 
     key: str
@@ -84,6 +92,7 @@ class Effect:
     headers: Mapping[str, str] = field(default_factory=dict)
     record: str = ""
     due: date | None = None
+    closed: bool = False
 
 
 class RemoteUnderTest(ABC):
@@ -159,6 +168,14 @@ class RemoteUnderTest(ABC):
     def refused_action(self, key: str) -> Action:
         """An action that this remote refuses, for instance about a record that does not exist."""
         raise _left_out("refused_action", "Failure.REJECTED")
+
+    def complete_task(self, key: str) -> None:
+        """Complete the task that was made under this key, as a colleague would."""
+        raise _no_withdrawals("complete_task")
+
+    def reword_task(self, key: str, text: str) -> None:
+        """Give the task that was made under this key another body, as a colleague would."""
+        raise _no_withdrawals("reword_task")
 
     def effects(self) -> Sequence[Effect]:
         """What really landed, read from the remote itself and not through the connector.

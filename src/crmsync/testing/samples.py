@@ -13,6 +13,7 @@ from crmsync.model.actions import (
     RecordRef,
     SendEmail,
     UpdateFields,
+    WithdrawTask,
 )
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -58,13 +59,7 @@ def sample_action(  # noqa: PLR0913  one flat description of an action
     record = RecordRef(table=table, id=about)
     match kind:
         case ActionKind.TASK:
-            return CreateTask(
-                key=key,
-                subject=one_line(text),
-                body=text,
-                due=START.date(),
-                about=(record,),
-            )
+            return _task(key, text, record)
         case ActionKind.EMAIL:
             return SendEmail(
                 key=key,
@@ -81,6 +76,13 @@ def sample_action(  # noqa: PLR0913  one flat description of an action
             return AddNote(key=key, text=text, about=(record,))
         case ActionKind.UPDATE:
             return UpdateFields(key=key, record=record, stream=stream, changes={column: text})
+        case ActionKind.WITHDRAWAL:
+            task = _task(f"{key}-task", text, record)
+            return WithdrawTask(key=key, task=task, remote_id=task.key)
+
+
+def _task(key: str, text: str, about: RecordRef) -> CreateTask:
+    return CreateTask(key=key, subject=one_line(text), body=text, due=START.date(), about=(about,))
 
 
 def texts_of(action: Action) -> dict[str, str]:
@@ -95,3 +97,5 @@ def texts_of(action: Action) -> dict[str, str]:
             return {"text": action.text}
         case UpdateFields():
             return {name: str(value) for name, value in action.changes.items()}
+        case WithdrawTask():
+            return {}

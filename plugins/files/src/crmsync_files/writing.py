@@ -6,10 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError, ConnectorError
-from crmsync.model.actions import AddNote, CreateTask, Receipt, SendEmail, UpdateFields
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    Receipt,
+    SendEmail,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync_files.folder import NOTES, TASKS, UPDATES
 from crmsync_files.sending import MailSender
 from crmsync_files.storing import locked
+from crmsync_files.withdrawing import withdraw
 from crmsync_files.written_tables import KEY, WrittenTable, is_text, neutral, no_text
 
 if TYPE_CHECKING:
@@ -49,6 +57,9 @@ class FolderWriter:
                 answers |= self._append(name, chosen) if chosen else {}
             mails = {at: a for at, a in enumerate(actions) if isinstance(a, SendEmail)}
             answers |= self._send(mails) if mails else {}
+            back = {at: a for at, a in enumerate(actions) if isinstance(a, WithdrawTask)}
+            if back:
+                answers |= withdraw(self._folder, back, lambda task: self._rows(task)[0])
         return [answers[at] for at in range(len(actions))]
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:

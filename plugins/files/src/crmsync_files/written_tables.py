@@ -1,4 +1,4 @@
-"""tasks.csv, notes.csv, updates.csv and sent.csv: tables that only grow, each row with its key."""
+"""tasks.csv, notes.csv, updates.csv and sent.csv: tables of rows, each with its key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from crmsync_files.folder import NOTES, SENT, TASKS, UPDATES
 from crmsync_files.storing import confirm, put_in_place, write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from crmsync_files.folder import Folder
 
@@ -42,6 +43,9 @@ COLUMNS = {
 }
 
 _END = "\0end of file\0"
+# RFC 4180's; with others the csv module leaves a lone CR unquoted.
+_LINE_END = "\r\n"
+_BOM = "\ufeff"
 
 # A spreadsheet takes a cell that begins like this for a formula, and runs it.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -113,21 +117,74 @@ class WrittenTable:
         """
         header, _ = self._header_and_keys()
         text = io.StringIO()
-        # RFC 4180's line ends; with others the csv module leaves a lone CR unquoted.
-        writer = csv.DictWriter(text, header or self._columns, lineterminator="\r\n")
+        writer = csv.DictWriter(text, header or self._columns, lineterminator=_LINE_END)
         if header is None:
             writer.writeheader()
         writer.writerows(rows)
-        temporary = self._path.with_name(f".{self._name}.new")
-        with put_in_place(temporary, self._path, self._shown) as target:
+        with put_in_place(self._temporary, self._path, self._shown) as target:
             if header is not None:
-                shutil.copymode(self._path, temporary)
+                shutil.copymode(self._path, self._temporary)
                 with self._path.open("rb") as source:
                     shutil.copyfileobj(source, target, 2**20)
                     source.seek(-1, io.SEEK_END)
                     if source.read() != b"\n":
                         target.write(b"\r\n")
             target.write(text.getvalue().encode("utf-8"))
+
+    def rows(self, keys: Collection[str]) -> dict[str, list[dict[str, str]]]:
+        """The rows of these keys, with all cells, also those of columns that people have added.
+
+        Raises:
+            AuthError: the file was changed so that it is not such a table any more.
+        """
+        found: dict[str, list[dict[str, str]]] = {}
+        header, there = self._header_and_keys()
+        if header is not None and there & set(keys):
+            at = header.index(KEY)
+            for _, record in self._raw_records():
+                if record[at : at + 1] and record[at] in keys and record != header:
+                    row = dict(zip(header, record, strict=False))
+                    found.setdefault(record[at], []).append(row)
+        return found
+
+    def change(self, keys: Collection[str], column: str, cell: str) -> None:
+        """Change one cell of the rows of these keys; all other bytes stay as they are.
+
+        Raises:
+            ConnectorError: nothing was changed, or that is uncertain.
+        """
+        header, _ = self._header_and_keys()
+        assert header is not None  # noqa: S101  whoever changes rows has seen them
+        at, changed = header.index(KEY), header.index(column)
+        with put_in_place(self._temporary, self._path, self._shown) as target:
+            shutil.copymode(self._path, self._temporary)
+            for raw, record in self._raw_records():
+                text = raw
+                if record[at : at + 1] and record[at] in keys and record != header:
+                    cells = [*record, *[""] * (changed + 1 - len(record))]
+                    cells[changed] = cell
+                    line = io.StringIO()
+                    csv.writer(line, lineterminator=_LINE_END).writerow(cells)
+                    text = line.getvalue()
+                target.write(text.encode("utf-8"))
+
+    @property
+    def _temporary(self) -> Path:
+        return self._path.with_name(f".{self._name}.new")
+
+    def _raw_records(self) -> Iterator[tuple[str, list[str]]]:
+        """Each record as it stands in the file, and its cells; the first one bears its BOM."""
+        lines: list[str] = []
+
+        def seen(source: io.TextIOBase) -> Iterator[str]:
+            for number, line in enumerate(source):
+                lines.append(line)
+                yield line.removeprefix(_BOM) if number == 0 else line
+
+        with self._path.open(encoding="utf-8", newline="") as source:
+            for record in csv.reader(seen(source)):
+                yield "".join(lines), record
+                lines.clear()
 
     def confirm(self) -> None:
         """Have the disk keep what another process may have written.

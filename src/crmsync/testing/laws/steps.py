@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from crmsync.testing.remote import Effect, Failure, Feature, RemoteUnderTest
 
 RECORDS = 25
+# The kinds of action that leave something.
+MAKING = tuple(kind for kind in ActionKind if kind is not ActionKind.WITHDRAWAL)
 _MOST_PAGES = 10_000
 
 
@@ -222,7 +224,7 @@ def _normal(text: str) -> str:
 
 def sample_actions(remote: RemoteUnderTest, label: str, text: str = "plain") -> list[Action]:
     """One action of each kind that the connector declares, each about a record of its own."""
-    kinds = [kind for kind in ActionKind if kind in remote.spec.actions]
+    kinds = [kind for kind in MAKING if kind in remote.spec.actions]
     abouts = [f"{label}-{kind.value}" for kind in kinds]
     if ActionKind.UPDATE in remote.spec.actions:
         remote.put([SampleRecord(id=about, changed_at=START, text="as it was") for about in abouts])
