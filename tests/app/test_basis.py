@@ -12,6 +12,7 @@ from crmsync.app.basis import basis_of
 from crmsync.app.workspace import open_workspace
 from crmsync.clock import SystemClock
 from support.company import make_company
+from support.plugins import METADATA, lay_out_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,22 +34,13 @@ def crmsync_facts():
     return [declared("account", "sunny_days", FieldType.INTEGER, "Days with sun.", build)]
 """
 WINDOWS = "DAYS = 30\n"
-METADATA = "Metadata-Version: 2.1\nName: made-up-weather\nVersion: {version}\n"
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with an installed plugin that brings a fact, whose work another module does."""
     site = tmp_path / "site"
-    package = site / "made_up_weather"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("", encoding="utf-8")
-    (package / "facts.py").write_text(PLUGIN, encoding="utf-8")
-    (package / "windows.py").write_text(WINDOWS, encoding="utf-8")
-    told = site / "made_up_weather-1.0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text(METADATA.format(version="1.0"), encoding="utf-8")
-    (told / "entry_points.txt").write_text("[crmsync]\nweather = made_up_weather.facts\n", "utf-8")
+    lay_out_plugin(site, "made_up_weather", {"facts": PLUGIN, "windows": WINDOWS})
     monkeypatch.syspath_prepend(site)
     yield site
     for name in [name for name in sys.modules if name.startswith("made_up_weather")]:
@@ -82,6 +74,6 @@ def test_a_plugin_of_another_version_has_another_basis(installed: Path, tmp_path
     config = make_company(tmp_path)
     before = _basis(config)
     told = installed / "made_up_weather-1.0.dist-info" / "METADATA"
-    told.write_text(METADATA.format(version="1.1"), encoding="utf-8")
+    told.write_text(METADATA.format(name="made_up_weather", version="1.1"), encoding="utf-8")
     after = _basis(config)
     assert not set(after.values()) & set(before.values())

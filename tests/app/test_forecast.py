@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from support.commands import call, call_json
 from support.company import make_company
+from support.plugins import lay_out_plugin
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 NOW = "2026-02-16T09:00+01:00"
 
@@ -70,3 +74,47 @@ def test_days_that_cannot_be_looked_ahead(tmp_path: Path) -> None:
     result = call("forecast", "--config", make_company(tmp_path), "--days", "0")
     assert result.exit_code == 2
     assert "--days: name a number from 1 to 92, not 0" in result.output
+
+
+# It does not say when its value changes.
+SILENT = """\
+import ibis
+
+from crmsync.facts.build import declared
+from crmsync.model.tables import FieldType
+from crmsync.plugins.hookspecs import hookimpl
+
+
+def build(tables):
+    accounts = tables.table("account")
+    ripe = tables.now >= ibis.timestamp("2026-03-12 09:30:00", timezone="UTC")
+    return accounts.select("id", value=ripe)
+
+
+@hookimpl
+def crmsync_facts():
+    return [declared("account", "is_ripe", FieldType.BOOLEAN, "It is time.", build)]
+"""
+
+
+def test_a_fact_that_does_not_say_when_it_changes_is_asked_at_every_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out_plugin(tmp_path / "site", "made_up_silent", {"facts": SILENT})
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    config = make_company(tmp_path)
+    (tmp_path / "rules" / "ripe.yaml").write_text(
+        "rule: ripe\nsubject: account\nwhen: [{is_ripe: true}]\nthen: [{note: {text: Ripe.}}]\n",
+        encoding="utf-8",
+    )
+    call_json("run", "--config", config, "--at", NOW)
+    report = call_json(
+        "forecast", "--config", config, "--at", NOW, "--days", "30", "--rule", "ripe"
+    )
+    # Three weeks and some hours ahead.
+    assert [coming["at"] for coming in report["coming"]] == ["2026-03-12T11:00:00+01:00"]
+    explained = call_json("explain", "crm:A1", "--config", config, "--at", NOW, "--rule", "ripe")
+    (rule,) = explained["rules"]
+    assert rule["turns"] is None
+    assert "2026-02-17" < rule["steady_until"] < "2026-02-19"
+    sys.modules.pop("made_up_silent.facts")

@@ -71,3 +71,21 @@ def test_what_never_turns_by_itself(tmp_path: Path) -> None:
     report, until = ahead(tmp_path, "  - tier: gold\n  - renewal_date: {in_next: 3 days}", {})
     assert turns(report) is None
     assert until == YEAR
+
+
+def test_a_group_that_turns_later_than_its_clauses_and_the_rule(tmp_path: Path) -> None:
+    when = """\
+  - renewal_date: {in_next: 5 days}
+  - any:
+      - renewal_date: {in_next: 5 days}
+      - created_at: {in_last: 10 days}"""
+    account = {"renewal_date": "2026-03-15", "created_at": "2026-03-01T12:00"}
+    report, _ = ahead(tmp_path, when, account)
+    near, either = report.parts
+    assert turns(report) == turns(near) == ("2026-03-10T00:00+00:00", Truth.YES)
+    assert either.verdict is Truth.YES
+    assert [turns(part) for part in either.parts] == [
+        ("2026-03-10T00:00+00:00", Truth.YES),
+        ("2026-03-11T12:00+00:00", Truth.NO),
+    ]
+    assert turns(either) == ("2026-03-16T00:00+00:00", Truth.NO)

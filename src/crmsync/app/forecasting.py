@@ -29,7 +29,7 @@ from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
 from crmsync.rules.standing import evaluated
-from crmsync.rules.turning import Turning
+from crmsync.rules.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from crmsync.rules.language import Rule
     from crmsync.rules.standing import Standing
     from crmsync.warehouse.reader import Records
+
+    # By table, the subjects; None for everybody.
+    _Touched = dict[str, set[str] | None]
 
 MOST_DAYS = 92
 _HOUR = timedelta(hours=1)
@@ -108,22 +111,29 @@ class _Forecast:
             coming=tuple(self.coming),
         )
 
-    def _touched(self) -> dict[datetime, dict[str, set[str]]]:
-        """By full hour and table, those whom the clock may have turned in the hour before."""
+    def _touched(self) -> dict[datetime, _Touched]:
+        """By full hour, those whom the clock may have turned in the hour before."""
         world = world_of(self.premises, self.records)
-        found: dict[datetime, dict[str, set[str]]] = {}
+        found: dict[datetime, _Touched] = {}
         for table in dict.fromkeys(rule.subject for rule in self.rules):
             about = [rule for rule in self.rules if rule.subject == table]
             asked = [clause for rule in about for clause in clauses(rule.when)]
             columns = [column for rule in about for column in rule.once_per_columns]
-            for moment in Turning(world, table, asked, columns, until=self.until).moments():
+            turning = Turning(world, table, asked, columns, until=self.until)
+            hours = full_hours(world.now, self.until) if turning.at_any_time else ()
+            for at in hours:
+                found.setdefault(at, {})[table] = None
+            for moment in turning.moments():
                 at = _full_hour(moment.at)
-                if at <= self.until:
-                    found.setdefault(at, {}).setdefault(table, set()).add(moment.subject)
+                if at > self.until:
+                    continue
+                by_clock = found.setdefault(at, {}).setdefault(table, set())
+                if by_clock is not None:
+                    by_clock.add(moment.subject)
         return found
 
     def _step(
-        self, at: datetime, standing: Standing, touched: dict[str, set[str]], *, waited: bool
+        self, at: datetime, standing: Standing, touched: _Touched, *, waited: bool
     ) -> Standing:
         """Try a cycle at a later instant; answers with how the rules stand then."""
         self.advance("looking ahead", 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import clauses
 from crmsync.rules.touched import touched
-from crmsync.rules.turning import Turning
+from crmsync.rules.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +52,10 @@ def _of_table(rules: Sequence[Rule], table: str, world: World, until: datetime) 
         end = min(world.now + span, until)
         turning = Turning(world, table, asked, columns, until=end)
         ids = touched(turning)
-        moments = turning.moments(ids) if ids else ()
-        if moments:
-            return moments[0].at
+        found = [moment.at for moment in turning.moments(ids)[:1]] if ids else []
+        if turning.at_any_time and ids:
+            found += islice(full_hours(world.now, end), 1)
+        if found:
+            return min(found)
         span *= 2
     return None

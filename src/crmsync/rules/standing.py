@@ -72,7 +72,7 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
     basis: Mapping[str, str],
     before: Standing | None = None,
     changed: Changed | None = None,
-    by_clock: Mapping[str, Collection[str]] | None = None,
+    by_clock: Mapping[str, Collection[str] | None] | None = None,
 ) -> Evaluated:
     """The verdicts of rules at the world's present.
 
@@ -81,7 +81,8 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
         before: how they stood; None where nobody remembers.
         changed: answers, for a table and rules about it, which of its records may be concerned by
             records that have changed since; None for all. Where it is not given, none has changed.
-        by_clock: by table, whom the clock may concern since then, where that is known.
+        by_clock: by table, whom the clock may concern since then, where that is known; None for
+            everybody.
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
@@ -97,8 +98,11 @@ def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
         kept = [rule for rule in about if _is_kept(rule, basis, before, world)]
         new = [rule for rule in about if rule not in kept]
         if kept and before is not None:
-            known = None if by_clock is None else set(by_clock.get(table, ()))
-            ids = _concerned(table, kept, world, before, changed, known)
+            of_clock = () if by_clock is None else by_clock.get(table, ())
+            known = None if by_clock is None else set(of_clock or ())
+            ids = None
+            if of_clock is not None:
+                ids = _concerned(table, kept, world, before, changed, known)
             if ids is None:
                 new, kept = about, []
             else:

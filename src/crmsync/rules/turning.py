@@ -9,7 +9,7 @@ from which a path leads to such a record.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from itertools import islice
 from operator import or_
@@ -60,10 +60,10 @@ class Watch:
         zone_at: how many relations of the path lead to the record in whose zone it is judged;
             None where it is judged by the company's.
         test: what the times are held against; None where it is only whether they have come.
-        values: columns ``id`` and ``value``, an instant or a day; None in place of a value
-            that says nothing, since the answer may change at any time. Perhaps the references by
+        values: columns ``id`` and ``value``, an instant or a day, and perhaps the references by
             which the path leads back.
         source: stands for ``values``; the same where they are.
+        at_any_time: whether nobody says when the answer changes; the values are empty.
         daily: whether each day from the value on counts, not that day alone.
         of_all: whether the clock meets all of the values in the time that is looked at.
     """
@@ -93,11 +93,9 @@ class Watch:
 
     def meetings(self, value: Bound | None, start: Calendar, until: datetime) -> Iterator[datetime]:
         """The instants at which the clock meets a value."""
-        if self.at_any_time or value is None:
-            hour = start.now.replace(minute=0, second=0, microsecond=0)
-            while (hour := hour + _HOUR) <= until:
-                yield hour
-        elif self.test is not None:
+        if value is None:
+            return
+        if self.test is not None:
             yield from meetings(value, self.test, self.kind, start, until)
         elif self.kind is FieldType.DATE:
             for midnight in midnights(start, until):
@@ -120,6 +118,13 @@ class Moment:
     subject: str
     clause: int
     daily: bool = False
+
+
+def full_hours(start: datetime, until: datetime) -> Iterator[datetime]:
+    """The full hours (UTC) after one instant and up to another."""
+    hour = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    while (hour := hour + _HOUR) <= until:
+        yield hour
 
 
 class Turning:
@@ -152,8 +157,13 @@ class Turning:
             derived.fact_of(column, len(asked), ())
         self.watches = tuple(derived.found)
 
+    @property
+    def at_any_time(self) -> frozenset[int]:
+        """The numbers of clauses of which nobody says when they turn; there are no moments."""
+        return frozenset(watch.clause for watch in self.watches if watch.at_any_time)
+
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
-        """When clauses may turn, in order; of some subjects, or of all."""
+        """When the other clauses may turn, in order; of some subjects, or of all."""
         found: set[Moment] = set()
         for number, rows in self._met_with_values(ids):
             watch = self.watches[number]
@@ -171,7 +181,7 @@ class Turning:
     ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         parts = []
         for number, watch in enumerate(self.watches):
-            rows = self._met(watch, zoned=True)
+            rows = None if watch.at_any_time else self._met(watch)
             if rows is None:
                 continue
             if ids is not None:
@@ -199,11 +209,8 @@ class Turning:
 
     # -- the records that a watch's times are met of, as rows of the subject's table
 
-    def _met(self, watch: Watch, *, zoned: bool = False) -> ir.Table | None:
+    def _met(self, watch: Watch) -> ir.Table | None:
         world = self.world
-        if watch.at_any_time:
-            rows = backward(world.table, watch.path, watch.values())
-            return rows.mutate(zone=ibis.null("string")) if zoned else rows
         company = watch.sweeps(world.company, self.until)
         at = watch.zone_at
         table = self.table if not at else watch.path[at - 1].target
@@ -214,16 +221,16 @@ class Turning:
             return None
         rows = watch.values()
         rows = rows.filter(_swept(rows.value, every))
-        if zones is None or not (others or zoned):
+        if zones is None:
             rows = backward(world.table, watch.path, rows)
-            return rows.mutate(zone=ibis.null("string")) if zoned else rows
+            return rows.mutate(zone=ibis.null("string"))
         near, far = watch.path[:at], watch.path[at:]
         rows = backward(world.table, far, rows)
         zones = zones.rename({"zone_id": "id"})
         rows = rows.join(zones, [("id", "zone_id")]).drop("zone_id")
         if others:
             rows = rows.filter(_swept_there(rows, company, others))
-        return backward(world.table, near, rows if zoned else rows.drop("zone"))
+        return backward(world.table, near, rows)
 
     def _others(self, watch: Watch, company: frozenset[Sweep]) -> dict[frozenset[Sweep], list[str]]:
         """What is swept in zones where it is not the same as in the company's."""

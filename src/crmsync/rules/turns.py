@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import ClauseReport, Turn, explain_all
-from crmsync.rules.turning import Turning
+from crmsync.rules.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _MOST_TRIED = 40
 
 _Reports = dict[str, ClauseReport]
+# A clause or group: the rule's name, and which part of which part of it.
+_Node = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +60,21 @@ def with_turns(
     candidates: dict[tuple[bool, datetime], set[int]] = {}
     for moment in turning.moments([subject]):
         candidates.setdefault((moment.daily, moment.at), set()).add(moment.clause)
+    if turning.at_any_time:
+        for hour in full_hours(world.now, until):
+            candidates.setdefault((True, hour), set()).update(turning.at_any_time)
     ends = {rule.name: until for rule in rules}
     tried: dict[datetime, _Reports] = {}
-    turned: dict[int, datetime] = {}
-    # What changes every day comes last: its instants are many.
+    chains = [chain for rule in rules for chain in _chains(reports[rule.name], (rule.name,))]
+    turned: dict[_Node, datetime] = {}
+
+    def is_open(number: int, at: datetime) -> bool:
+        """Whether the clause, or a group that it stands in, is not known to have turned by then."""
+        return any(node not in turned or turned[node] > at for node in chains[number])
+
+    # What changes every day or hour comes last: its instants are many.
     for (_, at), numbers in sorted(candidates.items(), key=lambda candidate: candidate[0]):
-        open_numbers = {number for number in numbers if number not in turned or turned[number] > at}
+        open_numbers = {number for number in numbers if is_open(number, at)}
         if at in tried or not open_numbers:
             continue
         if len(tried) == _MOST_TRIED:
@@ -71,8 +82,9 @@ def with_turns(
                 ends[name] = min(ends[name], at)
             continue
         tried[at] = _reports(rules, subject, world.at(at))
-        for number in _turned(rules, reports, tried[at]):
-            turned[number] = min(at, turned.get(number, at))
+        for name, then in tried[at].items():
+            for node in _turned(reports[name], then, (name,)):
+                turned[node] = min(at, turned.get(node, at))
     later = sorted(tried.items(), key=lambda one: one[0])
     ahead = {
         name: _with_turns(now, [(at, by[name]) for at, by in later if at < ends[name]])
@@ -87,28 +99,21 @@ def _reports(rules: Sequence[Rule], subject: str, world: World) -> _Reports:
     return {name: of_subject[subject] for name, of_subject in reports.items()}
 
 
-def _turned(
-    rules: Sequence[Rule], before: Mapping[str, ClauseReport], after: Mapping[str, ClauseReport]
-) -> set[int]:
-    """The numbers of the clauses of which nothing more is to be found out.
-
-    A clause has turned, and so has its rule.
-    """
-    found, number = set(), 0
-    for rule in rules:
-        was, now = before[rule.name], after[rule.name]
-        for leaf_was, leaf_now in zip(_leaves(was), _leaves(now), strict=True):
-            if leaf_was.verdict is not leaf_now.verdict and was.verdict is not now.verdict:
-                found.add(number)
-            number += 1
-    return found
-
-
-def _leaves(report: ClauseReport) -> Iterator[ClauseReport]:
+def _chains(report: ClauseReport, node: _Node) -> Iterator[tuple[_Node, ...]]:
+    """For each clause, itself and the groups that it stands in, up to the rule."""
     if not report.parts:
-        yield report
-    for part in report.parts:
-        yield from _leaves(part)
+        yield (node,)
+    for i, part in enumerate(report.parts):
+        for chain in _chains(part, (*node, i)):
+            yield (node, *chain)
+
+
+def _turned(before: ClauseReport, after: ClauseReport, node: _Node) -> Iterator[_Node]:
+    """The clauses and groups whose verdict is another one."""
+    if before.verdict is not after.verdict:
+        yield node
+    for i, (was, now) in enumerate(zip(before.parts, after.parts, strict=True)):
+        yield from _turned(was, now, (*node, i))
 
 
 def _with_turns(now: ClauseReport, later: Sequence[tuple[datetime, ClauseReport]]) -> ClauseReport:
