@@ -57,12 +57,6 @@ def with_turns(
     """
     asked = [(rule, clause) for rule in rules for clause in clauses(rule.when)]
     turning = Turning(world, rules[0].subject, [clause for _, clause in asked], until=until)
-    candidates: dict[tuple[bool, datetime], set[int]] = {}
-    for moment in turning.moments([subject]):
-        candidates.setdefault((moment.daily, moment.at), set()).add(moment.clause)
-    if turning.at_any_time:
-        for hour in full_hours(world.now, until):
-            candidates.setdefault((True, hour), set()).update(turning.at_any_time)
     ends = {rule.name: until for rule in rules}
     tried: dict[datetime, _Reports] = {}
     chains = [chain for rule in rules for chain in _chains(reports[rule.name], (rule.name,))]
@@ -72,8 +66,7 @@ def with_turns(
         """Whether the clause, or a group that it stands in, is not known to have turned by then."""
         return any(node not in turned or turned[node] > at for node in chains[number])
 
-    # What changes every day or hour comes last: its instants are many.
-    for (_, at), numbers in sorted(candidates.items(), key=lambda candidate: candidate[0]):
+    for at, numbers in _candidates(turning, subject):
         open_numbers = {number for number in numbers if is_open(number, at)}
         if at in tried or not open_numbers:
             continue
@@ -91,6 +84,19 @@ def with_turns(
         for name, now in reports.items()
     }
     return LookedAhead(reports=ahead, until=ends)
+
+
+def _candidates(turning: Turning, subject: str) -> Iterator[tuple[datetime, set[int]]]:
+    """Instants, and the numbers of the clauses that may turn; the dearest of them last."""
+    found: dict[tuple[bool, datetime], set[int]] = {}
+    for moment in turning.moments([subject]):
+        found.setdefault((moment.daily, moment.at), set()).add(moment.clause)
+    if turning.at_any_time:
+        for hour in full_hours(turning.world.now, turning.until):
+            found.setdefault((True, hour), set()).update(turning.at_any_time)
+    # What changes every day or hour comes last: its instants are many.
+    for (_, at), numbers in sorted(found.items(), key=lambda one: one[0]):
+        yield at, numbers
 
 
 def _reports(rules: Sequence[Rule], subject: str, world: World) -> _Reports:
