@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,11 @@ def test_nobody_waits_for_heavy_libraries_to_be_told_how_to_call(arguments: list
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_the_version_is_that_of_the_installed_distribution() -> None:
+    result = call("--version")
+    assert (result.exit_code, result.stdout) == (0, f"crmsync {version('crmsync')}\n")
 
 
 def test_init_lays_out_a_config_that_is_complete_but_for_the_exports(tmp_path: Path) -> None:

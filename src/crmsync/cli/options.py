@@ -35,6 +35,12 @@ SyncOption = Annotated[
     ),
 ]
 
+RulesOption = Annotated[
+    list[str] | None, typer.Option("--rule", help="Only this rule; may be repeated.")
+]
+FullOption = Annotated[
+    bool, typer.Option("--full", help="Show all texts, and all who are held back.")
+]
 PersonOption = Annotated[
     str | None,
     typer.Option(

@@ -83,7 +83,7 @@ def show(
 
 
 @review_app.command()
-def approve(  # noqa: PLR0913  the options of a command
+def approve(
     keys: KeysArgument,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -102,7 +102,7 @@ def approve(  # noqa: PLR0913  the options of a command
 
 
 @review_app.command()
-def reject(  # noqa: PLR0913  the options of a command
+def reject(
     keys: KeysArgument,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -121,7 +121,7 @@ def reject(  # noqa: PLR0913  the options of a command
 
 
 @review_app.command()
-def edit(  # noqa: PLR0913  the options of a command
+def edit(
     key: KeyArgument,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -176,7 +176,7 @@ def _in_editor(subject: str, text: str) -> tuple[str | None, str]:
 
 
 @review_app.command()
-def enrol(  # noqa: PLR0913  the options of a command
+def enrol(
     rule: RuleArgument,
     subjects: SubjectsArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -205,7 +205,7 @@ def enrol(  # noqa: PLR0913  the options of a command
 
 
 @review_app.command()
-def ignore(  # noqa: PLR0913  the options of a command
+def ignore(
     rule: RuleArgument,
     subjects: SubjectsArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,

@@ -26,7 +26,7 @@ RuleOption = Annotated[
 AllOption = Annotated[bool, typer.Option("--all", help="All that were rejected.")]
 
 
-def retry(  # noqa: PLR0913  the options of a command
+def retry(
     keys: KeysArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -59,7 +59,7 @@ def retry(  # noqa: PLR0913  the options of a command
         raise typer.Exit(FINDINGS if result.findings else 0)
 
 
-def drop(  # noqa: PLR0913  the options of a command
+def drop(
     keys: KeysArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -81,7 +81,7 @@ def drop(  # noqa: PLR0913  the options of a command
         reports.show_settled(result, as_json=as_json)
 
 
-def landed(  # noqa: PLR0913  the options of a command
+def landed(
     keys: KeysArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     *,

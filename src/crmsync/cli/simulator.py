@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path  # noqa: TC003  Typer reads the annotations when it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def simulator(  # noqa: PLR0913  the options of a command
+def simulator(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The system to simulate.")],
     folder: Annotated[
         Path, typer.Option("--dir", metavar="DIR", help="Where its certificate and the like go.")

@@ -19,7 +19,7 @@ from crmsync.cli.options import (
 LiftOption = Annotated[bool, typer.Option("--lift", help="Take it back.")]
 
 
-def suppress(  # noqa: PLR0913  the options of a command
+def suppress(
     address: Annotated[str, typer.Argument(help="An e-mail address.")],
     config: ConfigOption = DEFAULT_CONFIG,
     *,
@@ -42,7 +42,7 @@ def suppress(  # noqa: PLR0913  the options of a command
         reports.show_stop(result, as_json=as_json)
 
 
-def mute(  # noqa: PLR0913  the options of a command
+def mute(
     account: Annotated[str, typer.Argument(help="An account: its id, its name, or a part of it.")],
     config: ConfigOption = DEFAULT_CONFIG,
     *,

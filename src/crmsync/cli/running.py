@@ -1,0 +1,122 @@
+"""The commands that read the connections, decide, and deliver."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crmsync.cli.console import FINDINGS, clock_at, command, listening_at, opened, progress
+from crmsync.cli.options import (
+    DEFAULT_CONFIG,
+    AtOption,
+    ConfigOption,
+    FullOption,
+    JsonOption,
+    RulesOption,
+    SyncOption,
+)
+from crmsync.observe import configure_logs
+
+
+def sync(
+    connection: Annotated[
+        str | None, typer.Argument(help="Only this connection.", show_default=False)
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    confirm_deletions: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-deletions",
+            help="Believe a complete export in which all or most records are missing.",
+        ),
+    ] = False,
+    at: AtOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what has changed in the connections."""
+    with command(as_json=as_json):
+        from crmsync.app.syncing import sync_all
+        from crmsync.cli import reports
+
+        workspace = opened(config, at)
+        names = None if connection is None else (connection,)
+        with progress(as_json=as_json) as advance:
+            report = sync_all(
+                workspace, names, advance=advance, deletions_confirmed=confirm_deletions
+            )
+        reports.show_sync(report, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+def plan(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    sync_first: SyncOption = True,
+    rule: RulesOption = None,
+    full: FullOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who would get what now, and who is held back and why; send nothing."""
+    with command(as_json=as_json):
+        from crmsync.app.cycle import plan_cycle
+        from crmsync.cli import reports
+
+        workspace = opened(config, at)
+        with progress(as_json=as_json) as advance:
+            report = plan_cycle(workspace, sync_first=sync_first, only=rule, advance=advance)
+        reports.show_plan(report, full=full, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    at: AtOption = None,
+    sync_first: SyncOption = True,
+    full: FullOption = False,
+    full_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--full-evaluation",
+            help="Evaluate everybody, not only those whom something changed may concern.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Do what plan shows: write the tasks, notes, updates and mails."""
+    with command(as_json=as_json):
+        from crmsync.app.cycle import run_cycle
+        from crmsync.cli import reports
+
+        workspace = opened(config, at)
+        with progress(as_json=as_json) as advance:
+            report = run_cycle(
+                workspace, sync_first=sync_first, full=full_evaluation, advance=advance
+            )
+        reports.show_run(report, full=full, as_json=as_json)
+        raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+def daemon(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="Answer /healthz, /readyz and /metrics there; port 0 takes a free one.",
+            show_default="as the config says",
+        ),
+    ] = None,
+) -> None:
+    """Do what run does, day and night: read on schedule, act when something is due."""
+    with command():
+        from crmsync.daemon.serve import serve
+
+        configure_logs(level="info", as_json=not sys.stderr.isatty())
+        serve(config, clock_at(None), listen=listening_at(listen))
