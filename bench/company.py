@@ -4,8 +4,6 @@ Each rule is written three times: in YAML, as one query of its own, and as its p
 shares aggregates among all rules, tiered by how far back they look.
 """
 
-# ruff: noqa: S608  the queries are made of this file's own texts
-
 from __future__ import annotations
 
 import random
@@ -51,9 +49,9 @@ _ACTIVITIES = f"""
 
 def write_company(path: Path, accounts: int) -> None:
     """A warehouse with these records, every stream read a moment ago."""
-    import duckdb  # noqa: PLC0415  a measured process must not pay for what it does not use
+    import duckdb
 
-    from crmsync.warehouse.store import ReadNote, Warehouse  # noqa: PLC0415  as above
+    from crmsync.warehouse.store import ReadNote, Warehouse
 
     warehouse = Warehouse(path, streams=STREAMS)
     with warehouse.writing() as writer:
@@ -212,7 +210,7 @@ class Written:
 
 def rules(count: int, seed: int = 1) -> list[Written]:
     """Mixed rules of about four clauses; fewer are the first ones of more."""
-    dice = random.Random(seed)  # noqa: S311  a benchmark's dice
+    dice = random.Random(seed)
     return [_rule(dice, number) for number in range(count)]
 
 
@@ -228,7 +226,7 @@ def _rule(dice: random.Random, number: int) -> Written:
             tests=(("tier", "in", tuple(tiers)),),
         )
     )
-    if dice.random() < 0.5:  # noqa: PLR2004  one in two
+    if dice.random() < 0.5:
         days = dice.choice([15, 30, 60])
         sql = f"renewal_date BETWEEN date '2026-03-01' AND date '2026-03-01' + {days}"
         tests = (("days_to_renewal", ">=", 0), ("days_to_renewal", "<=", days))
@@ -242,11 +240,11 @@ def _rule(dice: random.Random, number: int) -> Written:
                 tests=(("recurring_revenue", ">", least),),
             )
         )
-    if dice.random() < 0.7:  # noqa: PLR2004  seven in ten
-        clauses.append(Contacted(days=dice.choice(windows[1:5]), older=dice.random() < 0.6))  # noqa: PLR2004
+    if dice.random() < 0.7:
+        clauses.append(Contacted(days=dice.choice(windows[1:5]), older=dice.random() < 0.6))
     for _ in range(dice.choice([1, 1, 2])):
         days_back = dice.choice([*windows, None])
-        most = 1 if days_back is not None and days_back <= 30 else 3  # noqa: PLR2004
+        most = 1 if days_back is not None and days_back <= 30 else 3
         counted = Counted(
             kind=dice.choice(["call", "email", "meeting"]),
             direction=dice.choice(["inbound", "outbound", None]),
@@ -266,7 +264,7 @@ def shared(written: Sequence[Written]) -> str:
             if isinstance(clause, Plain) or clause.measure in columns:
                 continue
             days = clause.days if isinstance(clause, Counted) else None
-            tier = 0 if days is None else 366 if days > 90 else 90  # noqa: PLR2004
+            tier = 0 if days is None else 366 if days > 90 else 90
             columns[clause.measure] = f"f{len(columns)}"
             tiers.setdefault(tier, []).append(clause.measure)
     passes, joins = [], []

@@ -262,7 +262,7 @@ def _version(distribution: str) -> str:
 
 def compare(accounts: int, rounds: int) -> bool:
     """Print the figures; whether all targets are met."""
-    from crmsync.warehouse.store import Warehouse  # noqa: PLC0415  as bench/rules.py does
+    from crmsync.warehouse.store import Warehouse
 
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(

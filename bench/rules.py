@@ -6,8 +6,6 @@ the pairs (by hand) or where the verdicts of every rule are known (ours).
 Exit code 1 where a target is missed.
 """
 
-# ruff: noqa: S603  a script that prints, and calls itself with its own paths
-
 from __future__ import annotations
 
 import argparse
@@ -68,8 +66,8 @@ class Bench:
     """An open warehouse, the rules, and the ways to evaluate them."""
 
     def __init__(self, records: Records, written: Sequence[company.Written], folder: Path) -> None:
-        from crmsync.facts.builtin import crmsync_facts  # noqa: PLC0415  measured processes share it
-        from crmsync.rules.world import World  # noqa: PLC0415  as above
+        from crmsync.facts.builtin import crmsync_facts
+        from crmsync.rules.world import World
 
         self.written = list(written)
         self.rules = _loaded(written, folder)
@@ -85,7 +83,7 @@ class Bench:
 
     def ours(self, rules: Sequence[Rule]) -> Pairs:
         """The product's own path."""
-        from crmsync.rules.evaluate import Evaluation  # noqa: PLC0415  as above
+        from crmsync.rules.evaluate import Evaluation
 
         verdicts = Evaluation(rules, self.world.at(company.NOW)).verdicts
         numbers = {rule.name: number for number, rule in enumerate(self.rules)}
@@ -93,7 +91,7 @@ class Bench:
 
     def evaluated(self, rules: Sequence[Rule]) -> None:
         """The same, to where the verdicts are known."""
-        from crmsync.rules.evaluate import Evaluation  # noqa: PLC0415  as above
+        from crmsync.rules.evaluate import Evaluation
 
         Evaluation(rules, self.world.at(company.NOW)).verdicts  # noqa: B018  computed when asked
 
@@ -102,9 +100,9 @@ class Bench:
 
         Where nothing is told, everybody is evaluated.
         """
-        from crmsync.app.affected import Affected  # noqa: PLC0415  as above
-        from crmsync.rules.standing import evaluated  # noqa: PLC0415  as above
-        from crmsync.warehouse.changes import Changes  # noqa: PLC0415  as above
+        from crmsync.app.affected import Affected
+        from crmsync.rules.standing import evaluated
+        from crmsync.warehouse.changes import Changes
 
         world, basis = self.world.at(company.NOW), {rule.name: "" for rule in self.rules}
         changed = {f"crm:A{i:07d}" for i in range(0, self.records.count("account"), CHANGED_EACH)}
@@ -113,7 +111,7 @@ class Bench:
 
     def an_hour_ago(self) -> Standing:
         """How all rules stood."""
-        from crmsync.rules.standing import evaluated  # noqa: PLC0415  as above
+        from crmsync.rules.standing import evaluated
 
         world = self.world.at(company.NOW - timedelta(hours=1))
         return evaluated(self.rules, world, {rule.name: "" for rule in self.rules}).standing
@@ -142,10 +140,10 @@ class Bench:
 
 
 def _loaded(written: Sequence[company.Written], folder: Path) -> tuple[Rule, ...]:
-    from crmsync.facts.builtin import crmsync_facts  # noqa: PLC0415  as above
-    from crmsync.model.catalog import Catalog  # noqa: PLC0415  as above
-    from crmsync.model.tables import CANONICAL_TABLES  # noqa: PLC0415  as above
-    from crmsync.rules.load import load_rules  # noqa: PLC0415  as above
+    from crmsync.facts.builtin import crmsync_facts
+    from crmsync.model.catalog import Catalog
+    from crmsync.model.tables import CANONICAL_TABLES
+    from crmsync.rules.load import load_rules
 
     for name in ("rules", "segments"):
         (folder / name).mkdir(exist_ok=True)
@@ -158,7 +156,7 @@ def _loaded(written: Sequence[company.Written], folder: Path) -> tuple[Rule, ...
 
 def measure(folder: Path, rounds: int) -> dict[str, bool]:
     """The targets, each as a sentence, and whether it is met."""
-    from crmsync.warehouse.store import Warehouse  # noqa: PLC0415  as above
+    from crmsync.warehouse.store import Warehouse
 
     written = company.rules(max(COUNTS) + 1)
     targets: dict[str, bool] = {}
@@ -215,7 +213,7 @@ def measure_again(bench: Bench, rounds: int) -> dict[str, bool]:
 
 def evaluate_once(folder: Path, limit: str | None) -> None:
     """What a process of its own does that measures memory: all rules, twice."""
-    from crmsync.warehouse.store import Warehouse  # noqa: PLC0415  as above
+    from crmsync.warehouse.store import Warehouse
 
     with Warehouse(folder / "w.duckdb", streams=company.STREAMS).reading() as records:
         if limit is not None:
@@ -232,7 +230,7 @@ def _process(folder: Path, limit: str | None) -> tuple[float, float]:
     command = [sys.executable, __file__, "once", "--folder", str(folder)]
     command += ["--limit", limit] if limit is not None else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None  # noqa: S101  it is a pipe
+        assert process.stdout is not None
         printed = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -4,8 +4,6 @@ Each measurement is a process of its own, from its start to its end; the two tak
 Exit code 1 where a target is missed.
 """
 
-# ruff: noqa: S603, S608  a script that prints, and calls itself with its own paths
-
 from __future__ import annotations
 
 import argparse
@@ -41,7 +39,7 @@ _TYPES = {
 
 def write_activities(path: Path, rows: int) -> None:
     """The same file each time: ids out of order, skewed accounts, two years of instants."""
-    import duckdb  # noqa: PLC0415  a measured process must not pay for what it does not use
+    import duckdb
 
     query = """
         COPY (
@@ -68,7 +66,7 @@ def write_activities(path: Path, rows: int) -> None:
 
 def load_with_duckdb(folder: Path) -> None:
     """What the file costs DuckDB itself."""
-    import duckdb  # noqa: PLC0415  as above
+    import duckdb
 
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _TYPES.items())
     with duckdb.connect(folder / "plain.duckdb") as connection:
@@ -80,18 +78,18 @@ def load_with_duckdb(folder: Path) -> None:
 
 def sync(folder: Path) -> None:
     """The whole path, as the command goes it."""
-    from datetime import datetime  # noqa: PLC0415  as above
+    from datetime import datetime
 
-    import ibis  # noqa: PLC0415  as above
+    import ibis
 
-    from crmsync.clock import FixedClock  # noqa: PLC0415  as above
-    from crmsync.config.settings import ConnectionSettings  # noqa: PLC0415  as above
-    from crmsync.model.tables import CANONICAL_TABLES  # noqa: PLC0415  as above
-    from crmsync.observe import configure_logs  # noqa: PLC0415  as above
-    from crmsync.plugins.contract import ConnectionContext, StreamRequest  # noqa: PLC0415  as above
-    from crmsync.plugins.manager import Plugins  # noqa: PLC0415  as above
-    from crmsync.sync.run import sync_connection  # noqa: PLC0415  as above
-    from crmsync.warehouse.store import Warehouse  # noqa: PLC0415  as above
+    from crmsync.clock import FixedClock
+    from crmsync.config.settings import ConnectionSettings
+    from crmsync.model.tables import CANONICAL_TABLES
+    from crmsync.observe import configure_logs
+    from crmsync.plugins.contract import ConnectionContext, StreamRequest
+    from crmsync.plugins.manager import Plugins
+    from crmsync.sync.run import sync_connection
+    from crmsync.warehouse.store import Warehouse
 
     configure_logs()
     fields = {name: name for name in _TYPES if name != "id"}
@@ -159,7 +157,7 @@ def _measured(what: str, folder: Path) -> tuple[float, float, list[int]]:
     command = [sys.executable, __file__, what, "--folder", str(folder)]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None  # noqa: S101  it is a pipe
+        assert process.stdout is not None
         printed = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -170,7 +170,7 @@ def test_a_plan_during_a_sync_takes_what_was_last_read(tmp_path: Path) -> None:
 
 def test_a_run_that_is_killed_is_finished_by_the_next_one(tmp_path: Path) -> None:
     config = make_company(tmp_path)
-    process = subprocess.Popen(  # noqa: S603  our own command
+    process = subprocess.Popen(
         [sys.executable, "-m", "crmsync", "run", "--config", str(config), "--at", _AT],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

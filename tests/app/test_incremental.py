@@ -102,7 +102,7 @@ def test_changes_and_hours_are_answered_like_anew(
     for name, text in (("quiet-person", QUIET_PERSON), ("busy-account", BUSY_ACCOUNT)):
         (tmp_path / "rules" / f"{name}.yaml").write_text(text, encoding="utf-8")
     standing = tmp_path / "state" / "standing.parquet"
-    dice = random.Random(seed)  # noqa: S311  no secret
+    dice = random.Random(seed)
     for hour in range(9, 13):
         at = f"2026-02-20T{hour:02}:00+01:00"
         call_json("sync", "--config", config, "--at", at)

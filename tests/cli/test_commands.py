@@ -32,7 +32,7 @@ def test_nobody_waits_for_heavy_libraries_to_be_told_how_to_call(arguments: list
         "except SystemExit:\n    pass\n"
         f"print('loaded:', *[name for name in {_HEAVY!r} if name in sys.modules])\n"
     )
-    done = subprocess.run(  # noqa: S603  our own program
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded:"
@@ -107,9 +107,7 @@ def test_progress_is_shown_on_terminals_only(tmp_path: Path) -> None:
     command_line = [sys.executable, "-m", "crmsync", "plan", "--config", str(config)]
     terminal, standard_error = os.openpty()
     with os.fdopen(terminal, "rb", buffering=0) as screen:
-        shown = subprocess.Popen(  # noqa: S603  our own command
-            command_line, stdout=subprocess.DEVNULL, stderr=standard_error
-        )
+        shown = subprocess.Popen(command_line, stdout=subprocess.DEVNULL, stderr=standard_error)
         os.close(standard_error)
         drawn = b""
         while True:
@@ -123,9 +121,7 @@ def test_progress_is_shown_on_terminals_only(tmp_path: Path) -> None:
         assert shown.wait() == 0
     assert b"crm/accounts" in drawn
     assert b"evaluating rules" in drawn
-    piped = subprocess.run(  # noqa: S603  our own command
-        command_line, capture_output=True, check=True
-    )
+    piped = subprocess.run(command_line, capture_output=True, check=True)
     assert piped.stderr == b""
 
 

@@ -139,7 +139,7 @@ def test_a_simulator_runs_until_it_is_ended(tmp_path: Path, option: str, account
         main()
     """)
     path = os.pathsep.join([str(tmp_path), *sys.path])
-    with subprocess.Popen(  # noqa: S603  our own script
+    with subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},

@@ -64,7 +64,7 @@ def test_it_works_until_it_is_asked_to_stop_and_is_the_only_one(
         assert 0 <= float(age[1]) < PATIENCE
         assert daemon.asks("/etc/passwd")[0] == 404
 
-        second = subprocess.run(command(config), capture_output=True, text=True, check=False)  # noqa: S603  our own
+        second = subprocess.run(command(config), capture_output=True, text=True, check=False)
         assert second.returncode == 1
         (sentence,) = second.stderr.splitlines()
         assert "a crmsync daemon serves" in sentence
@@ -134,7 +134,7 @@ def test_who_is_killed_does_nothing_twice(config: Path, tmp_path: Path) -> None:
 
 def test_a_bad_config_at_the_start_is_told_like_everywhere(config: Path) -> None:
     config.write_text(CONFIG + "daemon: {schedule: hourly}\n", encoding="utf-8")
-    told = subprocess.run(command(config), capture_output=True, text=True, check=False)  # noqa: S603  our own
+    told = subprocess.run(command(config), capture_output=True, text=True, check=False)
     assert told.returncode == 1
     (sentence,) = told.stderr.splitlines()
     assert "config.yaml:" in sentence

@@ -24,7 +24,7 @@ print(f"ended by {stop.by.name}", flush=True)
 
 def ends(grace: float, busy: str, *signals: signal.Signals) -> tuple[int, str, str]:
     """The exit code, and what it said on both streams."""
-    with subprocess.Popen(  # noqa: S603  our own
+    with subprocess.Popen(
         [sys.executable, "-c", BUSY, str(grace), busy],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

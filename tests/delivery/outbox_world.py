@@ -134,7 +134,7 @@ def action_of(kind: ActionKind, key: str) -> Action:
     return CreateTask(key=key, subject="Call")
 
 
-def new_effect(  # noqa: PLR0913  each part matters to some test
+def new_effect(
     number: int,
     *,
     kind: ActionKind = ActionKind.TASK,
@@ -178,7 +178,7 @@ def plan(ledger: Ledger, effects: Sequence[NewEffect], *, at: datetime = NOON) -
     return [new.action.key for new in effects]
 
 
-def send(  # noqa: PLR0913  each part matters to some test
+def send(
     ledger: Ledger,
     remote: FakeRemote,
     *,
@@ -197,7 +197,7 @@ def send(  # noqa: PLR0913  each part matters to some test
         clock=FixedClock(instant=at),
         lease_clock=FixedClock(instant=wall_clock),
         patience=patience,
-        random=Random(7),  # noqa: S311  a test repeats
+        random=Random(7),
         worker=worker,
     )
 

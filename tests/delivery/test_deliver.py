@@ -147,7 +147,7 @@ def test_a_transient_error_is_tried_again_later_and_not_before(ledger: Ledger) -
 
 def test_waits_double_up_to_a_limit_and_repeat_from_the_same_seed() -> None:
     patience = Patience(first_wait=timedelta(seconds=10), longest_wait=timedelta(minutes=1))
-    seeded = [(attempts, Random(3)) for attempts in range(1, 60)]  # noqa: S311  a test repeats
+    seeded = [(attempts, Random(3)) for attempts in range(1, 60)]
     waits = [patience.wait(attempts, random).total_seconds() for attempts, random in seeded]
     share = waits[0] / 10
     assert 0.5 <= share <= 1

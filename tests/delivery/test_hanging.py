@@ -62,7 +62,7 @@ def send(
         clock=later,
         lease_clock=later,
         patience=SHORT,
-        random=Random(7),  # noqa: S311  a test repeats
+        random=Random(7),
     )
 
 

@@ -32,7 +32,7 @@ def start_one_of(
     racers: int, ledger_at: Path | str, folder: Path, handling: KeyHandling, *rest: int
 ) -> subprocess.Popen[str]:
     command = [sys.executable, str(SCRIPT), str(ledger_at), str(folder), handling]
-    return subprocess.Popen(  # noqa: S603  our own script
+    return subprocess.Popen(
         [*command, *map(str, rest)],
         env=os.environ | {"PYTHONPATH": PYTHONPATH, "RACERS": str(racers)},
         stdout=subprocess.DEVNULL,

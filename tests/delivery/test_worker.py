@@ -38,7 +38,7 @@ SAYS_ITS_NAME = (
 
 
 def running() -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603  our own words
+    return subprocess.Popen(
         [sys.executable, "-c", SAYS_ITS_NAME],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -37,7 +37,7 @@ PLACE = Place(file="rules/test.yaml", line=1, column=1)
 COMPANY = Company(name="Acme", email="hello@acme.example", time_zone="Europe/Zurich", country="DE")
 
 
-def a_rule(  # noqa: PLR0913  each part matters to some test
+def a_rule(
     name: str = "renewal-at-risk",
     *,
     steps: Sequence[str] = ("brief", "mail"),
@@ -115,7 +115,7 @@ class Cycle:
         self.due = tuple(walk(inside, later=_later, answers={}).due)
         return transitions
 
-    def run(  # noqa: PLR0913  each part matters to some test
+    def run(
         self,
         rule: Rule,
         matches: Sequence[str] | Mapping[str, tuple[str, ...]] = (),

@@ -55,7 +55,7 @@ def test_an_error_lets_go_of_it(ledger: Ledger) -> None:
 
 def test_a_process_that_is_killed_lets_go_of_it(ledger: Ledger, ledger_at: Path | str) -> None:
     command = [sys.executable, "-c", HOLD, str(ledger_at)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:  # noqa: S603  our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with (

@@ -216,7 +216,7 @@ def test_without_the_driver_it_is_said_what_to_install() -> None:
         "try: Ledger('postgresql://us@db/crm')\n"
         "except StoreError as error: print(error)"
     )
-    done = subprocess.run(  # noqa: S603  our own program
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ
     )
     assert "install crmsync[postgres]" in done.stdout

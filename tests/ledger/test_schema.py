@@ -93,10 +93,7 @@ def test_several_processes_may_open_a_new_ledger_at_once(
     unmade_ledger_at: Path | str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", OPEN_AT_A_SIGN, str(tmp_path)]
-    racing = [
-        subprocess.Popen([*command, str(n), str(unmade_ledger_at)])  # noqa: S603  our own
-        for n in range(3)
-    ]
+    racing = [subprocess.Popen([*command, str(n), str(unmade_ledger_at)]) for n in range(3)]
     assert [process.wait(60) for process in racing] == [0, 0, 0]
     with Ledger(unmade_ledger_at) as opened:
         assert differences(opened) == []

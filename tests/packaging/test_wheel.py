@@ -13,7 +13,7 @@ _OFFLINE = ["--no-index", "--no-deps"]
 
 
 def _run(command: list[str], folder: Path, **variables: str) -> str:
-    done = subprocess.run(  # noqa: S603  our own commands
+    done = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, **variables},

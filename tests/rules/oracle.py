@@ -138,7 +138,7 @@ class Oracle:
         name = None if account is None else account.get("time_zone")
         return ZoneInfo(name if name in available_timezones() else self._company)
 
-    def _passes(  # noqa: PLR0913, PLR0917  as plain as can be
+    def _passes(  # noqa: PLR0917  as plain as can be
         self,
         value: Any,
         known: bool,
@@ -195,7 +195,7 @@ class Oracle:
         lately = asked.in_last is not None and since <= self._now - asked.in_last.length
         return False if lately else None
 
-    def _was(  # noqa: PLR0913, PLR0917  as plain as can be
+    def _was(  # noqa: PLR0917  as plain as can be
         self,
         asked: Past,
         changes: list[tuple[Any, Any, datetime]],

@@ -52,7 +52,7 @@ def rule_of(folder: Path, when: str, subject: str = "account", more: str = "") -
     return rule
 
 
-def verdicts_of(  # noqa: PLR0913  everything that a verdict depends on
+def verdicts_of(
     rule: Rule,
     records: Mapping[str, Sequence[Mapping[str, object]]],
     *,

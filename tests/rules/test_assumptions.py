@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def _assumed(  # noqa: PLR0913, PLR0917  everything that it depends on
+def _assumed(  # noqa: PLR0917  everything that it depends on
     store: Store,
     folder: Path,
     clause: str,
@@ -67,7 +67,7 @@ def _assumed(  # noqa: PLR0913, PLR0917  everything that it depends on
         ("sum: {of: deals.amount, is: {over: 1}}", "deal.amount", "1", 3, 8),
     ],
 )
-def test_from_when_until_when(  # noqa: PLR0913, PLR0917  the columns of the table above
+def test_from_when_until_when(  # noqa: PLR0917  the columns of the table above
     store: Store, tmp_path: Path, clause: str, field: str, subject: str, first: int, last: int
 ) -> None:
     for number in sorted({max(first - 1, 1), first, last, last + 1}):

@@ -240,7 +240,7 @@ class Mother:
         """One that lives until the end of the block."""
         _write(folder, _INSTALLED)
         path = [str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        with subprocess.Popen(  # noqa: S603  our own script
+        with subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("lives.py"))],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
             stdin=subprocess.PIPE,
@@ -264,7 +264,7 @@ class Mother:
 
 
 @contextmanager
-def chaos(  # noqa: PLR0913  all by keyword, but for where it is
+def chaos(
     mother: Mother,
     folder: Path,
     handling: KeyHandling,
@@ -291,7 +291,7 @@ def chaos(  # noqa: PLR0913  all by keyword, but for where it is
             folder=folder,
             remote=remote,
             ledger_at=ledger_at,
-            random=Random(seed),  # noqa: S311  a test repeats
+            random=Random(seed),
             mutant=mutant,
         )
 

@@ -77,7 +77,7 @@ def running(config: Path, log: Path, **environment: str) -> Iterator[Running]:
     """A daemon on a free port, which is killed at the end if it is still there."""
     with (
         log.open("wb") as lines,
-        subprocess.Popen(  # noqa: S603  our own command
+        subprocess.Popen(
             command(config), stdout=lines, stderr=lines, env=os.environ | environment
         ) as process,
     ):

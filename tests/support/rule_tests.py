@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VENDOR = Company(name="Vendor", email="hello@vendor.example")
 
 
-def run_tests_in(  # noqa: PLR0913  all that a config says
+def run_tests_in(
     folder: Path,
     rules: RuleSet,
     *,

@@ -38,7 +38,7 @@ class StandIn:
     def __init__(self, *, native: bool, faults: float, seed: int) -> None:
         self.native = native
         self.faults = faults
-        self.random = Random(seed)  # noqa: S311  a test repeats
+        self.random = Random(seed)
         self.lock = threading.Lock()
         self.records: dict[str, list[dict[str, str]]] = {}
         self.tasks: Counter[str] = Counter()

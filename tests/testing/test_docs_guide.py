@@ -42,7 +42,7 @@ def test_every_code_block_is_a_file_that_is_run() -> None:
 
 def test_the_example_keeps_the_laws(project: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "no:cacheprovider", "-rs"]
-    done = subprocess.run(  # noqa: S603  the guide's own command
+    done = subprocess.run(
         [*command, "--color=no", "tests"],
         cwd=project,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(project / "src"), *sys.path])},

@@ -139,4 +139,4 @@ def test_the_longest_text_is_as_long_as_the_remote_takes() -> None:
 
 def test_the_memory_connector_needs_no_pytest() -> None:
     code = "import sys, crmsync.testing.reference; sys.exit('pytest' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603  our own interpreter
+    subprocess.run([sys.executable, "-c", code], check=True)

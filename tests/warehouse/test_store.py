@@ -53,7 +53,7 @@ def _rows_of_merge(number: int) -> list[dict[str, str]]:
 
 
 def _other_process(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603  our own code
+    return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -32,9 +32,7 @@ def test_to_be_found_it_loads_nothing_heavy() -> None:
         "heavy = {'pyarrow', 'duckdb', 'orjson', 'pydantic'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )
-    done = subprocess.run(  # noqa: S603  our own words
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -86,7 +84,7 @@ def test_check_names_a_folder_that_cannot_be_written(
         ("", {}, "crm/accounts.csv is empty, without even a header", True),
     ],
 )
-def test_check_names_what_is_wrong_with_a_file(  # noqa: PLR0913  one table of cases
+def test_check_names_what_is_wrong_with_a_file(
     folder: Path,
     connect: Connect,
     text: str | None,

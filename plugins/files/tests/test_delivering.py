@@ -36,7 +36,7 @@ def run(ledger: Ledger, connector: FilesConnector, *, hours: int = 0) -> Deliver
         {"crm": Target(writes=connector, spec=crmsync_connectors()[0])},
         clock=FixedClock(instant=NOON + timedelta(hours=hours)),
         lease_clock=FixedClock(instant=NOON + timedelta(hours=hours)),
-        random=Random(7),  # noqa: S311  a test repeats
+        random=Random(7),
     )
 
 

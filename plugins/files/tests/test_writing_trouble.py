@@ -127,7 +127,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def test_a_disk_that_is_really_full(folder: Path, connect: Connect) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:  # noqa: S603  our own path
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small file system cannot be mounted here")
     try:
         connect().apply([task("k1")])
@@ -137,7 +137,7 @@ def test_a_disk_that_is_really_full(folder: Path, connect: Connect) -> None:
         assert "the disk is full" in str(error)
         assert _files(folder) == before
     finally:
-        subprocess.run(["umount", str(folder)], check=True)  # noqa: S603, S607  as mounted
+        subprocess.run(["umount", str(folder)], check=True)  # noqa: S607  as mounted
 
 
 def test_a_folder_without_the_right_to_write(
@@ -201,7 +201,7 @@ def test_another_process_that_holds_the_folder(
         "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.flock(f, fcntl.LOCK_EX);"
         "print('held', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(  # noqa: S603  our own words
+    with subprocess.Popen(
         [sys.executable, "-c", hold, str(folder / ".crmsync.lock")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -50,7 +50,7 @@ class Tally:
         due: the keys of the effects that are asked about in this run: they count once they pass.
     """
 
-    def __init__(  # noqa: PLR0913  where everything that is counted comes from
+    def __init__(
         self,
         caps: Sequence[Cap],
         records: LiveRecords,

@@ -204,7 +204,7 @@ def _decide_and_remember(
     return decided
 
 
-def _from_kept(  # noqa: PLR0913  all that it depends on
+def _from_kept(
     premises: Premises,
     records: Records,
     sync: SyncResult,

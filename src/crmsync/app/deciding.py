@@ -72,7 +72,7 @@ def _nobody(_label: str, _done: int) -> None:
     """Nobody is told."""
 
 
-def decide(  # noqa: PLR0913  all by keyword, but for what is decided on
+def decide(
     premises: Premises,
     records: LiveRecords,
     sync: SyncResult,

@@ -140,7 +140,7 @@ def words_of(workspace: Workspace, key: str) -> tuple[str, str]:
     raise UsageError(f"{effect.key} changes fields, and has no words to edit; reject it instead")
 
 
-def edit(  # noqa: PLR0913  a person's word has these parts
+def edit(
     workspace: Workspace,
     key: str,
     *,
@@ -169,7 +169,7 @@ def edit(  # noqa: PLR0913  a person's word has these parts
     return ReviewedResult(verdict=Verdict.EDITED, by=by, reason=reason, actions=actions)
 
 
-def decide_existing(  # noqa: PLR0913  a person's word has these parts
+def decide_existing(
     workspace: Workspace,
     rule: str,
     subjects: Sequence[str],
@@ -216,7 +216,7 @@ def decide_existing(  # noqa: PLR0913  a person's word has these parts
     )
 
 
-def _judge(  # noqa: PLR0913  one private call
+def _judge(
     workspace: Workspace,
     keys: Sequence[str],
     verdict: Verdict,

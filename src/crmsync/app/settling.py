@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.effects import Effect
 
 
-def retry(  # noqa: PLR0913  what the command is given
+def retry(
     workspace: Workspace,
     keys: Sequence[str],
     *,
@@ -63,7 +63,7 @@ def retry(  # noqa: PLR0913  what the command is given
     return replace(result, left=tuple(left))
 
 
-def drop(  # noqa: PLR0913  what the command is given
+def drop(
     workspace: Workspace,
     keys: Sequence[str],
     *,
@@ -121,7 +121,7 @@ def _check(effects: Sequence[Effect], may: Sequence[State], what: str) -> None:
             )
 
 
-def _decide(  # noqa: PLR0913  one private call
+def _decide(
     workspace: Workspace,
     effects: Sequence[Effect],
     after: State,

@@ -109,7 +109,7 @@ def _account(workspace: Workspace, wanted: str) -> tuple[str, str]:
     return account, name
 
 
-def _say(  # noqa: PLR0913  a person's word has these parts
+def _say(
     workspace: Workspace,
     kind: StopKind,
     target: str,

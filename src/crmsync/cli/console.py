@@ -137,7 +137,7 @@ def console() -> Console:
     )
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911  what a report holds is anything
+def plain(value: Any) -> Any:  # noqa: ANN401  what a report holds is anything
     """A report as JSON knows it."""
     match value:
         case None | bool() | int() | float():

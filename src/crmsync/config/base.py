@@ -75,7 +75,7 @@ _SHAPES = {
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def validate(  # noqa: PLR0913  what is read, from where, and where mistakes go
+def validate(
     model: type[_Model],
     data: object,
     *,
@@ -96,7 +96,7 @@ def validate(  # noqa: PLR0913  what is read, from where, and where mistakes go
         return None
 
 
-def _note(  # noqa: PLR0913  one private call
+def _note(
     model: type[BaseModel],
     detail: ErrorDetails,
     data: object,

@@ -202,7 +202,7 @@ class _Reader:
     Composing it here and not by PyYAML bounds depth and aliases while they are read.
     """
 
-    def __init__(self, name: str, parser: Any) -> None:  # noqa: ANN401  PyYAML's have no common type
+    def __init__(self, name: str, parser: Any) -> None:
         self.name = name
         self.parser = parser
         self.values: dict[Path_, Place] = {}
@@ -212,7 +212,7 @@ class _Reader:
         self._open: set[str] = set()
         self._unfolded = 0
 
-    def read(self) -> Any:  # noqa: ANN401  YAML is anything
+    def read(self) -> Any:
         """The one document."""
         self.parser.get_event()  # the stream's start
         if self.parser.check_event(yaml.StreamEndEvent):
@@ -229,7 +229,7 @@ class _Reader:
         mark: Any = event.start_mark
         return Place(file=self.name, line=mark.line + 1, column=mark.column + 1)
 
-    def _node(self, path: Path_, event: Any) -> Any:  # noqa: ANN401  YAML is anything
+    def _node(self, path: Path_, event: Any) -> Any:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(path, event)
         self.values[path] = self._place(event)
@@ -270,7 +270,7 @@ class _Reader:
             built[key] = self._node((*path, key), self.parser.get_event())
         return built
 
-    def _key(self, event: Any) -> str | None:  # noqa: ANN401  as above
+    def _key(self, event: Any) -> str | None:
         """A key; None where it cannot be one, noted already."""
         place = self._place(event)
         if not isinstance(event, yaml.ScalarEvent):
@@ -284,7 +284,7 @@ class _Reader:
             return None
         return str(event.value)
 
-    def _skip(self, event: Any) -> None:  # noqa: ANN401  as above
+    def _skip(self, event: Any) -> None:
         """Read over a node."""
         depth = 0
         while True:
@@ -303,7 +303,7 @@ class _Reader:
             self._place(event), f"this nests deeper than {_MOST_DEPTH} levels; write it flatter"
         )
 
-    def _scalar(self, event: Any) -> object:  # noqa: ANN401  as above
+    def _scalar(self, event: Any) -> object:
         value: str = event.value
         self._check_tag(event, *_TEXT_TAGS)
         if event.style or event.tag is not None:  # the style of plain text is empty, or None
@@ -320,7 +320,7 @@ class _Reader:
         # 010 is ten in YAML 1.2, not eight
         return int(value) if _INTEGER.fullmatch(value) else float(value)
 
-    def _check_tag(self, event: Any, *known: str) -> None:  # noqa: ANN401  as above
+    def _check_tag(self, event: Any, *known: str) -> None:
         if event.tag is not None and event.tag not in known:
             self.problems.add(
                 self._place(event),
@@ -328,7 +328,7 @@ class _Reader:
                 "leave it out, or put the text in quotes",
             )
 
-    def _alias(self, path: Path_, event: Any) -> object:  # noqa: ANN401  as above
+    def _alias(self, path: Path_, event: Any) -> object:
         name = event.anchor
         if name in self._open:
             self.problems.give_up(

@@ -98,7 +98,7 @@ def hidden(text: str, position: int) -> Mistake:
     )
 
 
-def _of_characters(trouble: _Trouble) -> Mistake | None:  # noqa: PLR0911  one per complaint
+def _of_characters(trouble: _Trouble) -> Mistake | None:
     """What is wrong with single characters."""
     says = trouble.says
     character = trouble.text[trouble.column : trouble.column + 1]
@@ -133,7 +133,7 @@ def _of_characters(trouble: _Trouble) -> Mistake | None:  # noqa: PLR0911  one p
     return None
 
 
-def _of_structure(trouble: _Trouble) -> Mistake:  # noqa: PLR0911  one per complaint
+def _of_structure(trouble: _Trouble) -> Mistake:
     """What is wrong with how lines stand to each other."""
     says = trouble.says
     if "flow sequence" in says or "flow mapping" in says:
@@ -197,7 +197,7 @@ def _colon(trouble: _Trouble) -> Mistake:
     )
 
 
-def _neighbours(trouble: _Trouble) -> Mistake:  # noqa: PLR0911  one per slip
+def _neighbours(trouble: _Trouble) -> Mistake:
     """A line that fits neither the list nor the mapping that it stands in."""
     before = trouble.before.rstrip()
     value = re.match(r"^\s*(?:- +)*(?:[^\s:'\"][^:]*: +)?(.*)$", trouble.text)

@@ -38,7 +38,7 @@ class InstalledWork:
         ledger: the one that the daemon serves; it stays, whatever the files say later.
     """
 
-    def __init__(  # noqa: PLR0913  all that it works with
+    def __init__(
         self,
         config: Path,
         in_force: InForce,

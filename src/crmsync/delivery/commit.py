@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.runs import Decision
 
 
-def commit_plan(  # noqa: PLR0913  what a run has decided has these parts
+def commit_plan(
     ledger: Ledger,
     run_id: int,
     transitions: Transitions,

@@ -67,7 +67,7 @@ class DeliveryReport:
     problems: tuple[str, ...] = ()
 
 
-def deliver(  # noqa: PLR0913  what it works with, and what tests put in its place
+def deliver(
     ledger: Ledger,
     targets: Mapping[str, Target],
     *,

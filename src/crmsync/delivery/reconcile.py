@@ -45,7 +45,7 @@ class Reconciled:
     error: Exception | None = None
 
 
-def reconcile(  # noqa: PLR0913  a private step of deliver
+def reconcile(
     ledger: Ledger,
     name: str,
     writes: Writes,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crmsync.plugins.contract import FactTables, Measure
 
 
-def declared(  # noqa: PLR0913  the parts of a fact
+def declared(
     table: str,
     name: str,
     kind: FieldType,

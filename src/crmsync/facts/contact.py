@@ -143,7 +143,7 @@ def contact_facts() -> tuple[Fact, ...]:
 
 
 def _facts_of(subject: str) -> tuple[Fact, ...]:
-    def fact(  # noqa: PLR0913  the parts of a fact
+    def fact(
         name: str,
         description: str,
         build: Callable[[FactTables], ir.Table],

@@ -322,7 +322,7 @@ class Composer:
             )
         )
 
-    def _composed(  # noqa: PLR0913  one private call
+    def _composed(
         self,
         due: OpenStep,
         row: Row,

@@ -49,7 +49,7 @@ _RULE_GONE = "the rule is no longer there"
 _ON_UNDER_KEY = "it goes on under the values of once_per"
 
 
-def decide_enrolments(  # noqa: PLR0913  all that it depends on, and nothing else
+def decide_enrolments(
     rules: Sequence[Rule],
     verdicts: Mapping[str, RuleVerdicts],
     snapshot: EnrolmentSnapshot,

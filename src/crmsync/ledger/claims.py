@@ -49,7 +49,7 @@ class Settlement:
     error: str | None = None
 
 
-def claim_ready(  # noqa: PLR0913  a claim has these parts
+def claim_ready(
     connection: sa.Connection,
     name: str,
     *,

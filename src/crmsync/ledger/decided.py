@@ -29,7 +29,7 @@ def effects_beginning(connection: sa.Connection, text: str, limit: int) -> tuple
     return found[:1] if found and found[0].key == text else found
 
 
-def decide_effects(  # noqa: PLR0913  a person's decision has these parts
+def decide_effects(
     connection: sa.Connection,
     effects: Sequence[Effect],
     after: State,

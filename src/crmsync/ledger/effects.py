@@ -45,7 +45,7 @@ SELECT_EFFECTS: sa.Select[Any] = sa.select(
 ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
 
 
-def read_effects(  # noqa: PLR0913  filters, all of them optional
+def read_effects(
     connection: sa.Connection,
     *,
     run_id: int | None = None,

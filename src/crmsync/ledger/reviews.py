@@ -109,7 +109,7 @@ def _reviewed(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> tupl
     return tuple(Reviewed(effect=one, said=tuple(said.get(one.id, ()))) for one in effects)
 
 
-def say_of_effects(  # noqa: PLR0913  a person's word has these parts
+def say_of_effects(
     connection: sa.Connection,
     effects: Sequence[Effect],
     verdict: Verdict,
@@ -142,7 +142,7 @@ def word_effect(connection: sa.Connection, effect_id: int, action: Action) -> No
     )
 
 
-def say_of_enrolments(  # noqa: PLR0913  a person's word has these parts
+def say_of_enrolments(
     connection: sa.Connection,
     enrolments: Sequence[int],
     verdict: Verdict,

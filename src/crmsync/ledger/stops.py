@@ -66,7 +66,7 @@ def read_stops(connection: sa.Connection, *, now: datetime) -> tuple[Stop, ...]:
     return tuple(_stop(row) for row in rows)
 
 
-def say_stop(  # noqa: PLR0913  a person's word has these parts
+def say_stop(
     connection: sa.Connection,
     kind: StopKind,
     target: str,

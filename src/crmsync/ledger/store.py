@@ -200,7 +200,7 @@ class Ledger:
                 connection, statuses=statuses, rule=rule, subject=subject
             )
 
-    def effects(  # noqa: PLR0913  filters, all of them optional
+    def effects(
         self,
         *,
         run_id: int | None = None,

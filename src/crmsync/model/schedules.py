@@ -78,7 +78,7 @@ def parse_schedule(value: object) -> Schedule:
             raise ValueError("a schedule with a zone is written “{at: TIMES, zone: ZONE}”")
         given, zone = given["at"], _zone(given.get("zone"))
     if not isinstance(given, str):
-        raise ValueError(f"“{given}” is no schedule; {_EXAMPLES}")  # noqa: TRY004  it becomes a sentence
+        raise ValueError(f"“{given}” is no schedule; {_EXAMPLES}")
     text = given.strip()
     every = _EVERY.fullmatch(text)
     times = _AT.fullmatch(text)

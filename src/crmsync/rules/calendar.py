@@ -95,7 +95,7 @@ class Calendar:
         """When a day begins there, in UTC."""
         return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
 
-    def bounds(self, test: Test, kind: FieldType) -> Bounds:  # noqa: PLR0911  one per operator
+    def bounds(self, test: Test, kind: FieldType) -> Bounds:
         """Between which ends a time must lie to pass; the operand is no other field.
 
         A day that an instant is compared with is that whole day: *before* it, *after* it,

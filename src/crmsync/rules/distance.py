@@ -17,7 +17,7 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-def distance(value: object, test: Test, calendar: Calendar) -> str | None:  # noqa: PLR0911  one per operator
+def distance(value: object, test: Test, calendar: Calendar) -> str | None:
     """How far a value is from passing, or by how much it passes; None where that says nothing.
 
     Args:

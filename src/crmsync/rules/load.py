@@ -37,7 +37,7 @@ class RuleSet:
         return next((rule for rule in self.rules if rule.name == name), None)
 
 
-def load_rules(  # noqa: PLR0913  what rules are checked against
+def load_rules(
     folder: Path,
     segments_folder: Path,
     catalog: Catalog,

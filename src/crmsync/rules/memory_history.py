@@ -76,7 +76,7 @@ def _field_changes(
     lines: object,
 ) -> list[FieldChange]:
     if not isinstance(lines, list):
-        raise ValueError(f"the history of {table.name}.{field.name} is written {_FORM}")  # noqa: TRY004  told to authors
+        raise ValueError(f"the history of {table.name}.{field.name} is written {_FORM}")
     steps = [_step(table, field, line) for line in lines]
     if any(later[1] <= sooner[1] for sooner, later in pairwise(steps)):
         raise ValueError(f"the history of {table.name}.{field.name} is written oldest first")
@@ -102,5 +102,5 @@ def _step(table: Table, field: Field, line: object) -> tuple[Any, datetime]:
 def _block(table: Table, row: Mapping[str, object]) -> Mapping[str, object]:
     block = row.get(HISTORY, {}) if table.field(HISTORY) is None else {}
     if not isinstance(block, dict):
-        raise ValueError(f"“{HISTORY}” of a record of {table.name} is {{FIELD: {_FORM}}}")  # noqa: TRY004  told to authors
+        raise ValueError(f"“{HISTORY}” of a record of {table.name} is {{FIELD: {_FORM}}}")
     return block

@@ -86,7 +86,7 @@ def read_value(value: object, kind: FieldType, table: Table, name: str) -> Any: 
         ) from None
 
 
-def _converted(value: object, kind: FieldType) -> object:  # noqa: PLR0911  one per type
+def _converted(value: object, kind: FieldType) -> object:
     match kind:
         case FieldType.TEXT | FieldType.REFERENCE if isinstance(value, str):
             return value

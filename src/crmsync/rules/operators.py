@@ -103,7 +103,7 @@ def parse_number(value: object, *, whole: bool) -> int | Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = "; write it without quotes" if _looks_numeric(value) else ""
-        raise ValueError(f"{shown(value)} is not a number{hint}")  # noqa: TRY004  told to authors
+        raise ValueError(f"{shown(value)} is not a number{hint}")
     if isinstance(value, int) and abs(value) < LARGEST:
         return value
     number = Decimal(str(value))

@@ -209,9 +209,7 @@ class TestParser:
             if words and isinstance(value, str) and value not in words:
                 raise ValueError(f"{subject.name} is never {shown(value)}{nearest(value, words)}")
 
-    def _operand(  # noqa: PLR0911  one per operator
-        self, operator: Operator, value: object, subject: Subject
-    ) -> Operand:
+    def _operand(self, operator: Operator, value: object, subject: Subject) -> Operand:
         if operator is Operator.PRESENT:
             return parse_boolean(value)
         if operator in DURATION_OPERATORS:

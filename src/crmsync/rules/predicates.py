@@ -237,7 +237,7 @@ def _compared(value: ir.Value, operator: Operator, bound: ir.Value) -> ir.Boolea
             raise TypeError(f"{operator} has no single bound")
 
 
-def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:  # noqa: PLR0911  one per operator
+def _tested(value: ir.Value, test: Test) -> ir.BooleanValue:
     operand = test.operand
     match test.operator:
         case Operator.IN:

@@ -122,7 +122,7 @@ class Rows:
         zone: also the record's time zone, where records live in several.
     """
 
-    def __init__(  # noqa: PLR0913  one private kind of object
+    def __init__(
         self,
         world: World,
         table: str,

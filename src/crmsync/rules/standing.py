@@ -66,7 +66,7 @@ class Evaluated:
     evaluation: Evaluation | None = None
 
 
-def evaluated(  # noqa: PLR0913, PLR0917  all that it depends on
+def evaluated(  # noqa: PLR0917  all that it depends on
     rules: Sequence[Rule],
     world: World,
     basis: Mapping[str, str],
@@ -141,7 +141,7 @@ def _is_kept(rule: Rule, basis: Mapping[str, str], before: Standing | None, worl
     )
 
 
-def _concerned(  # noqa: PLR0913, PLR0917  all that it depends on
+def _concerned(  # noqa: PLR0917  all that it depends on
     table: str,
     rules: Sequence[Rule],
     world: World,

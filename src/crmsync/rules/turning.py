@@ -137,7 +137,7 @@ class Turning:
             where that is known from elsewhere; streams may have been read since.
     """
 
-    def __init__(  # noqa: PLR0913  all that it depends on
+    def __init__(
         self,
         world: World,
         table: str,

@@ -72,7 +72,7 @@ class RuleTest:
     place: Place
 
 
-def load_rule_tests(  # noqa: PLR0913  all that a test is read with
+def load_rule_tests(
     folder: Path,
     rules: RuleSet,
     catalog: Catalog,

@@ -108,9 +108,7 @@ def passed(clause: Comparison) -> Passed | None:
     return Passed(about=(clause.column.path, measure), values=values, empty=never)
 
 
-def of_test(  # noqa: PLR0911  one per kind of operand
-    test: Test, kind: FieldType
-) -> tuple[str, Words | tuple[Span, ...]] | None:
+def of_test(test: Test, kind: FieldType) -> tuple[str, Words | tuple[Span, ...]] | None:
     """What passes a test, and by what measure; None where that cannot be told."""
     operand = test.operand
     if isinstance(operand, Column) or test.operator is Operator.PRESENT:
@@ -181,9 +179,7 @@ def _of_spots(operator: Operator, spots: list[Decimal]) -> tuple[Span, ...]:
     return _without(single) if operator is Operator.NOT_IN else single
 
 
-def _of_spot(  # noqa: PLR0911  one per operator
-    operator: Operator, at: Decimal
-) -> tuple[Span, ...] | None:
+def _of_spot(operator: Operator, at: Decimal) -> tuple[Span, ...] | None:
     match operator:
         case Operator.IS:
             return (Span(low=at, high=at),)

@@ -61,7 +61,7 @@ class World:
         enrolled: the instant that ``enrolled`` in conditions stands for.
     """
 
-    def __init__(  # noqa: PLR0913  everything that evaluation depends on
+    def __init__(
         self,
         source: RecordSource,
         facts: Sequence[Fact],

@@ -33,7 +33,7 @@ class PageExpressions:
         trimmed: text columns without white space at the edges.
     """
 
-    def __init__(  # noqa: PLR0913  all by keyword
+    def __init__(
         self,
         *,
         page: ir.Table,

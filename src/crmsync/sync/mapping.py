@@ -51,7 +51,7 @@ class StreamMapper:
     A row with a value that cannot be read is answered with a sentence in ``_problem``.
     """
 
-    def __init__(  # noqa: PLR0913  all by keyword
+    def __init__(
         self,
         *,
         engine: MappingEngine,

@@ -51,7 +51,7 @@ def _nobody(_stream: str, _rows: int) -> None:
     """Nobody is told."""
 
 
-def sync_connection(  # noqa: PLR0913  one flat call, all by keyword
+def sync_connection(
     *,
     connector: Reads,
     settings: ConnectionSettings,

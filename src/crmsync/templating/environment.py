@@ -79,7 +79,7 @@ class ClosedEnvironment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"*", "**"})
 
-    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401  Jinja2's own signature
+    def getattr(self, obj: Any, attribute: str) -> Any:
         """``obj.attribute`` in a template."""
         if isinstance(obj, Record):
             return self._field(obj, attribute)
@@ -88,7 +88,7 @@ class ClosedEnvironment(ImmutableSandboxedEnvironment):
         value = super().getattr(obj, attribute)
         return empty(attribute) if value is None else value
 
-    def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401  Jinja2's own signature
+    def getitem(self, obj: Any, argument: Any) -> Any:
         """``obj[argument]`` in a template."""
         if isinstance(obj, Record | Empty):
             return self.getattr(obj, str(argument))
@@ -105,7 +105,7 @@ class ClosedEnvironment(ImmutableSandboxedEnvironment):
             return empty(path)
         return value.called(path) if isinstance(value, Record) else value
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401  Jinja2's own signature
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """``*`` and ``**``, as far as their results fit into a mail."""
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "**" and not (numbers and abs(right) <= _LONGEST_REPEAT.bit_length()):

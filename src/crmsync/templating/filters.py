@@ -74,7 +74,7 @@ def _instant(value: datetime, name: str, reader: Reader) -> datetime:
     return value.astimezone(reader.zone)
 
 
-def format_date(value: Any, style: str = "medium") -> str:  # noqa: ANN401  templates are untyped
+def format_date(value: Any, style: str = "medium") -> str:
     """``{{ account.renewal_date | date }}``; an instant becomes the date in the reader's zone.
 
     ``style`` is short, medium, long or full; ``day`` for day and month without the year; or a
@@ -94,7 +94,7 @@ def format_date(value: Any, style: str = "medium") -> str:  # noqa: ANN401  temp
     return str(dates.format_date(value, style, locale=reader.locale))
 
 
-def format_datetime(value: Any, style: str = "medium") -> str:  # noqa: ANN401  likewise
+def format_datetime(value: Any, style: str = "medium") -> str:
     """``{{ activity.at | datetime }}``: date and time of day in the reader's zone."""
     _given(value, "datetime")
     reader = current_reader()
@@ -109,7 +109,7 @@ def format_datetime(value: Any, style: str = "medium") -> str:  # noqa: ANN401  
     return pattern.replace("{1}", str(day)).replace("{0}", str(time))
 
 
-def format_days(value: Any) -> str:  # noqa: ANN401  likewise
+def format_days(value: Any) -> str:
     """``{{ account.renewal_date | days }}``: “in 12 days”, “today”, “3 days ago”.
 
     Takes a date, an instant, a number of days or a timedelta.
@@ -139,7 +139,7 @@ def format_days(value: Any) -> str:  # noqa: ANN401  likewise
     )
 
 
-def format_money(amount: Any, currency: Any = None) -> str:  # noqa: ANN401  likewise
+def format_money(amount: Any, currency: Any = None) -> str:
     """``{{ deal.amount | money(deal.currency) }}``; a whole amount is written without decimals."""
     number = _number(amount, "money")
     if currency is None:
@@ -156,7 +156,7 @@ def format_money(amount: Any, currency: Any = None) -> str:  # noqa: ANN401  lik
     return str(pattern.apply(number, locale, currency=code, currency_digits=False))
 
 
-def format_number(value: Any, decimals: int | None = None) -> str:  # noqa: ANN401  likewise
+def format_number(value: Any, decimals: int | None = None) -> str:
     """``{{ account.usage_30d | number }}``; ``decimals`` fixes how many, else as many as needed."""
     number = _number(value, "number")
     locale = current_reader().locale
@@ -167,7 +167,7 @@ def format_number(value: Any, decimals: int | None = None) -> str:  # noqa: ANN4
     return str(numbers.format_decimal(number, pattern, locale=locale))
 
 
-def format_percent(value: Any, decimals: int = 0) -> str:  # noqa: ANN401  likewise
+def format_percent(value: Any, decimals: int = 0) -> str:
     """``{{ 0.25 | percent }}``: “25%”."""
     number = _number(value, "percent")
     locale = current_reader().locale
@@ -177,8 +177,8 @@ def format_percent(value: Any, decimals: int = 0) -> str:  # noqa: ANN401  likew
     return str(pattern.apply(number, locale))
 
 
-def format_plural(  # noqa: PLR0913  CLDR has six plural forms
-    count: Any,  # noqa: ANN401  likewise
+def format_plural(
+    count: Any,
     one: str,
     other: str,
     *,
@@ -200,7 +200,7 @@ def format_plural(  # noqa: PLR0913  CLDR has six plural forms
     return f"{numbers.format_decimal(number, locale=locale)} {form}"
 
 
-def format_name(record: Any) -> str:  # noqa: ANN401  likewise
+def format_name(record: Any) -> str:
     """``{{ contact | name }}``: given and family name in the person's own order.
 
     Han, Kana and Hangul names are written family name first and without a space.

@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:200].strip()
 
 
-def sample_action(  # noqa: PLR0913  one flat description of an action
+def sample_action(
     kind: ActionKind, *, key: str, text: str, about: str, table: str, stream: str, column: str
 ) -> Action:
     """An action of that kind that carries the text wherever the kind has room for text."""

@@ -41,7 +41,7 @@ class Listing:
         stored: what the warehouse has of the records that the usable rows name.
     """
 
-    def __init__(  # noqa: PLR0913  all by keyword
+    def __init__(
         self,
         *,
         database: Database,

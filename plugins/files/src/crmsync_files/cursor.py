@@ -45,7 +45,7 @@ class FileProgress:
                 self.mark, self.highest]  # fmt: skip
 
     @classmethod
-    def from_list(  # noqa: PLR0913, PLR0917  the values of `to_list`, in order
+    def from_list(  # noqa: PLR0917  the values of `to_list`, in order
         cls,
         size: int,
         mtime_ns: int,

@@ -83,7 +83,7 @@ def backtest(
 
 
 class _Backtest:
-    def __init__(  # noqa: PLR0913, PLR0917  one private call
+    def __init__(  # noqa: PLR0917  one private call
         self,
         workspace: Workspace,
         records: Records,

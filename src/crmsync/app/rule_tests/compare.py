@@ -148,7 +148,7 @@ class _Comparison:
             if action.subject == record_id and action.state != "ready"
         ]
 
-    def _mismatch(  # noqa: PLR0913  what a mismatch is made of
+    def _mismatch(
         self,
         key: str,
         subject: str,

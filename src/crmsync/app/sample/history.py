@@ -54,7 +54,7 @@ def add_history(account: Account, export: Export) -> None:
     _add_promises(account, export)
 
 
-def activity(  # noqa: PLR0913  the columns of the export
+def activity(
     account: Account,
     contact: str,
     kind: str,
@@ -104,7 +104,7 @@ def _add_contact(account: Account, export: Export) -> None:
         _add_activity(account, export, who, kind, earlier, direction=direction)
 
 
-def _add_activity(  # noqa: PLR0913  one private call
+def _add_activity(
     account: Account,
     export: Export,
     contact: str,

@@ -131,7 +131,7 @@ class Steps:
         relation = self._ways.catalog.relation(table, "owner")
         return set() if relation is None else {relation.target}
 
-    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: C901, PLR0911  one per key
+    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: C901  one per key
         match kind, key:
             case _, "subject" | "body" | "text":
                 return {**text(), "description": "A text; {{ … }} names fields."}

@@ -196,9 +196,7 @@ class Values:
     def _list(self, kind: FieldType) -> Schema:
         return {"type": "array", "items": self.literal(kind), "minItems": 1}
 
-    def _operand(  # noqa: PLR0911  one per operator
-        self, operator: Operator, kind: FieldType, table: str | None
-    ) -> Schema:
+    def _operand(self, operator: Operator, kind: FieldType, table: str | None) -> Schema:
         if operator is Operator.PRESENT:
             return {"type": "boolean"}
         if operator in DURATION_OPERATORS:

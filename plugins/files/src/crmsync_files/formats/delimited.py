@@ -186,7 +186,7 @@ class DelimitedExport:
             ),
         )
 
-    def _piece(  # noqa: PLR0913  one private call
+    def _piece(
         self,
         arrays: dict[str, pa.Array],
         numbers: pa.Array,
