@@ -321,3 +321,179 @@ later:
     expect: {actions: {a: {note: {text: one}}}}
 """
     assert outcome(tmp_path, then, test) == ""
+
+
+AGAIN = "repeat_every: 7 days\n"
+TASKS = """\
+  - id: brief
+    task: {assign_to: owner, subject: Call}
+  - after: 2 days
+    if: [{steps.brief: not_done}]
+    note: {text: not done}
+"""
+
+
+def test_while_the_conditions_hold_it_comes_again(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [task]}}
+later:
+  - advance: 2 days
+    expect:
+      actions: {a: [note]}
+      held: {a: nothing}
+  - advance: 4 days
+    expect:
+      actions: {a: nothing}
+      held: {a: {step: brief#2, reason: it comes again 7 days after it came last}}
+  - advance: 1 day
+    expect: {actions: {a: [{step: brief#2, task: {subject: Call}}]}}
+  - {advance: 2 days, done: {a: brief#2}, expect: {actions: {a: nothing}}}
+  - {advance: 5 days, expect: {actions: {a: [{step: brief#3, task: {subject: Call}}]}}}
+  - advance: 1 day
+    records: {account: [{id: a, tier: tin}]}
+    expect: {not_enrolled: a}
+  - {advance: 30 days, expect: {actions: {a: nothing}, held: {a: nothing}}}
+"""
+    assert outcome(tmp_path, TASKS, test, more=AGAIN) == ""
+
+
+def test_what_was_missed_comes_once_and_the_days_stay_the_same(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - {advance: 24 days, expect: {actions: {a: [note]}}}
+  - {advance: 1 hour, expect: {actions: {a: nothing}}}
+  - {at: 2026-03-30T08:59, expect: {actions: {a: nothing}}}
+  - {at: 2026-03-30T09:00, expect: {actions: {a: [note]}}}
+  - {at: 2026-04-05T09:00, expect: {actions: {a: nothing}}}
+"""
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=AGAIN) == ""
+
+
+def test_business_days_lie_between_two_rounds(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - {at: 2026-03-04T09:00, expect: {actions: {a: nothing}}}
+  - {at: 2026-03-06T10:00, expect: {actions: {a: [note]}}}
+  - {at: 2026-03-10T08:00, expect: {actions: {a: nothing}}}
+  - {at: 2026-03-10T09:00, expect: {actions: {a: [note]}}}
+"""
+    more = "repeat_every: 3 business days\n"
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=more) == ""
+
+
+def test_a_round_waits_until_the_one_before_is_over(tmp_path: Path) -> None:
+    then = "  - note: {text: one}\n  - wait: 10 days\n  - note: {text: two}\n"
+    test = """\
+expect: {actions: {a: {note: {text: one}}}}
+later:
+  - {advance: 8 days, expect: {actions: {a: nothing}}}
+  - {advance: 3 days, expect: {actions: {a: {note: {text: two}}}}}
+  - {advance: 1 hour, expect: {actions: {a: {note: {text: one}}}}}
+"""
+    assert outcome(tmp_path, then, test, more=AGAIN) == ""
+
+
+def test_a_cooldown_lies_between_two_rounds_and_before_the_next_enrolment(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - {advance: 7 days, expect: {actions: {a: nothing}}}
+  - {advance: 3 days, expect: {actions: {a: [note]}}}
+  - {advance: 1 day, records: {account: [{id: a, tier: tin}]}, expect: {not_enrolled: a}}
+  - advance: 1 day
+    records: {account: [{id: a, tier: gold}]}
+    expect: {not_enrolled: a, held: {a: {contains: cooldown}}}
+  - {advance: 8 days, expect: {enrolled: a, actions: {a: [note]}}}
+"""
+    more = f"{AGAIN}cooldown: 10 days\n"
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=more) == ""
+
+
+def test_with_until_it_begins_anew_only_while_its_conditions_hold(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - advance: 7 days
+    records: {account: [{id: a, tier: tin}]}
+    expect:
+      enrolled: a
+      actions: {a: nothing}
+      held: {a: {step: note#2, reason: it begins anew once its conditions hold}}
+  - {advance: 1 day, records: {account: [{id: a, tier: gold}]}, expect: {actions: {a: [note]}}}
+  - {advance: 1 day, records: {account: [{id: a, industry: gambling}]}, expect: {not_enrolled: a}}
+  - {advance: 30 days, expect: {actions: {a: nothing}}}
+"""
+    more = AGAIN + "until: [{industry: gambling}]\n"
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=more) == ""
+
+
+def test_an_expired_rule_does_not_begin_anew(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - {advance: 7 days, expect: {actions: {a: [note]}}}
+  - advance: 7 days
+    expect: {enrolled: a, actions: {a: nothing}, held: {a: {contains: does not begin anew}}}
+"""
+    more = AGAIN + "expires: 2026-03-10\n"
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=more) == ""
+
+
+def test_values_of_once_per_are_used_once_and_come_again(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [note]}}
+later:
+  - {advance: 7 days, expect: {actions: {a: [note]}}}
+  - {advance: 1 day, records: {account: [{id: a, tier: tin}]}, expect: {not_enrolled: a}}
+  - {advance: 7 days, records: {account: [{id: a, tier: gold}]}, expect: {not_enrolled: a}}
+"""
+    more = AGAIN + "once_per: account\n"
+    assert outcome(tmp_path, "  - note: {text: one}\n", test, more=more) == ""
+
+
+def test_a_mail_of_a_later_round_is_not_sent_to_whom_people_have_spoken_with_since(
+    tmp_path: Path,
+) -> None:
+    test = f"""\
+expect: {{actions: {{a: [email]}}}}
+later:
+  - advance: 1 day
+    records: {{{CALL}}}
+    expect: {{actions: {{a: nothing}}}}
+  - advance: 6 days
+    expect:
+      actions: {{a: nothing}}
+      held: {{a: {{step: email#3, reason: {{contains: comes again}}}}}}
+  - {{advance: 7 days, expect: {{actions: {{a: [email]}}}}}}
+  - advance: 7 days
+    unread: [activity]
+    expect: {{actions: {{a: nothing}}, held: {{a: {{contains: last_contact}}}}}}
+  - {{advance: 1 hour, unread: [], expect: {{actions: {{a: [email]}}}}}}
+"""
+    then = "  - email: {to: primary_contact, template: hi}\n"
+    assert outcome(tmp_path, then, test, more=AGAIN) == ""
+
+
+def test_choices_and_waits_are_asked_anew_in_each_round(tmp_path: Path) -> None:
+    then = """\
+  - choose:
+      - if: {industry: steel}
+        then: [{note: {text: steel}}]
+      - otherwise: [{note: {text: other}}]
+  - id: patience
+    wait: {until: [{industry: gas}], at_most: 2 days}
+  - if: {steps.patience: done}
+    note: {text: gas}
+"""
+    test = """\
+expect: {actions: {a: {note: {text: other}}}}
+later:
+  - {advance: 2 days, records: {account: [{id: a, industry: steel}]}}
+  - {advance: 5 days, expect: {actions: {a: {note: {text: steel}}}}}
+  - advance: 1 day
+    records: {account: [{id: a, industry: gas}]}
+    expect: {actions: {a: {step: note-3#2, note: {text: gas}}}}
+"""
+    assert outcome(tmp_path, then, test, more=AGAIN) == ""

@@ -37,7 +37,7 @@ then:
 BAD = {
     "unknown-key": "rule: a\nsubject: account\nwhan: []\nwhen: [{tier: x}]\n" + THEN,
     "later-keys": (
-        "rule: b\nsubject: account\nrepeat_every: 1 day\non_change: stop\nwhen:\n"
+        "rule: b\nsubject: account\nrepeat_every: 0 days\non_change: stop\nwhen:\n"
         "  - tier: gold\n" + THEN
     ),
     "words": (

@@ -50,6 +50,7 @@ _WAY: dict[str, Any] = {
     "rule": "way",
     "subject": "account",
     "when": [{"tier": "gold"}],
+    "repeat_every": "10 days",
     "until": [{"last_reply": {"after": "enrolled"}, "goal": True}, {"tier": "silver"}],
     "then": [
         {"id": "brief", "task": {"assign_to": "owner", "subject": "x"}},
@@ -126,11 +127,20 @@ def _fits(data: object, kind: str = "rule") -> bool:
     return bool(_validator(kind).is_valid(data))
 
 
+# JSON writes a rare character as two halves, which YAML does not know.
+_PAIRS = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
+
+
+def _as_one(pair: re.Match[str]) -> str:
+    high, low = (int(half, 16) for half in pair.groups())
+    return rf"\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
+
+
 def _loads(data: object, segments: dict[str, str] | None = None) -> str | None:
     """None where the loader takes a rule, else what it says."""
     with TemporaryDirectory() as folder:
         try:
-            rules_from(Path(folder), {"r": json.dumps(data)}, segments)
+            rules_from(Path(folder), {"r": _PAIRS.sub(_as_one, json.dumps(data))}, segments)
         except InvalidInputError as error:
             return "; ".join(error.problems)
     return None

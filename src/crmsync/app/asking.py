@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.clocks import Clocks
 from crmsync.journeys.enrolments import Ended
+from crmsync.journeys.keys import in_round
 from crmsync.journeys.way import Answered, Question, Walked, results, walk
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
@@ -107,9 +108,9 @@ class Asking:
     def walked(self, inside: Inside) -> Walked:
         """Where everybody stands, all questions on the way answered."""
         entering = [
-            (rule, ref, entered_at)
-            for rule, ref, _, entered_at in inside.rows()
-            if rule.until and entered_at == inside.transitions.at
+            (row.rule, row.ref, row.at)
+            for row in inside.rows()
+            if row.rule.until and row.at == inside.transitions.at
         ]
         ends = self._ends(entering)
         # They have only now entered: the end is recorded by the next run.
@@ -189,11 +190,11 @@ class Asking:
         unsure = None
         for asked in question.guard.results:
             ref = question.enrolment
-            outcome = progress.get(ref, {}).get(asked.step)
+            step = in_round(asked.step, question.round)
             found = results(
-                outcome,
-                self._state(ref, asked.step),
-                completed=completed.get((ref, asked.step), True),
+                progress.get(ref, {}).get(step),
+                self._state(ref, step),
+                completed=completed.get((ref, step), True),
             )
             if found is None:
                 unsure = f"{asked.text} is unknown: activities were not read lately"
@@ -217,11 +218,12 @@ class Asking:
         for question in questions:
             kinds = {step.id: step for step in question.rule.way}
             for asked in question.guard.results:
-                state = self._state(question.enrolment, asked.step)
+                step = in_round(asked.step, question.round)
+                state = self._state(question.enrolment, step)
                 is_task = isinstance(kinds.get(asked.step), TaskStep)
                 if is_task and state is not None and state.state is State.DONE:
                     made = global_id(state.connection, state.remote_id or "")
-                    tasks[question.enrolment, asked.step] = state.connection, made
+                    tasks[question.enrolment, step] = state.connection, made
         if not tasks:
             return {}
         rows = self.records.rows(_ACTIVITY, {made for _, made in tasks.values()})

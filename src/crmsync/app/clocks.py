@@ -62,7 +62,7 @@ class Clocks:
     @cached_property
     def _book(self) -> RecordBook:
         wanted: dict[str, set[str]] = {}
-        for rule, ref, _, _ in self.inside.rows():
-            if any(step.clock is not ClockOf.COMPANY for step in rule.way):
-                wanted.setdefault(rule.subject, set()).add(ref.subject)
+        for row in self.inside.rows():
+            if any(step.clock is not ClockOf.COMPANY for step in row.rule.way):
+                wanted.setdefault(row.rule.subject, set()).add(row.ref.subject)
         return gather(self.records, self.world, self.catalog, wanted, ())

@@ -134,6 +134,7 @@ def decide(
             outcomes=premises.ledger.step_outcomes(),
             resting=ends.unsure,
             missing=missing,
+            expired={r.name for r in rules if r.expires and r.expires < world.company.today},
         )
     )
     due = walked.due

@@ -12,6 +12,8 @@ from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
 from crmsync.app.suppression import Stops
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
+from crmsync.journeys.keys import round_of
+from crmsync.journeys.way import BEGUN
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.rules.assumptions import Assumptions
@@ -21,12 +23,13 @@ from crmsync.rules.explain import explain_all
 from crmsync.rules.turns import LookedAhead, with_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from crmsync.app.results.cycle import PlanResult
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
+    from crmsync.ledger.values.enrolments import StepOutcome
     from crmsync.rules.assumptions import AssumedField
     from crmsync.rules.evidence import Evidence
     from crmsync.rules.explain import ClauseReport, Turn
@@ -216,6 +219,7 @@ def _next(rule: Rule, ids: Sequence[str], plan: PlanResult) -> Iterator[str]:
 def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
     """What the ledger knows: whether it is in the rule, and what came of it; nothing later."""
     notes, zone, now = [], workspace.zone, workspace.now
+    outcomes = workspace.ledger.step_outcomes()
     for enrolment in workspace.ledger.enrolments(rule=rule.name, subject=subject):
         if enrolment.entered_at > now:
             continue
@@ -225,6 +229,7 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
         if enrolment.ended_at is not None and over:
             told += f", until {readable(enrolment.ended_at, zone)}: {enrolment.end_reason}"
             told += "; it reached its goal" if enrolment.goal else ""
+        told += _begun_anew(outcomes.get(enrolment.ref, {}).values(), zone)
         notes.append(told)
     for effect in workspace.ledger.effects(subject=subject):
         if effect.enrolment.rule == rule.name and effect.updated_at <= now:
@@ -233,3 +238,12 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
                 f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
             )
     return notes
+
+
+def _begun_anew(outcomes: Iterable[StepOutcome], zone: ZoneInfo) -> str:
+    """That it is the third time, say, and since when; empty for the first."""
+    rounds = {round_of(one.step)[1]: one.at for one in outcomes if one.result == BEGUN}
+    if not rounds:
+        return ""
+    last = max(rounds)
+    return f", for the {last}. time since {readable(rounds[last], zone)}"

@@ -202,7 +202,7 @@ class Steps:
         draft = Draft(
             rule=step.rule.name,
             subject=step.enrolment.subject,
-            step=step.step.id,
+            step=step.id,
             connection=composed.connection,
             action=composed.action,
             abilities=self.premises.abilities(composed.connection),
@@ -242,7 +242,7 @@ class Steps:
             self.effects.append(
                 NewEffect(
                     enrolment=step.enrolment,
-                    step=step.step.id,
+                    step=step.id,
                     connection=composed.connection,
                     action=composed.action,
                     state=state,
@@ -262,7 +262,7 @@ class Steps:
         self.outcomes.append(
             StepOutcome(
                 enrolment=step.enrolment,
-                step=step.step.id,
+                step=step.id,
                 result=SKIPPED,
                 at=self.world.now,
                 reason=str(error),
@@ -276,7 +276,7 @@ class Steps:
             Decision(
                 rule=rule.name,
                 subject=subject,
-                step=step.step.id,
+                step=step.id,
                 answer=ruling.answer,
                 gate=ruling.gate,
                 reason=ruling.reason,
@@ -287,7 +287,7 @@ class Steps:
                 rule=rule.name,
                 subject=subject,
                 subject_name=self.name(rule.subject, subject),
-                step=step.step.id,
+                step=step.id,
                 reason=ruling.reason,
             )
         )
@@ -311,7 +311,7 @@ class Steps:
             subject=step.enrolment.subject,
             subject_name=self.name(step.rule.subject, step.enrolment.subject),
             account=display_name(composed.account or {}),
-            step=step.step.id,
+            step=step.id,
             kind=composed.action.kind,
             connection=composed.connection,
             to=composed.to,

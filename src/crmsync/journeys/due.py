@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crmsync.journeys.keys import in_round
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class OpenStep:
 
     Attributes:
         key: the key of its effect.
+        round: how often its enrolment has begun, this time included.
         since: the instant (UTC) from which it has been due.
     """
 
@@ -29,6 +31,12 @@ class OpenStep:
     step: Step
     key: str
     since: datetime
+    round: int = 1
+
+    @property
+    def id(self) -> str:
+        """What the ledger calls it."""
+        return in_round(self.step.id, self.round)
 
 
 def active_enrolments(

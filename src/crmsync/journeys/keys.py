@@ -8,6 +8,7 @@ import re
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
+from crmsync.ledger.values.enrolments import ROUND
 from crmsync.model.own_mail import local_part
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ def once_paths(key: str) -> frozenset[str]:
     """The paths that a key was made from; none for a running number."""
     value = json.loads(key)
     return frozenset(value) if isinstance(value, dict) else frozenset()
+
+
+def in_round(step: str, number: int) -> str:
+    """What a step is called in a round of its enrolment: ``brief``, then ``brief#2``."""
+    return step if number == 1 else f"{step}{ROUND}{number}"
+
+
+def round_of(step: str) -> tuple[str, int]:
+    """The step's id in its rule, and the round, of what `in_round` has made."""
+    name, _, number = step.partition(ROUND)
+    return name, int(number or 1)
 
 
 def effect_key(enrolment: EnrolmentRef, step: str) -> str:

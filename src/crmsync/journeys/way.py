@@ -2,6 +2,9 @@
 
 Steps that say neither ``after`` nor anything of the steps before them are due together. A step
 that does, a wait and a choice come when all before them are over: delivered, dropped or skipped.
+
+A rule with ``repeat_every`` begins anew once all of its steps are over. That is another round of
+the same enrolment; from the second one on, its steps bear its number: ``brief#2``.
 """
 
 from __future__ import annotations
@@ -10,11 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmsync.journeys.due import OpenStep, active_enrolments
-from crmsync.journeys.keys import effect_key
+from crmsync.journeys.keys import effect_key, in_round, round_of
 from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.values.enrolments import SKIPPED, NextDue, StepOutcome
 from crmsync.model.verdicts import Truth
-from crmsync.rules.language import ChooseStep, EmailStep, Result, WaitStep, asks_for_steps
+from crmsync.rules.language import (
+    ChooseStep,
+    ClockOf,
+    EmailStep,
+    Result,
+    WaitStep,
+    asks_for_steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,13 +34,15 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, Transitions
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
-    from crmsync.rules.language import AnyStep, ClockOf, Guard, Rule, Step
+    from crmsync.rules.language import AnyStep, Guard, Rule, Step
 
     Later = Callable[[Rule, EnrolmentRef, datetime, Duration, ClockOf], datetime]
     Outcomes = Mapping[EnrolmentRef, Mapping[str, StepOutcome]]
     States = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
 NOTHING = "nothing"  # the result of a choice without a branch that holds
+BEGUN = "begun"  # the result of a round, which is kept like a step without a name
+CONTACTED = "contacted"
 _OVER = frozenset({State.DONE, State.DROPPED})
 
 
@@ -39,6 +51,8 @@ class Question:
     """Whether a guard holds for an enrolment.
 
     Attributes:
+        entered_at: what ``enrolled`` stands for.
+        step: its id in the rule.
         part: what of the step is asked: ``if``, ``until 1``, ``branch 0``.
     """
 
@@ -48,11 +62,12 @@ class Question:
     step: str
     part: str
     guard: Guard
+    round: int = 1
 
     @property
     def key(self) -> tuple[EnrolmentRef, str, str]:
         """What answers are found by."""
-        return self.enrolment, self.step, self.part
+        return self.enrolment, in_round(self.step, self.round), self.part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +115,23 @@ class Walked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Entered:
+    """Who is in a rule, and may be taken further.
+
+    Attributes:
+        steps: ids of the steps that the rule had when they entered.
+        at: the instant (UTC) of entering.
+        holds: whether its conditions hold now, too.
+    """
+
+    rule: Rule
+    ref: EnrolmentRef
+    steps: tuple[str, ...]
+    at: datetime
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inside:
     """Active enrolments once the transitions hold, with what became of their steps.
 
@@ -109,6 +141,7 @@ class Inside:
         outcomes: the other steps that are over, from `Ledger.step_outcomes`.
         resting: those of whom nothing is done now, with the reason; empty where told already.
         missing: by rule, subjects of which there is no record now.
+        expired: names of the rules whose last day is over.
     """
 
     rules: Sequence[Rule]
@@ -119,21 +152,20 @@ class Inside:
     outcomes: Outcomes = field(default_factory=dict)
     resting: Mapping[EnrolmentRef, str] = field(default_factory=dict)
     missing: Mapping[str, Collection[str]] = field(default_factory=dict)
+    expired: Collection[str] = ()
 
-    def rows(self) -> Iterator[tuple[Rule, EnrolmentRef, tuple[str, ...], datetime]]:
-        """Whose steps can be due now: rule, enrolment, ids of steps, instant of entering.
-
-        A step whose subject's conditions are unknown just now waits.
-        """
+    def rows(self) -> Iterator[Entered]:
+        """Whose steps can be due now; they wait where their conditions are unknown just now."""
         by_name = {rule.name: rule for rule in self.rules}
         for ref, steps, entered_at in sorted(active_enrolments(self.snapshot, self.transitions)):
             rule, verdict = by_name.get(ref.rule), self.verdicts.get(ref.rule)
             if rule is None or verdict is None or ref in self.resting:
                 continue
             subject = ref.subject
+            holds = subject in verdict.matches
             stays = rule.until and subject not in self.missing.get(rule.name, ())
-            if subject in verdict.matches or (stays and subject not in verdict.unknown):
-                yield rule, ref, steps, entered_at
+            if holds or (stays and subject not in verdict.unknown):
+                yield Entered(rule=rule, ref=ref, steps=steps, at=entered_at, holds=holds)
 
 
 def walk(inside: Inside, *, later: Later, answers: Answers) -> Walked:
@@ -154,17 +186,17 @@ def walk(inside: Inside, *, later: Later, answers: Answers) -> Walked:
     outcomes = {(ref.rule, ref.key): steps for ref, steps in inside.outcomes.items()}
     rows = list(inside.rows())
     handed: dict[tuple[str, str], dict[str, StepState]] = {}
-    for _, ref, _, _ in rows:
+    for ref in (row.ref for row in rows):
         for step, state in states.get((ref.rule, ref.key), {}).items():
             if state.state not in WAITING or state.in_doubt:
                 handed.setdefault((ref.rule, ref.subject), {})[step] = state
     walked = Walked()
     told: set[tuple[str, str, str]] = set()
-    for rule, ref, steps, entered_at in rows:
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        rule, ref = row.rule, row.ref
         walker = _Walker(
-            rule=rule,
-            ref=ref,
-            entered_at=entered_at,
+            row=row,
             now=inside.transitions.at,
             later=later,
             answers=answers,
@@ -173,12 +205,21 @@ def walk(inside: Inside, *, later: Later, answers: Answers) -> Walked:
             outcomes=dict(outcomes.get((ref.rule, ref.key), {})),
             walked=walked,
             told=told,
-            over_at=entered_at,
-            since=entered_at,
+            ended=_why_once(row, inside, seen),
         )
-        walker.go([step for step in rule.way if step.id in steps])
+        seen.add((ref.rule, ref.subject))
+        walker.go([step for step in rule.way if step.id in row.steps])
         walked.progress[ref] = walker.outcomes
     return walked
+
+
+def _why_once(row: Entered, inside: Inside, seen: Collection[tuple[str, str]]) -> str | None:
+    """Why it does not begin anew now; None where it may."""
+    if row.rule.name in inside.expired:
+        return f"the rule expired on {row.rule.expires} and does not begin anew"
+    if (row.ref.rule, row.ref.subject) in seen:
+        return "another record that was merged with it begins anew in its place"
+    return None if row.holds else "it begins anew once its conditions hold"
 
 
 @dataclass(kw_only=True)
@@ -187,14 +228,15 @@ class _Walker:
 
     Attributes:
         handed: the steps that were handed over, for this record or one merged with it.
+        ended: why it does not begin anew now; None where it may.
+        round: how often it has begun, this time included.
+        begun: when it did so, and ``before`` the time before that; when it was entered, at first.
         over_at: when the last of the steps so far was over.
         since: from when the steps at this point are due.
-        blocked: a step so far is not over; the id of the last such, empty for none.
+        blocked: a step so far is not over; what the last such is called, empty for none.
     """
 
-    rule: Rule
-    ref: EnrolmentRef
-    entered_at: datetime
+    row: Entered
     now: datetime
     later: Later
     answers: Answers
@@ -203,56 +245,129 @@ class _Walker:
     outcomes: dict[str, StepOutcome]
     walked: Walked
     told: set[tuple[str, str, str]]
-    over_at: datetime
-    since: datetime
-    blocked: str = ""
+    ended: str | None
+    round: int = field(init=False)
+    begun: datetime = field(init=False)
+    before: datetime = field(init=False)
+    over_at: datetime = field(init=False)
+    since: datetime = field(init=False)
+    blocked: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._start(max((round_of(step)[1] for step in self.outcomes), default=1))
+
+    @property
+    def rule(self) -> Rule:
+        return self.row.rule
+
+    @property
+    def ref(self) -> EnrolmentRef:
+        return self.row.ref
 
     def go(self, steps: Sequence[AnyStep]) -> None:
-        """As far as it goes."""
+        """As far as it goes; the round after one that begins now lies ahead."""
+        while self._go_round(steps) and steps and self._begins_anew(steps[0]):
+            pass
+
+    def _start(self, number: int) -> None:
+        """The round of that number begins, or goes on."""
+        self.round = number
+        self.begun, self.before = self._begun(number), self._begun(number - 1)
+        self.over_at = self.since = self.begun
+        self.blocked = ""
+
+    def _begun(self, number: int) -> datetime:
+        outcome = self.outcomes.get(in_round("", number)) if number > 1 else None
+        return self.row.at if outcome is None else outcome.at
+
+    def _begins_anew(self, first: AnyStep) -> bool:
+        """Whether another round begins now; told why not."""
+        every, number = self.rule.repeat_every, self.round + 1
+        if every is None:
+            return False
+        step = in_round(first.id, number)
+        due = self._after(self.begun, every)
+        if self.rule.cooldown is not None:
+            due = max(due, self._after(self.begun, self.rule.cooldown))
+        if due > self.now:
+            return self._wait(step, f"it comes again {every} after it came last", due)
+        if self.ended is not None:
+            return self._wait(step, self.ended)
+        # What was missed is not made up for; the days on which it comes stay the same.
+        at = max(due, self._last_before_now(every))
+        self._note(in_round("", number), BEGUN, f"it comes again after {every}", at)
+        self._start(number)
+        return True
+
+    def _after(self, start: datetime, by: Duration) -> datetime:
+        return self.later(self.rule, self.ref, start, by, ClockOf.COMPANY)
+
+    def _last_before_now(self, every: Duration) -> datetime:
+        if not every.business_days:
+            return self.begun + (self.now - self.begun) // every.length * every.length
+        at = self.begun
+        while (coming := self._after(at, every)) <= self.now:
+            at = coming
+        return at
+
+    def _id(self, step: AnyStep) -> str:
+        return in_round(step.id, self.round)
+
+    def _go_round(self, steps: Sequence[AnyStep]) -> bool:
+        """As far as the round goes; whether all of it is over."""
         for step in steps:
             if not self._is_on_the_way(step):
                 continue
             if asks_for_steps(step) and not self._reach(step):
-                return
+                return False
             over = self._over(step)
             if over is not None:
                 self.over_at = max(self.over_at, over)
-            elif step.id in self.handed or not self._take(step):
-                self.blocked = step.id
+            elif self._id(step) in self.handed or not self._take(step):
+                self.blocked = self._id(step)
                 if isinstance(step, WaitStep | ChooseStep):
-                    return
+                    return False
             if isinstance(step, WaitStep | ChooseStep):
                 self.since = self.over_at
+        if self.rule.repeat_every is not None:
+            self._tell_refused(in_round(steps[0].id if steps else "", self.round + 1))
+        return not self.blocked
 
     def _is_on_the_way(self, step: AnyStep) -> bool:
         """Whether the branches around it were chosen."""
         return all(
-            branch.choice in self.outcomes
-            and self.outcomes[branch.choice].result == str(branch.number)
+            choice in self.outcomes and self.outcomes[choice].result == str(branch.number)
             for branch in step.within
+            for choice in (in_round(branch.choice, self.round),)
         )
 
     def _reach(self, step: AnyStep) -> bool:
         """Whether the steps before it are over, and its time has come."""
         if self.blocked:
-            handed = self.handed.get(self.blocked)
-            if handed is not None and handed.state is State.REJECTED:
-                reason = f"“{self.blocked}” before it was refused by the remote: {handed.error}"
-                self._wait(step, reason)
+            self._tell_refused(self._id(step))
             return False
         self.since = self.over_at
         if step.after is not None:
             self.since = self.later(self.rule, self.ref, self.over_at, step.after, step.clock)
-            if self.since > self.now and self._over(step) is None and step.id not in self.handed:
-                self._wait(step, f"it comes {step.after} after what was before it", self.since)
-                return False
+            started = self._over(step) is not None or self._id(step) in self.handed
+            if self.since > self.now and not started:
+                reason = f"it comes {step.after} after what was before it"
+                return self._wait(self._id(step), reason, self.since)
         return True
+
+    def _tell_refused(self, step: str) -> None:
+        """What the remote refuses is not over, and a person decides."""
+        handed = self.handed.get(self.blocked)
+        if handed is not None and handed.state is State.REJECTED:
+            reason = f"“{self.blocked}” before it was refused by the remote: {handed.error}"
+            self._wait(step, reason)
 
     def _over(self, step: AnyStep) -> datetime | None:
         """When it was over; None while it is not."""
-        if step.id in self.outcomes:
-            return self.outcomes[step.id].at
-        state = self.handed.get(step.id) or self.states.get(step.id)
+        name = self._id(step)
+        if name in self.outcomes:
+            return self.outcomes[name].at
+        state = self.handed.get(name) or self.states.get(name)
         return state.at if state is not None and state.state in _OVER else None
 
     def _take(self, step: AnyStep) -> bool:
@@ -266,8 +381,8 @@ class _Walker:
                 return self._wait_for(step)
             case ChooseStep():
                 return self._choose(step)
-            case EmailStep() if step.contacted is not None:
-                stopped = self._stopped(step, "contacted", step.contacted, by=Truth.YES)
+            case EmailStep() if step.contacted and (step.comes_later or self.round > 1):
+                stopped = self._stopped(step, CONTACTED, step.contacted, by=Truth.YES)
                 if stopped is None:
                     self._make(step)
                 return bool(stopped)
@@ -281,22 +396,31 @@ class _Walker:
         if answer is None:
             return False
         if answer.truth is Truth.UNKNOWN:
-            return self._wait(step, answer.why)
+            return self._wait(self._id(step), answer.why)
         if answer.truth is not by:
             return None
         reason = answer.why
         if by is Truth.YES:
-            reason = f"people have spoken with the customer since the enrolment ({answer.why})"
+            since = "the enrolment" if self.before == self.row.at else "the last time"
+            reason = f"people have spoken with the customer since {since} ({answer.why})"
         return self._end(step, SKIPPED, reason)
 
     def _make(self, step: Step) -> None:
         """It is due, unless it is for another enrolment of this record, or waits for its time."""
-        this = (self.ref.rule, self.ref.subject, step.id)
-        state = self.states.get(step.id)
+        name = self._id(step)
+        this = (self.ref.rule, self.ref.subject, name)
+        state = self.states.get(name)
         if this not in self.told and _has_come(state, self.now):
-            key = effect_key(self.ref, step.id) if state is None else state.key
+            key = effect_key(self.ref, name) if state is None else state.key
             self.walked.due.append(
-                OpenStep(enrolment=self.ref, rule=self.rule, step=step, key=key, since=self.since)
+                OpenStep(
+                    enrolment=self.ref,
+                    rule=self.rule,
+                    step=step,
+                    key=key,
+                    since=self.since,
+                    round=self.round,
+                )
             )
         self.told.add(this)
 
@@ -316,9 +440,9 @@ class _Walker:
             return False
         if until > self.now:
             longest = " at the longest" if step.until else ""
-            return self._wait(step, f"it waits {step.at_most}{longest}", until)
+            return self._wait(self._id(step), f"it waits {step.at_most}{longest}", until)
         if doubts:  # what it waits for may have come
-            return self._wait(step, "; ".join(doubts))
+            return self._wait(self._id(step), "; ".join(doubts))
         if step.until:
             reason = f"what it waited for did not come within {step.at_most}"
             return self._end(step, Result.NOT_DONE, reason, until)
@@ -330,7 +454,7 @@ class _Walker:
                 return self._end(step, str(number), "no other branch holds")
             answer = self._ask(step, f"branch {number}", guard)
             if answer is None or answer.truth is Truth.UNKNOWN:
-                return False if answer is None else self._wait(step, answer.why)
+                return False if answer is None else self._wait(self._id(step), answer.why)
             if answer.truth is Truth.YES:
                 return self._end(step, str(number), answer.why)
         return self._end(step, NOTHING, "no branch holds")
@@ -339,10 +463,11 @@ class _Walker:
         question = Question(
             rule=self.rule,
             enrolment=self.ref,
-            entered_at=self.entered_at,
+            entered_at=self.before if part == CONTACTED else self.row.at,
             step=step.id,
             part=part,
             guard=guard,
+            round=self.round,
         )
         answer = self.answers.get(question.key)
         if answer is None:
@@ -350,17 +475,19 @@ class _Walker:
         return answer
 
     def _end(self, step: AnyStep, result: str, reason: str, at: datetime | None = None) -> bool:
-        outcome = StepOutcome(
-            enrolment=self.ref, step=step.id, result=result, at=at or self.now, reason=reason
-        )
-        self.outcomes[step.id] = outcome
-        self.walked.outcomes.append(outcome)
+        outcome = self._note(self._id(step), result, reason, at or self.now)
         self.over_at = max(self.over_at, outcome.at)
         return True
 
-    def _wait(self, step: AnyStep, reason: str, until: datetime | None = None) -> bool:
+    def _note(self, step: str, result: str, reason: str, at: datetime) -> StepOutcome:
+        outcome = StepOutcome(enrolment=self.ref, step=step, result=result, at=at, reason=reason)
+        self.outcomes[step] = outcome
+        self.walked.outcomes.append(outcome)
+        return outcome
+
+    def _wait(self, step: str, reason: str, until: datetime | None = None) -> bool:
         self.walked.waits.append(
-            Waits(rule=self.rule, enrolment=self.ref, step=step.id, reason=reason, until=until)
+            Waits(rule=self.rule, enrolment=self.ref, step=step, reason=reason, until=until)
         )
         return False
 

@@ -11,6 +11,7 @@ from crmsync.ledger.schema import enrolment, rule_state, step_outcome
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
     OPEN,
+    ROUND,
     Enrolment,
     EnrolmentRef,
     EnrolmentSnapshot,
@@ -42,6 +43,13 @@ def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
             columns.rule, columns.subject
         )
     )
+    again = connection.execute(
+        sa.select(columns.rule, columns.subject, sa.func.max(step_outcome.c.at))
+        .join(step_outcome, columns.id == step_outcome.c.enrolment_id)
+        .where(step_outcome.c.step.startswith(ROUND))
+        .group_by(columns.rule, columns.subject)
+    )
+    rounds = {(rule, subject): at for rule, subject, at in again}
     used = connection.execute(
         sa.select(columns.rule, columns.key, columns.subject).where(
             columns.status != EnrolmentStatus.LAPSED, columns.key.startswith("{")
@@ -55,7 +63,10 @@ def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
     return EnrolmentSnapshot(
         open=read_enrolments(connection, statuses=OPEN),
         histories={
-            (rule, subject): History(enrolments=count, last_active_at=at)
+            (rule, subject): History(
+                enrolments=count,
+                last_active_at=None if at is None else max(at, rounds.get((rule, subject), at)),
+            )
             for rule, subject, count, at in histories
         },
         used_keys={(rule, key): subject for rule, key, subject in used},

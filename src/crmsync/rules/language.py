@@ -157,6 +157,7 @@ class EmailStep(Making):
         email_class: commercial or service; None leaves it to the template.
         contacted: holds once people have spoken with the customer since the enrolment, so that
             the mail is not sent; None for a mail that is sent all the same.
+        comes_later: whether that is asked in the first round, too.
     """
 
     to: Recipient
@@ -164,6 +165,7 @@ class EmailStep(Making):
     sender: str = "owner"
     email_class: str | None = None
     contacted: Guard | None = None
+    comes_later: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +267,8 @@ class Rule:
         once_per_columns: what these paths lead to, in the same order.
         must_last: how long the conditions must hold before anybody enters, the key ``for``; None
             for not at all.
+        repeat_every: how long after a round began the next one does, while ``when`` holds; None
+            for one round only.
         existing: None leaves it to the config.
         expires: the last day, in the company's zone, on which anybody enters; None for no end.
         inhibits, inhibited_by: names or labels of other rules, as written; `inhibitors` tells
@@ -285,6 +289,7 @@ class Rule:
     once_per_columns: tuple[Column, ...] = ()
     must_last: Duration | None = None
     cooldown: Duration | None = None
+    repeat_every: Duration | None = None
     existing: Existing | None = None
     labels: tuple[str, ...] = ()
     priority: int = 50

@@ -35,6 +35,14 @@ class OptionsParser:
         """A length of time; None where the key is not there."""
         return self._parsed(key, parse_duration)
 
+    def repeat_every(self) -> Duration | None:
+        """How long after a round the next one comes; None where there is one only."""
+        every = self.duration("repeat_every")
+        if every is None or every.business_days or every.length:
+            return every
+        self._note("repeat_every", "without any time in between it would never come to an end")
+        return None
+
     def schedule(self) -> Schedule | None:
         """When the daemon lets anybody in; None where it does so at any time."""
         return self._parsed("schedule", parse_schedule)

@@ -47,6 +47,7 @@ RULE_FILE = FileKind(
         "for",
         "once_per",
         "cooldown",
+        "repeat_every",
         "existing",
         "labels",
         "priority",
@@ -58,7 +59,7 @@ RULE_FILE = FileKind(
         "until",
     ),
     needed=("rule", "subject", "when", "then"),
-    later=("repeat_every", "on_change"),
+    later=("on_change",),
 )
 _VERSION_LENGTH = 16
 
@@ -104,6 +105,7 @@ class RuleParser:
         columns = self._once_per(document, subject)
         options = OptionsParser(document=document, problems=self.problems)
         must_last, cooldown = options.duration("for"), options.duration("cooldown")
+        repeat_every = options.repeat_every()
         existing, expires = options.existing(), options.day("expires")
         labels, priority = options.labels(), options.priority()
         schedule = options.schedule()
@@ -124,6 +126,7 @@ class RuleParser:
             once_per_columns=columns,
             must_last=must_last,
             cooldown=cooldown,
+            repeat_every=repeat_every,
             existing=existing,
             labels=labels,
             priority=priority,
@@ -140,6 +143,7 @@ class RuleParser:
             document=document,
             problems=self.problems,
             table=subject,
+            repeats="repeat_every" in document.data,
             steps=StepParser(
                 catalog=self.catalog,
                 document=document,

@@ -53,6 +53,7 @@ class WayParser:
     Attributes:
         steps: reads what a step makes.
         conditions: reads what is asked on the way, where ``enrolled`` can be said.
+        repeats: whether the rule begins anew after a time.
     """
 
     catalog: Catalog
@@ -61,6 +62,7 @@ class WayParser:
     table: str
     steps: StepParser
     conditions: ConditionParser
+    repeats: bool = False
     _known: dict[str, str] = field(default_factory=dict)  # each id with its kind
     _counts: dict[str, int] = field(default_factory=dict)
     _later: bool = False  # whether what is read now comes after something else
@@ -140,8 +142,9 @@ class WayParser:
             step, after=placed.after, clock=placed.clock, guard=placed.guard, within=placed.within
         )
         self._later = self._later or asks_for_steps(step)
-        if isinstance(step, EmailStep) and self._later and not value.get("despite_contact"):
-            return replace(step, contacted=self._contacted(step))
+        asked = self._later or self.repeats
+        if isinstance(step, EmailStep) and asked and not value.get("despite_contact"):
+            return replace(step, contacted=self._contacted(step), comes_later=self._later)
         return step
 
     def _contacted(self, step: EmailStep) -> Guard | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 TEST_KEYS = ("rule", "name", "at", "new_rule", "records", "unread", "expect", "later")
 NEEDED_TEST_KEYS = ("rule", "at", "records")
+_ROUND = r"#[1-9][0-9]*$"  # what a step of a later round ends with
 STAGE_KEYS = ("advance", "at", "records", "deleted", "unread", "done", "expect")
 
 
@@ -273,7 +275,7 @@ class _TestReader:
                 hint = nearest(subject, known)
                 self._note((*at, subject), f"there is no {rule.subject} “{subject}” here{hint}")
             for step in steps if isinstance(steps, list) else [steps]:
-                if not isinstance(step, str) or step not in tasks:
+                if not isinstance(step, str) or re.sub(_ROUND, "", step) not in tasks:
                     hint = nearest(step, tasks)
                     self._note((*at, subject), f"the rule has no task {shown(step)}{hint}")
                 else:

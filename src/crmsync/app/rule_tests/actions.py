@@ -8,6 +8,7 @@ from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
 from crmsync.app.rule_tests.virtual import global_id, local_id
+from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
 from crmsync.rules.expectations import STEP, Contains
@@ -49,12 +50,12 @@ def actual_actions(rule: Rule, subject: str, decided: Decided) -> list[ActualAct
         if action.subject == subject and action.state == State.READY
     ]
     return [
-        _actual(steps[action.step], decided.composed[action.key])
-        for action in sorted(ready, key=lambda action: order.index(action.step))
+        _actual(action.step, steps[round_of(action.step)[0]], decided.composed[action.key])
+        for action in sorted(ready, key=lambda action: order.index(round_of(action.step)[0]))
     ]
 
 
-def _actual(step: Step, composed: Composed) -> ActualAction:
+def _actual(name: str, step: Step, composed: Composed) -> ActualAction:
     action = composed.action
     addresses: dict[str, tuple[str, ...]] = {}
     values: dict[str, object]
@@ -91,7 +92,7 @@ def _actual(step: Step, composed: Composed) -> ActualAction:
             values = {"record": local_id(record), "fields": dict(action.changes)}
     return ActualAction(
         kind=action.kind,
-        step=step.id,
+        step=name,
         values=values,
         addresses=addresses,
         place=str(step.place),

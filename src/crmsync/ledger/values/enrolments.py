@@ -86,7 +86,7 @@ class History:
 
     Attributes:
         enrolments: how many there ever were, those without contact included.
-        last_active_at: when one last became active (UTC); None where none ever was.
+        last_active_at: when one last became active, or began anew (UTC); None where none ever was.
     """
 
     enrolments: int = 0
@@ -172,11 +172,14 @@ class End:
 
 
 SKIPPED = "skipped"
+ROUND = "#"  # stands before the number of a round, and in no step's id
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepOutcome:
     """What became of a step without the outbox: it was skipped, waited for, or chosen by.
+
+    Also that a later round of the enrolment has begun; its number stands for the step then.
 
     Attributes:
         result: ``skipped``, ``done``, ``not_done``, or the number of a branch.

@@ -94,6 +94,10 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
             **parts.values.duration(),
             "description": "Not again for this subject within that time.",
         },
+        "repeat_every": {
+            "allOf": [parts.values.duration(), {"not": {"pattern": r"^\s*0+[^0-9]"}}],
+            "description": "How long after it began it begins anew, while the conditions hold.",
+        },
         "existing": {
             "enum": [str(way) for way in Existing],
             "description": "What a new rule does with those that match already.",
