@@ -170,6 +170,55 @@ def test_every_fact_says_of_whom_it_may_change(
     source.close()
 
 
+NUMBERS = st.sampled_from([-1000, -31, -2, -1, 0, 1, 2, 29, 30, 60, 2192, 10**9])
+NUMBER_TESTS = st.one_of(
+    st.builds(
+        lambda key, number: {key: number},
+        st.sampled_from(["is", "is_not", "over", "under", "at_least", "at_most"]),
+        NUMBERS,
+    ),
+    st.builds(lambda *ends: {"between": sorted(ends)}, NUMBERS, NUMBERS),
+    st.builds(lambda numbers: {"not_in": numbers}, st.lists(NUMBERS, min_size=1, max_size=3)),
+    st.booleans().map(lambda answer: {"present": answer}),
+)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    records=busy_companies(),
+    asked=st.lists(
+        st.tuples(st.sampled_from(["days_since_start", "days_to_renewal"]), NUMBER_TESTS),
+        min_size=4,
+        max_size=4,
+    ),
+    step=st.sampled_from([*STEPS, timedelta(days=4)]),
+)
+def test_numbers_of_days_turn_when_their_dates_do(
+    records: dict[str, list[dict[str, Any]]], asked: list[tuple[str, Any]], step: timedelta
+) -> None:
+    rules = compiled([[{name: test}] for name, test in asked])
+    source = MemoryRecords(CATALOG.tables, records, now=NOW)
+    world = world_at(source, NOW, "Europe/Zurich")
+    before = verdicts(rules, world)
+    after = verdicts(rules, world_at(source, NOW + step, "Europe/Zurich"))
+    for rule in rules:
+        turning = turning_of(rule, world, NOW + step)
+        was, now = before[rule.name], after[rule.name]
+        turned = {i for i in was.keys() | now.keys() if was.get(i) != now.get(i)}
+        event("turned" if turned else "stayed")
+        assert turned <= touched(turning), (asked, records)
+        moments = turning.moments()
+        assert turned <= {moment.subject for moment in moments}, (asked, records)
+        assert len(moments) <= 2 * 2 * 6, "at most two of each number for each account"
+    source.close()
+
+
 def moments_of(
     tmp_path: Path, when: str, records: dict[str, Any], days: int = 366, zone: str = "Europe/Zurich"
 ) -> list[tuple[str, str]]:

@@ -57,14 +57,27 @@ def test_each_clause_and_the_rule_with_its_next_turn(tmp_path: Path) -> None:
     assert report.verdict is Truth.NO
 
 
+def test_a_number_of_days_turns_on_a_day_that_is_known(tmp_path: Path) -> None:
+    late, until = ahead(tmp_path, "  - days_since_start: 200", {"customer_since": "2026-02-20"})
+    assert turns(late) == ("2026-09-08T00:00+00:00", Truth.YES)
+    assert until == YEAR
+    renewal = {"renewal_date": "2026-12-31"}
+    near, _ = ahead(tmp_path, "  - days_to_renewal: {under: 60}", renewal)
+    assert turns(near) == ("2026-11-02T00:00+00:00", Truth.YES)
+    past, _ = ahead(tmp_path, "  - days_to_renewal: {between: [-10, -5]}", renewal)
+    assert turns(past) == ("2027-01-05T00:00+00:00", Truth.YES)
+
+
 def test_what_changes_daily_is_looked_at_for_some_days_and_not_claimed_for_longer(
     tmp_path: Path,
 ) -> None:
-    soon, _ = ahead(tmp_path, "  - days_since_start: 20", {"customer_since": "2026-02-20"})
-    assert turns(soon) == ("2026-03-12T00:00+00:00", Truth.YES)
-    late, until = ahead(tmp_path, "  - days_since_start: 200", {"customer_since": "2026-02-20"})
+    account = {"customer_since": "2026-02-20", "renewal_date": "2026-09-30"}
+    when = "  - days_since_start: {over: days_to_renewal}"
+    late, until = ahead(tmp_path, when, account)
     assert turns(late) is None
     assert NOW + timedelta(days=30) < until < datetime(2026, 9, 8, tzinfo=UTC)
+    soon, _ = ahead(tmp_path, when, account | {"renewal_date": "2026-03-25"})
+    assert turns(soon) == ("2026-03-09T00:00+00:00", Truth.YES)
 
 
 def test_what_never_turns_by_itself(tmp_path: Path) -> None:

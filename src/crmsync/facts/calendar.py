@@ -52,12 +52,13 @@ def _in_year(day: ir.DateValue, year: ir.IntegerValue) -> ir.DateValue:
     return ibis.date(year, day.month(), number)
 
 
-def _each_day(field: str) -> Callable[[FactTables], Sequence[ir.Table]]:
-    """It is another number every day."""
+def _counts(**field: str) -> Callable[[FactTables], Sequence[ir.Table]]:
+    """It counts the days since the date in a field, or until it."""
 
     def turns(tables: FactTables) -> Sequence[ir.Table]:
-        dated = _with_today(tables, field)
-        return [dated.select("id", own_days=days_later(dated.today, 1))]
+        accounts = tables.table("account")
+        (name,) = field.values()
+        return [accounts.filter(accounts[name].notnull()).select("id", **field)]
 
     return turns
 
@@ -78,7 +79,7 @@ def calendar_facts() -> tuple[Fact, ...]:
             FieldType.INTEGER,
             "Days until the renewal date; negative when it is past.",
             _days_to_renewal,
-            turns=_each_day("renewal_date"),
+            turns=_counts(days_until="renewal_date"),
         ),
         declared(
             "account",
@@ -86,7 +87,7 @@ def calendar_facts() -> tuple[Fact, ...]:
             FieldType.INTEGER,
             "Days since the account became a customer.",
             _days_since_start,
-            turns=_each_day("customer_since"),
+            turns=_counts(days_since="customer_since"),
         ),
         declared(
             "account",

@@ -303,8 +303,9 @@ class Fact:
         turns: when the value may change while no record does: tables of ``id`` and one other
             column, whose name says what it is: ``at``, an instant that comes to pass; a
             ``company_day`` or an ``own_day`` that begins, in the company's zone or the subject's;
-            or ``own_days``, the day from which on it changes every day. All of them for a year
-            from ``now`` on; an empty sequence where time alone never changes it.
+            ``days_since`` or ``days_until``, the day that the value counts the days since, or
+            until; or ``own_days``, the day from which on it changes every day. All of them for a
+            year from ``now`` on; an empty sequence where time alone never changes it.
             Who gives it also says that the value of a subject
             depends on nothing but its own record and the records of ``rests_on`` that refer to
             it, in the field that is called like its table (for activities: that belong to it).

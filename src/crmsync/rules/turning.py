@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from operator import or_
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
+from crmsync.rules.counted import SINCE, UNTIL, day_tests
 from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
 from crmsync.rules.world import wanted
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from crmsync.rules.world import World
 
 _HOUR = timedelta(hours=1)
+_OWN = frozenset({"own_day", "own_days", SINCE, UNTIL})  # dates in the record's own zone
+_LONG_AGO = date(1970, 1, 1)
 _MOST_MEETINGS = 400  # of one value within one span: a day's begin for more than a year
 
 
@@ -289,7 +292,7 @@ class _Watches:
         if isinstance(clause, Related):
             self._related(clause, number, path)
             return
-        self.fact_of(clause.column, number, path)
+        self.fact_of(clause.column, number, path, clause.test)
         if clause.test.operator in HISTORY:
             self._past(clause.column, clause.test, number, path)
         elif isinstance(clause.test.operand, Column):
@@ -367,8 +370,12 @@ class _Watches:
             return records.select("id", *references_of(path), value=column.name)
         return self._world.fact_values(column.fact)
 
-    def fact_of(self, column: Column, number: int, path: Path) -> None:
-        """The watches of a fact, where the column is one: when its value may change."""
+    def fact_of(self, column: Column, number: int, path: Path, test: Test | None = None) -> None:
+        """The watches of a fact, where the column is one: when its value may change.
+
+        Args:
+            test: what it is held against, where no other change counts.
+        """
         if column.fact is None:
             return
         path = (*path, *column.hops)
@@ -379,17 +386,30 @@ class _Watches:
             return
         for i, rows in enumerate(turns):
             name = next(name for name in rows.columns if name != "id")
-            self.found.append(
-                Watch(
-                    clause=number,
-                    path=path,
-                    kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
-                    values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
-                    source=f"turns {i} of {column.owner}.{column.name}",
-                    zone_at=len(path) if name in {"own_day", "own_days"} else None,
-                    daily=name == "own_days",
-                )
+            watch = Watch(
+                clause=number,
+                path=path,
+                kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
+                values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
+                source=f"turns {i} of {column.owner}.{column.name}",
+                zone_at=len(path) if name in _OWN else None,
+                daily=name == "own_days",
             )
+            if name in {SINCE, UNTIL}:
+                self._counted(watch, name, test, rows)
+            else:
+                self.found.append(watch)
+
+    def _counted(self, watch: Watch, counts: str, test: Test | None, rows: ir.Table) -> None:
+        """A number of days turns where its date does, or is another one every day."""
+        tests = day_tests(counts, test)
+        if tests is None:
+            always = ibis.literal(_LONG_AGO, DATA_TYPES[FieldType.DATE])
+            source = f"every day, {watch.source}"
+            values = partial(rows.select, "id", value=always)
+            self.found.append(replace(watch, values=values, source=source, daily=True))
+            return
+        self.found += [replace(watch, test=one) for one in tests]
 
     def _any_time(self, spec: FactSpec, number: int, path: Path) -> None:
         self.found.append(
