@@ -243,11 +243,9 @@ class Workspace:
                 streams[stream_name] = StreamRequest(
                     name=stream_name, options=own, columns=stream.columns, key=tuple(stream.key)
                 )
-        problems.raise_if_any()
-        assert options is not None  # noqa: S101  without problems there are options
         return ConnectionContext(
             name=name,
-            options=options,
+            options=problems.checked(options),
             streams=streams,
             folder=self.installation.folder,
             clock=self.clock,

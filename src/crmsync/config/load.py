@@ -55,11 +55,10 @@ def load_config(file: Path) -> Installation:
     document = load_yaml(file)
     problems = Problems()
     folder = file.resolve().parent
-    settings = validate(
+    read = validate(
         Config, document.data, document=document, path=(), problems=problems, folder=folder
     )
-    problems.raise_if_any()
-    assert settings is not None  # noqa: S101  without problems there are settings
+    settings = problems.checked(read)
     _check_mappings(settings, document, problems)
     problems.raise_if_any()
     return Installation(settings=settings, document=document, folder=folder)

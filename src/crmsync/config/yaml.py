@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import yaml
 
@@ -55,6 +55,9 @@ class Document:
         return self._keys.get(path) or self.place(path)
 
 
+_Found = TypeVar("_Found")
+
+
 class Problems:
     """Collects mistakes, so that a person sees all of them at once.
 
@@ -95,6 +98,16 @@ class Problems:
         """
         if self.sentences:
             raise InvalidInputError(self.sentences)
+
+    def checked(self, found: _Found | None) -> _Found:
+        """What was read: None stands for it only where there are mistakes.
+
+        Raises:
+            InvalidInputError: there are.
+        """
+        self.raise_if_any()
+        assert found is not None  # noqa: S101  nothing says why it would be missing
+        return found
 
 
 def shortened(text: object, most: int = _LONGEST_NAME) -> str:
@@ -358,8 +371,12 @@ class _Reader:
         self.values[path] = self.values[source]
         if source in self.keys and path not in self.keys:
             self.keys[path] = self.keys[source]
-        steps = (
-            data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
-        )
-        for step in steps:
-            self._repeat(data[step], (*source, step), (*path, step), event)  # type: ignore[index]
+        for step, part in _parts(data):
+            self._repeat(part, (*source, step), (*path, step), event)
+
+
+def _parts(data: object) -> Iterable[tuple[Any, object]]:
+    """What data is made of, each with the step of a path that leads to it."""
+    if isinstance(data, dict):
+        return data.items()
+    return enumerate(data) if isinstance(data, list) else ()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
+    _Kind = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
+
     # A statement over rows that it is given; made once for each engine.
     Build = Callable[["Rows"], sa.Insert | sa.Update]
 
@@ -39,7 +41,7 @@ class Rows:
     def __init__(self, dialect: str) -> None:
         self._many = dialect == "postgresql"
 
-    def columns(self, **kinds: Any) -> Mapping[str, sa.ColumnElement[Any]]:  # noqa: ANN401  types
+    def columns(self, **kinds: _Kind) -> Mapping[str, sa.ColumnElement[Any]]:
         """These columns of the rows, each of its type."""
         if not self._many:
             return {name: sa.bindparam(name, type_=kind) for name, kind in kinds.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -128,7 +128,7 @@ class Database(ABC):
     @abstractmethod
     def sentence(
         self,
-        cause: Any,  # noqa: ANN401  whatever the driver raised
+        cause: BaseException | None,
         *,
         committing: bool = False,
     ) -> CrmsyncError:

@@ -77,7 +77,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "due": date.fromisoformat,
     "at": datetime.fromisoformat,
     "record": lambda value: RecordRef(**value),
-    "task": lambda value: from_payload(value),  # noqa: PLW0108  it is defined above
+    "task": from_payload,
     "about": lambda values: tuple([RecordRef(**value) for value in values]),
 }
 _CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]] = {

@@ -84,7 +84,7 @@ class PostgresDatabase(Database):
         lock = _LOCKS[sole]
         try:
             with self.engine.connect() as connection:
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")  # noqa: PLW2901  the same one
+                connection.execution_options(isolation_level="AUTOCOMMIT")
                 if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock, _SCHEMA))):
                     holder = _holder(connection, lock, since) or "one that ended just now"
                     raise StoreBusyError(BUSY[sole].format(name=self.name, holder=holder))
@@ -102,7 +102,7 @@ class PostgresDatabase(Database):
 
     def sentence(
         self,
-        cause: Any,  # noqa: ANN401  whatever the driver raised
+        cause: BaseException | None,
         *,
         committing: bool = False,
     ) -> CrmsyncError:
@@ -237,7 +237,7 @@ def _holder(connection: sa.Connection, lock: int, since: datetime) -> str | None
     return f"{row.application_name}, since {readable(begun.astimezone(since.tzinfo))}"
 
 
-def _may_pass(error: BaseException) -> bool:
+def _may_pass(error: BaseException | None) -> bool:
     """Whether it is worth waiting a little: the server refuses for now, or does not listen yet."""
     words = str(error)
     return getattr(error, "sqlstate", None) in _PASSING or any(
@@ -245,7 +245,7 @@ def _may_pass(error: BaseException) -> bool:
     )
 
 
-def _is_lost(cause: Any) -> bool:  # noqa: ANN401  whatever the driver raised
+def _is_lost(cause: BaseException | None) -> bool:
     """Whether the server ended the connection, or there was none."""
     state = getattr(cause, "sqlstate", None)
     if state is not None:
@@ -254,7 +254,7 @@ def _is_lost(cause: Any) -> bool:  # noqa: ANN401  whatever the driver raised
     return type(cause).__name__ == "OperationalError"
 
 
-def _words(cause: Any) -> str:  # noqa: ANN401  whatever the driver raised
+def _words(cause: BaseException | None) -> str:
     """The first line alone: the others may quote what was to be written."""
     primary = getattr(getattr(cause, "diag", None), "message_primary", None)
     lines = (primary or str(cause)).strip().splitlines()

@@ -8,7 +8,7 @@ import socket
 import time
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -94,7 +94,7 @@ class SqliteDatabase(Database):
 
     def sentence(
         self,
-        cause: Any,  # noqa: ANN401  whatever the driver raised
+        cause: BaseException | None,
         *,
         committing: bool = False,  # noqa: ARG002  SQLite knows: what failed was not kept
     ) -> CrmsyncError:

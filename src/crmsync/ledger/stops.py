@@ -126,4 +126,4 @@ def _after(instant: datetime) -> sa.ColumnElement[bool]:
 
 
 def _stop(row: sa.Row[Any]) -> Stop:
-    return Stop(**{**row._mapping, "kind": StopKind(row.kind)})  # noqa: SLF001  SQLAlchemy's public name
+    return Stop(**{**row._mapping, "kind": StopKind(row.kind)})

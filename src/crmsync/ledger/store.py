@@ -156,7 +156,7 @@ class Ledger:
         if kind is not None:
             query = query.where(run.c.kind == kind)
         with self.reading() as connection:
-            return tuple(RunRecord(**row._mapping) for row in connection.execute(query))  # noqa: SLF001  SQLAlchemy's public name
+            return tuple(RunRecord(**row._mapping) for row in connection.execute(query))
 
     # What a cycle begins with
 
@@ -244,12 +244,12 @@ class Ledger:
     def ready_by_connection(self) -> Mapping[str, int]:
         """How many effects are ready for each connection, those for later included."""
         with self.reading() as connection:
-            rows = connection.execute(
+            counts = connection.execute(
                 sa.select(effect.c.connection, sa.func.count())
                 .where(effect.c.state == State.READY)
                 .group_by(effect.c.connection)
             )
-            return {name: count for name, count in rows}  # noqa: C416  rows are no pairs to mypy
+            return dict(counts.all())
 
     def history_of(self, effect_id: int) -> tuple[TransitionRecord, ...]:
         """All moves of an effect, the first one first."""

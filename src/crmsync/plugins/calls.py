@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, TypeVar
 
 from crmsync.errors import ConnectorError
 
@@ -34,12 +34,6 @@ def hangs(place: tuple[str, str]) -> bool:
     return _hanging[place] > 0
 
 
-@dataclass(kw_only=True)
-class _Outcome(Generic[_Answer]):
-    answer: _Answer | None = None
-    error: BaseException | None = None
-
-
 def call_within(
     limit: timedelta,
     call: Callable[[], _Answer],
@@ -59,35 +53,32 @@ def call_within(
     Raises:
         HangsError: it goes on after ``limit``.
     """
-    outcome: _Outcome[_Answer] = _Outcome()
-    ended, agreeing = threading.Event(), threading.Lock()
+    outcome: Future[_Answer] = Future()
+    agreeing = threading.Lock()
     given_up = False
 
     def work() -> None:
         try:
-            outcome.answer = call()
+            outcome.set_result(call())
         except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
-            outcome.error = error
+            outcome.set_exception(error)
         with agreeing:
-            ended.set()
             late = given_up
         if late:
             try:
-                come_back(outcome.answer)
+                come_back(None if outcome.exception() else outcome.result())
             finally:
                 _hanging[place] -= 1
 
     threading.Thread(target=work, name="crmsync-call", daemon=True).start()
     try:
-        ended.wait(limit.total_seconds())
+        wait([outcome], timeout=limit.total_seconds())
     finally:  # a person may have pressed Ctrl-C
         with agreeing:
-            given_up = not ended.is_set()
+            given_up = not outcome.done()
             if given_up:
                 _hanging[place] += 1
                 give_up()
     if given_up:
         raise HangsError(f"it has not answered within {limit.total_seconds():g} seconds")
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.answer  # type: ignore[return-value]  # it is there where there is no error
+    return outcome.result()

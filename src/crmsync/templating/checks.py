@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crmsync.model.catalog import Catalog
-    from crmsync.templating.files import TemplateFile, TemplateFiles
+    from crmsync.templating.files import FrontMatter, TemplateFile, TemplateFiles
 
 COMPANY = "company"  # stands for the config's own block; no canonical table is called so
 
@@ -120,7 +120,7 @@ def _check_file(file_name: str, check: _Check) -> None:
         check.problems += error.problems
         return
     if file.front is not None:
-        _check_front(file, check)
+        _check_front(file, file.front, check)
     elif _is_template(file_name):
         check.problems.append(
             f"{file.place(1)}: this needs a front matter: “---”, “subject: …”, “---”"
@@ -133,12 +133,11 @@ def _is_template(file_name: str) -> bool:
     return file_name.endswith(".txt") and not private
 
 
-def _check_front(file: TemplateFile, check: _Check) -> None:
-    assert file.front is not None  # noqa: S101  the caller looked
+def _check_front(file: TemplateFile, front: FrontMatter, check: _Check) -> None:
     place = file.front_places["subject"]
     source = _Source(lines=[], shown_as=file.shown_as, fixed=place)
-    _check_source(file.front.subject, source, check)
-    for index, path in enumerate(file.front.requires or ()):
+    _check_source(front.subject, source, check)
+    for index, path in enumerate(front.requires or ()):
         place = file.front_places[f"requires.{index}"]
         source = _Source(lines=[], shown_as=file.shown_as, fixed=place)
         if re.fullmatch(r"\w+(\.\w+)*", path):

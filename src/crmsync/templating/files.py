@@ -214,14 +214,13 @@ def _parse(name: str, shown_as: str, path: Path) -> TemplateFile:
 def _parse_front(text: str, shown_as: str) -> tuple[FrontMatter, dict[str, Place]]:
     document = parse_yaml(text, shown_as)
     problems = Problems()
-    front = validate(FrontMatter, document.data, document=document, path=(), problems=problems)
-    if front is not None and front.locale is not None and parse_locale(front.locale) is None:
+    read = validate(FrontMatter, document.data, document=document, path=(), problems=problems)
+    if read is not None and read.locale is not None and parse_locale(read.locale) is None:
         problems.add(
             document.place(("locale",)),
-            f"“{front.locale}” is not a locale; write for example en or de_CH",
+            f"“{read.locale}” is not a locale; write for example en or de_CH",
         )
-    problems.raise_if_any()
-    assert front is not None  # noqa: S101  without problems there is a front matter
+    front = problems.checked(read)
     places = {key: document.place((key,)) for key in ("subject", "requires", "locale")}
     for index in range(len(front.requires or ())):
         places[f"requires.{index}"] = document.place(("requires", index))
