@@ -143,7 +143,7 @@ def _loaded(written: Sequence[company.Written], folder: Path) -> tuple[Rule, ...
     from crmsync.facts.builtin import crmsync_facts
     from crmsync.model.catalog import Catalog
     from crmsync.model.tables import CANONICAL_TABLES
-    from crmsync.rules.load import load_rules
+    from crmsync.rules.reading.load import load_rules
 
     for name in ("rules", "segments"):
         (folder / name).mkdir(exist_ok=True)

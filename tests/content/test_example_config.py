@@ -16,7 +16,7 @@ from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.plugins.contract import ConnectionContext
 from crmsync.plugins.manager import Plugins
-from crmsync.rules.load import load_rules
+from crmsync.rules.reading.load import load_rules
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -11,7 +11,7 @@ from crmsync.config.yaml import load_yaml
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.rules.load import RuleSet, load_rules
+from crmsync.rules.reading.load import RuleSet, load_rules
 from support.rule_tests import run_tests_in, told
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep
-from crmsync.rules.load import load_rules
+from crmsync.rules.reading.load import load_rules
 from crmsync.templating.records import Record
 from crmsync.templating.templates import RenderedEmail, Skip, Templates
 

@@ -10,7 +10,7 @@ import pytest
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.asked import Asked
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

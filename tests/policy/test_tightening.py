@@ -18,7 +18,7 @@ from crmsync.config.tightening import RulePolicy, loosening, tightened
 from crmsync.config.yaml import parse_yaml
 from crmsync.errors import InvalidInputError
 from crmsync.policy.hours import Openings
-from crmsync.rules.load import load_rules
+from crmsync.rules.reading.load import load_rules
 from rules.rules_world import CATALOG
 
 _CONFIG: dict[str, Any] = {

@@ -10,8 +10,8 @@ from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.load import RuleSet, load_rules
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.reading.load import RuleSet, load_rules
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 
 if TYPE_CHECKING:

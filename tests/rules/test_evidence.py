@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day, rule_of
 

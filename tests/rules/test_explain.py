@@ -12,7 +12,7 @@ from crmsync.rules.calendar import Calendar
 from crmsync.rules.conditions import Operator, Test
 from crmsync.rules.distance import distance
 from crmsync.rules.explain import ClauseReport, explain
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day, rule_of, rules_from
 from support.rule_tests import run_tests_in, told

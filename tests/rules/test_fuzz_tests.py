@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.errors import InvalidInputError
-from crmsync.rules.expectations import ACTION_KEYS, EXPECTED
-from crmsync.rules.unit_tests import STAGE_KEYS, TEST_KEYS, load_rule_tests
+from crmsync.rules.unit_tests.expectations import ACTION_KEYS, EXPECTED
+from crmsync.rules.unit_tests.load import STAGE_KEYS, TEST_KEYS, load_rule_tests
 from rules.rules_world import CATALOG, THEN, rules_from
 
 _WORDS = [

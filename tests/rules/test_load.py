@@ -9,7 +9,7 @@ from crmsync.config.settings import Existing
 from crmsync.errors import InvalidInputError
 from crmsync.model.durations import parse_duration
 from crmsync.rules.language import EmailStep, Recipient, TaskStep, UpdateStep
-from crmsync.rules.load import load_rules
+from crmsync.rules.reading.load import load_rules
 from rules.rules_world import CATALOG, THEN, rules_from
 
 if TYPE_CHECKING:

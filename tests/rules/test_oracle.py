@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from rules.oracle import Oracle
 from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from

@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from crmsync.warehouse.store import ReadNote, Warehouse
 from rules.rules_world import FACTS, NOW, THEN, rule_of, rules_from

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import ibis
 import pytest
 
-from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.reads import fields_read
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day
 

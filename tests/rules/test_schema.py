@@ -17,9 +17,9 @@ from jsonschema import Draft7Validator
 
 from crmsync.config.yaml import load_yaml, parse_yaml
 from crmsync.errors import InvalidInputError
-from crmsync.rules.parse_rule import RULE_FILE
+from crmsync.rules.reading.rule import RULE_FILE
+from crmsync.rules.reading.segments import SEGMENT_FILE
 from crmsync.rules.schema import Names, rule_schema, rule_test_schema, segment_schema
-from crmsync.rules.segments import SEGMENT_FILE
 from rules.rules_world import CATALOG, rules_from
 from rules.test_fuzz import VALUES
 from rules.test_load import BAD, BAD_SEGMENTS, SMALLEST

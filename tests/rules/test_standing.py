@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.standing import Standing, evaluated
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from rules.rules_world import CATALOG
 from rules.test_oracle import CONDITIONS, companies, compiled
 from rules.test_turning import STEPS, world_at

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from crmsync.rules.conditions import Column, clauses
 from crmsync.rules.evaluate import evaluate
-from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, a_day, rule_of
 from rules.test_oracle import CONDITIONS, companies, compiled

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from crmsync.model.verdicts import Truth
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
-from crmsync.rules.memory import MemoryRecords
 from crmsync.rules.turns import with_turns
+from crmsync.rules.unit_tests.memory import MemoryRecords
 from rules.rules_world import CATALOG, rule_of
 from rules.test_turning import world_at
 

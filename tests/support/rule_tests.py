@@ -11,14 +11,14 @@ from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.plugins.manager import Plugins
-from crmsync.rules.unit_tests import load_rule_tests
+from crmsync.rules.unit_tests.load import load_rule_tests
 from crmsync.templating.templates import Templates
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from crmsync.app.rule_tests.results import RuleTested
-    from crmsync.rules.load import RuleSet
+    from crmsync.rules.reading.load import RuleSet
 
 VENDOR = Company(name="Vendor", email="hello@vendor.example")
 

@@ -11,7 +11,7 @@ from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads
 from crmsync.rules.certain import certainties
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
-from crmsync.rules.parse_steps import REQUIRES
+from crmsync.rules.reading.steps import REQUIRES
 from crmsync.sync.checks import check_mapping
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.config.yaml import Place
     from crmsync.rules.language import Rule
-    from crmsync.rules.load import RuleSet
+    from crmsync.rules.reading.load import RuleSet
 
 
 def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult:

@@ -9,7 +9,7 @@ from crmsync.errors import StoreBusyError, StoreError
 
 if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
-    from crmsync.rules.load import RuleSet
+    from crmsync.rules.reading.load import RuleSet
 
 # A rule that means nearly everybody has lost a condition, or one of them is turned round.
 # Of fewer subjects than `policy.share_counts_from`, a large share says nothing.

@@ -13,7 +13,7 @@ from crmsync.config.schema import Options, config_schema
 from crmsync.config.yaml import load_yaml
 from crmsync.errors import InvalidInputError, StoreError
 from crmsync.plugins.manager import Plugins
-from crmsync.rules.load import TESTS
+from crmsync.rules.reading.load import TESTS
 from crmsync.rules.schema import Names, rule_schema, rule_test_schema, segment_schema
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
     from crmsync.model.actions import ActionKind
     from crmsync.plugins.contract import Connector, ConnectorSpec
-    from crmsync.rules.load import RuleSet
+    from crmsync.rules.reading.load import RuleSet
     from crmsync.templating.templates import Templates
     from crmsync.warehouse.store import Warehouse
 
@@ -70,7 +70,7 @@ class Workspace:
         Raises:
             InvalidInputError: a rule or segment holds mistakes.
         """
-        from crmsync.rules.load import load_rules
+        from crmsync.rules.reading.load import load_rules
 
         settings = self.installation.settings
         return load_rules(

@@ -42,7 +42,7 @@ from crmsync.rules.language import (
     UpdateStep,
     place_of,
 )
-from crmsync.rules.parse_steps import REQUIRES
+from crmsync.rules.reading.steps import REQUIRES
 from crmsync.templating.records import Record
 from crmsync.templating.templates import Skip
 

@@ -22,8 +22,8 @@ from crmsync.rules.conditions import (
     parts,
 )
 from crmsync.rules.operators import LIST_OPERATORS
-from crmsync.rules.parse_conditions import result_type
-from crmsync.rules.parse_tests import Subject, TestParser
+from crmsync.rules.reading.conditions import result_type
+from crmsync.rules.reading.operators import Subject, TestParser
 from crmsync.rules.unknown import settle
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from crmsync.config.yaml import parse_yaml
 from crmsync.errors import InvalidInputError, UsageError
 from crmsync.rules.conditions import Column, Comparison, clauses
 from crmsync.rules.language import Rule
-from crmsync.rules.parse_text import condition_of
+from crmsync.rules.reading.text import condition_of
 from crmsync.rules.variants import find_threshold, operand_of, variant
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import Catalog
     from crmsync.rules.conditions import Condition
-    from crmsync.rules.segments import Segment
+    from crmsync.rules.reading.segments import Segment
 
 _CALLED = "--outcome"
 _ACCOUNT = "account"

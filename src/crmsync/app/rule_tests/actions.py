@@ -11,16 +11,16 @@ from crmsync.app.rule_tests.virtual import global_id, local_id
 from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
 from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
-from crmsync.rules.expectations import STEP, Contains
 from crmsync.rules.language import EmailStep
+from crmsync.rules.unit_tests.expectations import STEP, Contains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from crmsync.app.deciding import Decided
     from crmsync.journeys.compose import Composed
-    from crmsync.rules.expectations import ExpectedAction
     from crmsync.rules.language import Rule, Step
+    from crmsync.rules.unit_tests.expectations import ExpectedAction
 
 
 @dataclass(frozen=True, kw_only=True)

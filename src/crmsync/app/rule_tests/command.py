@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.deciding import chosen_rules
 from crmsync.app.rule_tests.results import RulesTested, RuleTested
 from crmsync.app.rule_tests.run import Setting, run_rule_tests
-from crmsync.rules.unit_tests import load_rule_tests
+from crmsync.rules.unit_tests.load import load_rule_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

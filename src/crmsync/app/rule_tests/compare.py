@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.rule_tests.actions import actual_actions, lines_of_actions
 from crmsync.app.rule_tests.results import Mismatch
 from crmsync.app.rule_tests.virtual import global_id, local_id
-from crmsync.rules.expectations import (
+from crmsync.rules.unit_tests.expectations import (
     ACTIONS,
     ENROLLED,
     HELD,
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from crmsync.app.deciding import Decided
-    from crmsync.rules.expectations import ExpectedHold
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
-    from crmsync.rules.unit_tests import Stage
+    from crmsync.rules.unit_tests.expectations import ExpectedHold
+    from crmsync.rules.unit_tests.load import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from crmsync.plugins.contract import Fact
     from crmsync.rules.explain import ClauseReport
     from crmsync.rules.language import Rule
-    from crmsync.rules.unit_tests import RuleTest, Stage
-    from crmsync.rules.virtual_records import RecordsByTable
+    from crmsync.rules.unit_tests.load import RuleTest, Stage
+    from crmsync.rules.unit_tests.virtual_records import RecordsByTable
     from crmsync.templating.templates import Templates
 
 

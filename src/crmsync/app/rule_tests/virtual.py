@@ -15,8 +15,8 @@ from crmsync.ledger.store import Ledger
 from crmsync.model.actions import ActionKind, KeyHandling, Receipt
 from crmsync.model.tables import ID_SEPARATOR, FieldType
 from crmsync.plugins.contract import ConnectorSpec
-from crmsync.rules.memory import MemoryRecords
-from crmsync.rules.memory_rows import CONNECTION, HISTORY, arrow_table
+from crmsync.rules.unit_tests.memory import MemoryRecords
+from crmsync.rules.unit_tests.memory_rows import CONNECTION, HISTORY, arrow_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync.model.tables import Table
     from crmsync.plugins.contract import ConnectionContext
-    from crmsync.rules.virtual_records import RecordsByTable
+    from crmsync.rules.unit_tests.virtual_records import RecordsByTable
 
 _OWN = f"{CONNECTION}{ID_SEPARATOR}"
 

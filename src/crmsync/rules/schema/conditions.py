@@ -9,8 +9,8 @@ from crmsync.model.tables import Field
 from crmsync.rules.conditions import Quantifier
 from crmsync.rules.language import Result
 from crmsync.rules.operators import TYPE_WORDS
-from crmsync.rules.parse_conditions import GROUPS, SEGMENT, STEPS
-from crmsync.rules.parse_way import GOAL
+from crmsync.rules.reading.conditions import GROUPS, SEGMENT, STEPS
+from crmsync.rules.reading.way import GOAL
 from crmsync.rules.schema.names import Schema, mapping, offered, one_or_more
 from crmsync.rules.schema.related import Relations
 

@@ -8,8 +8,9 @@ from crmsync.config.daemon import SCHEDULE_SHAPE
 from crmsync.config.settings import Existing
 from crmsync.config.tightening import RulePolicy
 from crmsync.rules.operators import DAY_PATTERN
-from crmsync.rules.parse_options import HIGHEST_PRIORITY
-from crmsync.rules.parse_rule import RULE_FILE
+from crmsync.rules.reading.options import HIGHEST_PRIORITY
+from crmsync.rules.reading.rule import RULE_FILE
+from crmsync.rules.reading.segments import SEGMENT_FILE
 from crmsync.rules.schema.conditions import Conditions
 from crmsync.rules.schema.names import (
     LISTED_HOPS,
@@ -22,7 +23,6 @@ from crmsync.rules.schema.names import (
 )
 from crmsync.rules.schema.steps import Steps
 from crmsync.rules.schema.values import Values
-from crmsync.rules.segments import SEGMENT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,14 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import Quantifier
-from crmsync.rules.parse_conditions import (
+from crmsync.rules.reading.conditions import (
     WITH_EACH,
     WITH_FIELD,
     WITH_TEST,
     fitting_types,
     result_type,
 )
-from crmsync.rules.parse_tests import IF_UNKNOWN
+from crmsync.rules.reading.operators import IF_UNKNOWN
 from crmsync.rules.schema.names import LISTED_HOPS, Schema, among, mapping
 
 if TYPE_CHECKING:

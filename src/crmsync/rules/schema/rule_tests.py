@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.model.tables import FieldType
-from crmsync.rules.expectations import (
+from crmsync.rules.operators import DAY_PATTERN, INSTANT_PATTERN
+from crmsync.rules.schema.conditions import described
+from crmsync.rules.schema.files import Parts
+from crmsync.rules.schema.names import Schema, mapping, offered
+from crmsync.rules.unit_tests.expectations import (
     ACTION_KEYS,
     ACTIONS,
     CONTAINS,
@@ -19,13 +23,9 @@ from crmsync.rules.expectations import (
     TEXTS,
     VERDICTS,
 )
-from crmsync.rules.memory_history import KNOWN_SINCE, UNTIL, WAS
-from crmsync.rules.memory_rows import HISTORY
-from crmsync.rules.operators import DAY_PATTERN, INSTANT_PATTERN
-from crmsync.rules.schema.conditions import described
-from crmsync.rules.schema.files import Parts
-from crmsync.rules.schema.names import Schema, mapping, offered
-from crmsync.rules.unit_tests import NEEDED_TEST_KEYS, STAGE_KEYS, TEST_KEYS
+from crmsync.rules.unit_tests.load import NEEDED_TEST_KEYS, STAGE_KEYS, TEST_KEYS
+from crmsync.rules.unit_tests.memory_history import KNOWN_SINCE, UNTIL, WAS
+from crmsync.rules.unit_tests.memory_rows import HISTORY
 
 if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.tables import BASE_FIELDS
 from crmsync.rules.language import ClockOf
-from crmsync.rules.parse_steps import (
+from crmsync.rules.paths import MOST_HOPS
+from crmsync.rules.reading.steps import (
     COMPANY,
     EMAIL_CLASSES,
     NAMED,
@@ -14,8 +15,7 @@ from crmsync.rules.parse_steps import (
     STEP_KEYS,
     TEAM,
 )
-from crmsync.rules.parse_way import CHOOSE, KINDS, OTHERWISE, WAIT, WAIT_KEYS
-from crmsync.rules.paths import MOST_HOPS
+from crmsync.rules.reading.way import CHOOSE, KINDS, OTHERWISE, WAIT, WAIT_KEYS
 from crmsync.rules.schema.conditions import described
 from crmsync.rules.schema.names import LISTED_HOPS, Schema, among, mapping, offered, one_or_more
 from crmsync.rules.schema.values import text

@@ -18,8 +18,8 @@ from crmsync.rules.operators import (
     OPERATORS,
     TODAY,
 )
-from crmsync.rules.parse_past import AT, FROM, IN_LAST, PAST_KEYS, TO, VALUE
-from crmsync.rules.parse_tests import ENROLLED, IF_UNKNOWN
+from crmsync.rules.reading.operators import ENROLLED, IF_UNKNOWN
+from crmsync.rules.reading.past import AT, FROM, IN_LAST, PAST_KEYS, TO, VALUE
 from crmsync.rules.schema.names import Schema, among, mapping, offered, one_or_more
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import InvalidInputError
 from crmsync.model.durations import parse_duration
 from crmsync.rules.calendar import Calendar
-from crmsync.rules.expectations import Expectation, ExpectationReader
 from crmsync.rules.language import TaskStep
-from crmsync.rules.memory_history import changes_of
-from crmsync.rules.memory_rows import check_row
 from crmsync.rules.operators import shown
-from crmsync.rules.virtual_records import changed_records
+from crmsync.rules.unit_tests.expectations import Expectation, ExpectationReader
+from crmsync.rules.unit_tests.memory_history import changes_of
+from crmsync.rules.unit_tests.memory_rows import check_row
+from crmsync.rules.unit_tests.virtual_records import changed_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Place
     from crmsync.model.catalog import Catalog
     from crmsync.rules.language import Rule
-    from crmsync.rules.load import RuleSet
-    from crmsync.rules.virtual_records import RecordsByTable
+    from crmsync.rules.reading.load import RuleSet
+    from crmsync.rules.unit_tests.virtual_records import RecordsByTable
 
 TEST_KEYS = ("rule", "name", "at", "new_rule", "records", "unread", "expect", "later")
 NEEDED_TEST_KEYS = ("rule", "at", "records")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.config.yaml import nearest
 from crmsync.model.tables import FieldType
-from crmsync.rules.memory_rows import HISTORY, read_value
+from crmsync.rules.unit_tests.memory_rows import HISTORY, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

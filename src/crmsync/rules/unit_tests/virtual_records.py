@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crmsync.rules.memory_rows import HISTORY, read_value
+from crmsync.rules.unit_tests.memory_rows import HISTORY, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.config.yaml import Problems, nearest, parse_yaml
-from crmsync.rules.parse_conditions import ConditionParser
+from crmsync.rules.reading.conditions import ConditionParser
 from crmsync.rules.unknown import settle
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import Catalog
     from crmsync.rules.conditions import Condition
-    from crmsync.rules.segments import Segment
+    from crmsync.rules.reading.segments import Segment
 
 
 def condition_of(

@@ -23,8 +23,8 @@ from crmsync.rules.conditions import (
     Related,
 )
 from crmsync.rules.operators import HISTORY_OPERATORS, TYPE_WORDS, shown
-from crmsync.rules.parse_past import EXAMPLES
-from crmsync.rules.parse_tests import IF_UNKNOWN, Subject, TestParser
+from crmsync.rules.reading.operators import IF_UNKNOWN, Subject, TestParser
+from crmsync.rules.reading.past import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,7 +37,7 @@ from crmsync.rules.operators import (
     parse_pattern,
     shown,
 )
-from crmsync.rules.parse_past import PastError, parse_past
+from crmsync.rules.reading.past import PastError, parse_past
 
 if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Problems

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from crmsync.config.yaml import nearest
 from crmsync.errors import EnoughMistakesError
-from crmsync.rules.parse_conditions import ConditionParser
-from crmsync.rules.parse_file import (
+from crmsync.rules.reading.conditions import ConditionParser
+from crmsync.rules.reading.heads import (
     FileKind,
     check_keys,
     parse_description,

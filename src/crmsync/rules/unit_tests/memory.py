@@ -12,8 +12,8 @@ import pyarrow as pa
 from crmsync.config.yaml import nearest
 from crmsync.model.records import NOTHING, StreamState
 from crmsync.model.tables import FieldType
-from crmsync.rules.memory_history import EVER, changes_of, known_since
-from crmsync.rules.memory_rows import CONNECTION, TYPES, arrow_table
+from crmsync.rules.unit_tests.memory_history import EVER, changes_of, known_since
+from crmsync.rules.unit_tests.memory_rows import CONNECTION, TYPES, arrow_table
 from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.database import Database
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, shape_of

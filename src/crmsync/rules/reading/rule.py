@@ -14,17 +14,17 @@ from crmsync.rules.conditions import Column, Condition, InSegment, Related, part
 from crmsync.rules.inhibition import KEYS, read_words
 from crmsync.rules.language import Rule
 from crmsync.rules.operators import shown
-from crmsync.rules.parse_conditions import ConditionParser
-from crmsync.rules.parse_file import (
+from crmsync.rules.reading.conditions import ConditionParser
+from crmsync.rules.reading.heads import (
     FileKind,
     check_keys,
     parse_description,
     parse_name,
     parse_subject,
 )
-from crmsync.rules.parse_options import OptionsParser
-from crmsync.rules.parse_steps import StepParser
-from crmsync.rules.parse_way import WayParser, guards
+from crmsync.rules.reading.options import OptionsParser
+from crmsync.rules.reading.steps import StepParser
+from crmsync.rules.reading.way import WayParser, guards
 from crmsync.rules.unknown import settle
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Document, Path_, Problems
     from crmsync.model.catalog import Catalog
     from crmsync.rules.language import AnyStep, Ending
-    from crmsync.rules.segments import Segments
+    from crmsync.rules.reading.segments import Segments
 
 RULE_FILE = FileKind(
     name="rule",

@@ -10,8 +10,8 @@ from crmsync.config.policy import Policy
 from crmsync.config.yaml import Problems, load_yaml
 from crmsync.errors import EnoughMistakesError, InvalidInputError
 from crmsync.rules.inhibition import check_inhibition
-from crmsync.rules.parse_rule import RuleParser
-from crmsync.rules.segments import Segments
+from crmsync.rules.reading.rule import RuleParser
+from crmsync.rules.reading.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crmsync.config.yaml import Document
     from crmsync.model.catalog import Catalog
     from crmsync.rules.language import Rule
-    from crmsync.rules.segments import Segment
+    from crmsync.rules.reading.segments import Segment
 
 TESTS = "tests"
 

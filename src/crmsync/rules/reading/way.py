@@ -26,8 +26,8 @@ from crmsync.rules.language import (
     asks_for_steps,
 )
 from crmsync.rules.operators import shown
-from crmsync.rules.parse_conditions import STEPS, ConditionParser, flow
-from crmsync.rules.parse_steps import LATER_KEYS, LATER_KINDS, STEP_KEYS, StepParser
+from crmsync.rules.reading.conditions import STEPS, ConditionParser, flow
+from crmsync.rules.reading.steps import LATER_KEYS, LATER_KINDS, STEP_KEYS, StepParser
 from crmsync.rules.unknown import settle_asked
 
 if TYPE_CHECKING:

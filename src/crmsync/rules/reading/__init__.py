@@ -1,0 +1,1 @@
+"""Rules, segments and conditions, read from what people wrote: each mistake at its place."""
