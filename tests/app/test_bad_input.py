@@ -112,6 +112,34 @@ def test_activities_of_accounts_that_nobody_knows_are_pointed_out(tmp_path: Path
     ]
 
 
+def test_activities_that_cannot_be_read_are_not_taken_for_silence(tmp_path: Path) -> None:
+    """Else every account would look as if nobody had ever spoken with it."""
+    text = FILES["crm/activities.csv"].replace(",call,", ",Anruf,").replace(",meeting,", ",Besuch,")
+    config = make_company(tmp_path, activities=text)
+    plan = call_json("plan", "--config", config, "--at", _AT)
+    assert [(rule["matches"], rule["unknown"]) for rule in plan["rules"]] == [(0, 2)]
+    reasons = {hold["reason"] for hold in plan["held"]}
+    why = "3 of 3 rows of the activity stream “activities” of crm could not be read"
+    assert reasons, plan
+    assert all(why in reason for reason in reasons), reasons
+    status = call("status", "--config", config, "--at", _AT)
+    assert "3 of 3 rows cannot be read" in " ".join(status.output.split())
+    # Once the mapping is mended, the same rows are read.
+    mended = config.read_text(encoding="utf-8").replace(
+        "kind: kind,", "kind: {column: kind, values: {Anruf: call, Besuch: meeting}},"
+    )
+    config.write_text(mended, encoding="utf-8")
+    plan = call_json("plan", "--config", config, "--at", _AT)
+    assert [(rule["matches"], rule["unknown"]) for rule in plan["rules"]] == [(2, 0)]
+
+
+def test_a_key_that_stands_twice_is_no_record_that_is_missing(tmp_path: Path) -> None:
+    text = FILES["crm/activities.csv"] + "T1,A1,call,2026-02-28 10:00\n"
+    config = make_company(tmp_path, activities=text)
+    plan = call_json("plan", "--config", config, "--at", _AT)
+    assert [(rule["matches"], rule["unknown"]) for rule in plan["rules"]] == [(1, 0)]
+
+
 def test_an_emptied_complete_export_deletes_nobody_unasked(tmp_path: Path) -> None:
     config = _synced(tmp_path)
     before = _records(config)

@@ -18,6 +18,7 @@ def state(
     connection: str = "crm",
     stream: str | None = None,
     error: str | None = None,
+    missing: int = 0,
 ) -> StreamState:
     return StreamState(
         connection=connection,
@@ -25,6 +26,8 @@ def state(
         table=table,
         read_at=None if age is None else NOW - age,
         error=error,
+        missing=missing,
+        rows=300 if missing else 0,
     )
 
 
@@ -43,6 +46,12 @@ def state(
         (
             [state("activity", error="the file is gone")],
             ("the activity stream of crm could not be read to its end: the file is gone",),
+        ),
+        # A few bad rows are in every export; of more than a tenth, the mapping is wrong.
+        ([state("activity", missing=30)], ()),
+        (
+            [state("activity", missing=31)],
+            ("31 of 300 rows of the activity stream of crm could not be read",),
         ),
         # One of two streams of the table is enough to be in doubt.
         (

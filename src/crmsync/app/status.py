@@ -37,6 +37,8 @@ def read_status(workspace: Workspace) -> StatusResult:
                 read_at=state.read_at and state.read_at.astimezone(workspace.zone),
                 stale=_is_stale(workspace, state),
                 error=state.error,
+                rows=state.rows,
+                missing=state.missing,
             )
             for state in records.stream_states()
         )

@@ -27,6 +27,8 @@ class StreamState:
     Attributes:
         read_at: when the last read that reached the end of the stream began; None before one did.
         error: the sentence of the last read's error; None where it ended well.
+        rows: how many records the stream would have, could all its rows be used; 0 where all can.
+        missing: of how many of them nothing is there, because their rows cannot be used.
     """
 
     connection: str
@@ -34,6 +36,8 @@ class StreamState:
     table: str
     read_at: datetime | None
     error: str | None = None
+    rows: int = 0
+    missing: int = 0
 
 
 class Kept:

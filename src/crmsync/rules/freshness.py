@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _MOMENT = timedelta(microseconds=1)
 _COMPLETED_BY = {"activity": ("activity_link",)}
 
+# Where more than this share of a stream is missing, its mapping is wrong or its export broken,
+# and that nothing is there says nothing. A few bad rows are in every export.
+_MOST_MISSING = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Freshness:
@@ -78,6 +82,8 @@ class Freshness:
             return f"{named} was never read" + (f": {state.error}" if state.error else "")
         if state.error is not None:
             return f"{named} could not be read to its end: {state.error}"
+        if state.missing > state.rows * _MOST_MISSING:
+            return f"{state.missing:,} of {state.rows:,} rows of {named} could not be read"
         age, bound = self.now - state.read_at, self.bound(state.table)
         if age > bound:
             return f"{named} was last read {_hours(age)} ago, longer than {_hours(bound)}"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import sqlglot.expressions as sge
 
 from crmsync.model.pages import ORIGIN, PROBLEM, ROW
-from crmsync.warehouse.database import BOOKS, equals, is_one_of, named
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.schema import QUARANTINE
 from crmsync.warehouse.types import arrow_instant
 
@@ -167,6 +167,43 @@ def read_quarantine(database: Database, newest: int) -> QuarantineReport:
             for row, at in zip(rows.drop_columns("at").to_pylist(), instants, strict=True)
         ),
     )
+
+
+def read_missing(
+    database: Database, streams: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Of the streams that lack records because their rows cannot be used: how many.
+
+    A row that stands twice, or that would have changed a record, leaves the record there.
+
+    Args:
+        streams: connection and stream, with the table.
+
+    Returns:
+        How many records are missing, and how many there would be with them.
+    """
+    counts = read_quarantine(database, 0).counts
+    found = {}
+    for (connection, stream), table in streams.items():
+        if (connection, stream) not in counts:
+            continue
+        mine = equals(connection=connection, stream=stream)
+        live = sge.and_(mine, sge.column("deleted_at").is_(sge.null()))
+        ids = sge.select("id").from_(named(table, RECORDS)).where(live)
+        gone = sge.or_(
+            sge.column("record").is_(sge.null()),
+            sge.column("record").isin(query=ids.copy()).not_(),
+        )
+        rows = sge.select("row").from_(named(QUARANTINE, BOOKS)).where(sge.and_(mine.copy(), gone))
+        missing = _counted(database, rows)
+        if missing:
+            found[connection, stream] = (missing, missing + _counted(database, ids))
+    return found
+
+
+def _counted(database: Database, rows: sge.Select) -> int:
+    count = sge.select(sge.Count(this=sge.Star())).from_(rows.subquery("counted"))
+    return int(database.fetch(count)[0][0].as_py())
 
 
 def read_unread(

@@ -17,7 +17,7 @@ from crmsync.warehouse.changes import read_changes, read_mark, read_token
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of, named
 from crmsync.warehouse.history import History
 from crmsync.warehouse.past import PastRecords
-from crmsync.warehouse.quarantine import read_quarantine, read_unread
+from crmsync.warehouse.quarantine import read_missing, read_quarantine, read_unread
 from crmsync.warehouse.references import count_astray
 from crmsync.warehouse.schema import STREAM_STATE
 from crmsync.warehouse.types import shape_of
@@ -160,6 +160,7 @@ class Records:
         states = []
         for (connection, stream), table in self._streams.items():
             row = kept.get((connection, stream), {})
+            missing, rows_in_all = self._missing.get((connection, stream), (0, 0))
             states.append(
                 StreamState(
                     connection=connection,
@@ -167,9 +168,15 @@ class Records:
                     table=table,
                     read_at=self._read_again.get((connection, stream), row.get("read_at")),
                     error=row.get("error"),
+                    missing=missing,
+                    rows=rows_in_all,
                 )
             )
         return states
+
+    @cached_property
+    def _missing(self) -> dict[tuple[str, str], tuple[int, int]]:
+        return read_missing(self._database, self._streams)
 
     def positions(self, connection: str) -> dict[str, Position]:
         """How far each stream of a connection was read, where it was begun."""

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """How far a stream has been read. ``records`` counts the live ones of its table."""
+    """How far a stream has been read.
+
+    Attributes:
+        records: how many live ones its table has.
+        rows: how many records it would have, could all its rows be used; 0 where all can.
+        missing: of how many of them nothing is there.
+    """
 
     connection: str
     stream: str
@@ -23,6 +29,8 @@ class StreamStatus:
     read_at: datetime | None
     stale: bool
     error: str | None
+    rows: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

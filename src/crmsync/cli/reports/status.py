@@ -69,6 +69,8 @@ def _print_streams(out: Console, result: StatusResult) -> None:
             read_at += f"  [red]{escape(redact(stream.error))}[/]"
         elif stream.stale:
             read_at += "  [yellow]too long ago[/]"
+        elif stream.missing:
+            read_at += f"  [yellow]{stream.missing:,} of {stream.rows:,} rows cannot be read[/]"
         table.add_row(
             escape(f"{stream.connection}/{stream.stream}"),
             stream.table,
