@@ -279,3 +279,23 @@ def test_who_said_what_is_kept(config: Path) -> None:
         ("edited", "Ann", "short"),
         ("approved", "Jo", ""),
     ]
+
+
+def test_the_way_from_plan_to_review_is_told_step_by_step(tmp_path: Path) -> None:
+    """A plan notes nothing, so whom it names can be enrolled only once a run has noted them."""
+    config = make_company(tmp_path)
+    config.write_text(CONFIG.replace("existing: enrol\n", ""), encoding="utf-8")
+    at = ("--config", config, "--at", _AT)
+    plan = " ".join(call("plan", *at).output.split())
+    enrol = "crmsync review enrol renewal-at-risk crm:A1"
+    assert f"to contact it, say so after the rule's first run: {enrol}" in plan
+    too_early = call("review", "enrol", "renewal-at-risk", "crm:A1", *at)
+    assert too_early.exit_code == 2
+    assert "A rule's first “crmsync run” notes who matches already" in too_early.output
+    ran = " ".join(call("run", *at).output.split())
+    assert (
+        "2 matched a new rule already and are not contacted; whom to contact: crmsync review" in ran
+    )
+    plan = " ".join(call("plan", *at).output.split())
+    assert f"to contact it, say so: {enrol}" in plan
+    assert call("review", "enrol", "renewal-at-risk", "crm:A1", *at).exit_code == 0

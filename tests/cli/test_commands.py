@@ -14,7 +14,7 @@ from crmsync.cli.console import command, console
 from crmsync.errors import UsageError
 from crmsync.observe import remember_secret
 from support.commands import call, call_json
-from support.company import make_company
+from support.company import FILES, make_company
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +131,38 @@ def test_piped_lines_are_neither_cut_nor_broken(capsys: pytest.CaptureFixture[st
     console().print(tree)
     first, second = capsys.readouterr().out.splitlines()
     assert (first.rstrip(), second.count("clause")) == ("why", 100)
+
+
+def test_names_from_the_crm_move_no_cursor_and_break_no_line(tmp_path: Path) -> None:
+    names = {"Acme": '"Ac\x1b[2Jme\nCorp"', "Blue": "Bl\x9b31mue"}
+    accounts = FILES["crm/accounts.csv"]
+    for old, new in names.items():
+        accounts = accounts.replace(old, new)
+    at = ("--config", make_company(tmp_path, accounts=accounts), "--at", "2026-03-02T09:00")
+    plan = call("plan", *at).output
+    assert "\n  Ac\N{REPLACEMENT CHARACTER}[2Jme Corp crm:A1\n" in plan
+    told = plan + call("explain", "A1", *at).output + call("explain", "Ac", *at).output
+    assert "Bl\N{REPLACEMENT CHARACTER}31mue" in told
+    assert "\x1b" not in told
+    assert "\x9b" not in told
+
+
+def test_who_has_read_enough_gets_no_complaint(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command_line = [sys.executable, "-m", "crmsync", "schema", "rule", "--config", str(config)]
+    done = subprocess.run(
+        command_line, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_demo_of_another_day_goes_on_with_that_day(tmp_path: Path) -> None:
+    folder = tmp_path / "spring"
+    shown = call("demo", "--dir", folder, "--at", "2026-03-02T09:00").output
+    next_steps = shown.partition("Go on with\n")[2].splitlines()
+    assert len(next_steps) == 3
+    for line in next_steps:
+        assert f" --config {folder / 'config.yaml'} --at 2026-03-02T09:00" in line

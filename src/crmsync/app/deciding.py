@@ -18,7 +18,7 @@ from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
 from crmsync.journeys.way import Inside, next_due
-from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.rules.evaluate import Evaluation
@@ -245,6 +245,7 @@ def _held(rules: Sequence[Rule], transitions: Transitions, steps: Steps) -> tupl
             step=None,
             reason=held.reason,
             until=held.until,
+            is_previewed=held.because is HeldBecause.PREVIEW,
         )
         for held in transitions.held
     )

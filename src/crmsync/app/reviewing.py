@@ -193,7 +193,10 @@ def decide_existing(
     known = {one.rule: one for one in _existing(workspace)}
     if rule not in known:
         there = ", ".join(known) or "no rule"
-        raise UsageError(f"nobody waits in the rule “{rule}”; existing matches wait in: {there}")
+        why = f"nobody waits in the rule “{rule}”; existing matches wait in: {there}"
+        if rule in {one.name for one in workspace.rules.rules}:
+            why += ". A rule's first “crmsync run” notes who matches already, and contacts nobody"
+        raise UsageError(why)
     names = known[rule].subjects
     chosen = set(names) if every else {_meant(one, names, rule) for one in subjects}
     verdict = Verdict.ENROLLED if enrol else Verdict.IGNORED

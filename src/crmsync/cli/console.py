@@ -20,7 +20,7 @@ import typer
 from crmsync.clock import FixedClock, SystemClock, parse_instant
 from crmsync.errors import CrmsyncError, InvalidInputError, UsageError
 from crmsync.model.durations import parse_duration
-from crmsync.observe import configure_logs, redact
+from crmsync.observe import configure_logs, printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from rich.console import Console
+    from rich.text import Text
 
     from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
@@ -128,7 +129,13 @@ def console() -> Console:
     """Standard output, as wide as the terminal; where it is piped, no line is cut or broken."""
     from rich.console import Console
 
-    return Console(
+    class Printable(Console):
+        """Names and texts from a CRM move no cursor and set no colour of the terminal."""
+
+        def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401  they are Rich's
+            return super().render_str(printable(text), **options)
+
+    return Printable(
         # Rich drops colours where NO_COLOR is set, and keeps bold; who sets it wants plain text.
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         width=None if sys.stdout.isatty() else _LONGEST_LINE,
@@ -172,7 +179,7 @@ def _tell(error: CrmsyncError, *, as_json: bool) -> None:
         print_json({"error": type(error).__name__, "problems": list(sentences)})
         return
     for sentence in sentences:
-        typer.echo(redact(sentence), err=True)
+        typer.echo(printable(redact(sentence)), err=True)
 
 
 @contextmanager
@@ -186,6 +193,11 @@ def command(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(WRONG_USE if isinstance(error, UsageError) else FINDINGS) from None
     except typer.Exit:
         raise
+    except BrokenPipeError:
+        # Whoever was reading has seen enough, as “head” has. What is left is written nowhere, so
+        # that Python does not complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FINDINGS) from None
     except Exception:  # noqa: BLE001  a traceback can hold secrets, so it passes the redaction
         typer.echo(redact(traceback.format_exc()), err=True)
         typer.echo(

@@ -56,7 +56,7 @@ def demo(
             reports.show_layout(layout, as_json=False)
         with progress(as_json=as_json) as advance:
             report = run_cycle(workspace, advance=advance)
-        reports.show_demo(report, layout, as_json=as_json)
+        reports.show_demo(report, layout, at=at, as_json=as_json)
         # One row of the sample cannot be read, to show what that looks like.
         raise typer.Exit(FINDINGS if report.delivery.findings or report.plan.sync.failed else 0)
 

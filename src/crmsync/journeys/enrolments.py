@@ -278,7 +278,7 @@ class _RuleMoves:
                 self._remember(subject, status, since)
         elif status is not EnrolmentStatus.ACTIVE:
             self._enrol(ref, status, since)
-            self._say_why_quiet(subject, status)
+            self._say_why_quiet(subject, status, when=" after the rule's first run")
         elif self._must_wait(subject, since):
             self._enrol(self._running_ref(subject), EnrolmentStatus.WAITING, since)
         elif not self._is_cooling(subject):
@@ -408,10 +408,10 @@ class _RuleMoves:
         reason = f"{who} was enrolled for {ref.key} already, and once_per allows that once"
         self._hold(ref.subject, HeldBecause.ONCE_PER, reason)
 
-    def _say_why_quiet(self, subject: str, status: EnrolmentStatus) -> None:
+    def _say_why_quiet(self, subject: str, status: EnrolmentStatus, when: str = "") -> None:
         if status is EnrolmentStatus.PREVIEWED:
             reason = (
-                "it matched already when the rule was new; to contact it, say so: "
+                f"it matched already when the rule was new; to contact it, say so{when}: "
                 f"crmsync review enrol {self.rule.name} {subject}"
             )
             self._hold(subject, HeldBecause.PREVIEW, reason)

@@ -137,10 +137,9 @@ def address(row: Row) -> str:
 
 
 def display_name(row: Row) -> str:
-    """The whole name, as the CRM shows it or put together."""
-    if row.get("name"):
-        return str(row["name"])
-    return " ".join(str(row[part]) for part in ("first_name", "last_name") if row.get(part))
+    """The whole name in one line, as the CRM shows it or put together."""
+    parts = ["name"] if row.get("name") else ["first_name", "last_name"]
+    return " ".join(word for part in parts for word in str(row.get(part) or "").split())
 
 
 def sender(book: RecordBook, table: str, row: Row, path: str, company: Company) -> tuple[str, Row]:
@@ -160,5 +159,6 @@ def sender(book: RecordBook, table: str, row: Row, path: str, company: Company) 
 
 
 def record_name(row: Row) -> str:
-    """What a person would call a record: its name, its subject or title, else its id."""
-    return display_name(row) or str(row.get("subject") or row.get("title") or row["id"])
+    """What a person would call a record, in one line: its name, subject or title, else its id."""
+    titled = " ".join(str(row.get("subject") or row.get("title") or "").split())
+    return display_name(row) or titled or str(row["id"])

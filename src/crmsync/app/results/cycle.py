@@ -63,6 +63,7 @@ class HeldBack:
         step: None where the whole rule is held.
         until: the instant (UTC) from which this no longer holds it; None where time alone
             changes nothing, or where that is not known.
+        is_previewed: whether it matched a new rule already, and waits for a person's word.
     """
 
     rule: str
@@ -71,6 +72,7 @@ class HeldBack:
     step: str | None
     reason: str
     until: datetime | None = None
+    is_previewed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from crmsync.cli.console import console, print_json
 from crmsync.clock import readable
-from crmsync.observe import redact
+from crmsync.observe import printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def _shown(evidence: Evidence) -> Text:
     if at is not None:
         when = f"{readable(at) if isinstance(at, datetime) else at.isoformat()}  "
     by = f" by {evidence.by}" if evidence.by else ""
-    told = Text(redact(f"{when}{evidence.words}{by}"))
+    told = Text(printable(redact(f"{when}{evidence.words}{by}")))
     if evidence.url:
         # A line of its own where it does not fit, and never cut.
         told.append(f"  {redact(evidence.url)}", style="dim")

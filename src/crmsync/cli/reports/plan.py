@@ -55,8 +55,11 @@ def show_run(result: RunResult, *, full: bool, as_json: bool) -> None:
     _print_delivery(out, result)
 
 
-def show_demo(result: RunResult, layout: Layout, *, as_json: bool) -> None:
-    """A run on the sample company, cut to what fits a screen or two, and where to look."""
+def show_demo(result: RunResult, layout: Layout, *, at: str | None, as_json: bool) -> None:
+    """A run on the sample company, cut to what fits a screen or two, and where to look.
+
+    ``at`` is what stands for the present in this company, as the person wrote it.
+    """
     crm = layout.folder / "crm"
     if as_json:
         print_json(
@@ -69,7 +72,11 @@ def show_demo(result: RunResult, layout: Layout, *, as_json: bool) -> None:
     out.print()
     _print_plan(out, result.plan, full=False, most=_MOST_SHOWN)
     _print_delivery(out, result)
-    config = escape(shlex.quote(str(layout.config)))
+    options = f"--config {shlex.quote(str(layout.config))}"
+    if at is not None:
+        # Today the sample would be of another time, and everybody long silent.
+        options += f" --at {shlex.quote(at)}"
+    options = escape(options)
     out.print()
     out.print("Where it lies now")
     for what, path in (
@@ -82,11 +89,11 @@ def show_demo(result: RunResult, layout: Layout, *, as_json: bool) -> None:
             out.print(f"  {what:<14}{escape(str(path))}")
     out.print()
     out.print("Go on with")
-    out.print(f"  crmsync plan --config {config}      [dim]nothing is due twice[/]")
-    out.print(f"  crmsync status --config {config}")
+    out.print(f"  crmsync plan {options}      [dim]nothing is due twice[/]")
+    out.print(f"  crmsync status {options}")
     first = next((a for a in result.plan.actions), None)
     if first is not None:
-        out.print(f"  crmsync explain {escape(first.subject)} --config {config}")
+        out.print(f"  crmsync explain {escape(first.subject)} {options}")
 
 
 def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | None) -> None:
@@ -176,6 +183,13 @@ def _print_delivery(out: Console, result: RunResult) -> None:
         out.print(f"Handed out: {listed(parts)}.")
     else:
         out.print("Nothing was due.")
+    previewed = sum(held.is_previewed for held in result.plan.held)
+    if previewed:
+        out.print(
+            f"  [yellow]{previewed:,} matched a new rule already and are not contacted; "
+            "whom to contact: crmsync review[/]",
+            soft_wrap=True,
+        )
     told = [
         (delivery.done, "delivered", "green"),
         (delivery.already, "there already", "green"),
