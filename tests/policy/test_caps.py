@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,33 +12,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from crmsync.config.policy import Cap, Policy
-from crmsync.config.settings import Company
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
+from crmsync.model.actions import AddNote
 from crmsync.policy.caps import caps, counted_under
-from crmsync.policy.drafts import PASS, Draft
+from crmsync.policy.drafts import PASS
+from policy.draft_world import DRAFT, NOW, TASK
 
-_NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-_TASK = CreateTask(key="k", subject="Call")
-_MAIL = SendEmail(
-    key="k",
-    message_id="k@vendor.example",
-    sender="v@vendor.example",
-    recipient="ann@customer.example",
-    subject="Hello",
-    text="Hello",
-    at=_NOW,
-)
-_DRAFT = Draft(
-    rule="r",
-    subject="crm:a1",
-    step="email",
-    connection="crm",
-    action=_MAIL,
-    abilities=frozenset(ActionKind),
-    company=Company(name="Vendor", email="v@vendor.example"),
-    account={"id": "crm:a1"},
+_DRAFT = replace(
+    DRAFT,
     owner={"id": "crm:u1"},
     contact={"id": "crm:c1", "email": " Ann@Customer.example "},
 )
@@ -48,7 +30,7 @@ def cap(at_most: int = 2, within: str = "7 days", **more: Any) -> Cap:
     return Cap.model_validate({"per": "contact", "at_most": at_most, "within": within, **more})
 
 
-def asked(counts: dict[Cap, list[datetime]], now: datetime = _NOW) -> tuple[Any, ...]:
+def asked(counts: dict[Cap, list[datetime]], now: datetime = NOW) -> tuple[Any, ...]:
     ruling = caps(replace(_DRAFT, counts=counts), Policy(caps=tuple(counts)), now)
     return ruling.answer, ruling.until
 
@@ -60,7 +42,7 @@ def has_room(counts: dict[Cap, list[datetime]], now: datetime) -> bool:
     )
 
 
-_times = st.lists(st.integers(-60, 0).map(lambda hours: _NOW + hours * _HOUR), max_size=8)
+_times = st.lists(st.integers(-60, 0).map(lambda hours: NOW + hours * _HOUR), max_size=8)
 _counts = st.dictionaries(
     st.builds(cap, st.integers(1, 4), st.integers(1, 60).map("{} hours".format)),
     _times,
@@ -72,13 +54,13 @@ _counts = st.dictionaries(
 @given(_counts)
 def test_it_waits_until_every_cap_has_room_and_no_longer(counts: dict[Cap, list[datetime]]) -> None:
     answer, until = asked(counts)
-    if has_room(counts, _NOW):
+    if has_room(counts, NOW):
         assert (answer, until) == (Answer.PASS, None)
         return
     assert answer is Answer.DEFER
     assert has_room(counts, until)
     assert asked(counts, until) == (Answer.PASS, None)
-    before = _NOW
+    before = NOW
     while before < until:
         assert not has_room(counts, before)
         before += _HOUR
@@ -87,9 +69,9 @@ def test_it_waits_until_every_cap_has_room_and_no_longer(counts: dict[Cap, list[
 
 def test_the_reason_tells_how_many_there_were() -> None:
     one = cap(2, per="account")
-    draft = replace(_DRAFT, counts={one: [_NOW - 2 * _HOUR, _NOW - _HOUR]})
-    ruling = caps(draft, Policy(caps=(one,)), _NOW)
-    assert (ruling.gate, ruling.until) == ("caps", _NOW + timedelta(days=7) - 2 * _HOUR)
+    draft = replace(_DRAFT, counts={one: [NOW - 2 * _HOUR, NOW - _HOUR]})
+    ruling = caps(draft, Policy(caps=(one,)), NOW)
+    assert (ruling.gate, ruling.until) == ("caps", NOW + timedelta(days=7) - 2 * _HOUR)
     assert ruling.reason == (
         "the account has had 2 mails within 7 days, by people or by crmsync, and a cap allows 2"
     )
@@ -97,14 +79,14 @@ def test_the_reason_tells_how_many_there_were() -> None:
 
 def test_a_full_cap_can_drop() -> None:
     dropping = cap(1, on_full="drop")
-    counts = {cap(1, "10 days"): [_NOW - _HOUR], dropping: [_NOW - _HOUR]}
+    counts = {cap(1, "10 days"): [NOW - _HOUR], dropping: [NOW - _HOUR]}
     assert asked(counts) == (Answer.DROP, None)
     assert asked({dropping: []}) == (Answer.PASS, None)
 
 
 def test_what_no_cap_counts_passes() -> None:
-    assert caps(_DRAFT, Policy(), _NOW) == PASS
-    assert caps(_DRAFT, Policy(caps=(cap(1),)), _NOW) == PASS
+    assert caps(_DRAFT, Policy(), NOW) == PASS
+    assert caps(_DRAFT, Policy(caps=(cap(1),)), NOW) == PASS
 
 
 def test_mails_count_for_the_address_the_account_and_the_accounts_owner() -> None:
@@ -119,7 +101,7 @@ def test_mails_count_for_the_address_the_account_and_the_accounts_owner() -> Non
 
 
 def test_tasks_count_for_the_account_and_for_who_gets_them() -> None:
-    task = replace(_DRAFT, action=_TASK, contact=None, colleague={"id": "crm:u2"})
+    task = replace(_DRAFT, action=TASK, contact=None, colleague={"id": "crm:u2"})
     assert counted_under(cap(per="account", of="task"), task) == "crm:a1"
     assert counted_under(cap(per="owner", of="task"), task) == "crm:u2"
     assert counted_under(cap(per="account"), task) is None

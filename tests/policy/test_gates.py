@@ -1,46 +1,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from crmsync.config.policy import Policy
-from crmsync.config.settings import Company
 from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
 from crmsync.policy.drafts import PASS, Draft, Ruling
 from crmsync.policy.gates import GATES, as_decision, ask_gates
+from policy.draft_world import DRAFT, MAIL, NOW
 
-COMPANY = Company(name="Vendor", email="hello@vendor.example")
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ACCOUNT: dict[str, Any] = {"id": "crm:a1", "name": "Customer", "do_not_contact": False}
 CONTACT: dict[str, Any] = {"id": "crm:c1", "name": "Ann", "email": "ann@customer.example"}
 
 
 def mail(email_class: str = "commercial", to: str = "Ann <ann@customer.example>") -> SendEmail:
-    return SendEmail(
-        key="k",
-        message_id="k@acme.example",
-        sender="hello@acme.example",
-        recipient=to,
-        subject="Hello",
-        text="Hello Ann",
-        email_class=email_class,
-        at=NOW,
-    )
+    return replace(MAIL, recipient=to, email_class=email_class)
 
 
 def draft(*, account: dict[str, Any] | None = None, contact: dict[str, Any] | None = None) -> Draft:
-    return Draft(
-        rule="renewal-at-risk",
-        subject="crm:a1",
-        step="mail",
-        connection="crm",
+    return replace(
+        DRAFT,
         action=mail(),
-        abilities=frozenset(ActionKind),
-        company=COMPANY,
         account=ACCOUNT | (account or {}),
         contact=CONTACT | (contact or {}),
     )

@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crmsync.config.policy import Policy
-from crmsync.config.settings import Company
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail
-from crmsync.policy.drafts import PASS, Draft
+from crmsync.model.actions import AddNote
+from crmsync.policy.drafts import PASS
 from crmsync.policy.holdout import held_out, holdout
 from crmsync.policy.staleness import staleness
+from policy.draft_world import DRAFT, MAIL, NOW, TASK
 
-_NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-_TASK = CreateTask(key="k", subject="Call")
-_MAIL = SendEmail(
-    key="k",
-    message_id="k@vendor.example",
-    sender="v@vendor.example",
-    recipient="ann@customer.example",
-    subject="Hello",
-    text="Hello",
-    at=_NOW,
-)
-_DRAFT = Draft(
-    rule="r",
-    subject="crm:a1",
-    step="email",
-    connection="crm",
-    action=_MAIL,
-    abilities=frozenset(ActionKind),
-    company=Company(name="Vendor", email="v@vendor.example"),
-    account={"id": "crm:a1"},
-    contact={"id": "crm:c1"},
-)
 _EVERYBODY = Policy.model_validate({"holdout": {"percent": 100}})
 
 
@@ -74,17 +52,17 @@ def test_it_rests_on_the_account_and_the_seed_alone() -> None:
 
 
 def test_accounts_that_are_held_out_get_nothing_and_the_reason_says_so() -> None:
-    for action in (_MAIL, _TASK, AddNote(key="k", text="")):
-        ruling = holdout(replace(_DRAFT, action=action), _EVERYBODY, _NOW)
+    for action in (MAIL, TASK, AddNote(key="k", text="")):
+        ruling = holdout(replace(DRAFT, action=action), _EVERYBODY, NOW)
         assert (ruling.answer, ruling.gate) == (Answer.DROP, "holdout")
         assert "one of the 100 % that get nothing" in ruling.reason
-    assert holdout(_DRAFT, Policy(), _NOW) == PASS
+    assert holdout(DRAFT, Policy(), NOW) == PASS
 
 
 def test_service_mails_and_what_belongs_to_no_account_are_not_held_out() -> None:
-    service = replace(_DRAFT, action=replace(_MAIL, email_class="service"))
-    assert holdout(service, _EVERYBODY, _NOW) == PASS
-    assert holdout(replace(_DRAFT, account=None), _EVERYBODY, _NOW) == PASS
+    service = replace(DRAFT, action=replace(MAIL, email_class="service"))
+    assert holdout(service, _EVERYBODY, NOW) == PASS
+    assert holdout(replace(DRAFT, account=None), _EVERYBODY, NOW) == PASS
 
 
 @pytest.mark.parametrize(
@@ -96,8 +74,8 @@ def test_service_mails_and_what_belongs_to_no_account_are_not_held_out() -> None
 )
 def test_a_mail_that_comes_too_late_is_dropped(waited: timedelta, answer: Answer) -> None:
     policy = Policy.model_validate({"stale_after": "5 days"})
-    late = replace(_DRAFT, due_since=_NOW - waited)
-    assert staleness(late, policy, _NOW).answer is answer
-    assert staleness(late, Policy(), _NOW) == PASS
-    assert staleness(replace(late, action=_TASK), policy, _NOW) == PASS
-    assert staleness(replace(late, contact=None), policy, _NOW) == PASS
+    late = replace(DRAFT, due_since=NOW - waited)
+    assert staleness(late, policy, NOW).answer is answer
+    assert staleness(late, Policy(), NOW) == PASS
+    assert staleness(replace(late, action=TASK), policy, NOW) == PASS
+    assert staleness(replace(late, contact=None), policy, NOW) == PASS

@@ -16,9 +16,9 @@ from crmsync.config.hours import Hours
 from crmsync.config.policy import Policy
 from crmsync.config.settings import Company
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import ActionKind, CreateTask, SendEmail
-from crmsync.policy.drafts import PASS, Draft
+from crmsync.policy.drafts import PASS
 from crmsync.policy.hours import Openings, hours
+from policy.draft_world import DRAFT, MAIL, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,22 +209,9 @@ def test_hours_that_make_no_sense_are_told(written: dict[str, Any], words: str) 
 _COMPANY = Company(name="Vendor", email="v@vendor.example", time_zone="Europe/Zurich", country="CH")
 _NIGHT = at("2026-03-02T22:10", "America/New_York")
 _POLICY = Policy.model_validate({"hours": {"weekdays": "08:00-18:00"}})
-_MAIL = SendEmail(
-    key="k",
-    message_id="k@vendor.example",
-    sender="v@vendor.example",
-    recipient="ann@customer.example",
-    subject="Hello",
-    text="Hello",
-    at=_NIGHT,
-)
-_DRAFT = Draft(
-    rule="r",
-    subject="crm:a1",
-    step="email",
-    connection="crm",
-    action=_MAIL,
-    abilities=frozenset(ActionKind),
+_DRAFT = replace(
+    DRAFT,
+    action=replace(MAIL, at=_NIGHT),
     company=_COMPANY,
     account={"id": "crm:a1", "country": "US"},
     contact={"id": "crm:c1", "name": "Ann", "time_zone": "America/New_York"},
@@ -274,7 +261,7 @@ def test_the_holidays_are_those_of_the_customers_country() -> None:
 
 
 def test_service_mails_wait_too_unless_the_policy_says_otherwise() -> None:
-    service = replace(_DRAFT, action=replace(_MAIL, email_class="service"))
+    service = replace(_DRAFT, action=replace(MAIL, email_class="service"))
     assert hours(service, _POLICY, _NIGHT).answer is Answer.DEFER
     policy = Policy.model_validate(
         {"hours": {"weekdays": "08:00-18:00", "any_time_for": ["service"]}}
@@ -286,7 +273,7 @@ def test_service_mails_wait_too_unless_the_policy_says_otherwise() -> None:
 def test_tasks_and_mails_to_colleagues_are_written_at_night_unless_the_policy_says_so() -> None:
     colleague = {"id": "u", "name": "Jo", "time_zone": "America/New_York"}
     to_colleague = replace(_DRAFT, contact=None, colleague=colleague)
-    task = replace(to_colleague, action=CreateTask(key="k", subject="Call"))
+    task = replace(to_colleague, action=TASK)
     with_tasks = Policy.model_validate({"hours": {"weekdays": "08:00-18:00", "tasks": True}})
     assert hours(to_colleague, with_tasks, _NIGHT) == PASS
     assert hours(task, _POLICY, _NIGHT) == PASS

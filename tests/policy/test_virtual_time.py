@@ -5,6 +5,7 @@ What they let out is held against hours and caps that are computed here, naively
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.config.policy import Policy
-from crmsync.config.settings import Company
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import ActionKind, SendEmail
 from crmsync.policy.caps import counted_under
-from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import ask_gates
+from policy.draft_world import DRAFT, MAIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from crmsync.policy.drafts import Draft, Ruling
 
 _HOUR = timedelta(hours=1)
 # From before the clocks change in New York to after they do in Zurich; in March nobody moves
@@ -66,22 +67,11 @@ _mails = st.lists(
 def _draft(mail: Mail, number: int) -> Draft:
     account = f"crm:a{mail.contact // 2}"
     address = f"c{mail.contact}@customer.example"
-    return Draft(
+    return replace(
+        DRAFT,
         rule=f"rule-{mail.priority}",
         subject=account,
-        step="email",
-        connection="crm",
-        action=SendEmail(
-            key=f"k{number}",
-            message_id=f"k{number}@vendor.example",
-            sender="v@vendor.example",
-            recipient=address,
-            subject="Hello",
-            text="Hello",
-            at=_BEGIN,
-        ),
-        abilities=frozenset(ActionKind),
-        company=Company(name="Vendor", email="v@vendor.example"),
+        action=replace(MAIL, key=f"k{number}", recipient=address, at=_BEGIN),
         due_since=_BEGIN + mail.hour * _HOUR,
         account={"id": account, "country": "CH"},
         contact={"id": address, "email": address, "time_zone": _ZONES[mail.contact % 3]},
@@ -93,7 +83,7 @@ def _ask(draft: Draft, sent: list[tuple[Draft, datetime]], now: datetime) -> Rul
         cap: [at for other, at in sent if counted_under(cap, other) == counted_under(cap, draft)]
         for cap in _POLICY.caps
     }
-    asked = Draft(**{**vars(draft), "counts": counts})
+    asked = replace(draft, counts=counts)
     return ask_gates(asked, _POLICY, now)
 
 
