@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from crmsync.errors import AuthError, ConnectorError, QuotaError, TransientError
 from crmsync.model.actions import ActionKind, KeyHandling, Receipt
 from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget, RemoteField
+from crmsync.testing.laws.steps import MAKING
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.memory_remote import WireError
 from crmsync.testing.reference import MemoryUnderTest
@@ -153,7 +154,7 @@ class KeepsACircuitOpen(MemoryConnector):
     failed: ClassVar[list[int]] = []
 
     def _submitted(self, orders: Sequence[Order]) -> Mapping[str, Receipt | ConnectorError]:
-        if self.failed.count(id(self._remote)) >= len(ActionKind):
+        if self.failed.count(id(self._remote)) >= len(MAKING):
             return {order.key: TransientError("the circuit is open") for order in orders}
         answers = super()._submitted(orders)
         if any(isinstance(answer, TransientError) for answer in answers.values()):

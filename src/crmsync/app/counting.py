@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crmsync.config.policy import Capped, Per
 from crmsync.ledger.states import State
-from crmsync.model.actions import ActionKind, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import ActionKind, CreateTask, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import bare_address
 from crmsync.policy.caps import counted_under
@@ -65,7 +65,7 @@ class Tally:
         self._world = world
         self._book = book
         self._ledger = ledger
-        self._due = due
+        self._due = frozenset(due)
 
     def counts(self, draft: Draft) -> Mapping[Cap, Collection[datetime]]:
         """For each cap that concerns a draft, when the actions that it counts were taken."""
@@ -99,12 +99,20 @@ class Tally:
 
     def _own(self, kinds: Collection[Capped]) -> Iterator[tuple[Whose, str, datetime]]:
         """What crmsync has done, or is doing."""
+        found = self._ledger.effects(
+            states=_COUNTED,
+            kinds=[ActionKind.WITHDRAWAL, *(_KINDS[kind] for kind in kinds)],
+            since=self._since,
+        )
+        undone = {
+            one.action.task.key
+            for one in found
+            if isinstance(one.action, WithdrawTask) and one.state is State.DONE
+        }
         effects = [
-            effect
-            for effect in self._ledger.effects(
-                states=_COUNTED, kinds=[_KINDS[kind] for kind in kinds], since=self._since
-            )
-            if effect.key not in self._due
+            one
+            for one in found
+            if one.key not in self._due | undone and not isinstance(one.action, WithdrawTask)
         ]
         colleagues = self._colleagues if Capped.EMAIL in kinds and effects else frozenset()
         accounts = {effect.id: self._account(effect) for effect in effects}

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.basis import basis_of
 from crmsync.app.deciding import Decided, decide, world_of
+from crmsync.app.delivering import find_out, hand_over
 from crmsync.app.remembering import Remembered, remember, remembered
 from crmsync.app.results.cycle import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
 from crmsync.clock import SystemClock
 from crmsync.delivery.commit import commit_plan
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
-from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError, StoppedError
-from crmsync.ledger.states import State
+from crmsync.errors import CrmsyncError, StoppedError
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
-from crmsync.plugins.contract import Writes
 from crmsync.rules.standing import evaluated
 
 if TYPE_CHECKING:
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.app.results.sync import SyncResult
     from crmsync.app.workspace import Workspace
+    from crmsync.delivery.deliver import DeliveryReport
     from crmsync.warehouse.reader import Records
 
 # How often a run evaluates everybody, to hold the shorter way against it.
@@ -124,7 +122,7 @@ def _run(
     run = _Run.started(workspace)
     passing("run.started")
     try:
-        found = _find_out(workspace, run.id, advance=advance, stop=pace.stop)
+        found = find_out(workspace, run.id, advance=advance, stop=pace.stop)
         passing("run.found_out")
         pace.go_on()
         premises = replace(workspace.premises, resting=pace.resting)
@@ -141,7 +139,7 @@ def _run(
                 stops=decided.stops,
             )
             passing("plan.recorded")
-            report = _together(found, _deliver(workspace, run.id, advance=advance, stop=pace.stop))
+            report = _together(found, hand_over(workspace, run.id, advance=advance, stop=pace.stop))
             passing("run.delivered")
         else:
             report = found
@@ -287,23 +285,6 @@ class _Run:
         )
 
 
-def _find_out(
-    workspace: Workspace,
-    run_id: int,
-    *,
-    advance: Callable[[str, int], None],
-    stop: Callable[[], bool],
-) -> DeliveryReport:
-    """What became of that which an earlier run may have sent.
-
-    Before anything is decided: what has not landed is composed anew and asked about in this run.
-    """
-    unsettled = {State.SENDING, State.UNCERTAIN} & workspace.ledger.effect_counts().keys()
-    if not unsettled:
-        return DeliveryReport()
-    return _deliver(workspace, run_id, advance=advance, stop=stop)
-
-
 def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
     return replace(
         second,
@@ -312,41 +293,3 @@ def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
         rejected=first.rejected + second.rejected,
         problems=tuple(dict.fromkeys((*first.problems, *second.problems))),
     )
-
-
-def _deliver(
-    workspace: Workspace,
-    run_id: int,
-    *,
-    advance: Callable[[str, int], None],
-    stop: Callable[[], bool],
-) -> DeliveryReport:
-    """What this run's gates have let pass; and what kept a connection from being opened."""
-    names = workspace.ledger.connections_with_work()
-    targets: dict[str, Target] = {}
-    problems: list[str] = []
-    done = 0
-
-    def progress(settled: int, _total: int) -> None:
-        nonlocal done
-        advance("delivering", settled - done)
-        done = settled
-
-    with ExitStack() as stack:
-        for name in sorted(names & workspace.installation.settings.connections.keys()):
-            try:
-                connector = stack.enter_context(workspace.connected(name))
-            except (ConnectorError, InvalidInputError) as error:
-                problems.append(f"{name}: {error}")
-                continue
-            if isinstance(connector, Writes):
-                targets[name] = Target(writes=connector, spec=workspace.spec(name))
-        report = deliver(
-            workspace.ledger,
-            targets,
-            clock=workspace.clock,
-            run_id=run_id,
-            progress=progress,
-            stop=stop,
-        )
-    return replace(report, problems=(*problems, *report.problems))

@@ -13,6 +13,7 @@ from crmsync.errors import UsageError
 from crmsync.ledger.decided import decide_effects
 from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.model.actions import ActionKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,7 @@ def retry(
     _check(effects, may, "tried again")
     active = {one.ref for one in workspace.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
     inside = [effect for effect in effects if effect.enrolment in active]
-    left = [
-        f"{effect.key} is not tried again: its customer has left the rule “{effect.enrolment.rule}”"
-        f" since; “crmsync drop {effect.key}” settles it"
-        for effect in effects
-        if effect.enrolment not in active
-    ]
+    left = [_why_left(workspace, effect) for effect in effects if effect.enrolment not in active]
     said = "a person had it tried again"
     result = _decide(workspace, inside, State.PLANNED, by=by, reason=reason, said=said)
     return replace(result, left=tuple(left))
@@ -95,6 +91,25 @@ def landed(workspace: Workspace, keys: Sequence[str], *, by: str, reason: str) -
     _check(effects, (State.UNCERTAIN,), "said to have landed")
     said = "a person found it at the remote"
     return _decide(workspace, effects, State.DONE, by=by, reason=reason, said=said)
+
+
+def _why_left(workspace: Workspace, effect: Effect) -> str:
+    if effect.action.kind is ActionKind.WITHDRAWAL:
+        run = undone_run(workspace, effect)
+        return f"{effect.key} takes a task back: “crmsync undo {run}” tries that again"
+    rule = effect.enrolment.rule
+    return (
+        f"{effect.key} is not tried again: its customer has left the rule “{rule}” since; "
+        f"“crmsync drop {effect.key}” settles it"
+    )
+
+
+def undone_run(workspace: Workspace, withdrawal: Effect) -> int:
+    """The run that wrote the task which is taken back."""
+    undo = workspace.ledger.run(withdrawal.run_id)
+    assert undo is not None  # noqa: S101  the ledger holds the two together
+    assert undo.undoes is not None  # noqa: S101  nothing else takes tasks back
+    return undo.undoes
 
 
 def _chosen(

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import shown
 from crmsync.app.results.status import DaemonStatus, DueStatus, StatusResult, StreamStatus
+from crmsync.app.runs import told
+from crmsync.app.settling import undone_run
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
 from crmsync.ledger.coming import REFUSED_NOTE, WAKE_NOTE, due_between, read_notes
 from crmsync.ledger.states import State
+from crmsync.model.actions import ActionKind
 
 if TYPE_CHECKING:
     from crmsync.app.results.outbox import EffectShown
     from crmsync.app.workspace import Workspace
+    from crmsync.ledger.values.effects import Effect
     from crmsync.model.records import StreamState
 
 _NEED_A_PERSON = (State.REJECTED, State.UNCERTAIN)
@@ -44,8 +48,12 @@ def read_status(workspace: Workspace) -> StatusResult:
         )
     ledger = workspace.ledger
     counts_by_state = ledger.effect_counts()
-    unsettled = shown(workspace, ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED))
-    attention = [_sentence(effect) for effect in unsettled]
+    effects = ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
+    unsettled = shown(workspace, effects)
+    attention = [
+        _sentence(one, _undo(workspace, effect))
+        for one, effect in zip(unsettled, effects, strict=True)
+    ]
     more = sum(counts_by_state.get(state, 0) for state in _NEED_A_PERSON) - len(unsettled)
     if more:
         attention.append(f"… and {more:,} more that were rejected or are uncertain")
@@ -93,13 +101,22 @@ def _due(workspace: Workspace) -> tuple[DueStatus, ...]:
     )
 
 
-def _sentence(effect: EffectShown) -> str:
+def _undo(workspace: Workspace, effect: Effect) -> str:
+    """The command by which a person goes on where a task could not be taken back."""
+    if effect.action.kind is not ActionKind.WITHDRAWAL:
+        return ""
+    return f"crmsync undo {undone_run(workspace, effect)}"
+
+
+def _sentence(effect: EffectShown, undo: str) -> str:
     """What needs a person, the remote's words about it, and what to do."""
     what = (
         f"{effect.state}: {effect.kind} of the rule {effect.rule} for {effect.subject_name} "
         f"({effect.subject}): {effect.error or 'no reason is known'}"
     )
-    if effect.state == State.REJECTED:
+    if undo:
+        todo = f"{undo} (or drop {effect.key})"
+    elif effect.state == State.REJECTED:
         todo = f"crmsync retry {effect.key} (or drop)"
     else:
         todo = f"crmsync landed {effect.key} (or retry --did-not-land, or drop)"
@@ -113,11 +130,5 @@ def _is_stale(workspace: Workspace, state: StreamState) -> bool:
 
 def _last_run(workspace: Workspace) -> str | None:
     for run in workspace.ledger.last_runs(1):
-        at = readable(run.at, workspace.zone)
-        if run.error is not None:
-            return f"{at}, ended with: {run.error}"
-        if run.finished_at is None:
-            return f"{at}, not finished: it is still going on, or its process ended"
-        done = ", ".join(f"{number:,} {what}" for what, number in run.counts.items() if number)
-        return f"{at}, {done or 'nothing was due'}"
+        return f"number {run.id}, {readable(run.at, workspace.zone)}, {told(run)}"
     return None

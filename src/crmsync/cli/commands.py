@@ -17,6 +17,7 @@ from crmsync.cli.settling import drop, landed, retry
 from crmsync.cli.setup import check, demo, init, plugins_app, schema
 from crmsync.cli.simulator import simulator
 from crmsync.cli.stopping import mute, suppress
+from crmsync.cli.undoing import runs, undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "daemon": daemon,
     "forecast": forecast,
     "status": status,
+    "runs": runs,
     "explain": explain,
     "backtest": backtest,
     "suppress": suppress,
@@ -47,6 +49,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "retry": retry,
     "drop": drop,
     "landed": landed,
+    "undo": undo,
     "simulator": simulator,
 }
 for name, does in _COMMANDS.items():

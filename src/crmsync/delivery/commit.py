@@ -52,7 +52,7 @@ def commit_plan(
     def record(connection: sa.Connection) -> int:
         if stops is not None:
             check_stops(connection, stops, now=at)
-        move_enrolments(connection, transitions)
+        move_enrolments(connection, transitions, run_id=run_id)
         dropped = drop_waiting(connection, ended, at=at, actor=actor)
         drop_skipped(connection, skipped, at=at, actor=actor)
         record_effects(connection, effects, run_id=run_id, at=at)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from crmsync.errors import (
     AuthError,
+    ChangedError,
     QuotaError,
     RejectedError,
     TransientError,
 )
 from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
-from crmsync.model.actions import Receipt
+from crmsync.model.actions import ActionKind, Receipt
 from crmsync.observe import redact
 from crmsync.plugins.calls import HangsError
 
@@ -60,23 +61,18 @@ class Judge:
                 return landed(effect, answer)
             case TransientError():
                 return self._try_again(effect, answer)
-            case QuotaError():
+            case QuotaError() | AuthError():
+                later = until_of(answer, self.now) if isinstance(answer, QuotaError) else None
                 return Settlement(
                     effect=effect,
                     after=State.READY,
                     reason=words(answer),
                     error=words(answer),
                     counted=False,
-                    not_before=until_of(answer, self.now),
+                    not_before=later,
                 )
-            case AuthError():
-                return Settlement(
-                    effect=effect,
-                    after=State.READY,
-                    reason=words(answer),
-                    error=words(answer),
-                    counted=False,
-                )
+            case ChangedError() if effect.action.kind is ActionKind.WITHDRAWAL:
+                return _left_alone(effect, words(answer))
             case RejectedError():
                 return rejected(effect, words(answer))
             case _:
@@ -113,6 +109,11 @@ def landed(effect: Effect, receipt: Receipt) -> Settlement:
 def rejected(effect: Effect, sentence: str) -> Settlement:
     """A dead letter: it is certainly not at the remote."""
     return Settlement(effect=effect, after=State.REJECTED, reason=sentence, error=sentence)
+
+
+def _left_alone(effect: Effect, sentence: str) -> Settlement:
+    """People have made it theirs: it stays, for good."""
+    return Settlement(effect=effect, after=State.DROPPED, reason=sentence, error=sentence)
 
 
 def uncertain(effect: Effect, sentence: str, *, under_way: bool = False) -> Settlement:

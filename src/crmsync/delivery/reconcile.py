@@ -15,7 +15,7 @@ from crmsync.ledger.claims import (
     settle_effects,
 )
 from crmsync.ledger.states import State
-from crmsync.model.actions import KeyHandling, Receipt
+from crmsync.model.actions import ActionKind, KeyHandling, Receipt
 from crmsync.observe.failpoints import passing
 from crmsync.plugins.calls import call_within
 
@@ -61,6 +61,7 @@ def reconcile(
     NATIVE and LOOKUP are looked for: found is done, not found is made ready, for the gates to be
     asked again. What happened since may speak against it, so not even NATIVE, which could be
     applied again without harm, is applied again unasked. UNSAFE stays uncertain, for a person.
+    What takes a task back looks itself, so it is made ready without a search.
     """
 
     def is_free(holder: str | None, until: datetime | None) -> bool:
@@ -116,7 +117,10 @@ def reconcile(
 
 def _lookups(effects: Sequence[Effect], spec: ConnectorSpec) -> list[str]:
     return [
-        effect.key for effect in effects if spec.actions.get(effect.action.kind) in _FOUND_BY_KEY
+        effect.key
+        for effect in effects
+        if spec.actions.get(effect.action.kind) in _FOUND_BY_KEY
+        and effect.action.kind is not ActionKind.WITHDRAWAL
     ]
 
 
@@ -144,15 +148,18 @@ def _settlement(
     effect: Effect, found: Mapping[str, Receipt | None], patience: Patience
 ) -> Settlement | None:
     """What becomes of an uncertain effect; None leaves it as it is."""
-    if effect.key not in found:
+    takes_back = effect.action.kind is ActionKind.WITHDRAWAL
+    if effect.key not in found and not takes_back:
         return None
-    receipt = found[effect.key]
+    receipt = found.get(effect.key)
     if receipt is not None:
         return landed(effect, receipt)
     if effect.attempts >= patience.most_attempts:
         sentence = f"given up after {effect.attempts} attempts; it is not at the remote"
         return rejected(effect, f"{sentence}: {effect.error}")
     reason = "it was looked for, and is not at the remote"
+    if takes_back:
+        reason = "to take it back once more does no harm"
     return Settlement(effect=effect, after=State.READY, reason=reason, error=effect.error)
 
 

@@ -44,7 +44,7 @@ _STATUS_AT_FIRST = {
 }
 _CONDITIONS = "its conditions no longer hold"
 _MISSING = "its record is missing; it goes on, and is not new, when the record is back"
-_OVER = "its enrolment is over; it is new once its conditions were seen not to hold"
+_OVER = "it is new once its conditions were seen not to hold"
 _RULE_GONE = "the rule is no longer there"
 _ON_UNDER_KEY = "it goes on under the values of once_per"
 
@@ -228,7 +228,7 @@ class _RuleMoves:
     def _stay(self, enrolment: Enrolment) -> None:
         subject, status = enrolment.ref.subject, self._status_now(enrolment)
         if status is enrolment.status:
-            self._say_why_quiet(subject, status)
+            self._say_why_quiet(subject, status, ended=enrolment.end_reason)
         elif self._has_expired(subject):
             return
         elif self._must_wait(subject, self._since(enrolment)):
@@ -408,7 +408,9 @@ class _RuleMoves:
         reason = f"{who} was enrolled for {ref.key} already, and once_per allows that once"
         self._hold(ref.subject, HeldBecause.ONCE_PER, reason)
 
-    def _say_why_quiet(self, subject: str, status: EnrolmentStatus, when: str = "") -> None:
+    def _say_why_quiet(
+        self, subject: str, status: EnrolmentStatus, *, when: str = "", ended: str | None = None
+    ) -> None:
         if status is EnrolmentStatus.PREVIEWED:
             reason = (
                 f"it matched already when the rule was new; to contact it, say so{when}: "
@@ -416,7 +418,7 @@ class _RuleMoves:
             )
             self._hold(subject, HeldBecause.PREVIEW, reason)
         elif status is EnrolmentStatus.OVER:
-            self._hold(subject, HeldBecause.OVER, _OVER)
+            self._hold(subject, HeldBecause.OVER, f"its enrolment is over: {ended}; {_OVER}")
         elif status is EnrolmentStatus.IGNORED:
             reason = "it matched already when the rule was new, and the rule ignores those"
             self._hold(subject, HeldBecause.IGNORED, reason)

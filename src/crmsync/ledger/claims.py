@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from crmsync.ledger.batches import Rows, execute_both, rows_where
-from crmsync.ledger.effects import SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
+from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
 from crmsync.ledger.enrolments import chunks
 from crmsync.ledger.outbox import Move, move_effects, writing_down
 from crmsync.ledger.schema import Instant, effect
@@ -64,7 +64,8 @@ def claim_ready(
     First come those whose time has come, then those without one, the oldest first.
 
     Args:
-        run_id: takes only what the gates of this run have let pass; None takes all that is ready.
+        run_id: takes only what the gates of this run have let pass, and what an undo takes back;
+            None takes all that is ready.
     """
     rows = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
     if len(rows) < limit:
@@ -87,7 +88,8 @@ def _ready(
     """What is ready and due, in the order of the index; without what others are claiming."""
     query = SELECT_EFFECTS.where(effect.c.state == State.READY, effect.c.connection == name, due)
     if run_id is not None:
-        query = query.where(effect.c.run_id == run_id)
+        # No gate is asked about what an undo takes back, so any run may go on with it.
+        query = query.where(sa.or_(effect.c.run_id == run_id, sa.not_(IS_STEP)))
     query = query.order_by(effect.c.not_before, effect.c.id).limit(limit)
     locked = query.with_for_update(skip_locked=True, of=effect)
     return [*connection.execute(locked)]

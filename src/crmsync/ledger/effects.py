@@ -14,12 +14,12 @@ from crmsync.ledger.schema import effect, enrolment
 from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import Effect, StepState
 from crmsync.ledger.values.enrolments import EnrolmentRef
+from crmsync.model.actions import ActionKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from crmsync.model.actions import ActionKind
 
 SELECT_EFFECTS: sa.Select[Any] = sa.select(
     effect.c.id,
@@ -43,6 +43,10 @@ SELECT_EFFECTS: sa.Select[Any] = sa.select(
     effect.c.url,
     effect.c.error,
 ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
+
+
+# What takes a task back is no step of a rule, and asks no gate.
+IS_STEP = effect.c.kind != ActionKind.WITHDRAWAL.value
 
 
 def read_effects(
@@ -101,7 +105,7 @@ def read_step_states(
             effect.c.error,
         )
         .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
-        .where(enrolment.c.status.in_(sorted(statuses)))
+        .where(enrolment.c.status.in_(sorted(statuses)), IS_STEP)
     )
     for row in rows:
         ref = EnrolmentRef(rule=row.rule, subject=row.subject, key=row.key)

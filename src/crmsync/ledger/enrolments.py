@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from crmsync.ledger.values.enrolments import Activate, End, Enrol, Transitions
+    from crmsync.ledger.values.enrolments import End, Transitions
 
 _CHUNK = 500  # well below what any database takes as parameters of one statement
 
@@ -127,16 +127,16 @@ def read_outcomes(connection: sa.Connection) -> dict[EnrolmentRef, dict[str, Ste
     return found
 
 
-def move_enrolments(connection: sa.Connection, transitions: Transitions) -> None:
-    """Record the moves.
+def move_enrolments(connection: sa.Connection, transitions: Transitions, *, run_id: int) -> None:
+    """Record the moves of a run.
 
     Raises:
         StoreBusyError: another run has moved one of them since the snapshot was read.
     """
     _end(connection, transitions)
-    _activate(connection, transitions.activate, transitions)
-    _reopen(connection, [e for e in transitions.enrol if e.reopens is not None], transitions)
-    _insert(connection, [e for e in transitions.enrol if e.reopens is None], transitions)
+    _activate(connection, transitions, run_id)
+    _reopen(connection, transitions, run_id)
+    _insert(connection, transitions, run_id)
     _go_on(connection, transitions)
     if transitions.gone_rules:
         connection.execute(
@@ -174,9 +174,7 @@ def _end(connection: sa.Connection, transitions: Transitions) -> None:
     )
 
 
-def _activate(
-    connection: sa.Connection, activations: Sequence[Activate], transitions: Transitions
-) -> None:
+def _activate(connection: sa.Connection, transitions: Transitions, run_id: int) -> None:
     _update(
         connection,
         _ENTERED,
@@ -188,13 +186,14 @@ def _activate(
                 "new_steps": list(activation.steps),
                 "entered": transitions.at,
                 "since": activation.holds_since,
+                "run": run_id,
             }
-            for activation in activations
+            for activation in transitions.activate
         ],
     )
 
 
-def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Transitions) -> None:
+def _reopen(connection: sa.Connection, transitions: Transitions, run_id: int) -> None:
     _update(
         connection,
         _ENTERED | {"subject": sa.bindparam("new_subject")},
@@ -208,8 +207,10 @@ def _reopen(connection: sa.Connection, entering: list[Enrol], transitions: Trans
                 "new_steps": list(enrol.steps),
                 "entered": transitions.at,
                 "since": enrol.holds_since,
+                "run": run_id,
             }
-            for enrol in entering
+            for enrol in transitions.enrol
+            if enrol.reopens is not None
         ],
     )
 
@@ -223,6 +224,7 @@ _ENTERED: dict[str, Any] = {
     "ended_at": None,
     "end_reason": None,
     "goal": False,
+    "run_id": sa.bindparam("run"),
 }
 
 
@@ -287,7 +289,8 @@ def _update(
         raise moved_meanwhile()
 
 
-def _insert(connection: sa.Connection, entering: list[Enrol], transitions: Transitions) -> None:
+def _insert(connection: sa.Connection, transitions: Transitions, run_id: int) -> None:
+    entering = [enrol for enrol in transitions.enrol if enrol.reopens is None]
     if not entering:
         return
     try:
@@ -303,6 +306,7 @@ def _insert(connection: sa.Connection, entering: list[Enrol], transitions: Trans
                     "status": enrol.status,
                     "entered_at": transitions.at,
                     "holds_since": enrol.holds_since,
+                    "run_id": run_id,
                 }
                 for enrol in entering
             ],
@@ -317,6 +321,21 @@ def moved_meanwhile() -> StoreBusyError:
         "another run has recorded the same subjects meanwhile; nothing of this run was recorded; "
         "run again"
     )
+
+
+def stop_enrolments(
+    connection: sa.Connection, numbers: Sequence[int], *, at: datetime, reason: str
+) -> None:
+    """End active enrolments, by their numbers; they are not new while their conditions hold."""
+    rows = [{"which": number, "expected_status": EnrolmentStatus.ACTIVE} for number in numbers]
+    values: dict[str, Any] = {
+        "status": EnrolmentStatus.OVER,
+        "ended_at": at,
+        "end_reason": reason,
+        "next_step": None,
+        "next_due_at": None,
+    }
+    _update(connection, values, rows)
 
 
 def decide_previewed(

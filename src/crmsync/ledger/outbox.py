@@ -16,6 +16,7 @@ from crmsync.ledger.batches import (
     rows_where,
     speakable,
 )
+from crmsync.ledger.effects import IS_STEP
 from crmsync.ledger.enrolments import chunks, moved_meanwhile
 from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import Instant, effect, enrolment, transition
@@ -383,7 +384,7 @@ _WAITING: sa.Select[Any] = (
     sa.select(
         effect.c.id, effect.c.enrolment_id, effect.c.state, effect.c.attempts, effect.c.in_doubt
     )
-    .where(effect.c.state.in_(sorted(WAITING)))
+    .where(effect.c.state.in_(sorted(WAITING)), IS_STEP)
     .order_by(effect.c.id)
     .with_for_update(of=effect)
 )

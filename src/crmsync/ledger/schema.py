@@ -56,6 +56,10 @@ run = sa.Table(
     sa.Column("finished_at", Instant),
     sa.Column("counts", sa.JSON, nullable=False),
     sa.Column("error", sa.Text),
+    # Of an undo: which run, who wanted it, and why.
+    sa.Column("undoes", sa.Integer),
+    sa.Column("said_by", sa.Text),
+    sa.Column("reason", sa.Text),
 )
 
 rule_state = sa.Table(
@@ -82,6 +86,8 @@ enrolment = sa.Table(
     sa.Column("goal", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("next_step", sa.Text),
     sa.Column("next_due_at", Instant),
+    # In which it entered.
+    sa.Column("run_id", sa.Integer),
     sa.UniqueConstraint("rule", "key"),
     sa.Index(None, "status"),
     sa.Index(None, "subject"),

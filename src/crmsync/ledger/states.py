@@ -40,7 +40,9 @@ ALLOWED: Mapping[State, frozenset[State]] = {
     State.DEFERRED: frozenset({State.PLANNED, State.DROPPED}),
     State.AWAITING: frozenset({State.PLANNED, State.DROPPED}),
     State.READY: frozenset({State.PLANNED, State.SENDING, State.DROPPED}),
-    State.SENDING: frozenset({State.DONE, State.READY, State.REJECTED, State.UNCERTAIN}),
+    State.SENDING: frozenset(
+        {State.DONE, State.READY, State.REJECTED, State.DROPPED, State.UNCERTAIN}
+    ),
     State.UNCERTAIN: frozenset(
         {State.DONE, State.READY, State.REJECTED, State.PLANNED, State.DROPPED}
     ),

@@ -124,12 +124,16 @@ class Ledger:
 
     # Runs
 
-    def start_run(self, kind: str, *, at: datetime, started_at: datetime) -> int:
-        """Record that a run begins; answers with its number."""
+    def start_run(self, kind: str, *, at: datetime, started_at: datetime, **undo: int | str) -> int:
+        """Record that a run begins; answers with its number.
+
+        Args:
+            undo: what an undo has beside the rest, as of `RunRecord`.
+        """
         with self.writing() as connection:
             number: int = connection.execute(
                 sa.insert(run)
-                .values(kind=kind, at=at, started_at=started_at, counts={})
+                .values(kind=kind, at=at, started_at=started_at, counts={}, **undo)
                 .returning(run.c.id)
             ).scalar_one()
             return number
@@ -156,7 +160,22 @@ class Ledger:
         if kind is not None:
             query = query.where(run.c.kind == kind)
         with self.reading() as connection:
-            return tuple(RunRecord(**row._mapping) for row in connection.execute(query))
+            return tuple(_run(row) for row in connection.execute(query))
+
+    def run(self, number: int) -> RunRecord | None:
+        """The run of that number; None where there is none."""
+        with self.reading() as connection:
+            row = connection.execute(sa.select(run).where(run.c.id == number)).one_or_none()
+            return None if row is None else _run(row)
+
+    def undone(self) -> Mapping[int, Sequence[RunRecord]]:
+        """By the number of a run, how it was undone, the first time first."""
+        found: dict[int, list[RunRecord]] = {}
+        query = sa.select(run).where(run.c.undoes.is_not(None)).order_by(run.c.id)
+        with self.reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.undoes, []).append(_run(row))
+        return found
 
     # What a cycle begins with
 
@@ -328,6 +347,10 @@ def record_decisions(
             for made in decisions
         ],
     )
+
+
+def _run(row: sa.Row[Any]) -> RunRecord:
+    return RunRecord(**row._mapping)
 
 
 def _is_connection(name: str) -> sa.ColumnElement[bool]:

@@ -28,6 +28,13 @@ NAMES = {
     "delivery.settled": "the answers are recorded",
     "run.delivered": "everything is recorded but the end of the run",
 }
+# The same, of an undo.
+UNDO_NAMES = {
+    "undo.started": "that a run is to be undone is recorded, and nothing is undone",
+    "undo.recording": "what is taken back is written, and not committed",
+    "undo.recorded": "enrolments are stopped, and what is taken back is recorded",
+    "undo.delivered": "the remote has taken back what it will",
+}
 
 _left: dict[str, int] = {}
 
@@ -35,8 +42,9 @@ _left: dict[str, int] = {}
 def die_at(words: str) -> None:
     """End this process when it passes an instant for the given time: ``NAME`` or ``NAME:TIMES``."""
     name, _, times = words.partition(":")
-    if name not in NAMES:
-        raise ValueError(f"there is no instant “{name}”; there are: {', '.join(NAMES)}")
+    if name not in NAMES | UNDO_NAMES:
+        known = ", ".join(NAMES | UNDO_NAMES)
+        raise ValueError(f"there is no instant “{name}”; there are: {known}")
     _left[name] = int(times or 1)
 
 

@@ -17,6 +17,7 @@ from crmsync.cli.reports.status import show_status
 from crmsync.cli.reports.stopping import show_stop
 from crmsync.cli.reports.sync import show_sync
 from crmsync.cli.reports.testing import show_tests
+from crmsync.cli.reports.undoing import show_runs, show_undo
 
 __all__ = [
     "show_action",
@@ -31,6 +32,7 @@ __all__ = [
     "show_review",
     "show_reviewed",
     "show_run",
+    "show_runs",
     "show_schemas",
     "show_set_up",
     "show_settled",
@@ -38,4 +40,5 @@ __all__ = [
     "show_stop",
     "show_sync",
     "show_tests",
+    "show_undo",
 ]

@@ -48,6 +48,7 @@ class RunRecord:
         at: the instant (UTC) that the run took as now; differs from ``started_at`` under ``--at``.
         finished_at: None while it is running, or where its process ended before it did.
         error: the sentence with which it failed.
+        undoes: of an undo, the number of the run that was undone; ``said_by`` wanted it.
     """
 
     id: int
@@ -57,3 +58,6 @@ class RunRecord:
     finished_at: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+    undoes: int | None = None
+    said_by: str | None = None
+    reason: str | None = None

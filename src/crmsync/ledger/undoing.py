@@ -1,0 +1,267 @@
+"""What a run has left in the ledger, and how that is taken back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from crmsync.ledger.batches import rows_where, speakable
+from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, effect_of
+from crmsync.ledger.enrolments import chunks, stop_enrolments
+from crmsync.ledger.outbox import Move, drop_waiting, move_effects
+from crmsync.ledger.payload import dump
+from crmsync.ledger.schema import effect, enrolment, transition
+from crmsync.ledger.states import WAITING, State
+from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.model.actions import ActionKind, CreateTask, WithdrawTask
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from crmsync.ledger.values.effects import Effect
+
+_NOT_LET_OUT = WAITING - {State.READY}
+
+
+def withdrawal_key(key: str) -> str:
+    """The key of that which takes a task back: one for each task, so it is recorded once."""
+    return f"undo-{key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a run has left.
+
+    Attributes:
+        effects: what it let out, whatever became of it, in the order of its recording.
+        waiting: what waits for the enrolments in hand, whichever run recorded it.
+        inside: the numbers of the enrolments that it began or went on with, and that go on.
+        by_others: how many effects of these enrolments other runs have let out, by run.
+        withdrawals: by the key of the task, what takes it back.
+    """
+
+    effects: tuple[Effect, ...]
+    waiting: tuple[Effect, ...]
+    inside: frozenset[int]
+    by_others: Mapping[int, int] = field(default_factory=dict)
+    withdrawals: Mapping[str, Effect] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> tuple[Effect, ...]:
+        """What the remote refused."""
+        return tuple(one for one in self.effects if one.state is State.REJECTED)
+
+    @property
+    def tasks(self) -> tuple[Effect, ...]:
+        """The tasks that are at a remote."""
+        return tuple(
+            one
+            for one in self.effects
+            if one.state is State.DONE and isinstance(one.action, CreateTask)
+        )
+
+
+def read_left(connection: sa.Connection, run_id: int) -> Left:
+    """What a run has left, as it stands."""
+    let_out = sa.and_(effect.c.run_id == run_id, effect.c.state.not_in(sorted(_NOT_LET_OUT)))
+    let_out &= effect.c.state != State.DROPPED
+    born = sa.exists().where(
+        transition.c.effect_id == effect.c.id,
+        transition.c.before.is_(None),
+        transition.c.actor == f"run {run_id}",
+    )
+    waits = sa.and_(effect.c.state.in_(sorted(WAITING)), born)
+    own = sa.and_(sa.or_(let_out, waits), IS_STEP)
+    effects = _read(connection, own)
+    of_effects = sa.select(effect.c.enrolment_id).where(own)
+    inside = frozenset(
+        connection.scalars(
+            sa.select(enrolment.c.id).where(
+                enrolment.c.status == EnrolmentStatus.ACTIVE,
+                sa.or_(enrolment.c.run_id == run_id, enrolment.c.id.in_(of_effects)),
+            )
+        )
+    )
+    return Left(
+        effects=tuple(one for one in effects if one.state not in WAITING),
+        waiting=_waiting(connection, inside),
+        inside=inside,
+        by_others=_by_others(connection, run_id, inside),
+        withdrawals=read_withdrawals(connection, effects),
+    )
+
+
+def read_withdrawals(connection: sa.Connection, effects: Sequence[Effect]) -> Mapping[str, Effect]:
+    """By the key of the task, what takes it back, of those of these effects that have it."""
+    keys = [withdrawal_key(one.key) for one in effects]
+    found = [effect_of(row) for row in rows_where(connection, effect.c.key, keys, SELECT_EFFECTS)]
+    return {one.action.task.key: one for one in found if isinstance(one.action, WithdrawTask)}
+
+
+def _read(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[Effect]:
+    query = SELECT_EFFECTS.where(*which).order_by(effect.c.id)
+    return [effect_of(row) for row in connection.execute(query).all()]
+
+
+def _waiting(connection: sa.Connection, inside: Collection[int]) -> tuple[Effect, ...]:
+    found: list[Effect] = []
+    for portion in chunks(sorted(inside)):
+        which = (effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING)), IS_STEP)
+        found += _read(connection, *which)
+    return tuple(found)
+
+
+def _by_others(connection: sa.Connection, run_id: int, inside: Collection[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for portion in chunks(sorted(inside)):
+        rows = connection.execute(
+            sa.select(effect.c.run_id, sa.func.count())
+            .where(
+                effect.c.enrolment_id.in_(portion),
+                effect.c.run_id != run_id,
+                effect.c.state == State.DONE,
+                IS_STEP,
+            )
+            .group_by(effect.c.run_id)
+        )
+        for number, count in rows:
+            found[number] = found.get(number, 0) + count
+    return dict(sorted(found.items()))
+
+
+def take_back(
+    connection: sa.Connection,
+    left: Left,
+    tasks: Sequence[Effect],
+    *,
+    run_id: int,
+    by: str,
+    at: datetime,
+    reason: str,
+) -> None:
+    """Stop a run's enrolments, drop what is not done, and record that tasks are taken back.
+
+    Args:
+        left: as it was read in this very transaction.
+        tasks: those that are to be taken back; what has been taken back before stays so, and what
+            was refused is tried again.
+        run_id: of the undo.
+    """
+    stop_enrolments(connection, sorted(left.inside), at=at, reason=reason)
+    drop_waiting(connection, dict.fromkeys(left.inside, reason), at=at, actor=by)
+    _drop_rejected(connection, left.rejected, at=at, by=by, reason=reason)
+    fresh = [task for task in tasks if task.key not in left.withdrawals]
+    _record(connection, fresh, run_id=run_id, at=at, by=by, reason=reason)
+    refused = [
+        found
+        for task in tasks
+        if (found := left.withdrawals.get(task.key)) and found.state is State.REJECTED
+    ]
+    _make_ready(connection, refused, State.REJECTED, at=at, by=by, reason=reason)
+
+
+def _drop_rejected(
+    connection: sa.Connection, effects: Sequence[Effect], *, at: datetime, by: str, reason: str
+) -> None:
+    rows = rows_where(connection, effect.c.id, [one.id for one in effects], _LOCKED)
+    moves = [
+        Move(
+            effect_id=row.id,
+            before=State.REJECTED,
+            after=State.DROPPED,
+            reason=reason,
+            attempts=row.attempts,
+            error=reason,
+        )
+        for row in rows
+        if row.state == State.REJECTED
+    ]
+    move_effects(connection, moves, at=at, actor=by)
+
+
+_LOCKED = (
+    sa.select(effect.c.id, effect.c.state, effect.c.attempts)
+    .order_by(effect.c.id)
+    .with_for_update()
+)
+
+
+def _record(
+    connection: sa.Connection,
+    tasks: Sequence[Effect],
+    *,
+    run_id: int,
+    at: datetime,
+    by: str,
+    reason: str,
+) -> None:
+    if not tasks:
+        return
+    enrolments = _enrolments(connection, tasks)
+    rows = [_row(task) | {"enrolment_id": enrolments[task.id]} for task in tasks]
+    constants = {"run_id": run_id, "created_at": at, "updated_at": at}
+    connection.execute(sa.insert(effect), [row | constants for row in rows])
+    recorded = rows_where(connection, effect.c.key, [row["key"] for row in rows], SELECT_EFFECTS)
+    effects = [effect_of(row) for row in recorded]
+    connection.execute(
+        sa.insert(transition),
+        [
+            {
+                "effect_id": one.id,
+                "before": None,
+                "after": State.PLANNED,
+                "at": at,
+                "reason": speakable(reason),
+                "actor": speakable(by),
+            }
+            for one in effects
+        ],
+    )
+    _make_ready(connection, effects, State.PLANNED, at=at, by=by, reason="no gate is asked")
+
+
+def _enrolments(connection: sa.Connection, effects: Sequence[Effect]) -> dict[int, int]:
+    rows = rows_where(connection, effect.c.id, [one.id for one in effects], _ENROLMENTS)
+    return {row.id: row.enrolment_id for row in rows}
+
+
+_ENROLMENTS = sa.select(effect.c.id, effect.c.enrolment_id)
+
+
+def _row(task: Effect) -> dict[str, Any]:
+    assert isinstance(task.action, CreateTask)  # noqa: S101  only tasks are taken back
+    key = withdrawal_key(task.key)
+    action = WithdrawTask(key=key, task=task.action, remote_id=task.remote_id or "")
+    return {
+        "key": key,
+        "step": task.step,
+        "connection": task.connection,
+        "kind": ActionKind.WITHDRAWAL.value,
+        "payload": json.loads(dump(action)),
+        "state": State.PLANNED,
+        "attempts": 0,
+        "in_doubt": False,
+    }
+
+
+def _make_ready(
+    connection: sa.Connection,
+    effects: Sequence[Effect],
+    before: State,
+    *,
+    at: datetime,
+    by: str,
+    reason: str,
+) -> None:
+    steps = [State.PLANNED, State.READY] if before is State.REJECTED else [State.READY]
+    for after in steps:
+        moves = [
+            Move(effect_id=one.id, before=before, after=after, reason=reason, attempts=0)
+            for one in effects
+        ]
+        move_effects(connection, moves, at=at, actor=by)
+        before = after
