@@ -14,6 +14,7 @@ from crmsync.model.tables import CANONICAL_TABLES, Table
 from crmsync.plugins.contract import RemoteField
 from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.run import sync_connection
+from crmsync.sync.streams import MappedStream
 from crmsync.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def map_rows(
         records = records.append_column(ORIGIN, pa.array([origin] * records.num_rows))
         records = records.append_column(ROW, numbers)
     engine = MappingEngine()
-    mapper = StreamMapper(
-        engine=engine,
+    accounts = MappedStream(
         connection="crm",
-        stream="accounts",
+        name="accounts",
         settings=stream,
         table=table_of(stream),
         company_zone=zone,
     )
+    mapper = StreamMapper(engine, accounts)
     try:
         mapped: list[dict[str, Any]] = mapper.map([records]).to_pylist()
     finally:

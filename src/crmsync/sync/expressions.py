@@ -16,8 +16,9 @@ from crmsync.warehouse.types import DATA_TYPES
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from crmsync.config.mapping import FieldMapping, StreamSettings
-    from crmsync.model.tables import Field, Table
+    from crmsync.config.mapping import FieldMapping
+    from crmsync.model.tables import Field
+    from crmsync.sync.streams import MappedStream
 
 WRONG = "_wrong"  # boolean: the row has a value that cannot be read, or no key
 
@@ -38,35 +39,28 @@ class PageExpressions:
         *,
         page: ir.Table,
         trimmed: frozenset[str],
-        connection: str,
-        stream: str,
-        settings: StreamSettings,
-        table: Table,
-        company_zone: str,
+        stream: MappedStream,
     ) -> None:
         self._page = page
         self._trimmed = trimmed
-        self._connection = connection
         self._stream = stream
-        self._settings = settings
-        self._table = table
-        self._zone = company_zone
+        self._settings = stream.settings
         # Each a condition, and what is then to be said.
         self._problems: list[tuple[ir.BooleanValue, ir.StringValue]] = []
         self._key, self._no_key = self._read_key()
         # Fields that are not mapped are left out: the longer an expression, the dearer it is.
         self._fields = {
-            field.name: self._read_field(settings.fields[field.name], field)
-            for field in table.fields
-            if field.name in settings.fields
+            field.name: self._read_field(self._settings.fields[field.name], field)
+            for field in stream.table.fields
+            if field.name in self._settings.fields
         }
-        self._fields["id"] = ibis.literal(connection + ID_SEPARATOR) + self._key
+        self._fields["id"] = ibis.literal(stream.connection + ID_SEPARATOR) + self._key
         self._merged_into = self._read_merged_into()
         self._deleted = self._read_deleted()
 
     def values(self) -> ir.Table:
         """The mapped fields, ``id`` and the service columns but the sentence, and ``_wrong``."""
-        types = {field.name: DATA_TYPES[field.type] for field in self._table.fields}
+        types = {field.name: DATA_TYPES[field.type] for field in self._stream.table.fields}
         return self._page.select(
             **{name: value.cast(types[name]) for name, value in self._fields.items()},
             **{
@@ -82,7 +76,7 @@ class PageExpressions:
     def sentences(self) -> ir.Table:
         """For each row its position and, where something is wrong with it, what."""
         in_detail = ibis.cases((self._no_key, self._no_key_sentence()), *self._problems)
-        origin = ibis.coalesce(self._optional(ORIGIN, "string"), ibis.literal(self._stream))
+        origin = ibis.coalesce(self._optional(ORIGIN, "string"), ibis.literal(self._stream.name))
         place = ibis.coalesce(
             ", row " + self._optional(ROW, "int64").cast("string"),
             ", record “" + self._key + "”",
@@ -116,7 +110,7 @@ class PageExpressions:
         remote = clean_text(self._optional(MERGED_INTO, "string"))
         if self._settings.merged_into is not None:
             remote = ibis.coalesce(remote, self._text(self._settings.merged_into))
-        return ibis.literal(self._connection + ID_SEPARATOR) + remote
+        return ibis.literal(self._stream.connection + ID_SEPARATOR) + remote
 
     def _read_deleted(self) -> ir.BooleanValue:
         deleted = self._merged_into.notnull() | _surely(self._optional(DELETED, "boolean"))
@@ -145,9 +139,9 @@ class PageExpressions:
         """A field's value; what cannot be read is added to the problems."""
         way = Way(
             formats=tuple(mapping.format),
-            zone=mapping.time_zone or self._zone,
+            zone=mapping.time_zone or self._stream.company_zone,
             decimal=mapping.decimal,
-            connection=self._connection,
+            connection=self._stream.connection,
         )
         if not mapping.columns:
             return constant(mapping.value, to, way)

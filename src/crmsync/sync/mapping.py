@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends import BaseBackend
 
-    from crmsync.config.mapping import StreamSettings
-    from crmsync.model.tables import Table
+    from crmsync.sync.streams import MappedStream
 
 _PAGE = "page"
 
@@ -51,22 +50,9 @@ class StreamMapper:
     A row with a value that cannot be read is answered with a sentence in ``_problem``.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: MappingEngine,
-        connection: str,
-        stream: str,
-        settings: StreamSettings,
-        table: Table,
-        company_zone: str,
-    ) -> None:
+    def __init__(self, engine: MappingEngine, stream: MappedStream) -> None:
         self._engine = engine
-        self._connection = connection
         self._stream = stream
-        self._settings = settings
-        self._table = table
-        self._zone = company_zone
 
     def map(self, pages: Sequence[pa.Table]) -> pa.Table:
         """Rows of pages, in order, as a batch wants them.
@@ -83,7 +69,7 @@ class StreamMapper:
 
     def _map(self, records: pa.Table, first: int) -> pa.Table:
         self._refuse_missing(records)
-        wanted = {*self._settings.columns, *RESERVED_COLUMNS}
+        wanted = {*self._stream.settings.columns, *RESERVED_COLUMNS}
         given = records.select([name for name in records.column_names if name in wanted])
         positions = np.arange(first, first + records.num_rows, dtype=np.int64)
         given = given.append_column(POSITION, pa.array(positions))
@@ -103,14 +89,14 @@ class StreamMapper:
         """The columns of a batch: those that were mapped, and the others empty."""
         count = mapped.num_rows
         columns = {}
-        for field in self._table.fields:
+        for field in self._stream.table.fields:
             if field.name in mapped.column_names:
                 columns[field.name] = mapped[field.name]
             else:
                 columns[field.name] = pa.nulls(count, DATA_TYPES[field.type].to_pyarrow())
         if "message_id" in mapped.column_names and "automated" in columns:
             columns["automated"] = _or_ours(columns["automated"], columns["message_id"])
-        columns["connection"] = pa.repeat(self._connection, count)
+        columns["connection"] = pa.repeat(self._stream.connection, count)
         return pa.table(columns | {name: mapped[name] for name in SERVICE_COLUMNS})
 
     def _run(self, rows: pa.Table, trimmed: frozenset[str], *, sentences: bool) -> pa.Table:
@@ -119,11 +105,7 @@ class StreamMapper:
             expressions = PageExpressions(
                 page=self._engine.backend.table(_PAGE),
                 trimmed=trimmed,
-                connection=self._connection,
                 stream=self._stream,
-                settings=self._settings,
-                table=self._table,
-                company_zone=self._zone,
             )
             expression: ir.Table = expressions.sentences() if sentences else expressions.values()
             return self._engine.backend.to_pyarrow(expression)
@@ -132,12 +114,12 @@ class StreamMapper:
 
     def _refuse_missing(self, records: pa.Table) -> None:
         """A page that only says what is gone, or what could not be read, needs no more columns."""
-        missing = [c for c in self._settings.columns if c not in records.column_names]
+        missing = [c for c in self._stream.settings.columns if c not in records.column_names]
         if not missing or not _needs_columns(records):
             return
         there = (name for name in records.column_names if name not in RESERVED_COLUMNS)
         raise RejectedError(
-            f"{self._connection}, stream {self._stream}: there is no column "
+            f"{self._stream.connection}, stream {self._stream.name}: there is no column "
             f"“{missing[0]}”{nearest(missing[0], there)}"
         )
 

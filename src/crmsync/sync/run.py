@@ -19,6 +19,7 @@ from crmsync.plugins.calls import HangsError, call_within, hangs
 from crmsync.sync.digests import mapping_digest
 from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.reports import StreamReport
+from crmsync.sync.streams import MappedStream
 from crmsync.warehouse.batch import Batch, Merged
 from crmsync.warehouse.store import ReadNote
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from crmsync.clock import Clock
-    from crmsync.config.mapping import StreamSettings
     from crmsync.config.settings import ConnectionSettings
     from crmsync.model.pages import Cursor, Page, Snapshot
     from crmsync.plugins.contract import Reads
@@ -81,13 +81,16 @@ def sync_connection(
     for stream, stream_settings in settings.streams.items():
         sync = _StreamSync(
             connector=connector,
-            connection=name,
-            stream=stream,
-            settings=stream_settings,
+            stream=MappedStream(
+                connection=name,
+                name=stream,
+                settings=stream_settings,
+                table=warehouse.tables[stream_settings.table],
+                company_zone=company_zone,
+            ),
             warehouse=warehouse,
             clock=clock,
             mapping_engine=mapping_engine,
-            company_zone=company_zone,
             progress=progress or _nobody,
             deletions_confirmed=deletions_confirmed,
             report=StreamReport(connection=name, stream=stream, table=stream_settings.table),
@@ -126,13 +129,10 @@ def _cursors(
 @dataclass(kw_only=True)
 class _StreamSync:
     connector: Reads
-    connection: str
-    stream: str
-    settings: StreamSettings
+    stream: MappedStream
     warehouse: Warehouse
     mapping_engine: MappingEngine
     clock: Clock
-    company_zone: str
     progress: Progress
     deletions_confirmed: bool
     report: StreamReport
@@ -153,28 +153,18 @@ class _StreamSync:
         error = paused
         if paused is None:
             with self.merger:
-                error = self._read(since, self._mapper())
+                error = self._read(since, StreamMapper(self.mapping_engine, self.stream))
         self.pauses |= paused is not None
         self.report = replace(self.report, error=error)
-        logger(connection=self.connection, stream=self.stream).info(
+        logger(connection=self.stream.connection, stream=self.stream.name).info(
             "stream_synced", rows=self.report.read, changed=self.report.changed, error=error
         )
         return self.report, ReadNote(
-            connection=self.connection,
-            stream=self.stream,
-            table=self.settings.table,
+            connection=self.stream.connection,
+            stream=self.stream.name,
+            table=self.stream.table.name,
             read_at=None if error else read_at,
             error=error,
-        )
-
-    def _mapper(self) -> StreamMapper:
-        return StreamMapper(
-            engine=self.mapping_engine,
-            connection=self.connection,
-            stream=self.stream,
-            settings=self.settings,
-            table=self.warehouse.tables[self.settings.table],
-            company_zone=self.company_zone,
         )
 
     def _read(self, since: Cursor | None, mapper: StreamMapper) -> str | None:
@@ -203,14 +193,14 @@ class _StreamSync:
             for page in self._within_time(since):
                 rows = page.records.num_rows
                 self.report = replace(self.report, read=self.report.read + rows)
-                self.progress(f"{self.connection}/{self.stream}", rows)
+                self.progress(f"{self.stream.connection}/{self.stream.name}", rows)
                 yield page
         except CrmsyncError:
             raise
         except Exception as error:
             raise PluginError(
-                f"the connector of {self.connection} broke while it read {self.stream}: "
-                f"{type(error).__name__}: {error}"
+                f"the connector of {self.stream.connection} broke while it read "
+                f"{self.stream.name}: {type(error).__name__}: {error}"
             ) from error
 
     def _within_time(self, since: Cursor | None) -> Iterator[Page]:
@@ -219,17 +209,17 @@ class _StreamSync:
         Raises:
             HangsError: one did not, or an earlier call has not come back to this day.
         """
-        place = ("reading", self.connection)
+        place = ("reading", self.stream.connection)
         if hangs(place):
             raise HangsError(
-                f"{self.connection} is left alone: an earlier call to it has still not come back; "
-                "if that lasts, end this crmsync and start it again"
+                f"{self.stream.connection} is left alone: an earlier call to it has still not come "
+                "back; if that lasts, end this crmsync and start it again"
             )
 
         def within_time(call: Callable[[], _Answer]) -> _Answer:
             return call_within(LONGEST_WAIT, call, place=place)
 
-        pages = within_time(lambda: iter(self.connector.read(self.stream, since)))
+        pages = within_time(lambda: iter(self.connector.read(self.stream.name, since)))
         while (page := within_time(lambda: next(pages, None))) is not None:
             yield page
 
@@ -240,9 +230,9 @@ class _StreamSync:
         if not pages:
             return
         batch = Batch(
-            connection=self.connection,
-            stream=self.stream,
-            table=self.settings.table,
+            connection=self.stream.connection,
+            stream=self.stream.name,
+            table=self.stream.table.name,
             rows=mapper.map([page.records for page in pages]),
             cursor=pages[-1].cursor,
             snapshot=pages[-1].snapshot,

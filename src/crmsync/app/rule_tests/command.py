@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from crmsync.app.deciding import chosen_rules
 from crmsync.app.rule_tests.results import RulesTested, RuleTested
 from crmsync.app.rule_tests.run import Setting, run_rule_tests
+from crmsync.rules.reading.load import TESTS
 from crmsync.rules.unit_tests.load import load_rule_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from crmsync.app.workspace import Workspace
-
-TESTS = "tests"
 
 
 def run_tests(
