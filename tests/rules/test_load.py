@@ -36,8 +36,8 @@ then:
 
 BAD = {
     "unknown-key": "rule: a\nsubject: account\nwhan: []\nwhen: [{tier: x}]\n" + THEN,
-    "later-keys": (
-        "rule: b\nsubject: account\nrepeat_every: 0 days\non_change: stop\nwhen:\n"
+    "changes": (
+        "rule: changes\nsubject: account\nrepeat_every: 0 days\non_change: stay\nwhen:\n"
         "  - tier: gold\n" + THEN
     ),
     "words": (

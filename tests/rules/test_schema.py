@@ -51,6 +51,7 @@ _WAY: dict[str, Any] = {
     "subject": "account",
     "when": [{"tier": "gold"}],
     "repeat_every": "10 days",
+    "on_change": "restart",
     "until": [{"last_reply": {"after": "enrolled"}, "goal": True}, {"tier": "silver"}],
     "then": [
         {"id": "brief", "task": {"assign_to": "owner", "subject": "x"}},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.app.premises import Premises
+    from crmsync.journeys.texts import Texts
     from crmsync.journeys.way import Answers, Inside
     from crmsync.ledger.values.effects import StepState
     from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, StepOutcome
@@ -64,40 +65,43 @@ class Asking:
         snapshot: EnrolmentSnapshot,
         verdicts: Mapping[str, RuleVerdicts],
         missing: Mapping[str, Collection[str]],
+        texts: Texts,
     ) -> Ends:
         """Of whom the end has come, among those who were inside before this cycle."""
-        by_name = {rule.name: rule for rule in self.rules if rule.until}
+        by_name = {rule.name: rule for rule in self.rules if rule.name in verdicts}
         inside = [
-            (by_name[one.ref.rule], one.ref, one.entered_at)
+            (texts.earlier[one.ref].rule if one.ref in texts.earlier else rule, one)
             for one in snapshot.open
             if one.status is EnrolmentStatus.ACTIVE
-            and one.ref.rule in by_name
-            and one.ref.rule in verdicts
-            and one.ref.subject not in missing.get(one.ref.rule, ())
+            and one.ref not in texts.unreadable
+            and (rule := by_name.get(one.ref.rule)) is not None
+            and one.ref.subject not in missing.get(rule.name, ())
         ]
-        return self._ends(inside)
+        ends = self._ends((rule, one.ref, one.entered_at) for rule, one in inside)
+        return replace(ends, unsure={**ends.unsure, **texts.unreadable})
 
     def _ends(self, inside: Iterable[tuple[Rule, EnrolmentRef, datetime]]) -> Ends:
-        questions = [
-            Question(
-                rule=rule,
-                enrolment=ref,
-                entered_at=entered_at,
-                step="",
-                part=f"until {number}",
-                guard=ending.guard,
+        asked = [
+            (
+                Question(
+                    rule=rule,
+                    enrolment=ref,
+                    entered_at=entered_at,
+                    step="",
+                    part=f"until {number}",
+                    guard=ending.guard,
+                ),
+                ending.goal,
             )
             for rule, ref, entered_at in inside
             for number, ending in enumerate(rule.until)
         ]
-        answers = self._answers(questions, {})
-        goals = {id(ending.guard): ending.goal for rule in self.rules for ending in rule.until}
+        answers = self._answers([question for question, _ in asked], {})
         ended: dict[EnrolmentRef, Ended] = {}
         unsure: dict[EnrolmentRef, str] = {}
-        for question in questions:
+        for question, goal in asked:
             answer, ref = answers[question.key], question.enrolment
             if answer.truth is Truth.YES:
-                goal = goals[id(question.guard)]
                 if ref not in ended or (goal and not ended[ref].goal):
                     ended[ref] = Ended(reason=f"its end has come: {answer.why}", goal=goal)
             elif answer.truth is Truth.UNKNOWN:
@@ -135,13 +139,14 @@ class Asking:
     ) -> Answers:
         completed = self._completed(questions)
         found: Answers = {}
-        alike: dict[tuple[str, str, str, datetime | None], list[Question]] = {}
+        alike: dict[tuple[str, str, str, str, datetime | None], list[Question]] = {}
         for question in questions:
             answer = self._of_results(question, progress, completed)
             if answer is None:
                 guard = question.guard
                 entered = question.entered_at if guard.enrolled else None
-                group = question.rule.name, question.step, question.part, entered
+                rule = question.rule
+                group = rule.name, rule.version, question.step, question.part, entered
                 alike.setdefault(group, []).append(question)
             else:
                 found[question.key] = answer

@@ -13,10 +13,12 @@ from crmsync.app.inhibition import Inhibition
 from crmsync.app.results.cycle import HeldBack, PlanResult, RuleCount
 from crmsync.app.steps import Steps
 from crmsync.app.suppression import Stops
+from crmsync.app.texts import texts_of
 from crmsync.errors import UsageError
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
+from crmsync.journeys.texts import last_rounds, rounds_begun
 from crmsync.journeys.way import Inside, next_due
 from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
 from crmsync.model.tables import split_global_id
@@ -112,7 +114,8 @@ def decide(
     missing = _missing(records, rules, verdicts, snapshot, premises.connections)
     outbox = premises.ledger.step_states()
     asking = Asking(premises=premises, records=records, world=world, rules=rules, states=outbox)
-    ends = asking.ends(snapshot, verdicts, missing)
+    texts = texts_of(premises, rules, snapshot, world)
+    ends = asking.ends(snapshot, verdicts, missing, texts)
     transitions = decide_enrolments(
         premises.rules,
         verdicts,
@@ -122,8 +125,11 @@ def decide(
         company=premises.config.company,
         missing=missing,
         ended=ends.ended,
+        texts=texts,
     )
     transitions = keep_out(transitions, premises.resting)
+    outcomes = premises.ledger.step_outcomes()
+    begun = rounds_begun(transitions, outcomes)
     walked = asking.walked(
         Inside(
             rules=rules,
@@ -131,15 +137,18 @@ def decide(
             snapshot=snapshot,
             transitions=transitions,
             states=outbox,
-            outcomes=premises.ledger.step_outcomes(),
-            resting=ends.unsure,
+            outcomes={**outcomes, **begun},
+            resting={**ends.unsure, **dict.fromkeys(texts.anew - begun.keys(), "")},
             missing=missing,
+            earlier=texts.earlier,
             expired={r.name for r in rules if r.expires and r.expires < world.company.today},
         )
     )
     due = walked.due
     transitions = replace(
-        transitions, outcomes=tuple(walked.outcomes), next_due=next_due(walked, snapshot)
+        transitions,
+        outcomes=(*last_rounds(begun), *walked.outcomes),
+        next_due=next_due(walked, snapshot),
     )
     wanted = _wanted(rules, walked, ends, transitions)
     evaluation = answer.evaluation or _of_some(rules, world, wanted)
@@ -149,7 +158,7 @@ def decide(
         records=records,
         evaluation=evaluation,
         world=world,
-        book=gather(records, world, premises.catalog, wanted, rules),
+        book=gather(records, world, premises.catalog, wanted, (*rules, *texts.rules)),
         outbox=outbox,
         inhibition=Inhibition(premises.rules, records, snapshot, transitions),
         stops=Stops(stops, records),

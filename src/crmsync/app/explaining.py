@@ -13,9 +13,8 @@ from crmsync.app.suppression import Stops
 from crmsync.app.syncing import skipped
 from crmsync.clock import readable
 from crmsync.journeys.keys import round_of
-from crmsync.journeys.way import BEGUN
 from crmsync.ledger.states import State
-from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.ledger.values.enrolments import BEGUN, EnrolmentStatus
 from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
@@ -226,6 +225,8 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
         over = enrolment.ended_at is not None and enrolment.ended_at <= now
         status = EnrolmentStatus.ACTIVE if enrolment.ended_at and not over else enrolment.status
         told = f"in this rule since {readable(enrolment.entered_at, zone)} ({status})"
+        if status is EnrolmentStatus.ACTIVE and enrolment.rule_version != rule.version:
+            told += ", by the text of the rule as it was then"
         if enrolment.ended_at is not None and over:
             told += f", until {readable(enrolment.ended_at, zone)}: {enrolment.end_reason}"
             told += "; it reached its goal" if enrolment.goal else ""

@@ -21,6 +21,7 @@ from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, 
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
+from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
 from crmsync.rules.language import goes_on_behind
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
-    from crmsync.rules.evaluate import Evaluation
     from crmsync.rules.world import World
 
     Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
@@ -135,11 +135,23 @@ class Steps:
     def _why(self, due: Sequence[OpenStep]) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """For each rule and subject with something due, a sentence for each clause that held."""
         wanted: dict[str, set[str]] = {}
+        earlier: dict[tuple[str, str], set[str]] = {}
+        rules = {(step.rule.name, step.rule.version): step.rule for step in due}
+        present = {rule.name: rule.version for rule in self.evaluation.rules}
         for step in due:
-            wanted.setdefault(step.rule.name, set()).add(step.enrolment.subject)
+            name, version, subject = step.rule.name, step.rule.version, step.enrolment.subject
+            if present.get(name) == version:
+                wanted.setdefault(name, set()).add(subject)
+            else:
+                earlier.setdefault((name, version), set()).add(subject)
+        told = [explain_all(self.evaluation, wanted)]
+        for key, ids in earlier.items():
+            asked = Evaluation([rules[key]], self.world, ids=ids)
+            told.append(explain_all(asked, {key[0]: ids}))
         return {
             (rule, subject): report.because if report.verdict is Truth.YES else ()
-            for rule, reports in explain_all(self.evaluation, wanted).items()
+            for reports_of in told
+            for rule, reports in reports_of.items()
             for subject, report in reports.items()
         }
 

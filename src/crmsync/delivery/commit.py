@@ -8,7 +8,7 @@ from crmsync.ledger.enrolments import move_enrolments
 from crmsync.ledger.outbox import drop_skipped, drop_waiting, record_effects, withhold
 from crmsync.ledger.stops import check_stops
 from crmsync.ledger.store import record_decisions
-from crmsync.ledger.values.enrolments import SKIPPED
+from crmsync.ledger.values.enrolments import SKIPPED, EnrolmentStatus
 from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def commit_plan(
 ) -> int:
     """Record enrolment moves, effects and decisions in one transaction: all of them, or none.
 
-    What an ended enrolment has waiting in the outbox is dropped; the answer is how many that were.
+    What an enrolment that ended or begins anew has waiting in the outbox is dropped; the answer is
+    how many that were.
     What is withheld is no longer ready, until a later run's gates let it pass.
     ``stops`` are those that the gates knew of; None leaves out holding them against the ledger's.
 
@@ -46,6 +47,12 @@ def commit_plan(
     """
     at, actor = transitions.at, f"run {run_id}"
     ended = {end.enrolment.id: f"its enrolment ended: {end.reason}" for end in transitions.end}
+    anew = "its enrolment begins anew"
+    ended |= {
+        move.enrolment.id: anew
+        for move in transitions.activate
+        if move.enrolment.status is EnrolmentStatus.ACTIVE
+    }
 
     skipped = [one for one in transitions.outcomes if one.result == SKIPPED]
 

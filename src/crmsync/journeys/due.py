@@ -44,6 +44,7 @@ def active_enrolments(
 ) -> Iterator[tuple[EnrolmentRef, tuple[str, ...], datetime]]:
     """Who is inside, with the steps that the rule had, and the instant (UTC) of entering."""
     moved = {end.enrolment.id for end in transitions.end}
+    moved |= {activation.enrolment.id for activation in transitions.activate}
     for enrolment in snapshot.open:
         if enrolment.status is EnrolmentStatus.ACTIVE and enrolment.id not in moved:
             yield enrolment.ref, enrolment.steps, enrolment.entered_at

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from crmsync.clock import readable
 from crmsync.config.settings import Existing
 from crmsync.journeys.keys import once_key, once_paths, running_key
+from crmsync.journeys.texts import Texts
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
     Activate,
@@ -23,6 +24,7 @@ from crmsync.ledger.values.enrolments import (
     Held,
     HeldBecause,
     History,
+    RuleText,
     Transitions,
 )
 from crmsync.rules.calendar import Calendar
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.config.settings import Company
+    from crmsync.journeys.texts import AsItWas
     from crmsync.ledger.values.enrolments import EnrolmentSnapshot
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
@@ -59,6 +62,7 @@ def decide_enrolments(
     company: Company,
     missing: Mapping[str, Collection[str]] | None = None,
     ended: Mapping[EnrolmentRef, Ended] | None = None,
+    texts: Texts | None = None,
 ) -> Transitions:
     """The moves that follow from what the rules say now.
 
@@ -73,6 +77,7 @@ def decide_enrolments(
             conditions of a living record turn false.
         ended: of rules with ``until``, whose end has come; None where nobody asks for that, and
             conditions that no longer hold end an enrolment of any rule.
+        texts: those inside who entered by another text of their rule.
     """
     inside: dict[str, list[Enrolment]] = {}
     for enrolment in snapshot.open:
@@ -90,7 +95,8 @@ def decide_enrolments(
             existing=rule.existing or existing,
             company=company,
             missing=(missing or {}).get(rule.name, ()),
-            ended=ended if rule.until else None,
+            ended=ended,
+            texts=texts or Texts(),
             moves=moves,
         ).decide(inside.get(rule.name, []))
     names = {rule.name for rule in rules}
@@ -105,6 +111,18 @@ def decide_enrolments(
         held=tuple(dict.fromkeys(moves.held)),
         new_rules=tuple(moves.new_rules),
         gone_rules=tuple(sorted(snapshot.seen_rules - names)),
+        texts=_texts(rules, moves),
+    )
+
+
+def _texts(rules: Sequence[Rule], moves: _Moves) -> tuple[RuleText, ...]:
+    """Of the rules that somebody is recorded with now."""
+    names = {move.ref.rule for move in moves.enrol}
+    names |= {move.enrolment.ref.rule for move in moves.activate}
+    return tuple(
+        RuleText(rule=rule.name, version=rule.version, source=rule.source)
+        for rule in rules
+        if rule.name in names and rule.source
     )
 
 
@@ -137,6 +155,7 @@ class _RuleMoves:
     company: Company
     missing: Collection[str]
     ended: Mapping[EnrolmentRef, Ended] | None
+    texts: Texts
     moves: _Moves
     taken: dict[str, str] = field(default_factory=dict)
 
@@ -162,9 +181,9 @@ class _RuleMoves:
     def _stay_or_leave(self, enrolment: Enrolment, *, alone: bool) -> None:
         subject = enrolment.ref.subject
         is_active = enrolment.status is EnrolmentStatus.ACTIVE
-        if is_active and self.ended is not None and enrolment.ref in self.ended:
-            self._end(enrolment, self.ended[enrolment.ref])
-        elif subject in self.verdict.unknown:
+        if is_active and self._goes_by_more_than_conditions(enrolment):
+            return
+        if subject in self.verdict.unknown:
             self._hold_unknown(subject)
         elif subject not in self.verdict.matches and subject in self.missing:
             self._hold(subject, HeldBecause.MISSING, _MISSING)
@@ -173,10 +192,27 @@ class _RuleMoves:
         elif enrolment.status is EnrolmentStatus.WAITING:
             if alone:
                 self._wait(enrolment)
+        elif is_active and enrolment.ref in self.texts.anew and not self._other_values(enrolment):
+            if not self._is_cooling(subject):
+                self._activate(enrolment, EnrolmentStatus.ACTIVE)
         elif self.rule.once_per:
             self._compare_key(enrolment)
         else:
             self._stay(enrolment)
+
+    def _goes_by_more_than_conditions(self, enrolment: Enrolment) -> bool:
+        """Whether something else than its present conditions decides; it is done then."""
+        ref = enrolment.ref
+        if ref in self.texts.stopped:
+            self._end(enrolment, Ended(reason=self.texts.stopped[ref], goal=False))
+        elif self.ended is not None and ref in self.ended:
+            self._end(enrolment, self.ended[ref])
+        elif ref in self.texts.earlier:
+            self._go_by(self.texts.earlier[ref], enrolment)
+        else:
+            # Those of whom nothing is known are told with the others for whom nothing is done.
+            return ref in self.texts.unreadable
+        return True
 
     def _end(self, enrolment: Enrolment, ended: Ended) -> None:
         """While its conditions hold, it stays known, so that it does not enter again at once."""
@@ -187,10 +223,37 @@ class _RuleMoves:
             End(enrolment=enrolment, reason=ended.reason, goal=ended.goal, matches=matches)
         )
 
+    def _go_by(self, earlier: AsItWas, enrolment: Enrolment) -> None:
+        """It stays or leaves by the text that it entered by, and is new only by the present one."""
+        subject, was, said = enrolment.ref.subject, earlier.rule, earlier.verdict
+        if subject in said.unknown:
+            self._hold(subject, HeldBecause.UNKNOWN, _doubts(said, subject))
+        elif subject not in said.matches and subject in self.missing:
+            self._hold(subject, HeldBecause.MISSING, _MISSING)
+        elif subject not in said.matches:
+            if not was.until:
+                self._end(enrolment, Ended(reason=_CONDITIONS, goal=False))
+        elif was.once_per and all(said.matches[subject]):
+            key, known = once_key(was.once_per, said.matches[subject]), enrolment.ref.key
+            same = key == self.snapshot.keys_now.get((self.rule.name, known), known)
+            if not same and once_paths(known) == frozenset(was.once_per):
+                self.moves.end.append(_gone(enrolment, _other_key(key)))
+                if subject in self.verdict.matches:
+                    self._enter(subject, EnrolmentStatus.ACTIVE)
+
     def _leave(self, enrolment: Enrolment) -> None:
         """Its conditions hold no longer."""
-        if enrolment.status is not EnrolmentStatus.ACTIVE or self.ended is None:
+        stays = self.rule.until and self.ended is not None
+        anew = enrolment.ref in self.texts.anew
+        if enrolment.status is not EnrolmentStatus.ACTIVE or not stays or anew:
             self.moves.end.append(_gone(enrolment, _CONDITIONS))
+
+    def _other_values(self, enrolment: Enrolment) -> bool:
+        """Whether it is for other values of ``once_per`` than the subject has now."""
+        known = enrolment.ref.key
+        key = self._once_key(enrolment.ref.subject) if self.rule.once_per else None
+        same = key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known)
+        return not same and once_paths(known) == frozenset(self.rule.once_per)
 
     def _compare_key(self, enrolment: Enrolment) -> None:
         """Under ``once_per``, other values are another enrolment."""
@@ -200,8 +263,7 @@ class _RuleMoves:
         if key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known):
             self._stay(enrolment)
         elif once_paths(known) == frozenset(self.rule.once_per):
-            reason = f"the values of once_per are now {key}"
-            self.moves.end.append(_gone(enrolment, reason))
+            self.moves.end.append(_gone(enrolment, _other_key(key)))
             self._enter(subject, EnrolmentStatus.ACTIVE, since=self._since(enrolment))
         elif enrolment.status in CONTACTED:
             # The author has changed `once_per`; that alone must not write to anybody again.
@@ -394,8 +456,7 @@ class _RuleMoves:
         )
 
     def _hold_unknown(self, subject: str) -> None:
-        reason = "; ".join(self.verdict.unknown[subject]) or "a clause could not be decided"
-        self._hold(subject, HeldBecause.UNKNOWN, reason)
+        self._hold(subject, HeldBecause.UNKNOWN, _doubts(self.verdict, subject))
 
     def _hold_empty_key(self, subject: str) -> None:
         pairs = zip(self.rule.once_per, self.verdict.matches[subject], strict=True)
@@ -422,6 +483,14 @@ class _RuleMoves:
         elif status is EnrolmentStatus.IGNORED:
             reason = "it matched already when the rule was new, and the rule ignores those"
             self._hold(subject, HeldBecause.IGNORED, reason)
+
+
+def _doubts(verdict: RuleVerdicts, subject: str) -> str:
+    return "; ".join(verdict.unknown[subject]) or "a clause could not be decided"
+
+
+def _other_key(key: str) -> str:
+    return f"the values of once_per are now {key}"
 
 
 def _gone(enrolment: Enrolment, reason: str) -> End:

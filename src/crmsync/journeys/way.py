@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from crmsync.journeys.due import OpenStep, active_enrolments
 from crmsync.journeys.keys import effect_key, in_round, round_of
 from crmsync.ledger.states import WAITING, State
-from crmsync.ledger.values.enrolments import SKIPPED, NextDue, StepOutcome
+from crmsync.ledger.values.enrolments import BEGUN, SKIPPED, NextDue, StepOutcome
 from crmsync.model.verdicts import Truth
 from crmsync.rules.language import (
     ChooseStep,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from crmsync.journeys.texts import AsItWas
     from crmsync.ledger.values.effects import StepState
     from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, Transitions
     from crmsync.model.durations import Duration
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     States = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
 NOTHING = "nothing"  # the result of a choice without a branch that holds
-BEGUN = "begun"  # the result of a round, which is kept like a step without a name
 CONTACTED = "contacted"
 _OVER = frozenset({State.DONE, State.DROPPED})
 
@@ -142,6 +142,7 @@ class Inside:
         resting: those of whom nothing is done now, with the reason; empty where told already.
         missing: by rule, subjects of which there is no record now.
         expired: names of the rules whose last day is over.
+        earlier: who goes by an earlier text of their rule.
     """
 
     rules: Sequence[Rule]
@@ -153,12 +154,15 @@ class Inside:
     resting: Mapping[EnrolmentRef, str] = field(default_factory=dict)
     missing: Mapping[str, Collection[str]] = field(default_factory=dict)
     expired: Collection[str] = ()
+    earlier: Mapping[EnrolmentRef, AsItWas] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Entered]:
         """Whose steps can be due now; they wait where their conditions are unknown just now."""
         by_name = {rule.name: rule for rule in self.rules}
         for ref, steps, entered_at in sorted(active_enrolments(self.snapshot, self.transitions)):
             rule, verdict = by_name.get(ref.rule), self.verdicts.get(ref.rule)
+            if ref in self.earlier and rule is not None:
+                rule, verdict = self.earlier[ref].rule, self.earlier[ref].verdict
             if rule is None or verdict is None or ref in self.resting:
                 continue
             subject = ref.subject
@@ -272,7 +276,8 @@ class _Walker:
     def _start(self, number: int) -> None:
         """The round of that number begins, or goes on."""
         self.round = number
-        self.begun, self.before = self._begun(number), self._begun(number - 1)
+        self.begun = self._begun(number)
+        self.before = max(self.row.at, self._begun(number - 1))
         self.over_at = self.since = self.begun
         self.blocked = ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from crmsync.errors import StoreBusyError
-from crmsync.ledger.schema import enrolment, rule_state, step_outcome
+from crmsync.ledger.schema import enrolment, rule_state, rule_text, step_outcome
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
     OPEN,
@@ -138,6 +138,7 @@ def move_enrolments(connection: sa.Connection, transitions: Transitions, *, run_
     _reopen(connection, transitions, run_id)
     _insert(connection, transitions, run_id)
     _go_on(connection, transitions)
+    _keep_texts(connection, transitions)
     if transitions.gone_rules:
         connection.execute(
             sa.delete(rule_state).where(rule_state.c.rule.in_(transitions.gone_rules))
@@ -147,6 +148,37 @@ def move_enrolments(connection: sa.Connection, transitions: Transitions, *, run_
             sa.insert(rule_state),
             [{"rule": rule, "first_seen_at": transitions.at} for rule in transitions.new_rules],
         )
+
+
+def _keep_texts(connection: sa.Connection, transitions: Transitions) -> None:
+    """Those that are not kept yet."""
+    texts = {(text.rule, text.version): text.source for text in transitions.texts}
+    missing = texts.keys() - read_texts(connection, texts.keys()).keys()
+    if missing:
+        connection.execute(
+            sa.insert(rule_text),
+            [
+                {
+                    "rule": rule,
+                    "version": version,
+                    "source": texts[rule, version],
+                    "first_seen_at": transitions.at,
+                }
+                for rule, version in sorted(missing)
+            ],
+        )
+
+
+def read_texts(
+    connection: sa.Connection, wanted: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The texts of these rules and versions, as far as they are kept."""
+    names = sorted({rule for rule, _ in wanted})
+    found: dict[tuple[str, str], str] = {}
+    for portion in chunks(names):
+        rows = connection.execute(sa.select(rule_text).where(rule_text.c.rule.in_(portion)))
+        found |= {(row.rule, row.version): row.source for row in rows}
+    return {key: source for key, source in found.items() if key in wanted}
 
 
 def _end(connection: sa.Connection, transitions: Transitions) -> None:

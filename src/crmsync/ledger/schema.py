@@ -69,6 +69,16 @@ rule_state = sa.Table(
     sa.Column("first_seen_at", Instant, nullable=False),
 )
 
+# What rules asked and did, by their version, for those who go by an earlier one.
+rule_text = sa.Table(
+    "rule_text",
+    metadata,
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("version", sa.String(20), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("first_seen_at", Instant, nullable=False),
+)
+
 enrolment = sa.Table(
     "enrolment",
     metadata,

@@ -11,6 +11,7 @@ from crmsync.ledger.schema import (
     enrolment,
     review,
     rule_state,
+    rule_text,
     run,
     step_outcome,
     stop,
@@ -33,7 +34,7 @@ def copied(ledger: Ledger, at: Path) -> Ledger:
     """
     copy = Ledger(at)
     with ledger.reading() as source, copy.writing() as target:
-        for table in (run, rule_state, enrolment, step_outcome, effect, stop, review):
+        for table in (run, rule_state, rule_text, enrolment, step_outcome, effect, stop, review):
             for rows in source.execute(sa.select(table)).mappings().partitions(_ROWS):
                 target.execute(sa.insert(table), [dict(row) for row in rows])
     return copy

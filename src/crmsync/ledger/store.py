@@ -189,6 +189,11 @@ class Ledger:
         with self.reading() as connection:
             return effects.read_step_states(connection, OPEN)
 
+    def rule_texts(self, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """The texts of these rules and versions, as far as they are kept."""
+        with self.reading() as connection:
+            return enrolments.read_texts(connection, wanted)
+
     def stops(self, *, now: datetime) -> tuple[Stop, ...]:
         """Whom people have said to leave alone, as it holds at an instant; the oldest first."""
         with self.reading() as connection:

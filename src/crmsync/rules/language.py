@@ -42,6 +42,14 @@ class ClockOf(StrEnum):
     COMPANY = "company"
 
 
+class OnChange(StrEnum):
+    """What becomes of those inside when the text of their rule changes."""
+
+    FINISH = "finish"
+    RESTART = "restart"
+    STOP = "stop"
+
+
 class Result(StrEnum):
     """What became of an earlier step."""
 
@@ -260,7 +268,11 @@ class Rule:
     """A rule, checked against the catalog.
 
     Attributes:
-        version: a hash of the rule's text, segments included; changes when its meaning may.
+        version: a hash of what the rule asks and does, segments included; those inside go by the
+            version that they entered.
+        source: its text and those of its segments, as one text; empty for a
+            rule that stands in no file.
+        on_change: what becomes of those inside when the version changes.
         way: all steps in their order, with waits and choices.
         until: what ends an enrolment; where it is empty, that ``when`` no longer holds.
         once_per: paths whose values make an enrolment unique for ever; empty where not given.
@@ -284,6 +296,8 @@ class Rule:
     way: tuple[AnyStep, ...]
     version: str
     place: Place
+    source: str = field(default="", compare=False, repr=False)
+    on_change: OnChange = OnChange.FINISH
     until: tuple[Ending, ...] = ()
     once_per: tuple[str, ...] = ()
     once_per_columns: tuple[Column, ...] = ()

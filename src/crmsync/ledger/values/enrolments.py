@@ -136,6 +136,8 @@ class Enrol:
 class Activate:
     """A previewed or waiting enrolment becomes active, on the rule's present version.
 
+    An active one begins anew on it.
+
     Attributes:
         status: WAITING where the conditions of a previewed one have yet to hold long enough.
         holds_since: as of `Enrolment`.
@@ -146,6 +148,15 @@ class Activate:
     steps: tuple[str, ...]
     status: EnrolmentStatus = EnrolmentStatus.ACTIVE
     holds_since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleText:
+    """What a version of a rule asked and did."""
+
+    rule: str
+    version: str
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +183,7 @@ class End:
 
 
 SKIPPED = "skipped"
+BEGUN = "begun"  # the result of a round, which is kept like a step without a name
 ROUND = "#"  # stands before the number of a round, and in no step's id
 
 
@@ -182,7 +194,7 @@ class StepOutcome:
     Also that a later round of the enrolment has begun; its number stands for the step then.
 
     Attributes:
-        result: ``skipped``, ``done``, ``not_done``, or the number of a branch.
+        result: ``skipped``, ``done``, ``not_done``, ``begun``, or the number of a branch.
         at: the instant (UTC) from which it is over.
     """
 
@@ -243,6 +255,7 @@ class Transitions:
         at: the instant (UTC) for which they were decided.
         new_rules: names of the rules that were evaluated for the first time.
         gone_rules: names of those that an earlier run had and that exist no longer.
+        texts: of the versions that enrolments are recorded with.
         outcomes: steps that are over without having made anything.
         next_due: of enrolments whose next step, or its time, is another than was recorded.
     """
@@ -254,5 +267,6 @@ class Transitions:
     held: tuple[Held, ...] = ()
     new_rules: tuple[str, ...] = ()
     gone_rules: tuple[str, ...] = ()
+    texts: tuple[RuleText, ...] = ()
     outcomes: tuple[StepOutcome, ...] = ()
     next_due: tuple[NextDue, ...] = ()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 GROUPS = ("any", "all", "not", "none_of")
 SEGMENT = "segment"
 STEPS = "steps."
-_LATER = ("for",)
+_FOR = "for"
 _QUANTIFIERS = tuple(Quantifier)
 WITH_FIELD = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
 WITH_EACH = frozenset({Quantifier.EVERY, Quantifier.LATEST})
@@ -334,8 +334,8 @@ def result_type(quantifier: Quantifier, kind: FieldType | None) -> FieldType:
 
 def _misplaced(key: str) -> str | None:
     """Why a word that is no field cannot stand where a condition does; None where that is all."""
-    if key in _LATER:
-        return f"this version does not have “{key}” yet"
+    if key == _FOR:
+        return "“for” stands beside “when”: all of its conditions must hold that long"
     if key.startswith(STEPS):
         return f"“{key}” stands directly in the list behind an “if” of a step"
     if key in HISTORY_OPERATORS:

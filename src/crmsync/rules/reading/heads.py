@@ -19,13 +19,11 @@ class FileKind:
 
     Attributes:
         name: also the key that bears the name of what stands in the file.
-        later: keys of the language that this version does not have.
     """
 
     name: str
     keys: tuple[str, ...]
     needed: tuple[str, ...]
-    later: tuple[str, ...] = ()
 
 
 def check_keys(document: Document, kind: FileKind, problems: Problems) -> bool:
@@ -36,9 +34,7 @@ def check_keys(document: Document, kind: FileKind, problems: Problems) -> bool:
         return False
     for key in data:
         place = document.key_place((key,))
-        if key in kind.later:
-            problems.add(place, f"this version does not have “{key}” yet")
-        elif key not in kind.keys:
+        if key not in kind.keys:
             problems.add(place, f"unknown key “{key}”{nearest(key, kind.keys)}")
     missing = [key for key in kind.needed if key not in data]
     for key in missing:

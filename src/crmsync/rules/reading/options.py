@@ -12,6 +12,7 @@ from crmsync.config.settings import Existing
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.model.schedules import Schedule, parse_schedule
+from crmsync.rules.language import OnChange
 from crmsync.rules.operators import DAY_PATTERN, shown
 
 if TYPE_CHECKING:
@@ -77,6 +78,15 @@ class OptionsParser:
             self._note("existing", f"“existing” cannot be {shown(value)}{hint}")
             return None
         return Existing(value)
+
+    def on_change(self) -> OnChange:
+        """What becomes of those inside when the rule changes."""
+        value = self.document.data.get("on_change", OnChange.FINISH)
+        if value in list(OnChange):
+            return OnChange(value)
+        hint = nearest(value, list(OnChange))
+        self._note("on_change", f"“on_change” cannot be {shown(value)}{hint}")
+        return OnChange.FINISH
 
     def labels(self) -> tuple[str, ...]:
         """Words to group rules by."""

@@ -23,6 +23,7 @@ from crmsync.rules.reading.heads import (
     parse_subject,
 )
 from crmsync.rules.reading.options import OptionsParser
+from crmsync.rules.reading.sources import source_of
 from crmsync.rules.reading.steps import StepParser
 from crmsync.rules.reading.way import WayParser, guards
 from crmsync.rules.unknown import settle
@@ -49,6 +50,7 @@ RULE_FILE = FileKind(
         "cooldown",
         "repeat_every",
         "existing",
+        "on_change",
         "labels",
         "priority",
         "expires",
@@ -59,7 +61,16 @@ RULE_FILE = FileKind(
         "until",
     ),
     needed=("rule", "subject", "when", "then"),
-    later=("on_change",),
+)
+# What those inside go by. All else a rule says counts as it says it now.
+OF_THE_VERSION = (
+    "rule",
+    "subject",
+    "when",
+    "then",
+    "until",
+    "once_per",
+    "repeat_every",
 )
 _VERSION_LENGTH = 16
 
@@ -107,12 +118,14 @@ class RuleParser:
         must_last, cooldown = options.duration("for"), options.duration("cooldown")
         repeat_every = options.repeat_every()
         existing, expires = options.existing(), options.day("expires")
+        on_change = options.on_change()
         labels, priority = options.labels(), options.priority()
         schedule = options.schedule()
         inhibits, inhibited_by = (read_words(document, key, self.problems) for key in KEYS)
         own_policy = self._own_policy(document)
         if name is None or when is None or len(self.problems.sentences) > before:
             return None
+        segments = self._segments_of([when, *_asked(way, until)])
         return Rule(
             name=name,
             description=description,
@@ -120,7 +133,9 @@ class RuleParser:
             when=settle(when),
             way=way,
             until=until,
-            version=self._version(data, [when, *_asked(way, until)]),
+            version=_version(data, segments),
+            source=source_of(document, segments),
+            on_change=on_change,
             place=document.place(("rule",)),
             once_per=tuple(column.path for column in columns),
             once_per_columns=columns,
@@ -195,12 +210,15 @@ class RuleParser:
                 self.problems.add(document.place(at), str(error))
         return tuple(columns)
 
-    def _version(self, data: Mapping[str, object], conditions: Collection[Condition]) -> str:
-        names = sorted({name for condition in conditions for name in _segment_names(condition)})
-        said = {key: value for key, value in data.items() if key != "schedule"}
-        meaning = [said, [(name, self.segments.data(name)) for name in names]]
-        text = json.dumps(meaning, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
+    def _segments_of(self, conditions: Collection[Condition]) -> list[Document]:
+        names = {name for condition in conditions for name in _segment_names(condition)}
+        return [self.segments.document(name) for name in sorted(names)]
+
+
+def _version(data: Mapping[str, object], segments: Collection[Document]) -> str:
+    said = {key: value for key, value in data.items() if key in OF_THE_VERSION}
+    text = json.dumps([said, [one.data for one in segments]], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
 def _asked(way: tuple[AnyStep, ...], until: tuple[Ending, ...]) -> list[Condition]:

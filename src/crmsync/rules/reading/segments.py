@@ -84,9 +84,9 @@ class Segments:
             raise ValueError(f"the segment “{name}” is about {segment.subject}, and not {table}")
         return None if segment is None else (segment.when, self._counts[name])
 
-    def data(self, name: str) -> object:
-        """The YAML data of a segment."""
-        return self._documents[name].data
+    def document(self, name: str) -> Document:
+        """The file of a segment."""
+        return self._documents[name]
 
     def _segment(self, name: str) -> Segment | None:
         if name not in self._read:

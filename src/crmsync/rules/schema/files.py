@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crmsync.config.daemon import SCHEDULE_SHAPE
 from crmsync.config.settings import Existing
 from crmsync.config.tightening import RulePolicy
+from crmsync.rules.language import OnChange
 from crmsync.rules.operators import DAY_PATTERN
 from crmsync.rules.reading.options import HIGHEST_PRIORITY
 from crmsync.rules.reading.rule import RULE_FILE
@@ -101,6 +102,10 @@ def rule_schema(catalog: Catalog, names: Names) -> Schema:
         "existing": {
             "enum": [str(way) for way in Existing],
             "description": "What a new rule does with those that match already.",
+        },
+        "on_change": {
+            "enum": [str(way) for way in OnChange],
+            "description": "What becomes of those inside when the text of the rule changes.",
         },
         "labels": {
             "anyOf": [label, {"type": "array", "items": label}],
