@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.commands import call, call_json
-from support.company import CONFIG, RULE, TEMPLATE, make_company
+from support.company import CONFIG, FILES, RULE, TEMPLATE, make_company
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,6 +201,54 @@ def test_a_rule_that_matches_nearly_everybody_is_doubted(tmp_path: Path) -> None
         f"{_AT}:5:3: renewal-at-risk matches 30 of 30 accounts as they were last read; "
         "is a condition missing, or turned round?"
     ) in " ".join(checked.output.split())
+
+
+def test_what_no_stream_fills_is_doubted(tmp_path: Path) -> None:
+    """Such a rule does nothing, for ever, and says so nowhere else."""
+    asked = (
+        "  - industry: retail\n  - open_tickets: {over: 2}\n"
+        "  - none: {of: tickets, where: [{priority: high}]}\n"
+        "  - none: {of: activities, where: [{direction: inbound}]}\n"
+        "  - country: {is: CH, if_unknown: no}"
+    )
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    checked = call_json("check", "--config", config)
+    assert checked["problems"] == []
+    assert checked["doubts"] == [
+        (
+            f"{_AT}:5:5: no stream of the config fills “industry” of the table account, "
+            "so it is always empty; map it under “fields”"
+        ),
+        (
+            f"{_AT}:6:5: “open_tickets: {{over: 2}}” asks for tickets, and no stream of the config "
+            "has the table ticket, so this is never known"
+        ),
+        (
+            f"{_AT}:8:37: no stream of the config fills “direction” of the table activity, "
+            "so it is always empty; map it under “fields”"
+        ),
+    ]
+
+
+def test_a_word_that_no_record_has_is_doubted(tmp_path: Path) -> None:
+    asked = "  - tier: Gold\n  - not: [{tier: [silver, sliver, platinum]}]\n  - name: Akme"
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    assert call_json("check", "--config", config)["doubts"] == []  # nothing was read yet
+    assert call("sync", "--config", config).exit_code == 0
+    assert call_json("check", "--config", config)["doubts"] == [
+        f"{_AT}:5:5: none of the accounts has the tier “Gold”; did you mean “gold”?",
+        f"{_AT}:7:5: none of the accounts has the name “Akme”; did you mean “Acme”?",
+    ]
+
+
+def test_rows_that_could_not_be_read_are_doubted_by_check_too(tmp_path: Path) -> None:
+    accounts = FILES["crm/accounts.csv"].replace("2026-03-20", "20.03.2026")
+    config = make_company(tmp_path, accounts=accounts)
+    call("sync", "--config", config)
+    line = CONFIG.splitlines().index("      accounts:") + 1
+    assert call_json("check", "--config", config)["doubts"] == [
+        f"{config}:{line}:7: 1 of 3 rows could not be read; “crmsync status” tells why"
+    ]
 
 
 def test_a_finding_about_a_stream_has_the_place_of_the_stream(tmp_path: Path) -> None:

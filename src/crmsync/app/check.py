@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.app.doubts import doubts_about_matches
+from crmsync.app.doubts import doubts_about_records
 from crmsync.app.results.check import CheckResult
+from crmsync.app.unfilled import doubts_about_mappings
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.plugins.contract import Reads
@@ -54,7 +55,8 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
             for rule in rules.rules
             for found in certainties(rule)
         ]
-        doubts += doubts_about_matches(workspace, rules)
+        doubts += doubts_about_mappings(workspace, rules)
+        doubts += doubts_about_records(workspace, rules)
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
         doubts=tuple(dict.fromkeys(doubts)),

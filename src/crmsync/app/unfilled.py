@@ -1,0 +1,117 @@
+"""What check doubts of conditions that ask for what the CRM's exports do not hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.config.yaml import nearest
+from crmsync.rules.conditions import Comparison, Operator, Related, clauses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.rules.conditions import Clause, Condition
+    from crmsync.rules.reading.load import RuleSet
+    from crmsync.warehouse.reader import Records
+
+_COMPARE = frozenset({Operator.IS, Operator.IS_NOT, Operator.IN, Operator.NOT_IN})
+# A field with more values than these is no choice among a few words.
+_MOST_WORDS = 50
+# What crmsync fills itself.
+_OWN = frozenset({"id", "connection"})
+
+
+def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
+    """A sentence for each field and table that a rule asks for, and that no stream fills.
+
+    What an author has said ``if_unknown`` of may be missing.
+    """
+    filled: dict[str, set[str]] = {}
+    for connection in workspace.installation.settings.connections.values():
+        for stream in connection.streams.values():
+            filled.setdefault(stream.table, set(_OWN)).update(stream.fields)
+    for rule in rules.rules:
+        told: set[str] = set()
+        for clause in _all_clauses(rule.when):
+            if clause.if_unknown is not None:
+                continue
+            missing = next((name for name in _tables(clause) if name not in filled), None)
+            if missing is not None:
+                if missing not in told:
+                    told.add(missing)
+                    plural = workspace.catalog.tables[missing].plural
+                    yield (
+                        f"{clause.place}: “{clause.text}” asks for {plural}, and no stream of the "
+                        f"config has the table {missing}, so this is never known"
+                    )
+            elif isinstance(clause, Comparison) and clause.column.fact is None:
+                owner, name = clause.column.owner, clause.column.name
+                if name not in filled[owner]:
+                    yield (
+                        f"{clause.place}: no stream of the config fills “{name}” of the table "
+                        f"{owner}, so it is always empty; map it under “fields”"
+                    )
+
+
+def doubts_about_values(workspace: Workspace, rules: RuleSet, records: Records) -> Iterator[str]:
+    """A sentence for each word that no record has, where one is there that is much like it."""
+    known: dict[tuple[str, str], frozenset[str]] = {}
+    for rule in rules.rules:
+        for clause in _all_clauses(rule.when):
+            wanted = _words(clause)
+            if not wanted or not isinstance(clause, Comparison):
+                continue
+            key = (clause.column.owner, clause.column.name)
+            if key not in known:
+                known[key] = _values(records, *key)
+            for word in wanted:
+                hint = nearest(word, known[key])
+                # Other words of the same clause may be the ones that are in use today.
+                alike = word.lower() in {one.lower() for one in known[key]}
+                if (
+                    word not in known[key]
+                    and hint.startswith("; did")
+                    and (alike or not known[key].intersection(wanted))
+                ):
+                    plural = workspace.catalog.tables[key[0]].plural
+                    yield f"{clause.place}: none of the {plural} has the {key[1]} “{word}”{hint}"
+
+
+def _all_clauses(condition: Condition) -> Iterator[Clause]:
+    """The clauses of a condition, those about related records too."""
+    for clause in clauses(condition):
+        yield clause
+        if isinstance(clause, Related):
+            for inner in (clause.of.where, clause.each):
+                if inner is not None:
+                    yield from _all_clauses(inner)
+
+
+def _tables(clause: Clause) -> tuple[str, ...]:
+    """The tables that a clause rests on."""
+    if isinstance(clause, Related):
+        return (clause.of.relation.target,)
+    fact = clause.column.fact
+    return (clause.column.owner,) if fact is None else fact.rests_on
+
+
+def _words(clause: Clause) -> tuple[str, ...]:
+    """The texts that a clause holds a field against, as a whole."""
+    if not isinstance(clause, Comparison) or clause.column.fact is not None:
+        return ()
+    operand = clause.test.operand
+    if clause.test.operator not in _COMPARE or clause.column.references is not None:
+        return ()
+    values = operand if isinstance(operand, tuple) else (operand,)
+    return tuple(value for value in values if isinstance(value, str))
+
+
+def _values(records: Records, table: str, field: str) -> frozenset[str]:
+    """What a field holds; nothing where that is more than a choice of words."""
+    column = records.table(table)[field]
+    found = records.query(column.name("value").as_table().distinct().limit(_MOST_WORDS + 1)).column(
+        "value"
+    )
+    values = [value for value in found.to_pylist() if value is not None]
+    return frozenset(values) if len(values) <= _MOST_WORDS else frozenset()
