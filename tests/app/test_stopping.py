@@ -116,6 +116,22 @@ def test_words_that_fit_nothing_are_refused(
     assert sentence in result.stderr
 
 
+def test_an_address_that_nobody_has_is_suppressed_and_doubted(config: Path) -> None:
+    """It may be misspelt; then mail goes on to the one that was meant."""
+    for known in ("Ann <ANN@acme.example>", "jo@vendor.example"):
+        assert _said(config, "suppress", known)["doubt"] is None
+    doubt = "nobody who was read has the address ann@acmee.example; is it right?"
+    assert _said(config, "suppress", "ann@acmee.example")["doubt"] == doubt
+    shown = call("suppress", "ann@acmee.example", "--config", config, "--at", _AT).stdout
+    assert f"perhaps {doubt}" in shown
+
+
+def test_a_suppression_waits_for_no_sync(config: Path) -> None:
+    workspace = open_workspace(config, FixedClock(instant=parse_instant(_AT)))
+    with workspace.warehouse.writing():
+        assert _said(config, "suppress", "ann@acmee.example")["said"] is not None
+
+
 def test_status_and_explain_say_who_is_to_be_left_alone(config: Path) -> None:
     _said(config, "mute", "A1", "--reason", "in a dispute")
     _said(config, "suppress", "ben@blue.example")

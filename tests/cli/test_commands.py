@@ -166,3 +166,10 @@ def test_the_demo_of_another_day_goes_on_with_that_day(tmp_path: Path) -> None:
     assert len(next_steps) == 3
     for line in next_steps:
         assert f" --config {folder / 'config.yaml'} --at 2026-03-02T09:00" in line
+
+
+def test_the_folder_of_a_config_is_told_from_its_file(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    result = call("plan", "--config", tmp_path)
+    assert result.exit_code == 2
+    assert f"is a folder; name the file: --config {config}" in result.stderr

@@ -63,7 +63,8 @@ BAD = {
         "  - owner.manager: {was: {value: x, at: 3 days}}\n"
         "  - last_contact: {changed: {in_last: 3 days}}\n"
         "  - count: {of: tickets, is: {changed: {in_last: 3 days}}}\n"
-        "  - changed: {in_last: 3 days}\n" + THEN
+        "  - changed: {in_last: 3 days}\n"
+        "  - tier: {was: {value: gold, at: 3 days, if_unknown: no}}\n" + THEN
     ),
     "subject": "rule: c\nsubject: acount\nwhen: [{tier: x}]\n" + THEN,
     "missing": "rule: d\nsubject: account\n",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.finding import find_record
 from crmsync.app.results.stopping import StopResult, StopShown
 from crmsync.clock import readable
-from crmsync.errors import UsageError
+from crmsync.errors import StoreBusyError, StoreError, UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.effects import read_effects
 from crmsync.ledger.outbox import withhold
@@ -36,7 +38,10 @@ def suppress(workspace: Workspace, address: str, *, by: str, reason: str) -> Sto
         UsageError: it is not one address.
     """
     target = _address(address)
-    return _say(workspace, StopKind.ADDRESS, target, target, by=by, reason=reason, until=None)
+    result = _say(workspace, StopKind.ADDRESS, target, target, by=by, reason=reason, until=None)
+    if _is_known(workspace, target):
+        return result
+    return replace(result, doubt=f"nobody who was read has the address {target}; is it right?")
 
 
 def mute(
@@ -101,6 +106,21 @@ def _address(text: str) -> str:
     if problem is not None:
         raise UsageError(problem)
     return bare_address(text)
+
+
+def _is_known(workspace: Workspace, address: str) -> bool:
+    """Whether a contact or a colleague has it; what cannot be looked up now is not doubted."""
+    try:
+        with workspace.warehouse.reading(wait=timedelta()) as records:
+            for table in ("contact", "user"):
+                emails = records.table(table).select("email").distinct()
+                sought = emails.filter(emails.email.lower().contains(address))
+                found = records.query(sought).column("email").to_pylist()
+                if any(bare_address(email) == address for email in found):
+                    return True
+    except (StoreBusyError, StoreError):
+        return True
+    return False
 
 
 def _account(workspace: Workspace, wanted: str) -> tuple[str, str]:

@@ -48,6 +48,8 @@ def load_config(file: Path) -> Installation:
         InvalidInputError: it holds mistakes; all of them are named.
     """
     if not file.is_file():
+        if (file / "config.yaml").is_file():
+            raise UsageError(f"{file} is a folder; name the file: --config {file / 'config.yaml'}")
         raise UsageError(
             f"there is no config file {file}; name one with --config, "
             "or make one with “crmsync init DIR”"

@@ -22,12 +22,13 @@ from prometheus_client import (
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from crmsync.clock import Clock
     from crmsync.ledger.states import State
     from crmsync.model.actions import ActionKind
+    from crmsync.model.records import StreamState
 
 # Each of them would be a second line beside every counter.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
@@ -83,6 +84,12 @@ class Board:
         self._ages = gauge(
             "crmsync_stream_age_seconds",
             "Since a stream was last read to its end.",
+            ["connection", "stream"],
+            registry=registry,
+        )
+        self._missing = gauge(
+            "crmsync_stream_missing_rows",
+            "Rows of a stream that cannot be used, and of whose records nothing is there.",
             ["connection", "stream"],
             registry=registry,
         )
@@ -152,12 +159,15 @@ class Board:
         with self._lock:
             self._unread = {name: why for name, why in self._unread.items() if name in names}
 
-    def streams(self, read_at: Mapping[tuple[str, str], datetime | None]) -> None:
-        """When each stream was last read to its end."""
+    def streams(self, states: Iterable[StreamState]) -> None:
+        """How far each stream has been read."""
         self._ages.clear()
-        for (connection, stream), at in read_at.items():
-            if at is not None:
-                self._ages.labels(connection, stream).set_function(partial(self._age, at))
+        self._missing.clear()
+        for state in states:
+            names = (state.connection, state.stream)
+            self._missing.labels(*names).set(state.missing)
+            if state.read_at is not None:
+                self._ages.labels(*names).set_function(partial(self._age, state.read_at))
 
     def _age(self, at: datetime) -> float:
         return (self._clock.now() - at).total_seconds()

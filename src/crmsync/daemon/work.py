@@ -129,8 +129,7 @@ class InstalledWork:
         time_out = self.workspace.installation.settings.daemon.time_out.length
         outcome = self.reader.read(self.workspace, names, time_out)
         with self.workspace.warehouse.reading() as records:
-            states = records.stream_states()
-        self._board.streams({(state.connection, state.stream): state.read_at for state in states})
+            self._board.streams(records.stream_states())
         return outcome
 
     def act(self, resting: Mapping[str, datetime | None], until: datetime) -> datetime | None:

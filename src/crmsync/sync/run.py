@@ -157,7 +157,11 @@ class _StreamSync:
         self.pauses |= paused is not None
         self.report = replace(self.report, error=error)
         logger(connection=self.stream.connection, stream=self.stream.name).info(
-            "stream_synced", rows=self.report.read, changed=self.report.changed, error=error
+            "stream_synced",
+            rows=self.report.read,
+            changed=self.report.changed,
+            unreadable=self.report.quarantined,
+            error=error,
         )
         return self.report, ReadNote(
             connection=self.stream.connection,

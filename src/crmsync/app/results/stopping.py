@@ -38,8 +38,10 @@ class StopResult:
         said: what holds now; None where something was lifted.
         lifted: what was taken back, by the word or by another that takes its place.
         taken_back: how many actions were ready to be sent, and wait now.
+        doubt: what may be a mistake; only a person can tell.
     """
 
     said: StopShown | None = None
     lifted: tuple[StopShown, ...] = ()
     taken_back: int = 0
+    doubt: str | None = None

@@ -27,6 +27,8 @@ def show_stop(result: StopResult, *, as_json: bool) -> None:
         out.print("The next run asks the gates again; what was dropped meanwhile stays dropped.")
         return
     out.print(escape(stop_sentence(result.said)), soft_wrap=True)
+    if result.doubt is not None:
+        out.print(f"[yellow]perhaps[/] {escape(result.doubt)}", soft_wrap=True)
     if result.taken_back:
         out.print(f"{count(result.taken_back, 'action')} that waited to be sent will not be.")
     out.print("Actions that are on their way at this moment cannot be called back.")

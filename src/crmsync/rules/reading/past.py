@@ -27,6 +27,9 @@ EXAMPLES = {
 PAST_KEYS = {Operator.CHANGED: (IN_LAST, FROM, TO), Operator.WAS: (VALUE, AT)}
 
 
+_IF_UNKNOWN = "if_unknown"  # of a whole clause
+
+
 class PastError(ValueError):
     """A sentence for the author.
 
@@ -50,6 +53,8 @@ def parse_past(operator: Operator, value: object, kind: FieldType) -> Change | P
         example = EXAMPLES[operator].removeprefix("{").removesuffix("}")
         raise PastError(f"write for example “{example}”, and not {shown(value)}")
     for key in value:
+        if key == _IF_UNKNOWN:
+            raise PastError(f"“{key}” stands beside “{operator}”, and not in it", key)
         if key not in known:
             raise PastError(f"unknown key “{key}” in “{operator}”{nearest(key, known)}", key)
 
