@@ -26,7 +26,7 @@ from crmsync.model.actions import (
     Receipt,
     SendEmail,
 )
-from crmsync.plugins.contract import ConnectionContext, Connector, ConnectorSpec, RateBudget
+from crmsync.plugins.contract import ConnectionContext, Connector, ConnectorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,7 @@ def spec(
         stream_options=NoOptions,
         open=_never_opened,
         actions=dict.fromkeys(kinds, handling),
-        rate=RateBudget(batch_size=batch_size),
+        batch_size=batch_size,
         lands_within=lands_within,
     )
 

@@ -15,7 +15,7 @@ from crmsync.config.base import Settings
 from crmsync.errors import RejectedError, TransientError, UncertainError
 from crmsync.model.actions import ActionKind, CreateTask, KeyHandling, Receipt, SendEmail
 from crmsync.model.pages import Page
-from crmsync.plugins.contract import ConnectorSpec, RateBudget
+from crmsync.plugins.contract import ConnectorSpec
 from crmsync.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
                 ActionKind.TASK: handling,
                 ActionKind.EMAIL: max(handling, KeyHandling.LOOKUP, key=list(KeyHandling).index),
             },
-            rate=RateBudget(batch_size=4),
+            batch_size=4,
             lands_within=LANDS_WITHIN,
         )
         for handling in KeyHandling

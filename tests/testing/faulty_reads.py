@@ -6,7 +6,7 @@ import html
 import itertools
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,8 +116,8 @@ class NewestFirst(MemoryConnector):
 class RemembersInTheProcess(MemoryConnector):
     """Its cursor is a number of its own; a new process takes it for the end."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]  # passed through
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._cursors: list[Cursor] = []
 
     def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:

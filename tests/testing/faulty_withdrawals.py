@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import (
     ChangedError,
@@ -94,8 +94,8 @@ class MissesWhatIsGone(_TakesBackItsWay):
 
 @killed_by("taking_back_twice_does_no_harm", "NATIVE, not lookup")
 class WantsToBeAskedFirst(MemoryUnderTest):
-    def __init__(self, folder: Path, **options: object) -> None:
-        super().__init__(folder, **options)  # type: ignore[arg-type]  # passed through
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
         declared = {**self.spec.actions, ActionKind.WITHDRAWAL: KeyHandling.LOOKUP}
         self.spec = replace(self.spec, actions=declared)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from crmsync.errors import ConnectorError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import ActionKind, AddNote, KeyHandling, Receipt, SendEmail
-from crmsync.plugins.contract import RateBudget
 from crmsync.testing.memory import MemoryConnector
 from crmsync.testing.memory_remote import WireError
 from crmsync.testing.reference import MemoryUnderTest
@@ -160,8 +159,8 @@ class _SpecSaysNative(MemoryUnderTest):
 
     really = KeyHandling.UNSAFE
 
-    def __init__(self, folder: Path, **options: object) -> None:
-        super().__init__(folder, **options)  # type: ignore[arg-type]  # passed through
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
         self.remote.keys = self.really
 
 
@@ -209,7 +208,7 @@ class LooksBeforeTheBatch(_SpecSaysNative):
             sent = iter(super().apply([a for a in actions if a.key not in known]))
             return [known[a.key] if a.key in known else next(sent) for a in actions]
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder, **(options | {"connector": self.Looking}))
 
 
@@ -362,9 +361,9 @@ class DropsWhatItCannotHold(_Mended):
 
 @killed_by("a_full_batch_lands", "a sound task was refused")
 class PromisesLargeBatches(MemoryUnderTest):
-    def __init__(self, folder: Path, **options: object) -> None:
-        super().__init__(folder, **options)  # type: ignore[arg-type]  # passed through
-        self.spec = replace(self.spec, rate=RateBudget(batch_size=50))
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
+        self.spec = replace(self.spec, batch_size=50)
 
 
 @killed_by("a_full_batch_lands", "in a batch of 10, the task .* landed 2 times")
@@ -380,7 +379,7 @@ class SendsTheEndTwice(_SpecSaysNative):
                 for key, answer in super(SendsTheEndTwice.Cutting, self)._submitted(piece).items()
             }
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder, **(options | {"connector": self.Cutting}))
 
 
@@ -442,8 +441,8 @@ class RefusesAfterSending(_Careless):
 
 @killed_by("undeclared_kinds_are_refused", "email is not declared, but was answered by")
 class DoesMoreThanItSays(MemoryUnderTest):
-    def __init__(self, folder: Path, **options: object) -> None:
-        super().__init__(folder, **options)  # type: ignore[arg-type]  # passed through
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
         said = [ActionKind.TASK, ActionKind.NOTE, ActionKind.UPDATE]
         self.spec = replace(self.spec, actions=dict.fromkeys(said, KeyHandling.NATIVE))
 

@@ -190,7 +190,7 @@ class _Delivery:
 
     def _drain(self, name: str, target: Target) -> None:
         while not self.stop():
-            effects = self._claim(name, target.spec.rate.batch_size)
+            effects = self._claim(name, target.spec.batch_size)
             if not effects:
                 return
             if self._too_late(name, effects):

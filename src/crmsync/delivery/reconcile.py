@@ -95,7 +95,7 @@ def reconcile(
             place = (ledger.name, name)
             return call_within(patience.call, lambda: writes.find(keys), place=place)
 
-        found, error = _look_up(find, sought, spec.rate.batch_size)
+        found, error = _look_up(find, sought, spec.batch_size)
         passing("delivery.looked_up")
         settlements = [
             settlement

@@ -49,14 +49,6 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateBudget:
-    """How often the remote may be called; None where it does not matter."""
-
-    calls_per_second: float | None = None
-    batch_size: int = 100
-
-
-@dataclass(frozen=True, kw_only=True)
 class StreamRequest:
     """A stream as the config asks for it.
 
@@ -170,6 +162,7 @@ class ConnectorSpec:
         options: pydantic model of the connection's own keys.
         stream_options: pydantic model of a stream's own keys.
         actions: the kinds of action it can apply, each with how it honours the key.
+        batch_size: how many actions one call of `apply` takes at most, and keys one of `find`.
         open: called when a connection is first needed.
         lands_within: how long after a call was broken off the remote may still be at work on it,
             or its search not know of it; only then is `find` asked.
@@ -181,7 +174,7 @@ class ConnectorSpec:
     stream_options: type[BaseModel]
     open: Callable[[ConnectionContext], Connector]
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
-    rate: RateBudget = field(default_factory=RateBudget)
+    batch_size: int = 100
     lands_within: timedelta = timedelta(minutes=1)
 
 

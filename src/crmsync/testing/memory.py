@@ -35,7 +35,7 @@ from crmsync.model.actions import (
 )
 from crmsync.model.pages import DELETED, MERGED_INTO, ORIGIN, PROBLEM, Page, Snapshot
 from crmsync.model.tables import FieldType
-from crmsync.plugins.contract import ConnectorSpec, Finding, RateBudget, RemoteField
+from crmsync.plugins.contract import ConnectorSpec, Finding, RemoteField
 from crmsync.testing.memory_remote import Order, WireError
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def memory_spec(
             kind: KeyHandling.NATIVE if kind is ActionKind.WITHDRAWAL else remote.keys
             for kind in remote.kinds
         },
-        rate=RateBudget(batch_size=10),
+        batch_size=10,
         lands_within=timedelta(),
     )
 

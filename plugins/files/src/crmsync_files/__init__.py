@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.model.actions import ActionKind, KeyHandling
-from crmsync.plugins.contract import ConnectorSpec, RateBudget
+from crmsync.plugins.contract import ConnectorSpec
 from crmsync.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             stream_options=FilesStreamOptions,
             open=_open,
             actions=dict.fromkeys(ActionKind, KeyHandling.NATIVE),
-            rate=RateBudget(batch_size=500),
+            batch_size=500,
             lands_within=timedelta(),  # nobody goes on writing when the process has ended
         )
     ]

@@ -127,7 +127,7 @@ def outcomes(
     remote: RemoteUnderTest, connector: Connector, actions: Sequence[Action]
 ) -> list[Receipt | ConnectorError]:
     """What became of each action, in batches of the declared size."""
-    size = remote.spec.rate.batch_size
+    size = remote.spec.batch_size
     return [
         answer
         for start in range(0, max(len(actions), 1), size)

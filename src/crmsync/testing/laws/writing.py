@@ -263,7 +263,7 @@ class WritingLaws:
 
 
 def _full_batch(remote: RemoteUnderTest) -> int:
-    return min(remote.spec.rate.batch_size, _MOST_ACTIONS)
+    return min(remote.spec.batch_size, _MOST_ACTIONS)
 
 
 def _update(remote: RemoteUnderTest, about: str, *, expected: str) -> UpdateFields:
