@@ -30,5 +30,5 @@ def test_killed_at_every_named_instant(
     with chaos(mother, tmp_path, handling, ledger_at, seed=1) as world:
         for name in NAMES:
             world.die_at(name)
-        assert_sound(world, handling)
+        assert_sound(world, f"{handling}")
         assert world.lives["killed"] >= len(NAMES)

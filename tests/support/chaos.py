@@ -10,92 +10,53 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING, Any
 
+import yaml
+
 from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
-from crmsync.model.actions import ActionKind, KeyHandling
-from support.company import TEMPLATE
+from crmsync.model.actions import KeyHandling
+from support.companies import OneRule, freely
 from support.lives import BUSY
 from support.stand_in import StandIn, standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from support.companies import Company
 
 KILLED = -9
 # How often crmsync is killed at random instants on either engine; 0 for the short form.
 KILLS = int(os.environ.get("CRMSYNC_CHAOS", "0"))
 LONG = KILLS > 0
-_BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _LANDS_WITHIN = 0.5  # seconds; a little more than the connectors declare
+_SETTLING = timedelta(hours=1)
 _LEDGER = "CRMSYNC_CHAOS_LEDGER"
-_METADATA = "Metadata-Version: 2.1\nName: stand-in\nVersion: 1\n"
-
-_CONFIG = """\
-company: {{name: Vendor, email: hello@vendor.example, time_zone: Europe/Zurich, country: CH}}
-existing: enrol
-ledger: {ledger}
-policy: {{most_actions_per_run: 100000, most_share_of_accounts: 1.0}}
-freshness: {{default: 3650 days}}
-connections:
-  crm:
-    connector: stand-in-{handling}
-    http: {http}
-    smtp_port: {smtp_port}
-    streams:
-      users: {{table: user, key: id, fields: {{name: name, email: email}}}}
-      accounts:
-        table: account
-        key: id
-        fields: {{name: name, owner: owner, renewal_date: renewal}}
-      contacts:
-        table: contact
-        key: id
-        fields: {{account: account, first_name: first, email: email}}
-      activities:
-        table: activity
-        key: id
-        fields:
-          account: account
-          kind: kind
-          direction: direction
-          at: at
-          message_id: message
-          status: status
-"""
-
-_RULE = """\
-rule: renewal-at-risk
-description: A renewal is near and nobody has spoken with the customer.
-subject: account
-when:
-  - renewal_date: {in_next: 300 days}
-  - last_contact: {older_than: 14 days}
-then:
-  - task:
-      assign_to: owner
-      subject: "Call {{ account.name }}"
-  - email:
-      to: primary_contact
-      template: renewal/check-in
-"""
 
 
 @dataclass(kw_only=True)
 class Chaos:
-    """One company, its remote, and the process that gives birth to its crmsyncs."""
+    """One company, its remote, and the process that gives birth to its crmsyncs.
+
+    Attributes:
+        whole_lives: how many seconds each birth of lives took that nobody ended.
+    """
 
     mother: Mother
+    company: Company
     folder: Path
     remote: StandIn
     ledger_at: Path | str
     random: Random
+    now: datetime
     mutant: str | None = None
-    accounts: int = 0
     cycles: int = 0
+    twins: int = 0
     lives: Counter[str] = field(default_factory=Counter)
     whole_lives: list[float] = field(default_factory=list)
 
@@ -104,38 +65,44 @@ class Chaos:
         path = self.folder / "log"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def grow(self, count: int) -> None:
-        """New customers, each of whom wants one task and one mail."""
-        for _ in range(count):
-            self.accounts += 1
-            one = f"A{self.accounts}"
-            account = {"id": one, "name": f"Acme {one}", "owner": "U1", "renewal": "2026-09-01"}
-            self.remote.add("accounts", account)
-            contact = {"id": f"C{one}", "account": one, "first": "Ann"}
-            self.remote.add("contacts", contact | {"email": f"ann@{one.lower()}.example"})
-            call = {"id": f"T{one}", "account": one, "kind": "call", "direction": "outbound"}
-            call |= {"at": "2026-01-10T10:00:00Z", "message": "", "status": "completed"}
-            self.remote.add("activities", call)
+    def grow(self, customers: int) -> None:
+        """New customers, each of whom wants something."""
+        self.company.grow(self.remote, customers)
 
-    def live(self, *jobs: dict[str, Any], minutes: int = 10) -> list[int]:
+    def live(self, *jobs: dict[str, Any]) -> list[int]:
         """Lives at once; answers with how each ended."""
         self.cycles += 1
-        at = _BEGAN + timedelta(minutes=minutes * self.cycles)
+        self.now += self.company.step
+        ends, seconds = self._bear(*jobs)
+        self.lives.update(_HOW[end] for end in ends)
+        if KILLED not in ends:
+            self.whole_lives.append(seconds)
+        return ends
+
+    def _bear(self, *jobs: dict[str, Any]) -> tuple[list[int], float]:
         common = {
             "config": str(self.folder / "config.yaml"),
             "log": str(self.folder / "log"),
             "modules": str(self.folder / "modules"),
             "environment": {_LEDGER: str(self.ledger_at)},
-            "at": at.isoformat(),
+            "at": self.now.isoformat(),
             "mutant": self.mutant,
             "role": "run",
         }
         ends, seconds = self.mother.bear([common | job for job in jobs])
-        assert set(ends) <= {0, KILLED, BUSY}, self.log
-        if KILLED not in ends:
-            self.whole_lives.append(seconds)
-        self.lives.update("killed" if end == KILLED else f"ended with {end}" for end in ends)
-        return ends
+        assert set(ends) <= _HOW.keys(), self.log
+        return ends, seconds
+
+    def plan(self) -> set[tuple[str, str]]:
+        """What crmsync would make of the remote if it began today: rule and subject."""
+        self.twins += 1
+        config = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        config |= {"ledger": "sqlite", "state": f"twin-{self.twins}"}
+        path, answer = self.folder / "twin.yaml", self.folder / "twin.json"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        job = {"role": "plan", "config": str(path), "answer": str(answer)}
+        assert self._bear(job)[0] == [0], self.log
+        return {(rule, subject) for rule, subject in json.loads(answer.read_text(encoding="utf-8"))}
 
     def die_at(self, name: str) -> None:
         """A life that ends at a named instant; that it was reached is asserted."""
@@ -157,19 +124,20 @@ class Chaos:
             *({"role": role, "kill_after": self.random.uniform(0.02, longest)} for role in roles)
         )
         if State.SENDING in self.counts():
-            self.lives["killed while sending"] += 1
+            self.lives["left something half sent"] += 1
 
     def settle(self) -> None:
         """Undisturbed lives, until nothing is left to be done or found out."""
         self.remote.faults = 0
+        self.now = self.company.settles or self.now
         before: dict[State, int] | None = None
         for _ in range(12):
             time.sleep(_LANDS_WITHIN)
-            (end,) = self.live({}, minutes=120)
-            assert end == 0, self.log
+            self.now += _SETTLING
+            assert self.live({}) == [0], self.log
             counts = self.counts()
             # What became uncertain in this life is asked for in the next one.
-            going_on = {State.READY, State.SENDING, State.PLANNED} & counts.keys()
+            going_on = {State.READY, State.SENDING} & counts.keys()
             if not going_on and counts in ({State.DONE: counts.get(State.DONE)}, before):
                 return
             before = counts
@@ -185,17 +153,15 @@ class Chaos:
         there = self.remote.tasks + self.remote.mails
         found = [f"{key} is there {count} times" for key, count in there.items() if count > 1]
         found += [f"{key} is there and nowhere recorded" for key in there if key not in effects]
-        wanted = {(f"crm:A{n}", kind) for n in range(1, self.accounts + 1) for kind in _KINDS}
-        known = {(effect.enrolment.subject, effect.action.kind) for effect in effects.values()}
-        found += [f"{kind} for {subject} was lost" for subject, kind in sorted(wanted - known)]
+        found += self.company.lost([*effects.values()], self.plan)
         for effect in effects.values():
             landed = there[effect.key] > 0
             said = f"{effect.key} is {effect.state}: {effect.error}"
             if effect.state is State.DONE and not landed:
                 found.append(f"{said}, and is not there")
-            elif effect.state is State.REJECTED and landed:
+            elif effect.state not in {State.DONE, State.UNCERTAIN} and landed:
                 found.append(f"{said}, and is there")
-            elif effect.state not in {State.DONE, State.REJECTED, State.UNCERTAIN}:
+            elif effect.state not in self.company.ends:
                 found.append(f"{said}, and nothing is left to be done")
         return found
 
@@ -203,28 +169,28 @@ class Chaos:
         """What happened, in numbers."""
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
         lives = ", ".join(f"{count} {how}" for how, count in sorted(self.lives.items()))
-        faults = dict(self.remote.requests)
+        remote = self.remote
         return (
-            f"lives: {lives}; wanted: {2 * self.accounts} effects of {self.accounts} customers; "
-            f"remote: {self.remote.tasks.total()} tasks of {len(self.remote.tasks)} keys, "
-            f"{self.remote.mails.total()} mails of {len(self.remote.mails)} keys, {faults}; "
+            f"lives: {lives}; "
+            f"remote: {remote.tasks.total()} tasks of {len(remote.tasks)} keys, "
+            f"{remote.mails.total()} mails of {len(remote.mails)} keys, {dict(remote.requests)}; "
             f"ledger: {counts}"
         )
 
 
-_KINDS = (ActionKind.EMAIL, ActionKind.TASK)
+_HOW = {0: "ended", KILLED: "killed", BUSY: "found another at work"}
 
 
-def assert_sound(world: Chaos, handling: KeyHandling) -> None:
+def assert_sound(world: Chaos, what: str) -> None:
     world.settle()
-    print(f"{handling}: {world.report()}")  # noqa: T201  make chaos shows it
+    print(f"{what}: {world.report()}")  # noqa: T201  make chaos shows it
     assert world.mistakes() == []
     counts = world.counts()
     assert counts[State.DONE] > 0
-    if handling is not KeyHandling.UNSAFE:
+    if KeyHandling.UNSAFE not in what:
         assert State.UNCERTAIN not in counts, "the remote could have told"
     # Handed over as often as is allowed, and each time broken off: rare.
-    assert counts.get(State.REJECTED, 0) <= world.accounts // 20
+    assert counts.get(State.REJECTED, 0) <= counts[State.DONE] // 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,39 +237,40 @@ def chaos(
     ledger_at: Path | str,
     *,
     seed: int,
+    company: Company | None = None,
     faults: float = 0.08,
     mutant: str | None = None,
 ) -> Iterator[Chaos]:
     """A company, its remote, and its lives, until the end of the block."""
+    company = company or OneRule()
     native = handling is KeyHandling.NATIVE
     with standing_in(native=native, faults=faults, seed=seed) as remote:
-        in_file = isinstance(ledger_at, Path)
-        config = _CONFIG.format(
-            ledger="sqlite" if in_file else f"env:{_LEDGER}",
-            handling=handling,
-            http=remote.http,
-            smtp_port=remote.smtp_port,
-        )
-        _write(folder, _COMPANY | {"config.yaml": config})
-        remote.add("users", {"id": "U1", "name": "Jo Meyer", "email": "jo@vendor.example"})
-        yield Chaos(
+        config = freely(company.config())
+        config["ledger"] = "sqlite" if isinstance(ledger_at, Path) else f"env:{_LEDGER}"
+        config["connections"]["crm"] |= {
+            "connector": f"stand-in-{handling}",
+            "http": remote.http,
+            "smtp_port": remote.smtp_port,
+        }
+        text = yaml.safe_dump(config, allow_unicode=True)
+        _write(folder, {**company.files(), "config.yaml": text})
+        world = Chaos(
             mother=mother,
+            company=company,
             folder=folder,
             remote=remote,
             ledger_at=ledger_at,
             random=Random(seed),
+            now=company.began,
             mutant=mutant,
         )
+        company.begin(remote, world.plan)
+        yield world
 
 
-_COMPANY = {
-    "rules/renewal-at-risk.yaml": _RULE,
-    "templates/renewal/check-in.txt": TEMPLATE,
-    "segments/.keep": "",
-}
 # As pip would have installed it: the plugin enters by the door that all use.
 _INSTALLED = {
-    "stand_in-1.dist-info/METADATA": _METADATA,
+    "stand_in-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: stand-in\nVersion: 1\n",
     "stand_in-1.dist-info/entry_points.txt": "[crmsync]\nstand-in = support.stand_in_plugin\n",
 }
 

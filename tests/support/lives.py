@@ -54,6 +54,14 @@ def _run(workspace: Workspace) -> None:
     crmsync.app.cycle.run_cycle(workspace, advance=lambda _label, _done: None)
 
 
+def _plan(workspace: Workspace, answer: Path) -> None:
+    """Whom the rules want something of, told to whoever asks."""
+    found = crmsync.app.cycle.plan_cycle(workspace, advance=lambda _label, _done: None)
+    wanted = {(action.rule, action.subject) for action in found.actions}
+    wanted |= {(held.rule, held.subject) for held in found.held if held.step is not None}
+    answer.write_text(json.dumps(sorted(wanted)), encoding="utf-8")
+
+
 def _deliver(workspace: Workspace) -> None:
     """As a second worker does, beside the one that decides."""
     until = time.monotonic() + 1.5
@@ -75,7 +83,13 @@ def live(job: dict[str, Any]) -> None:
         if job.get("die_at"):
             die_at(job["die_at"])
         workspace = opened(Path(job["config"]), job["at"])
-        (_run if job["role"] == "run" else _deliver)(workspace)
+        match job["role"]:
+            case "run":
+                _run(workspace)
+            case "deliver":
+                _deliver(workspace)
+            case "plan":
+                _plan(workspace, Path(job["answer"]))
 
 
 def _born(job: dict[str, Any]) -> int:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiosmtpd.controller import Controller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -33,7 +33,10 @@ class StandIn:
         tasks: how often each key's task was made.
         mails: how often each key's mail was taken.
         requests: how many calls there were, and how many of them went wrong on purpose.
+        logged: account, kind, Message-ID and status of what was made, as its row of activities.
     """
+
+    logged: Callable[[str, str, str, str], dict[str, str]]
 
     def __init__(self, *, native: bool, faults: float, seed: int) -> None:
         self.native = native
@@ -73,9 +76,8 @@ class StandIn:
 
     def _log(self, account: str, kind: str, message_id: str, status: str) -> None:
         number = len(self.records.get("activities", ()))
-        row = {"id": f"L{number}", "account": account, "kind": kind, "direction": "outbound"}
-        row |= {"at": "2026-03-02T09:00:00Z", "message": message_id, "status": status}
-        self._add("activities", row)
+        row = self.logged(account, kind, message_id, status)
+        self._add("activities", row | {"id": f"L{number}"})
 
     def known(self, keys: list[str]) -> list[str]:
         with self.lock:

@@ -66,7 +66,7 @@ class StandInConnector:
         try:
             match action:
                 case CreateTask():
-                    task = {"key": action.key, "account": action.about[0].id}
+                    task = {"key": action.key, "account": _account(action)}
                     self._call("POST", "/tasks", task)
                 case SendEmail():
                     self._send(action)
@@ -80,7 +80,7 @@ class StandInConnector:
         mail = EmailMessage()
         mail["From"], mail["To"] = action.sender, action.recipient
         mail["Subject"], mail["Message-ID"] = action.subject, f"<{action.message_id}>"
-        mail["X-Key"], mail["X-Account"] = action.key, action.about[0].id
+        mail["X-Key"], mail["X-Account"] = action.key, _account(action)
         mail.set_content(action.text)
         try:
             with smtplib.SMTP("127.0.0.1", self._options.smtp_port, timeout=_TIMEOUT) as server:
@@ -107,6 +107,10 @@ class StandInConnector:
         if response.status != http.client.OK:
             raise TransientError(f"{response.status}: {answer}")
         return answer
+
+
+def _account(action: CreateTask | SendEmail) -> str:
+    return next((record.id for record in action.about if record.table == "account"), "")
 
 
 @hookimpl
