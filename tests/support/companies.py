@@ -19,7 +19,7 @@ from support.company import TEMPLATE
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from crmsync.ledger.values import Effect
+    from crmsync.ledger.values.effects import Effect
     from support.stand_in import StandIn
 
     # Plans from nothing, in a state folder of its own: (rule, subject) of all that is wanted.

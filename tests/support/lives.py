@@ -57,6 +57,8 @@ def _run(workspace: Workspace) -> None:
 def _plan(workspace: Workspace, answer: Path) -> None:
     """Whom the rules want something of, told to whoever asks."""
     found = crmsync.app.cycle.plan_cycle(workspace, advance=lambda _label, _done: None)
+    broken = [stream for stream in found.sync.streams if stream.error is not None]
+    assert (broken, found.sync.problems) == ([], ())
     wanted = {(action.rule, action.subject) for action in found.actions}
     wanted |= {(held.rule, held.subject) for held in found.held if held.step is not None}
     answer.write_text(json.dumps(sorted(wanted)), encoding="utf-8")

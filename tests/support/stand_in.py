@@ -153,6 +153,7 @@ def _handler(remote: StandIn) -> type[BaseHTTPRequestHandler]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64  # all streams are read at once
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Whoever asked was killed in the middle of asking."""

@@ -97,7 +97,8 @@ class StandInConnector:
     def _call(self, method: str, path: str, body: object = None) -> Any:
         connection = http.client.HTTPConnection(self._options.http, timeout=_TIMEOUT)
         try:
-            connection.request(method, path, json.dumps(body))
+            # What nobody reads would make the server reset the connection when it closes it.
+            connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (http.client.HTTPException, OSError, ValueError) as error:
