@@ -41,6 +41,10 @@ class StoppedError(CrmsyncError):
     """It was asked to stop, and did, between two things of which each is whole."""
 
 
+class TimeWentBackError(CrmsyncError):
+    """It is earlier than at the last run: set the clock right, or say that it was ahead."""
+
+
 class StoreBusyError(CrmsyncError):
     """Another process holds a store, and still did after the wait."""
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.commands import AT, call
+from support.ledgers import empty_ledgers, ledger_at
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["demo", "empty_ledgers", "ledger_at", "synced_demo"]
 
 
 @pytest.fixture(scope="session")

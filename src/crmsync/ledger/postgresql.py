@@ -24,6 +24,7 @@ from crmsync.errors import (
     StoreUnreachableError,
 )
 from crmsync.ledger.engine import BUSY, Database, Sole
+from crmsync.ledger.locks import THIS_SCHEMA, Lock, hold_until_the_end
 from crmsync.ledger.payload import load
 from crmsync.observe import remember_secret
 
@@ -33,10 +34,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-# What PostgreSQL's locks by number are called here; with the schema's own number beside it,
-# two ledgers in one database do not wait for each other.
-_MIGRATIONS = 1_668_443_002
-_LOCKS = {Sole.EVALUATOR: 1_668_443_001, Sole.DAEMON: 1_668_443_003}
+_LOCKS = {Sole.EVALUATOR: Lock.EVALUATOR, Sole.DAEMON: Lock.DAEMON}
 
 # SQLSTATE: the server is stopping, or has no connection left.
 _PASSING = frozenset({"57P01", "57P02", "57P03", "53300"})
@@ -76,16 +74,17 @@ class PostgresDatabase(Database):
 
     def hold_migrations(self, connection: sa.Connection) -> None:
         """By an advisory lock that ends with the transaction."""
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATIONS, _SCHEMA)))
+        hold_until_the_end(connection, Lock.MIGRATIONS)
 
     @contextmanager
     def alone(self, sole: Sole, *, since: datetime) -> Iterator[None]:
         """By an advisory lock of a connection of its own: it ends with the process."""
-        lock = _LOCKS[sole]
+        lock = int(_LOCKS[sole])
         try:
             with self.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
-                if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock, _SCHEMA))):
+                taken = sa.select(sa.func.pg_try_advisory_lock(lock, THIS_SCHEMA))
+                if not connection.scalar(taken):
                     holder = _holder(connection, lock, since) or "one that ended just now"
                     raise StoreBusyError(BUSY[sole].format(name=self.name, holder=holder))
                 try:
@@ -98,7 +97,7 @@ class PostgresDatabase(Database):
     def who(self, sole: Sole, *, now: datetime) -> str | None:
         """By the server's list of locks."""
         with self.reading() as connection:
-            return _holder(connection, _LOCKS[sole], now)
+            return _holder(connection, int(_LOCKS[sole]), now)
 
     def sentence(
         self,
@@ -135,13 +134,9 @@ class PostgresDatabase(Database):
 
 def _let_go(connection: sa.Connection, lock: int) -> None:
     try:
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(lock, _SCHEMA)))
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(lock, THIS_SCHEMA)))
     except DBAPIError:
         connection.invalidate()  # a lock ends with its session
-
-
-# The number of the schema in which the tables are.
-_SCHEMA = sa.func.hashtext(sa.func.current_schema())
 
 
 def _parse(url: str) -> sa.URL:
@@ -225,7 +220,7 @@ def _holder(connection: sa.Connection, lock: int, since: datetime) -> str | None
             locks.c.granted,
             locks.c.classid == lock,
             sa.cast(locks.c.objid, sa.BigInteger)
-            == sa.cast(_SCHEMA, sa.BigInteger).op("&")(0xFFFFFFFF),
+            == sa.cast(THIS_SCHEMA, sa.BigInteger).op("&")(0xFFFFFFFF),
             sessions.c.datname == sa.func.current_database(),
         )
     ).first()

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from crmsync.clock import readable
 from crmsync.errors import StoreBusyError
-from crmsync.ledger.batches import speakable
+from crmsync.ledger.batches import far_away, speakable
+from crmsync.ledger.locks import Lock, hold_until_the_end
 from crmsync.ledger.schema import stop
 
 if TYPE_CHECKING:
@@ -76,7 +77,11 @@ def say_stop(
     reason: str = "",
     until: datetime | None = None,
 ) -> Stop:
-    """Record a word; it takes the place of an earlier one on the same."""
+    """Record a word; it takes the place of an earlier one on the same.
+
+    Until the transaction ends, no run records what it has decided; what one is recording now is
+    there for the caller to take back.
+    """
     lift_stop(connection, kind, target, by=by, at=at)
     values = {
         "kind": kind,
@@ -94,6 +99,7 @@ def lift_stop(
     connection: sa.Connection, kind: StopKind, target: str, *, by: str, at: datetime
 ) -> tuple[Stop, ...]:
     """Take back what holds; answers with what that was."""
+    _one_at_a_time(connection)
     rows = connection.execute(
         sa.update(stop)
         .where(
@@ -111,14 +117,27 @@ def lift_stop(
 def check_stops(connection: sa.Connection, known: Sequence[Stop], *, now: datetime) -> None:
     """Hold the stops that a run knew when it decided against those that there are.
 
+    Until the transaction ends, nobody says anything else.
+
     Raises:
         StoreBusyError: a person has said something since.
     """
+    _one_at_a_time(connection)
     if {one.id for one in read_stops(connection, now=now)} != {one.id for one in known}:
         raise StoreBusyError(
             "somebody has muted an account or suppressed an address, or taken that back, while "
             "this run was deciding; nothing of this run was recorded; run again"
         )
+
+
+def _one_at_a_time(connection: sa.Connection) -> None:
+    """Words and what runs decide are recorded one after the other, so that each knows the other.
+
+    On SQLite all that writes is. On a server, a word and a decision that are recorded at the same
+    time would not see each other, and what was muted would go out.
+    """
+    if far_away(connection):
+        hold_until_the_end(connection, Lock.WORDS)
 
 
 def _after(instant: datetime) -> sa.ColumnElement[bool]:
