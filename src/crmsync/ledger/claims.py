@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from crmsync.ledger.batches import Rows, execute_both, rows_where
 from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
 from crmsync.ledger.enrolments import chunks
-from crmsync.ledger.outbox import Move, move_effects, writing_down
+from crmsync.ledger.moves import Move, move_effects, writing_down
 from crmsync.ledger.schema import Instant, effect
 from crmsync.ledger.states import State, check_transition
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crmsync.errors import StoreBusyError
 from crmsync.ledger.batches import rows_where
 from crmsync.ledger.effects import SELECT_EFFECTS, effect_of
-from crmsync.ledger.outbox import Move, move_effects
+from crmsync.ledger.moves import Move, move_effects
 from crmsync.ledger.schema import effect
 from crmsync.ledger.states import State
 

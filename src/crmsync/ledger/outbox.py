@@ -1,8 +1,7 @@
-"""Effects are recorded and moved, each move along the table of states."""
+"""Effects are recorded as the gates left them; what waits is composed anew, or taken back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,7 +9,6 @@ import sqlalchemy as sa
 from crmsync.ledger.batches import (
     Rows,
     as_text,
-    execute_both,
     execute_rows,
     far_away,
     rows_where,
@@ -18,6 +16,7 @@ from crmsync.ledger.batches import (
 )
 from crmsync.ledger.effects import IS_STEP
 from crmsync.ledger.enrolments import chunks, moved_meanwhile
+from crmsync.ledger.moves import HISTORY, WHEN_AND_WHO, Move, move_effects
 from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import Instant, effect, enrolment, transition
 from crmsync.ledger.states import WAITING, State, check_transition
@@ -37,89 +36,6 @@ _ASKED_AGAIN = {
     State.AWAITING: "the step was composed anew",
     State.READY: "it still waited; the step was composed anew",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Move:
-    """One effect's next state, with all that changes beside it."""
-
-    effect_id: int
-    before: State
-    after: State
-    reason: str
-    attempts: int
-    in_doubt: bool = False
-    not_before: datetime | None = None
-    remote_id: str | None = None
-    url: str | None = None
-    error: str | None = None
-
-
-def move_effects(
-    connection: sa.Connection, moves: Sequence[Move], *, at: datetime, actor: str
-) -> None:
-    """Move effects, and write each move down.
-
-    The caller has locked them when it read in which state they are.
-
-    Raises:
-        ForbiddenTransitionError: the table of states does not have one of the moves.
-    """
-    if not moves:
-        return
-    for before, after in {(move.before, move.after) for move in moves}:
-        check_transition(before, after)
-    rows: list[dict[str, object]] = [
-        {
-            "id": move.effect_id,
-            "before": str(move.before),
-            "after": str(move.after),
-            "reason": speakable(move.reason),
-            "attempts": move.attempts,
-            "in_doubt": move.in_doubt,
-            "not_before": as_text(move.not_before),
-            "remote_id": speakable(move.remote_id),
-            "url": speakable(move.url),
-            "error": speakable(move.error),
-        }
-        for move in moves
-    ]
-    execute_both(connection, _moving, writing_down, rows, at=at, actor=actor)
-
-
-_WHEN_AND_WHO = (sa.bindparam("at", type_=Instant), sa.bindparam("actor", type_=sa.Text))
-_HISTORY = ["effect_id", "before", "after", "reason", "at", "actor"]
-
-
-def _moving(rows: Rows) -> sa.Update:
-    columns = rows.columns(
-        id=sa.Integer,
-        after=sa.Text,
-        attempts=sa.Integer,
-        in_doubt=sa.Boolean,
-        not_before=Instant,
-        remote_id=sa.Text,
-        url=sa.Text,
-        error=sa.Text,
-    )
-    kept = ("attempts", "in_doubt", "not_before", "remote_id", "url", "error")
-    return (
-        sa.update(effect)
-        .where(effect.c.id == columns["id"])
-        .values(
-            state=columns["after"],
-            worker=None,
-            lease_until=None,
-            updated_at=sa.bindparam("at", type_=Instant),
-            **{name: columns[name] for name in kept},
-        )
-    )
-
-
-def writing_down(rows: Rows) -> sa.Insert:
-    """Moves into the history: the effect's id, before, after, reason; at, actor for all."""
-    columns = rows.columns(id=sa.Integer, before=sa.Text, after=sa.Text, reason=sa.Text)
-    return sa.insert(transition).from_select(_HISTORY, sa.select(*columns.values(), *_WHEN_AND_WHO))
 
 
 def record_effects(
@@ -214,32 +130,32 @@ def _recording_with_history(rows: Rows) -> sa.Insert:
     columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
     asked = _asked_move(fresh.c.id, columns).where(fresh.c.key == columns["key"])
     return sa.insert(transition).from_select(
-        _HISTORY, sa.union_all(_planned_move(fresh.c.id), asked)
+        HISTORY, sa.union_all(_planned_move(fresh.c.id), asked)
     )
 
 
 def _writing_planned(rows: Rows) -> sa.Insert:
     moves = _planned_move(effect.c.id).where(effect.c.key == rows.columns(key=sa.Text)["key"])
-    return sa.insert(transition).from_select(_HISTORY, moves)
+    return sa.insert(transition).from_select(HISTORY, moves)
 
 
 def _writing_asked(rows: Rows) -> sa.Insert:
     columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
     moves = _asked_move(effect.c.id, columns).where(effect.c.key == columns["key"])
-    return sa.insert(transition).from_select(_HISTORY, moves)
+    return sa.insert(transition).from_select(HISTORY, moves)
 
 
 def _planned_move(number: sa.ColumnElement[int]) -> sa.Select[Any]:
     nothing: sa.ColumnElement[Any] = sa.null()
     moved = (nothing, sa.literal(State.PLANNED.value), sa.literal("its step is due"))
-    return sa.select(number, *moved, *_WHEN_AND_WHO)
+    return sa.select(number, *moved, *WHEN_AND_WHO)
 
 
 def _asked_move(
     number: sa.ColumnElement[int], columns: Mapping[str, sa.ColumnElement[Any]]
 ) -> sa.Select[Any]:
     moved = (sa.literal(State.PLANNED.value), columns["state"], columns["reason"])
-    return sa.select(number, *moved, *_WHEN_AND_WHO)
+    return sa.select(number, *moved, *WHEN_AND_WHO)
 
 
 def _asked(new: NewEffect, row: _KeyRow) -> Move:

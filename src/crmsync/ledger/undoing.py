@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from crmsync.ledger.batches import rows_where, speakable
 from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, effect_of
 from crmsync.ledger.enrolments import chunks, stop_enrolments
-from crmsync.ledger.outbox import Move, drop_waiting, move_effects
+from crmsync.ledger.moves import Move, move_effects
+from crmsync.ledger.outbox import drop_waiting
 from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import effect, enrolment, transition
 from crmsync.ledger.states import WAITING, State
