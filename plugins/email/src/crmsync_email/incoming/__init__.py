@@ -1,0 +1,1 @@
+"""What a mail that arrived is, and what it says."""

@@ -1,0 +1,124 @@
+"""What a mail that arrived is: written by a person, by a mail system, or by a machine on holiday.
+
+Headers decide (RFC 3834, RFC 3464, RFC 5965, RFC 2919); subjects decide only for the mail systems
+that set no header. What nothing marks as automatic was written by a person.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from crmsync_email.incoming.parts import content_type, header, parts, texts
+from crmsync_email.incoming.phrases import said
+from crmsync_email.incoming.ses import notification_in
+
+if TYPE_CHECKING:
+    from crmsync_email.incoming.parts import Part
+from crmsync_email.incoming.ses import Notification
+
+
+class Kind(StrEnum):
+    """What a mail is."""
+
+    HUMAN = "written by a person"
+    BOUNCE = "a notice that a mail did not arrive"
+    COMPLAINT = "a notice that a mail was called spam"
+    AWAY = "an automatic reply of somebody who is away"
+    AUTO_REPLY = "an automatic reply"
+    CALENDAR = "an invitation or the answer to one"
+    LIST = "mail of a list"
+    AUTOMATIC = "sent by a machine"
+
+    @property
+    def is_automated(self) -> bool:
+        """Whether nobody wrote it at that moment, so that it is no contact."""
+        return self is not Kind.HUMAN
+
+
+def kind_of(mail: Part) -> Kind:
+    """What this mail is."""
+    told = notification_in(mail)
+    if told is not None:
+        return _of_ses(told)
+    types = {content_type(part): part for part in parts(mail)}
+    report = str(mail.get_param("report-type") or "").lower()
+    if "message/feedback-report" in types or report == "feedback-report" or _is_opt_out(mail):
+        return Kind.COMPLAINT
+    if _is_notice(mail, types, report):
+        return Kind.BOUNCE
+    if "text/calendar" in types and types["text/calendar"].get_param("method"):
+        return Kind.CALENDAR
+    if _is_reply_of_machine(mail):
+        return Kind.AWAY if said("away").search(_words_of(mail)) else Kind.AUTO_REPLY
+    if mail.get("List-Id") or mail.get("List-Unsubscribe") or header(mail, "Precedence") == "list":
+        return Kind.LIST
+    if _is_automatic(mail):
+        return Kind.AUTOMATIC
+    return Kind.HUMAN
+
+
+def _of_ses(told: Notification) -> Kind:
+    if told.complained:
+        return Kind.COMPLAINT
+    return Kind.BOUNCE if told.bounced else Kind.AUTOMATIC
+
+
+def _is_opt_out(mail: Part) -> bool:
+    """Microsoft's and Yahoo's complaints about mail, in the forms that are no ARF."""
+    sender = header(mail, "From").lower()
+    return "staff@hotmail.com" in sender and "complaint" in header(mail, "Subject").lower()
+
+
+def _is_notice(mail: Part, types: dict[str, Part], report: str) -> bool:
+    if "message/delivery-status" in types or report == "delivery-status":
+        return True
+    if mail.get("X-Failed-Recipients"):
+        return True
+    bounced_to_nobody = header(mail, "Return-Path") in {"<>", "<MAILER-DAEMON>"}
+    subject = said("notice_subjects").search(header(mail, "Subject"))
+    if _machine_says_reply(mail):
+        return bool(_is_of_system(mail) and subject)
+    if _is_of_system(mail) and (subject or bounced_to_nobody):
+        return True
+    unread = bounced_to_nobody or _is_of_system(mail) or _is_of_nobody(mail)
+    return bool(unread and (subject or said("notice_texts").search(_words_of(mail))))
+
+
+def _is_of_system(mail: Part) -> bool:
+    return bool(said("systems").search(f"{header(mail, 'From')} {header(mail, 'Sender')}"))
+
+
+def _is_of_nobody(mail: Part) -> bool:
+    return bool(said("nobody").search(header(mail, "From")))
+
+
+def _machine_says_reply(mail: Part) -> bool:
+    """Whether a header marks it as an automatic reply."""
+    submitted = header(mail, "Auto-Submitted").lower()
+    if submitted.startswith("auto-replied"):
+        return True
+    if any(mail.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Autoresponder")):
+        return True
+    if header(mail, "Precedence").lower() in {"auto_reply", "auto-reply"}:
+        return True
+    return bool(mail.get("X-MS-Exchange-Inbox-Rules-Loop"))
+
+
+def _is_reply_of_machine(mail: Part) -> bool:
+    subject = said("automatic_subjects").match(header(mail, "Subject"))
+    return _machine_says_reply(mail) or subject is not None
+
+
+def _words_of(mail: Part) -> str:
+    body = next((text.text for text in texts(mail)), "")
+    return f"{header(mail, 'Subject')}\n{body[:4_000]}"
+
+
+def _is_automatic(mail: Part) -> bool:
+    submitted = header(mail, "Auto-Submitted").lower()
+    if submitted and not submitted.startswith("no"):
+        return True
+    if header(mail, "Precedence").lower() in {"bulk", "junk"}:
+        return True
+    return _is_of_nobody(mail) or _is_of_system(mail)

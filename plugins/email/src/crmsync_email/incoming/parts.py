@@ -1,0 +1,166 @@
+"""A mail's headers and texts, whatever it is made of: broken charsets, endless nesting, no body.
+
+The standard library's parser is asked once, with its old lenient policy, which never raises for a
+header; what it cannot parse counts as plain text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import Message
+from html.parser import HTMLParser
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_BYTES = 4 * 2**20  # what a mail means stands at its beginning; attachments are not read
+_MOST_PARTS = 500
+_MOST_TEXT = 200_000  # characters of one part
+
+Part = Message
+
+
+def parsed(raw: bytes) -> Part:
+    """The mail of these bytes; of a very large one, what its first 4 MiB hold.
+
+    Never raises: a mail that cannot be taken apart is one part of plain text.
+    """
+    head = raw[:_MOST_BYTES]
+    try:
+        return message_from_bytes(head, policy=policy.compat32)
+    except Exception:  # noqa: BLE001  RecursionError and whatever else hostile mail finds
+        opaque: Part = Message(policy=policy.compat32)
+        opaque.set_payload(head.decode("latin-1"))
+        return opaque
+
+
+def header(part: Part, name: str) -> str:
+    """A header in one line, encoded words decoded; empty where there is none."""
+    value = part.get(name)
+    if value is None:
+        return ""
+    try:
+        decoded = str(make_header(decode_header(str(value))))
+    except Exception:  # noqa: BLE001  unknown charsets, broken base64: the raw words then
+        decoded = str(value)
+    return " ".join(decoded.split())
+
+
+def content_type(part: Part) -> str:
+    """Such as ``text/plain``, in lower case."""
+    return part.get_content_type().lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text part of a mail, decoded."""
+
+    kind: str
+    text: str
+
+
+def parts(mail: Part) -> Iterator[Part]:
+    """The mail's own parts from the top, at most 500; mails within the mail are not entered."""
+    return islice(_own_parts(mail), _MOST_PARTS)
+
+
+def _own_parts(mail: Part) -> Iterator[Part]:
+    waiting = [mail]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        payload = part.get_payload()
+        if isinstance(payload, list) and mail_in(part) is None:
+            waiting.extend(inner for inner in reversed(payload) if isinstance(inner, Message))
+
+
+def mail_in(part: Part) -> Part | None:
+    """The mail that this part holds, or None where it is no mail of its own."""
+    payload = part.get_payload()
+    if content_type(part) not in {"message/rfc822", "message/global"}:
+        return None
+    inner = payload[0] if isinstance(payload, list) and payload else None
+    return inner if isinstance(inner, Message) else None
+
+
+def texts(mail: Part) -> Iterator[Text]:
+    """The mail's own texts in order; HTML as the text that a reader sees."""
+    for part in parts(mail):
+        kind = content_type(part)
+        if part.get_content_maintype() == "multipart" and isinstance(part.get_payload(), str):
+            kind = "text/plain"  # its boundary is missing or broken
+        if kind in {"text/plain", "text/html"} and not _is_attachment(part):
+            text = decoded(part)
+            yield Text(kind=kind, text=seen(text) if kind == "text/html" else text)
+
+
+def _is_attachment(part: Part) -> bool:
+    return (part.get_content_disposition() or "") == "attachment"
+
+
+def decoded(part: Part) -> str:
+    """The text of one part, at most 200,000 characters, in whatever charset it really is."""
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return ""
+    data = payload[: 4 * _MOST_TEXT]
+    for charset in (_declared(part), "utf-8"):
+        try:
+            return data.decode(charset)[:_MOST_TEXT]
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return data.decode("latin-1")[:_MOST_TEXT]
+
+
+def _declared(part: Part) -> str:
+    charset = part.get_content_charset()
+    # Much mail that says nothing is ISO-2022-JP, which looks like ASCII with escapes.
+    if charset in {None, "us-ascii"}:
+        payload = part.get_payload()
+        return "iso-2022-jp" if isinstance(payload, str) and "\x1b$" in payload else "utf-8"
+    return str(charset)
+
+
+class _Reader(HTMLParser):
+    """Collects what a browser would show: a line for each block, “>” before what is quoted."""
+
+    _UNSEEN: ClassVar = {"script", "style", "head", "title"}
+    _BLOCKS: ClassVar = {"br", "p", "div", "tr", "li", "hr", "blockquote", "h1", "h2", "h3"}
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.lines: list[tuple[int, list[str]]] = [(0, [])]
+        self._unseen = 0
+        self._quoted = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        del attrs
+        self._unseen += tag in self._UNSEEN
+        self._quoted += tag == "blockquote"
+        if tag in self._BLOCKS:
+            self.lines.append((self._quoted, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._UNSEEN:
+            self._unseen = max(self._unseen - 1, 0)
+        if tag == "blockquote":
+            self._quoted = max(self._quoted - 1, 0)
+        if tag in self._BLOCKS:
+            self.lines.append((self._quoted, []))
+
+    def handle_data(self, data: str) -> None:
+        if not self._unseen:
+            self.lines[-1][1].append(data)
+
+
+def seen(markup: str) -> str:
+    """The words of an HTML text, a line for each block, quotes behind “>” as in plain text."""
+    reader = _Reader()
+    reader.feed(markup)
+    reader.close()
+    lines = ((quoted, " ".join("".join(words).split())) for quoted, words in reader.lines)
+    return "\n".join(f"{'>' * min(quoted, 9)} {words}".strip() for quoted, words in lines)
