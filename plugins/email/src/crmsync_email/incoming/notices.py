@@ -146,7 +146,10 @@ def _status_groups(part: Part) -> list[Part]:
     return [one for one in groups if one.get("Final-Recipient") or one.get("Original-Recipient")]
 
 
-_ADDRESS = re.compile(r"[^\s<>;,:\"'()\[\]]+@[A-Za-z0-9À-￿.-]+[A-Za-z0-9À-￿]")
+_LOCAL = r"[^\s<>;,:\"'()\[\]]"
+_ADDRESS = re.compile(
+    rf"(?<!{_LOCAL}){_LOCAL}{{1,64}}@[A-Za-z0-9À-\uffff][A-Za-z0-9À-\uffff.-]{{0,253}}[A-Za-z0-9À-\uffff]"
+)
 
 
 def addresses_in(value: str) -> tuple[str, ...]:
@@ -159,7 +162,7 @@ def _address_in(value: str) -> str:
 
 
 def _of_status(groups: list[Part], said: str) -> Iterator[Failure]:
-    for group in groups:
+    for group in groups[:_MOST_RECIPIENTS]:
         final = _address_in(header(group, "Final-Recipient"))
         address = _address_in(header(group, "Original-Recipient")) or final
         kind, _, diagnostic = header(group, "Diagnostic-Code").partition(";")
@@ -197,7 +200,7 @@ def _of_text(mail: Part, said: str) -> Iterator[Failure]:
         strangers = set(addresses_in(said)) - known
         if not named and len(strangers) == 1:
             named = tuple(strangers)
-    for address in dict.fromkeys(named):
+    for address in list(dict.fromkeys(named))[:_MOST_RECIPIENTS]:
         alone = len(set(named)) == 1
         yield Failure(address=address, around=said if alone else _spoken_of((address,), said))
     if not named:
@@ -205,10 +208,12 @@ def _of_text(mail: Part, said: str) -> Iterator[Failure]:
 
 
 _LISTED = re.compile(
-    r"^[\s>*-]*(?:<<<\s.*|(?:\d{3}[ -].*?|rcpt to|to|recipient|address|mail to|addressed to)\s*:?\s*)?"
-    rf"[<\"']?({_ADDRESS.pattern})",
+    r"^[ \t>*-]{0,40}(?:<<<[ \t].*|"
+    r"(?:\d{3}[ -].*?|rcpt to|to|recipient|address|mail to|addressed to)"
+    rf"[ \t]*:?[ \t]*)?[<\"']?({_ADDRESS.pattern})",
     re.IGNORECASE | re.MULTILINE,
 )
+_MOST_RECIPIENTS = 50  # of one notice; crmsync writes to one person at a time
 
 
 def _listed(said: str) -> list[str]:

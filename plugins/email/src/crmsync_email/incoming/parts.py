@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import Message
-from html.parser import HTMLParser
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
+
+from selectolax.lexbor import LexborHTMLParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from selectolax.lexbor import LexborNode
+
 _MOST_BYTES = 4 * 2**20  # what a mail means stands at its beginning; attachments are not read
 _MOST_PARTS = 500
+_MOST_HEADER = 8_000  # characters
 _MOST_TEXT = 200_000  # characters of one part
 
 Part = Message
@@ -40,13 +44,11 @@ def parsed(raw: bytes) -> Part:
 
 def header(part: Part, name: str) -> str:
     """A header in one line, encoded words decoded; empty where there is none."""
-    value = part.get(name)
-    if value is None:
-        return ""
+    value = str(part.get(name, ""))[:_MOST_HEADER]
     try:
-        decoded = str(make_header(decode_header(str(value))))
+        decoded = str(make_header(decode_header(value)))
     except Exception:  # noqa: BLE001  unknown charsets, broken base64: the raw words then
-        decoded = str(value)
+        decoded = value
     return " ".join(decoded.split())
 
 
@@ -125,42 +127,44 @@ def _declared(part: Part) -> str:
     return str(charset)
 
 
-class _Reader(HTMLParser):
-    """Collects what a browser would show: a line for each block, “>” before what is quoted."""
-
-    _UNSEEN: ClassVar = {"script", "style", "head", "title"}
-    _BLOCKS: ClassVar = {"br", "p", "div", "tr", "li", "hr", "blockquote", "h1", "h2", "h3"}
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.lines: list[tuple[int, list[str]]] = [(0, [])]
-        self._unseen = 0
-        self._quoted = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        del attrs
-        self._unseen += tag in self._UNSEEN
-        self._quoted += tag == "blockquote"
-        if tag in self._BLOCKS:
-            self.lines.append((self._quoted, []))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._UNSEEN:
-            self._unseen = max(self._unseen - 1, 0)
-        if tag == "blockquote":
-            self._quoted = max(self._quoted - 1, 0)
-        if tag in self._BLOCKS:
-            self.lines.append((self._quoted, []))
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.lines[-1][1].append(data)
+_UNSEEN = {"script", "style", "head", "title"}
+_BLOCKS = {"br", "p", "div", "tr", "li", "hr", "blockquote", "h1", "h2", "h3", "pre"}
+_MOST_NODES = 10_000
 
 
 def seen(markup: str) -> str:
     """The words of an HTML text, a line for each block, quotes behind “>” as in plain text."""
-    reader = _Reader()
-    reader.feed(markup)
-    reader.close()
-    lines = ((quoted, " ".join("".join(words).split())) for quoted, words in reader.lines)
-    return "\n".join(f"{'>' * min(quoted, 9)} {words}".strip() for quoted, words in lines)
+    body = LexborHTMLParser(markup).body
+    if body is None:
+        return ""
+    lines: list[tuple[int, list[str]]] = [(0, [])]
+    # Nodes that are still to come, and after each block how deep in quotes its neighbours are.
+    waiting: list[LexborNode | int] = [body]
+    quoted = 0
+    for _ in range(_MOST_NODES):
+        if not waiting:
+            break
+        node = waiting.pop()
+        if isinstance(node, int):
+            quoted = node
+            _begin_line(lines, quoted)
+            continue
+        if node.tag == "-text":
+            lines[-1][1].append(node.text_content or "")
+            continue
+        if node.tag in _UNSEEN:
+            continue
+        if node.tag in _BLOCKS:
+            waiting.append(quoted)
+            quoted += node.tag == "blockquote"
+            _begin_line(lines, quoted, blank=node.tag == "br")
+        waiting.extend(reversed(list(node.iter(include_text=True))))
+    told = ((depth, " ".join("".join(words).split())) for depth, words in lines)
+    return "\n".join(f"{'>' * min(depth, 9)} {words}".strip() for depth, words in told)
+
+
+def _begin_line(lines: list[tuple[int, list[str]]], quoted: int, *, blank: bool = False) -> None:
+    """Start a line; blocks that begin or end at one place start but one."""
+    if not blank and not "".join(lines[-1][1]).strip():
+        lines.pop()
+    lines.append((quoted, []))
