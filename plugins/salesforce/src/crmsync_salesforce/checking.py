@@ -1,0 +1,107 @@
+"""Whether an org has what a connection needs, told in its administrator's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crmsync.config.yaml import nearest
+from crmsync.errors import AuthError
+from crmsync.plugins.contract import Finding
+from crmsync_salesforce.errors import RefusedError
+from crmsync_salesforce.login import PASSWORD_RETIRED
+from crmsync_salesforce.options import SalesforceStreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_salesforce.client import SalesforceClient
+    from crmsync_salesforce.describing import Descriptions
+
+KEY_LENGTH = 255
+_FEW_CALLS = 0.1
+
+
+def findings(
+    client: SalesforceClient, descriptions: Descriptions, streams: Mapping[str, StreamRequest]
+) -> Iterator[Finding]:
+    """What is missing.
+
+    Raises:
+        ConnectorError: the org cannot be asked.
+    """
+    if client.options.password is not None:
+        yield Finding(
+            sentence=f"logins by password end with Salesforce's {PASSWORD_RETIRED} release; use "
+            "client credentials or a private key with an External Client App",
+            fatal=False,
+        )
+    yield from _limits(client)
+    yield from _key_field(client, descriptions)
+    for request in streams.values():
+        yield from _stream(descriptions, request)
+
+
+def _limits(client: SalesforceClient) -> Iterator[Finding]:
+    try:
+        daily: dict[str, Any] = client.call("GET", "limits").json().get("DailyApiRequests", {})
+    except RefusedError:
+        return  # who may not see them can still read and write
+    allowed, left = int(daily.get("Max", 0)), int(daily.get("Remaining", 0))
+    share = client.options.daily_share
+    if allowed and allowed - left >= share * allowed:
+        yield Finding(
+            sentence=f"{allowed - left:,} of the org's {allowed:,} calls in 24 hours are used, and "
+            f"this connection stops at {share:.0%} (daily_share)",
+        )
+    elif allowed and left < _FEW_CALLS * allowed:
+        yield Finding(
+            sentence=f"the org has only {left:,} of its {allowed:,} calls in 24 hours left",
+            fatal=False,
+        )
+
+
+def _key_field(client: SalesforceClient, descriptions: Descriptions) -> Iterator[Finding]:
+    name = client.options.key_field
+    try:
+        fields = descriptions.fields("Task")
+    except (RefusedError, AuthError):
+        yield Finding(
+            sentence="the API's user may not read tasks: give it a permission set with access to "
+            "activities (“Access Activities”)"
+        )
+        return
+    one = fields.get(name)
+    if one is None:
+        yield Finding(
+            sentence=f"tasks have no field {name}, or it is hidden from the API's user: make it "
+            "under Setup, Object Manager, Activity: Text(255), External ID, Unique, "
+            "case-sensitive, and let the user edit it; “crmsync connections setup” can make it"
+        )
+        return
+    wrong = []
+    wrong += ["it is not unique"] * (not one["unique"])
+    wrong += ["it is no External ID"] * (not one["externalId"])
+    wrong += [f"it is shorter than {KEY_LENGTH}"] * (int(one["length"]) < KEY_LENGTH)
+    wrong += ["the API's user may not edit it"] * (not one["createable"])
+    if wrong:
+        yield Finding(
+            sentence=f"the field {name} of tasks cannot keep keys: {', and '.join(wrong)}"
+        )
+
+
+def _stream(descriptions: Descriptions, request: StreamRequest) -> Iterator[Finding]:
+    assert isinstance(request.options, SalesforceStreamOptions)  # noqa: S101  the spec names that model
+    name = request.options.object
+    try:
+        fields = descriptions.fields(name)
+    except RefusedError as error:
+        yield Finding(sentence=str(error), stream=request.name)
+        return
+    for column in (*request.key, *request.columns):
+        if descriptions.type_of(name, column) is None:
+            yield Finding(
+                sentence=f"{name} has no field “{column}”{nearest(column, fields)}; or field-level "
+                "security hides it from the API's user, and a permission set shows it",
+                stream=request.name,
+            )

@@ -1,0 +1,457 @@
+"""What objects and fields an org has, and how it describes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+# As the vendor's own descriptions have them; tests hold them against recorded ones.
+STANDARD = """
+Account 001 Name
+  Name string(255) required
+  Type picklist(40)
+  ParentId reference(Account)
+  BillingStreet textarea(255)
+  BillingCity string(40)
+  BillingState string(80)
+  BillingPostalCode string(20)
+  BillingCountry string(80)
+  Phone phone(40)
+  AccountNumber string(40)
+  Website url(255)
+  Industry picklist(40)
+  AnnualRevenue currency
+  NumberOfEmployees int
+  Description textarea(32000)
+  Rating picklist(40)
+  OwnerId reference(User) defaulted
+  MasterRecordId reference(Account) readonly
+  LastActivityDate date readonly
+  LastViewedDate datetime readonly
+
+Contact 003 Name
+  AccountId reference(Account)
+  LastName string(80) required
+  FirstName string(40)
+  Salutation picklist(40)
+  Name string(121) readonly
+  MailingStreet textarea(255)
+  MailingCity string(40)
+  MailingState string(80)
+  MailingPostalCode string(20)
+  MailingCountry string(80)
+  Phone phone(40)
+  MobilePhone phone(40)
+  ReportsToId reference(Contact)
+  Email email(80)
+  Title string(128)
+  Department string(80)
+  LeadSource picklist(255)
+  Birthdate date
+  Description textarea(32000)
+  OwnerId reference(User) defaulted
+  MasterRecordId reference(Contact) readonly
+  EmailBouncedReason string(255)
+  EmailBouncedDate datetime
+  IsEmailBounced boolean readonly
+  HasOptedOutOfEmail boolean
+  LastActivityDate date readonly
+
+Lead 00Q Name
+  LastName string(80) required
+  FirstName string(40)
+  Name string(121) readonly
+  Company string(255) required
+  Email email(80)
+  Status picklist(255) defaulted
+  OwnerId reference(Group,User) defaulted
+  IsConverted boolean
+  MasterRecordId reference(Lead) readonly
+
+User 005 Name undeletable
+  Username string(80) required
+  LastName string(80) required
+  FirstName string(40)
+  Name string(121) readonly
+  Email email(128) required
+  IsActive boolean
+  ManagerId reference(User)
+  TimeZoneSidKey picklist(40) defaulted
+  UserType picklist(40) readonly
+
+Opportunity 006 Name
+  AccountId reference(Account)
+  IsPrivate boolean
+  Name string(120) required
+  Description textarea(32000)
+  StageName picklist(255) required
+  Amount currency
+  Probability percent defaulted
+  CloseDate date required
+  Type picklist(255)
+  NextStep string(255)
+  LeadSource picklist(255)
+  IsClosed boolean readonly
+  IsWon boolean readonly
+  OwnerId reference(User) defaulted
+  ContactId reference(Contact) createonly
+
+Task 00T Subject
+  WhoId reference(Contact,Lead)
+  WhatId reference(Account,Asset,Campaign,Case,Contract,Opportunity,Order)
+  Subject combobox(255)
+  ActivityDate date
+  Status picklist(255) defaulted
+  Priority picklist(255) defaulted
+  IsHighPriority boolean readonly
+  OwnerId reference(Group,User) defaulted
+  Description textarea(32000)
+  AccountId reference(Account) readonly
+  IsClosed boolean readonly
+  CallDurationInSeconds int
+  CallType picklist(40)
+  CallDisposition string(255)
+  CallObject string(255)
+  IsArchived boolean readonly
+  TaskSubtype picklist(40) createonly
+  CompletedDateTime datetime readonly
+
+Event 00U Subject
+  WhoId reference(Contact,Lead)
+  WhatId reference(Account,Asset,Campaign,Case,Contract,Opportunity,Order)
+  Subject combobox(255)
+  Location string(255)
+  IsAllDayEvent boolean
+  ActivityDateTime datetime
+  ActivityDate date
+  DurationInMinutes int
+  StartDateTime datetime
+  EndDateTime datetime
+  EndDate date readonly
+  Description textarea(32000)
+  AccountId reference(Account) readonly
+  OwnerId reference(Calendar,User) defaulted
+  IsPrivate boolean
+  ShowAs picklist(40) defaulted
+  IsChild boolean readonly
+  IsGroupEvent boolean readonly
+  IsArchived boolean readonly
+  EventSubtype picklist(40) createonly
+
+Case 500 CaseNumber
+  CaseNumber string(30) readonly
+  ContactId reference(Contact)
+  AccountId reference(Account)
+  ParentId reference(Case)
+  SuppliedEmail email(80)
+  Type picklist(40)
+  Status picklist(40) defaulted
+  Reason picklist(40)
+  Origin picklist(40)
+  Subject string(255)
+  Priority picklist(40) defaulted
+  Description textarea(32000)
+  IsClosed boolean readonly
+  ClosedDate datetime readonly
+  OwnerId reference(Group,User) defaulted
+  MasterRecordId reference(Case) readonly
+
+EmailMessage 02s Subject
+  ParentId reference(Case)
+  ActivityId reference(Task)
+  Subject string(3000)
+  TextBody textarea(131072)
+  HtmlBody textarea(131072)
+  FromAddress email(1000)
+  FromName string(1000)
+  ToAddress string(4000)
+  Incoming boolean
+  Status picklist(40) defaulted
+  MessageDate datetime
+  MessageIdentifier string(765)
+  ThreadIdentifier string(765)
+  RelatedToId reference(Account,Asset,Campaign,Case,Contract,Opportunity,Order)
+  IsClientManaged boolean
+
+Contract 800 ContractNumber
+  ContractNumber string(30) readonly
+  AccountId reference(Account) required
+  OwnerId reference(User) defaulted
+  StartDate date
+  EndDate date readonly
+  ContractTerm int
+  Status picklist(40) defaulted
+  Description textarea(32000)
+
+Order 801 OrderNumber
+  OrderNumber string(30) readonly
+  AccountId reference(Account)
+  ContractId reference(Contract)
+  OwnerId reference(User) defaulted
+  EffectiveDate date required
+  Status picklist(40) required
+  TotalAmount currency readonly
+
+Asset 02i Name
+  Name string(255) required
+  AccountId reference(Account)
+  ContactId reference(Contact)
+  InstallDate date
+  UsageEndDate date
+  Status picklist(40)
+  Price currency
+  Quantity double
+  OwnerId reference(User) defaulted
+
+Campaign 701 Name
+  Name string(80) required
+  Status picklist(255)
+  IsActive boolean
+  OwnerId reference(User) defaulted
+
+CampaignMember 00v Name
+  CampaignId reference(Campaign) required
+  ContactId reference(Contact)
+  LeadId reference(Lead)
+  Status picklist(40) defaulted
+  HasResponded boolean readonly
+  FirstRespondedDate date readonly
+
+OpportunityContactRole 00K Role
+  OpportunityId reference(Opportunity) required
+  ContactId reference(Contact) required
+  Role picklist(255)
+  IsPrimary boolean
+
+Group 00G Name
+  Name string(40) required
+
+Calendar 023 Name
+  Name string(80) required
+"""
+
+_SYSTEM = """
+  Id id readonly
+  IsDeleted boolean readonly
+  CreatedDate datetime readonly
+  CreatedById reference(User) readonly
+  LastModifiedDate datetime readonly
+  LastModifiedById reference(User) readonly
+  SystemModstamp datetime readonly
+"""
+_FIELD = re.compile(r"  (\w+) (\w+)(?:\(([\w,]+)\))?((?: \w+)*)")
+_SOAP = {
+    "id": "tns:ID",
+    "reference": "tns:ID",
+    "boolean": "xsd:boolean",
+    "int": "xsd:int",
+    "double": "xsd:double",
+    "currency": "xsd:double",
+    "percent": "xsd:double",
+    "date": "xsd:date",
+    "datetime": "xsd:dateTime",
+}
+_LONGEST_FILTERABLE = 255
+_ID_LENGTH = 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldDefinition:
+    """A field of an object, as an administrator would define it.
+
+    Attributes:
+        references: for type ``reference``, the objects that it may lead to.
+        required: it must be given when a record is created.
+        defaulted: it has a value of its own where none is given.
+    """
+
+    name: str
+    type: str
+    length: int = 0
+    references: tuple[str, ...] = ()
+    required: bool = False
+    defaulted: bool = False
+    createable: bool = True
+    updateable: bool = True
+    external_id: bool = False
+    unique: bool = False
+
+    @property
+    def filterable(self) -> bool:
+        """Whether a query can ask for its values."""
+        return self.type != "textarea" or self.length <= _LONGEST_FILTERABLE
+
+    @property
+    def custom(self) -> bool:
+        """Whether an administrator made it."""
+        return self.name.endswith("__c")
+
+    @property
+    def relationship(self) -> str | None:
+        """The name by which a query goes on to the record that it leads to."""
+        if self.type != "reference":
+            return None
+        if self.custom:
+            return f"{self.name[:-3]}__r"
+        return self.name.removesuffix("Id")
+
+    def describe(self) -> dict[str, Any]:
+        """As the org tells it."""
+        length = _ID_LENGTH if self.type in {"id", "reference"} else self.length
+        nillable = not self.required and not self.defaulted and self.type not in {"id", "boolean"}
+        return {
+            "name": self.name,
+            "label": self.name,
+            "type": self.type,
+            "length": length,
+            "soapType": _SOAP.get(self.type, "xsd:string"),
+            "nillable": nillable and self.name not in _NEVER_NULL,
+            "createable": self.createable,
+            "updateable": self.updateable,
+            "defaultedOnCreate": self.defaulted or self.type in {"id", "boolean"},
+            "filterable": self.filterable,
+            "sortable": self.filterable,
+            "custom": self.custom,
+            "calculated": False,
+            "externalId": self.external_id,
+            "unique": self.unique,
+            "idLookup": self.type == "id" or self.external_id,
+            "referenceTo": list(self.references),
+            "relationshipName": self.relationship,
+            "polymorphicForeignKey": len(self.references) > 1,
+        }
+
+
+_NEVER_NULL = {"CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById",
+               "SystemModstamp"}  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class ObjectDefinition:
+    """An object of the org.
+
+    Attributes:
+        prefix: the first three characters of its records' ids.
+        name_field: which field a record is called by.
+        hidden: fields that field-level security hides from the API's user.
+    """
+
+    name: str
+    prefix: str
+    name_field: str
+    deletable: bool = True
+    fields: dict[str, FieldDefinition] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+
+    def visible(self, name: str) -> FieldDefinition | None:
+        """The field of that name in any case, unless it is hidden."""
+        found = self._by_lower.get(name.lower()) or self._refreshed().get(name.lower())
+        return None if found is None or found.name in self.hidden else found
+
+    def add(self, added: FieldDefinition) -> None:
+        """Add a field, or put another in its place."""
+        self.fields[added.name] = added
+        self._refreshed()
+
+    def __post_init__(self) -> None:
+        self._by_lower: dict[str, FieldDefinition] = {}
+
+    def _refreshed(self) -> dict[str, FieldDefinition]:
+        self._by_lower = {name.lower(): one for name, one in self.fields.items()}
+        return self._by_lower
+
+    def describe(self) -> dict[str, Any]:
+        """As the org tells it; what is hidden is not there."""
+        fields = [f.describe() for f in self.fields.values() if f.name not in self.hidden]
+        return self.summary() | {"fields": fields, "childRelationships": [], "recordTypeInfos": []}
+
+    def summary(self) -> dict[str, Any]:
+        """As it stands in the list of all objects."""
+        return {
+            "name": self.name,
+            "label": self.name,
+            "labelPlural": f"{self.name}s",
+            "keyPrefix": self.prefix,
+            "custom": self.name.endswith("__c"),
+            "createable": True,
+            "updateable": True,
+            "deletable": self.deletable,
+            "undeletable": self.deletable,
+            "mergeable": "MasterRecordId" in self.fields,
+            "queryable": True,
+            "replicateable": True,
+            "retrieveable": True,
+            "searchable": True,
+        }
+
+
+def parsed_field(line: str) -> FieldDefinition:
+    """A field from its line in the list above."""
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise ValueError(f"no field: {line!r}")
+    name, kind, size, words = match.group(1), match.group(2), match.group(3), match.group(4).split()
+    writable = "readonly" not in words
+    return FieldDefinition(
+        name=name,
+        type=kind,
+        length=int(size) if size and size.isdigit() else 0,
+        references=tuple(size.split(",")) if kind == "reference" else (),
+        required="required" in words,
+        defaulted="defaulted" in words,
+        createable=writable,
+        updateable=writable and "createonly" not in words,
+        external_id="external" in words,
+        unique="unique" in words,
+    )
+
+
+def parsed_objects(text: str = STANDARD) -> dict[str, ObjectDefinition]:
+    """Objects from a list like the one above."""
+    return {one.name: one for one in map(_parsed_object, text.strip().split("\n\n"))}
+
+
+def _parsed_object(text: str) -> ObjectDefinition:
+    head, *lines = text.strip().split("\n")
+    name, prefix, name_field, *words = head.split()
+    one = ObjectDefinition(
+        name=name, prefix=prefix, name_field=name_field, deletable="undeletable" not in words
+    )
+    for line in [*_SYSTEM.strip("\n").split("\n"), *lines]:
+        if one.deletable or "IsDeleted" not in line:
+            one.add(parsed_field(line))
+    return one
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_SHORT_ID = 15
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+@cache
+def _suffix(chunk: str) -> str:
+    return _LETTERS[sum(1 << place for place, letter in enumerate(chunk) if letter.isupper())]
+
+
+def long_id(short: str) -> str:
+    """The id of 18 characters, which differs from others in more than case."""
+    return short + "".join(_suffix(short[at : at + 5]) for at in (0, 5, 10))
+
+
+def minted_id(prefix: str, number: int) -> str:
+    """The id of the so-manieth record of an object."""
+    text = ""
+    while number:
+        number, digit = divmod(number, len(_DIGITS))
+        text = _DIGITS[digit] + text
+    return long_id(f"{prefix}5e{text:0>10}")
+
+
+def as_long_id(text: str) -> str | None:
+    """An id as the org keeps it, from one of 15 or 18 characters; None where it is none."""
+    if not text.isascii() or not text.isalnum() or len(text) not in {_SHORT_ID, _ID_LENGTH}:
+        return None
+    long = long_id(text[:_SHORT_ID])
+    return long if len(text) == _SHORT_ID or text == long else None

@@ -1,0 +1,348 @@
+"""Applies actions: tasks with their keys, and new values of fields.
+
+A task is created with its key in a field that the org keeps unique, so that the org itself refuses
+to create it twice; a task that a person has changed or closed since is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from crmsync.errors import ConnectorError, RejectedError, UncertainError
+from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields
+from crmsync_salesforce import soql
+from crmsync_salesforce.errors import RefusedError, error_of
+from crmsync_salesforce.options import SalesforceStreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crmsync.model.actions import Action, Scalar
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_salesforce.client import SalesforceClient
+    from crmsync_salesforce.describing import Descriptions
+
+_Answer = Receipt | ConnectorError
+_Answers = dict[int, _Answer]
+
+_MOST_RECORDS = 200
+_MOST_KEYS = 80  # each in an address of limited length
+_LONGEST_SUBJECT, _LONGEST_BODY, _LONGEST_KEY = 255, 32_000, 255
+# Halves of characters cannot be sent at all, and what follows a NUL is lost on many ways.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_HOLDER = re.compile(r"record with id: (\w{15,18})")
+_LINE_ENDS = re.compile(r"\r\n?")
+_WHO = "contact"
+
+
+class OrgWriter:
+    """Writes a batch: one call for all tasks and notes, two for the updates of an object."""
+
+    def __init__(
+        self,
+        client: SalesforceClient,
+        descriptions: Descriptions,
+        streams: Mapping[str, StreamRequest],
+    ) -> None:
+        self._client, self._descriptions, self._streams = client, descriptions, streams
+        self._key_field = client.options.key_field
+
+    def apply(self, actions: Sequence[Action]) -> list[_Answer]:
+        """A receipt or an error for each action, in order."""
+        answers: _Answers = {}
+        tasks: dict[int, CreateTask | AddNote] = {}
+        updates: dict[int, UpdateFields] = {}
+        for place, action in enumerate(actions):
+            if isinstance(action, CreateTask | AddNote):
+                tasks[place] = action
+            elif isinstance(action, UpdateFields):
+                updates[place] = action
+            else:
+                answers[place] = RejectedError(
+                    "this connector sends no mail; name another connection for it"
+                )
+        answers |= self._create(tasks) if tasks else {}
+        for stream in dict.fromkeys(update.stream for update in updates.values()):
+            chosen = {place: one for place, one in updates.items() if one.stream == stream}
+            answers |= self._update(stream, chosen)
+        return [answers[place] for place in range(len(actions))]
+
+    def find(self, keys: Sequence[str]) -> dict[str, Receipt]:
+        """The tasks that were created under these keys, also those that were deleted since.
+
+        Raises:
+            ConnectorError: that cannot be told now.
+        """
+        found: dict[str, Receipt] = {}
+        for start in range(0, len(keys), _MOST_KEYS):
+            some = [key for key in keys[start : start + _MOST_KEYS] if _is_text(key)]
+            if not some:
+                continue
+            field = self._key_field
+            query = soql.with_values("Task", ("Id", field), field, some)
+            for record in self._records(query):
+                # The org compares without case; keys differ in more.
+                if record[field] in some:
+                    key = record[field]
+                    found[key] = Receipt(key=key, remote_id=record["Id"], already=True)
+        return found
+
+    def _records(self, query: str) -> list[dict[str, Any]]:
+        answer = self._client.call("GET", "queryAll", params={"q": query}).json(parse_float=str)
+        records: list[dict[str, Any]] = answer["records"]
+        while following := answer.get("nextRecordsUrl"):
+            answer = self._client.call("GET", following).json(parse_float=str)
+            records += answer["records"]
+        return records
+
+    def _create(self, actions: Mapping[int, CreateTask | AddNote]) -> _Answers:
+        answers: _Answers = {}
+        first: dict[str, int] = {}  # the same key again is the same task
+        records: dict[int, dict[str, Any]] = {}
+        for place, action in actions.items():
+            record = self._record(action)
+            problem = _problem_of(action.key, record)
+            if problem is not None:
+                answers[place] = problem
+            elif action.key not in first:
+                first[action.key] = place
+                records[place] = record
+        answers |= self._sent("POST", records)
+        answers |= self._held(actions, answers)
+        for place, action in actions.items():
+            if place not in answers:
+                answer = answers[first[action.key]]
+                again = isinstance(answer, Receipt)
+                answers[place] = replace(answer, already=True) if again else answer  # type: ignore[type-var]  # it is a receipt
+            elif isinstance(answers[place], Receipt):
+                answers[place] = replace(answers[place], key=action.key)  # type: ignore[type-var]  # likewise
+        return answers
+
+    def _record(self, action: CreateTask | AddNote) -> dict[str, Any]:
+        record: dict[str, Any] = {"attributes": {"type": "Task"}, self._key_field: action.key}
+        if isinstance(action, CreateTask):
+            record |= {"Subject": action.subject, "Description": action.body}
+            record |= {} if action.due is None else {"ActivityDate": action.due.isoformat()}
+            record |= {} if action.assignee is None else {"OwnerId": action.assignee}
+        else:
+            # A note of Salesforce's own has no field for a key; a closed task has.
+            first_line = next((line for line in action.text.splitlines() if line.strip()), "")
+            subject = "".join(c for c in first_line if c.isprintable())
+            record |= {"Subject": f"Note: {subject.strip()}"[:80], "Description": action.text}
+            record |= {"Status": "Completed"}
+        for about in reversed(action.about):
+            record["WhoId" if about.table == _WHO else "WhatId"] = about.id
+        return record
+
+    def _held(self, actions: Mapping[int, CreateTask | AddNote], answers: _Answers) -> _Answers:
+        """Receipts for those that the org refuses because it has them already."""
+        refused = [
+            place
+            for place, answer in answers.items()
+            if isinstance(answer, RefusedError) and answer.code == "DUPLICATE_VALUE"
+        ]
+        found: dict[str, Receipt] = {}
+        if refused:
+            # Its words name the record, but with an id cut short, and perhaps another field's.
+            try:
+                found = self.find([actions[place].key for place in refused])
+            except ConnectorError as error:
+                return dict.fromkeys(refused, error)
+        return {place: found[actions[place].key] for place in refused
+                if actions[place].key in found}  # fmt: skip
+
+    def _sent(self, method: str, records: Mapping[int, dict[str, Any]]) -> _Answers:
+        """Records created or changed, in calls of as many as the org takes."""
+        answers: _Answers = {}
+        places = list(records)
+        for start in range(0, len(places), _MOST_RECORDS):
+            some = places[start : start + _MOST_RECORDS]
+            try:
+                answers |= self._sent_at_once(method, {place: records[place] for place in some})
+            except RefusedError as error:
+                # One record may spoil them all; each alone shows which.
+                answers |= self._sent_apart(method, records, some, error)
+            except ConnectorError as error:
+                answers |= dict.fromkeys(some, error)
+        return answers
+
+    def _sent_apart(
+        self,
+        method: str,
+        records: Mapping[int, dict[str, Any]],
+        places: Sequence[int],
+        error: RefusedError,
+    ) -> _Answers:
+        if len(places) == 1:
+            return {places[0]: error}
+        answers: _Answers = {}
+        middle = len(places) // 2
+        for some in (places[:middle], places[middle:]):
+            try:
+                answers |= self._sent_at_once(method, {place: records[place] for place in some})
+            except RefusedError as refused:
+                answers |= self._sent_apart(method, records, some, refused)
+            except ConnectorError as broken:
+                answers |= dict.fromkeys(some, broken)
+        return answers
+
+    def _sent_at_once(self, method: str, records: Mapping[int, dict[str, Any]]) -> _Answers:
+        body = {"allOrNone": False, "records": list(records.values())}
+        response = self._client.call(method, "composite/sobjects", json=body, writing=True)
+        try:
+            results = response.json()
+            if len(results) != len(records):
+                raise ValueError
+        except ValueError:
+            raise UncertainError("Salesforce's answer cannot be read") from None
+        return {
+            place: self._outcome(result) for place, result in zip(records, results, strict=True)
+        }
+
+    def _outcome(self, result: dict[str, Any]) -> _Answer:
+        if result.get("success"):
+            return Receipt(key="", remote_id=str(result["id"]))
+        error = (result.get("errors") or [{}])[0]
+        code = str(error.get("statusCode", ""))
+        message = str(error.get("message", ""))
+        fields = ", ".join(error.get("fields") or ())
+        told = f"{message} [{fields}]" if fields and fields not in message else message
+        return error_of(code, told, now=self._client.clock.now())
+
+    def _update(self, stream: str, updates: Mapping[int, UpdateFields]) -> _Answers:
+        """New values, where the record still holds what the decision was based on."""
+        request = self._streams.get(stream)
+        if request is None or not isinstance(request.options, SalesforceStreamOptions):
+            return dict.fromkeys(updates, RejectedError(f"the config has no stream “{stream}”"))
+        name = request.options.object
+        records: dict[int, dict[str, Any]] = {}
+        answers: _Answers = {}
+        for place, update in updates.items():
+            problem = self._unfit(name, update)
+            if problem is not None:
+                answers[place] = problem
+                continue
+            records[place] = {"attributes": {"type": name}, "id": update.record.id}
+            records[place] |= update.changes
+        try:
+            current = self._current(name, [updates[place] for place in records])
+        except ConnectorError as error:
+            return answers | dict.fromkeys(records, error)
+        for place in list(records):
+            update = updates[place]
+            answer = _compared(update, current.get(update.record.id))
+            if answer is not None:
+                answers[place] = answer
+                del records[place]
+        sent = self._sent("PATCH", records)
+        uncertain = [place for place, answer in sent.items() if isinstance(answer, UncertainError)]
+        sent |= self._looked_up(name, {place: updates[place] for place in uncertain})
+        for place, answer in sent.items():
+            named = isinstance(answer, Receipt)
+            answers[place] = replace(answer, key=updates[place].key) if named else answer  # type: ignore[type-var]  # it is a receipt
+        return answers
+
+    def _unfit(self, name: str, update: UpdateFields) -> ConnectorError | None:
+        """Why an update cannot be asked for at all."""
+        for value in update.changes.values():
+            if isinstance(value, str) and _NO_TEXT.search(value):
+                return _no_text(update.key)
+        try:
+            fields = self._descriptions.fields(name)
+        except ConnectorError as error:
+            return error
+        for field in {*update.changes, *update.expected}:
+            if field not in fields:
+                return RejectedError(f"{name} has no field “{field}”, or hides it")
+        if not re.fullmatch(r"\w{15}|\w{18}", update.record.id):
+            return RejectedError(f"“{update.record.id}” is no id of a record")
+        return None
+
+    def _current(self, name: str, updates: Sequence[UpdateFields]) -> dict[str, dict[str, Any]]:
+        """What the records hold now of the fields that are compared or changed."""
+        fields = dict.fromkeys(f for u in updates for f in (*u.expected, *u.changes))
+        ids = [update.record.id for update in updates]
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), _MOST_KEYS):
+            query = soql.with_values(
+                name, tuple(dict.fromkeys(("Id", *fields))), "Id", ids[start : start + _MOST_KEYS]
+            )
+            found |= {record["Id"]: record for record in self._records(query)}
+        return found
+
+    def _looked_up(self, name: str, updates: Mapping[int, UpdateFields]) -> _Answers:
+        """What became of updates whose answer was lost: the records tell."""
+        if not updates:
+            return {}
+        try:
+            current = self._current(name, list(updates.values()))
+        except ConnectorError:
+            return {}
+        return {
+            place: Receipt(key=update.key, remote_id=update.record.id)
+            for place, update in updates.items()
+            if update.record.id in current
+            and all(_same(current[update.record.id].get(f), v) for f, v in update.changes.items())
+        }
+
+
+def _compared(update: UpdateFields, current: dict[str, Any] | None) -> _Answer | None:
+    """The answer to an update that need not, or must not, be made."""
+    if current is None:
+        return None  # the org says it in its own words
+    if update.expected and all(_same(current.get(f), v) for f, v in update.changes.items()):
+        return Receipt(key=update.key, remote_id=update.record.id, already=True)
+    for field, expected in update.expected.items():
+        if not _same(current.get(field), expected):
+            return RejectedError(
+                f"{field} was changed since this was decided, so it is left as it is"
+            )
+    return None
+
+
+def _same(there: object, value: Scalar) -> bool:
+    if value is None or value == "":
+        return there is None or there == ""
+    if isinstance(value, bool):
+        return there is value
+    if isinstance(value, int | float):
+        try:
+            return there is not None and float(str(there)) == float(value)
+        except ValueError:
+            return False
+    return _LINE_ENDS.sub("\n", str(there)) == _LINE_ENDS.sub("\n", value)
+
+
+def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
+    """Why no org can hold a record."""
+    if len(key) > _LONGEST_KEY:
+        return RejectedError(f"the key {key[:40]}… is longer than its field")
+    if any(isinstance(value, str) and _NO_TEXT.search(value) for value in record.values()):
+        return _no_text(key)
+    if len(record["Subject"]) > _LONGEST_SUBJECT:
+        return RejectedError(
+            f"the subject has {len(record['Subject'])} characters, and Salesforce takes "
+            f"{_LONGEST_SUBJECT}"
+        )
+    # Line ends are kept as two characters each.
+    body = record["Description"]
+    length = len(body) + body.count("\n") - body.count("\r\n")
+    if length > _LONGEST_BODY:
+        return RejectedError(
+            f"the text has {length} characters, and Salesforce takes {_LONGEST_BODY}"
+        )
+    return None
+
+
+def _is_text(text: str) -> bool:
+    return _NO_TEXT.search(text) is None
+
+
+def _no_text(key: str) -> RejectedError:
+    shown = key.encode("utf-8", "backslashreplace").decode("utf-8")
+    return RejectedError(
+        f"the action {shown} has a NUL or half a character in its text, which Salesforce cannot "
+        "hold"
+    )
