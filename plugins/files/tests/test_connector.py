@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,22 @@ def test_check_finds_nothing_where_all_is_well(folder: Path, connect: Connect) -
     (folder / "accounts.csv").write_text("id,name\n1,a\n")
     assert sentences(connect()) == []
     assert sorted(path.name for path in folder.iterdir()) == ["accounts.csv"]
+
+
+def test_check_doubts_exports_that_nobody_renews(folder: Path, connect: Connect) -> None:
+    now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    for name, days in (("accounts-1.csv", 30), ("accounts-2.csv", 4)):
+        (folder / name).write_text("id,name\n1,a\n")
+        at = (now - timedelta(days=days)).timestamp()
+        os.utime(folder / name, (at, at))
+    doubt = (
+        "the newest export is crm/accounts-2.csv, written 4 days ago; what is read counts as "
+        "fresh from when it was read, so is the export still running?"
+    )
+    assert sentences(connect("accounts-*.csv", now=now)) == [(doubt, False)]
+    a_day_ago = (now - timedelta(days=1)).timestamp()
+    os.utime(folder / "accounts-1.csv", (a_day_ago, a_day_ago))
+    assert sentences(connect("accounts-*.csv", now=now)) == []
 
 
 def test_check_names_a_missing_folder(folder: Path, connect: Connect) -> None:

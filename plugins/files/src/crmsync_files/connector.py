@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action, Receipt
     from crmsync.model.pages import Cursor, Page
     from crmsync.plugins.contract import ConnectionContext, RemoteField, StreamRequest
+    from crmsync_files.folder import ExportFile
+
+_LONG_AGO = 3  # days; an export of every working day is never older
 
 
 class FilesConnector:
@@ -43,7 +47,28 @@ class FilesConnector:
             )
         for request in self._context.streams.values():
             findings += self._check_stream(request)
-        return findings
+        return [*findings, *self._check_age()]
+
+    def _check_age(self) -> Iterator[Finding]:
+        """Whether nobody seems to export any more: then customers look silent who are not.
+
+        Of one file it says nothing: colleagues, say, may be exported once.
+        """
+        files: list[ExportFile] = []
+        for request in self._context.streams.values():
+            with suppress(ConnectorError):
+                files += self._folder.files(stream_options(request))
+        if not files:
+            return
+        newest = max(files, key=lambda file: file.identity.mtime_ns)
+        age = self._context.clock.now().timestamp() - newest.identity.mtime_ns / 10**9
+        days = int(age // 86_400)
+        if days >= _LONG_AGO:
+            yield Finding(
+                sentence=f"the newest export is {newest.shown}, written {days} days ago; what is "
+                "read counts as fresh from when it was read, so is the export still running?",
+                fatal=False,
+            )
 
     def _check_stream(self, request: StreamRequest) -> Iterator[Finding]:
         columns = tuple(dict.fromkeys((*request.columns, *request.key)))
