@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _PORTION = 1000  # rows of one statement; bounds what is in memory twice
 _ROWS, _WANTED = "rows_as_json", "wanted_values"
+
+_Filtered = TypeVar("_Filtered", sa.Select[Any], sa.Update)
 
 
 def far_away(connection: sa.Connection) -> bool:
@@ -167,22 +169,45 @@ def rows_where(
     column: sa.Column[Any],
     values: Sequence[object],
     query: sa.Select[Any],
+    **constants: object,
 ) -> Sequence[Any]:
     """The rows of a query in which the column has one of these values.
 
     They travel as one parameter: a list of them would be parsed anew with each statement.
 
     Args:
-        query: one that is made once, because what becomes of it is kept.
+        query: one that is made once, because what becomes of it is kept; the constants are its
+            parameters.
     """
     if not values:
         return ()
     wanted = _where(query, column, connection.dialect.name)
-    return connection.execute(wanted, {_WANTED: orjson.dumps(values).decode()}).all()
+    return connection.execute(wanted, _passed(values) | constants).all()
+
+
+def update_where(
+    connection: sa.Connection,
+    column: sa.Column[Any],
+    values: Sequence[object],
+    update: sa.Update,
+    **constants: object,
+) -> None:
+    """Update the rows in which the column has one of these values.
+
+    Args:
+        update: as the query of `rows_where`.
+    """
+    if values:
+        wanted = _where(update, column, connection.dialect.name)
+        connection.execute(wanted, _passed(values) | constants)
+
+
+def _passed(values: Sequence[object]) -> dict[str, object]:
+    return {_WANTED: orjson.dumps(values).decode()}
 
 
 @cache
-def _where(query: sa.Select[Any], column: sa.Column[Any], dialect: str) -> sa.Select[Any]:
+def _where(query: _Filtered, column: sa.Column[Any], dialect: str) -> _Filtered:
     passed = sa.bindparam(_WANTED, type_=sa.Text)
     if dialect == "postgresql":
         each = sa.func.json_array_elements_text(sa.cast(passed, sa.JSON)).column_valued("value")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, execute_both, rows_where
+from crmsync.ledger.batches import Rows, execute_both, rows_where, update_where
 from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
-from crmsync.ledger.enrolments import chunks
 from crmsync.ledger.moves import Move, move_effects, writing_down
 from crmsync.ledger.schema import Instant, effect
 from crmsync.ledger.states import State, check_transition
@@ -149,7 +148,8 @@ def expire_leases(
         for row in free
     ]
     move_effects(connection, moves, at=at, actor=actor)
-    _keep(connection, [row.id for row in free], worker=None, lease_until=wall_clock)
+    ids = [row.id for row in free]
+    update_where(connection, effect.c.id, ids, _KEEP, holder=None, until=wall_clock)
     kept = set(rows) - set(free)
     counts = Counter(row.worker for row in kept)
     return {row.worker: (counts[row.worker], row.lease_until) for row in kept}
@@ -178,12 +178,7 @@ def claim_uncertain(
         .with_for_update(skip_locked=True)
     ).all()
     free = [row.id for row in rows if is_free(row.worker, row.lease_until)]
-    for portion in chunks(free):
-        connection.execute(
-            sa.update(effect)
-            .where(effect.c.id.in_(portion))
-            .values(worker=worker, lease_until=lease_until)
-        )
+    update_where(connection, effect.c.id, free, _TAKE, holder=worker, until=lease_until)
     return read_effects_by_id(connection, free), len(rows) - len(free)
 
 
@@ -245,34 +240,19 @@ def settle_effects(
     move_effects(connection, moves, at=at, actor=worker)
     doubtful = [one for one in settlements if one.after is State.UNCERTAIN]
     ended = [one.effect.id for one in doubtful if not one.under_way]
-    _keep(connection, ended, worker=None, lease_until=wall_clock)
+    update_where(connection, effect.c.id, ended, _KEEP, holder=None, until=wall_clock)
     # What may land yet belongs to the worker whose call may land it.
     going_on = [one for one in doubtful if one.under_way]
     for until in {one.effect.lease_until for one in going_on}:
         ids = [one.effect.id for one in going_on if one.effect.lease_until == until]
-        _keep(connection, ids, worker=worker, lease_until=until)
+        update_where(connection, effect.c.id, ids, _KEEP, holder=worker, until=until)
     return tuple(late)
 
 
-def _keep(
-    connection: sa.Connection,
-    ids: Sequence[int],
-    *,
-    worker: str | None,
-    lease_until: datetime | None,
-) -> None:
-    for portion in chunks(sorted(ids)):
-        connection.execute(
-            sa.update(effect)
-            .where(
-                effect.c.id.in_(portion),
-                effect.c.state == State.UNCERTAIN,
-                effect.c.worker.is_(None),
-            )
-            .values(worker=worker, lease_until=lease_until)
-        )
-
-
+_TAKE = sa.update(effect).values(
+    worker=sa.bindparam("holder", type_=sa.Text), lease_until=sa.bindparam("until", type_=Instant)
+)
+_KEEP = _TAKE.where(effect.c.state == State.UNCERTAIN, effect.c.worker.is_(None))
 _CURRENT = (
     sa.select(effect.c.id, effect.c.state, effect.c.worker, effect.c.attempts)
     .order_by(effect.c.id)

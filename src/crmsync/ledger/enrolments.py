@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from crmsync.errors import StoreBusyError
+from crmsync.ledger.batches import rows_where
 from crmsync.ledger.schema import enrolment, rule_state, rule_text, step_outcome
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.ledger.values.enrolments import End, Transitions
-
-_CHUNK = 500  # well below what any database takes as parameters of one statement
-
-
-def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
-    """Values in portions that fit one statement."""
-    return [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
 
 
 def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
@@ -174,11 +168,12 @@ def read_texts(
 ) -> dict[tuple[str, str], str]:
     """The texts of these rules and versions, as far as they are kept."""
     names = sorted({rule for rule, _ in wanted})
-    found: dict[tuple[str, str], str] = {}
-    for portion in chunks(names):
-        rows = connection.execute(sa.select(rule_text).where(rule_text.c.rule.in_(portion)))
-        found |= {(row.rule, row.version): row.source for row in rows}
+    rows = rows_where(connection, rule_text.c.rule, names, _TEXTS)
+    found = {(row.rule, row.version): row.source for row in rows}
     return {key: source for key, source in found.items() if key in wanted}
+
+
+_TEXTS = sa.select(rule_text)
 
 
 def _end(connection: sa.Connection, transitions: Transitions) -> None:

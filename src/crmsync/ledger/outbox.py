@@ -15,7 +15,7 @@ from crmsync.ledger.batches import (
     speakable,
 )
 from crmsync.ledger.effects import IS_STEP
-from crmsync.ledger.enrolments import chunks, moved_meanwhile
+from crmsync.ledger.enrolments import moved_meanwhile
 from crmsync.ledger.moves import HISTORY, WHEN_AND_WHO, Move, move_effects
 from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import Instant, effect, enrolment, transition
@@ -270,10 +270,8 @@ def drop_waiting(
     connection: sa.Connection, reasons: Mapping[int, str], *, at: datetime, actor: str
 ) -> int:
     """Drop what these enrolments (number: reason) have waiting; the count of what was dropped."""
-    moves: list[Move] = []
-    for portion in chunks(sorted(reasons)):
-        rows = connection.execute(_WAITING.where(effect.c.enrolment_id.in_(portion)))
-        moves += [_drop(row, reasons[row.enrolment_id]) for row in rows]
+    rows = rows_where(connection, effect.c.enrolment_id, sorted(reasons), _WAITING)
+    moves = [_drop(row, reasons[row.enrolment_id]) for row in rows]
     move_effects(connection, moves, at=at, actor=actor)
     return len(moves)
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from crmsync.ledger.batches import rows_where, speakable
 from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, effect_of
-from crmsync.ledger.enrolments import chunks, stop_enrolments
+from crmsync.ledger.enrolments import stop_enrolments
 from crmsync.ledger.moves import Move, move_effects
 from crmsync.ledger.outbox import drop_waiting
 from crmsync.ledger.payload import dump
@@ -109,29 +109,26 @@ def _read(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> list[Eff
 
 
 def _waiting(connection: sa.Connection, inside: Collection[int]) -> tuple[Effect, ...]:
-    found: list[Effect] = []
-    for portion in chunks(sorted(inside)):
-        which = (effect.c.enrolment_id.in_(portion), effect.c.state.in_(sorted(WAITING)), IS_STEP)
-        found += _read(connection, *which)
-    return tuple(found)
+    rows = rows_where(connection, effect.c.enrolment_id, sorted(inside), _WAITING)
+    return tuple(effect_of(row) for row in rows)
+
+
+_WAITING = SELECT_EFFECTS.where(effect.c.state.in_(sorted(WAITING)), IS_STEP).order_by(effect.c.id)
 
 
 def _by_others(connection: sa.Connection, run_id: int, inside: Collection[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for portion in chunks(sorted(inside)):
-        rows = connection.execute(
-            sa.select(effect.c.run_id, sa.func.count())
-            .where(
-                effect.c.enrolment_id.in_(portion),
-                effect.c.run_id != run_id,
-                effect.c.state == State.DONE,
-                IS_STEP,
-            )
-            .group_by(effect.c.run_id)
-        )
-        for number, count in rows:
-            found[number] = found.get(number, 0) + count
-    return dict(sorted(found.items()))
+    rows = rows_where(
+        connection, effect.c.enrolment_id, sorted(inside), _DONE_BY_OTHERS, undone=run_id
+    )
+    return dict(rows)
+
+
+_DONE_BY_OTHERS = (
+    sa.select(effect.c.run_id, sa.func.count())
+    .where(effect.c.run_id != sa.bindparam("undone"), effect.c.state == State.DONE, IS_STEP)
+    .group_by(effect.c.run_id)
+    .order_by(effect.c.run_id)
+)
 
 
 def take_back(
