@@ -326,7 +326,7 @@ later:
 AGAIN = "repeat_every: 7 days\n"
 TASKS = """\
   - id: brief
-    task: {assign_to: owner, subject: Call}
+    task: {assign_to: owner, subject: Call, if_exists: create}
   - after: 2 days
     if: [{steps.brief: not_done}]
     note: {text: not done}
@@ -497,3 +497,66 @@ later:
     expect: {actions: {a: {step: note-3#2, note: {text: gas}}}}
 """
     assert outcome(tmp_path, then, test, more=AGAIN) == ""
+
+
+def test_an_open_task_is_updated_and_not_doubled(tmp_path: Path) -> None:
+    then = """\
+  - id: brief
+    task: {assign_to: owner, subject: "Call, for {{ today | date }}", due: 1 day}
+  - after: 1 day
+    if: [{steps.brief: not_done}]
+    note: {text: not done}
+"""
+    test = """\
+expect: {actions: {a: [{task: {subject: "Call, for Mar 2, 2026", due: 2026-03-03}}]}}
+later:
+  - {advance: 1 day, expect: {actions: {a: [note]}}}
+  - advance: 6 days
+    expect:
+      actions:
+        a:
+          - step: brief#2
+            update: {fields: {subject: "Call, for Mar 9, 2026", at: 2026-03-10}}
+  - {advance: 1 day, done: {a: brief#2}, expect: {actions: {a: nothing}}}
+  - advance: 6 days
+    expect: {actions: {a: [{step: brief#3, task: {due: 2026-03-17}}]}}
+"""
+    assert outcome(tmp_path, then, test, more=AGAIN) == ""
+
+
+def test_an_open_task_that_says_the_same_is_left_alone(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: [task]}}
+later:
+  - advance: 7 days
+    expect:
+      actions: {a: nothing}
+      held: {a: {step: brief#2, reason: {contains: is still open}}}
+  - advance: 1 hour
+    unread: [activity]
+    expect: {actions: {a: nothing}}
+  - advance: 7 days
+    expect: {held: {a: [{step: brief#3, reason: {contains: not known}}]}}
+  - {advance: 1 hour, unread: [], done: {a: brief}, expect: {actions: {a: [task]}}}
+"""
+    then = "  - id: brief\n    task: {assign_to: owner, subject: Call}\n"
+    assert outcome(tmp_path, then, test, more=AGAIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "comes"),
+    [("", "task"), (", if_exists: create", "task"), (", if_exists: skip", "")],
+)
+def test_a_task_of_an_earlier_enrolment_matters_where_it_is_asked_for(
+    tmp_path: Path, said: str, comes: str
+) -> None:
+    then = f"  - task: {{assign_to: owner, subject: Call, due: 1 day{said}}}\n"
+    test = f"""\
+expect: {{actions: {{a: [task]}}}}
+later:
+  - {{advance: 1 day, records: {{account: [{{id: a, tier: tin}}]}}}}
+  - advance: 1 day
+    records: {{account: [{{id: a, tier: gold}}]}}
+    expect: {{enrolled: a, actions: {{a: {f"[{comes}]" if comes else "nothing"}}}}}
+"""
+    assert outcome(tmp_path, then, test) == ""

@@ -78,7 +78,7 @@ _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_the_page_has_its_snippets() -> None:
-    assert (len(_WHOLE), len(_CONDITIONS)) == (7, 8)
+    assert (len(_WHOLE), len(_CONDITIONS)) == (8, 8)
 
 
 @pytest.mark.parametrize("block", _CONDITIONS, ids=range(len(_CONDITIONS)))
@@ -95,7 +95,7 @@ def test_conditions_of_the_page_match_one_account_and_not_the_other(
 
 @pytest.mark.parametrize(
     ("block", "matches"),
-    list(zip(_WHOLE, ["acme", "acme", "old", "acme", "acme", "old", "acme"], strict=True)),
+    list(zip(_WHOLE, ["acme", "acme", "old", "acme", "acme", "old", "acme", "acme"], strict=True)),
 )
 def test_rules_of_the_page(tmp_path: Path, block: str, matches: str) -> None:
     (rule,) = rules_from(tmp_path, {"r": block}, _SEGMENTS).rules

@@ -138,7 +138,7 @@ BAD = {
         "  - task: {assign_to: [ownr, team.renewal, primary_contact], subject: x}\n"
         "  - task: {assign_to: owner, subject: x, due: soon}\n"
         "  - task: {assign_to: owner, requires: [account.name, first name, 3]}\n"
-        "  - task: {assign_to: owner, subject: x, if_exists: update}\n"
+        "  - task: {assign_to: owner, subject: x, if_exists: replace}\n"
         "  - email: {to: domain, template: x}\n"
         "  - email: {to: {rol: champion}, template: x, class: spam}\n"
         "  - wait: 3 days\n"

@@ -71,6 +71,7 @@ _WAY: dict[str, Any] = {
         },
         {"email": {"to": "primary_contact", "template": "t", "despite_contact": True}},
         {"task": {"assign_to": "owner", "subject": "x", "requires": ["account.name", "today"]}},
+        {"task": {"assign_to": "owner", "subject": "x", "if_exists": "skip"}},
     ],
 }
 _GOOD_STEP = [{"note": {"text": "hello"}}]

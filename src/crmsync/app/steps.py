@@ -7,11 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crmsync.app.counting import Tally
+from crmsync.app.earlier_tasks import EarlierTasks
 from crmsync.app.results.cycle import HeldBack, PlannedAction
 from crmsync.app.suppression import Stops, Suppression
 from crmsync.config.tightening import tightened
 from crmsync.journeys.compose import Approver, Composed, Composer
-from crmsync.journeys.people import HeldError, LackingError, display_name, record_name
+from crmsync.journeys.people import (
+    HeldError,
+    LackingError,
+    NeedlessError,
+    display_name,
+    record_name,
+)
 from crmsync.journeys.words import with_words_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import NewEffect, Withheld
@@ -100,12 +107,14 @@ class Steps:
             now=self.world.now,
             remote_field=self.premises.remote_field,
         )
+        earlier = EarlierTasks(self.premises, self.records, self.world, due)
         # Where a cap leaves room for some, those of the more important rules are asked first.
         for step in sorted(due, key=lambda step: -step.rule.priority):
             self.advance("composing actions", 1)
             try:
                 composed = composer.compose(step)
                 approver = composer.approver(step, composed)
+                composed = earlier.instead_of(step, composed)
             except HeldError as error:
                 self._not_composed(step, error)
                 continue
@@ -266,7 +275,11 @@ class Steps:
 
     def _not_composed(self, step: OpenStep, error: HeldError) -> None:
         """It is tried again, but where others wait for it, an empty value does not stop them."""
-        if not isinstance(error, LackingError) or not goes_on_behind(step.rule.way, step.step):
+        repeats = step.rule.repeat_every is not None
+        lacking = isinstance(error, LackingError) and (
+            repeats or goes_on_behind(step.rule.way, step.step)
+        )
+        if not lacking and not isinstance(error, NeedlessError):
             self._hold(step, Ruling(answer=Answer.HOLD, gate="composition", reason=str(error)))
             return
         reason = f"skipped: {error}"

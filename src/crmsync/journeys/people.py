@@ -24,6 +24,10 @@ class LackingError(HeldError):
     """A value that the step requires is empty; its text says which."""
 
 
+class NeedlessError(HeldError):
+    """There is nothing to be done by the step; its text says why."""
+
+
 def account_of(book: RecordBook, table: str, row: Row) -> Row | None:
     """The account that a record belongs to."""
     if table == "account":

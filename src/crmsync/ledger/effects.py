@@ -12,7 +12,7 @@ from crmsync.ledger.batches import rows_where
 from crmsync.ledger.payload import from_payload
 from crmsync.ledger.schema import effect, enrolment
 from crmsync.ledger.states import State
-from crmsync.ledger.values.effects import Effect, StepState
+from crmsync.ledger.values.effects import Effect, MadeTask, StepState
 from crmsync.ledger.values.enrolments import EnrolmentRef
 from crmsync.model.actions import ActionKind
 
@@ -46,6 +46,15 @@ SELECT_EFFECTS: sa.Select[Any] = sa.select(
 
 
 # What takes a task back is no step of a rule, and asks no gate.
+# Of a task that was there already, and was changed, its own id.
+_MADE_OR_CHANGED = sa.case(
+    (
+        effect.c.kind == ActionKind.UPDATE.value,
+        effect.c.payload["record"]["id"].as_string(),
+    ),
+    else_=effect.c.remote_id,
+)
+_PORTION = 500  # well below what any database takes as parameters of one statement
 IS_STEP = effect.c.kind != ActionKind.WITHDRAWAL.value
 
 
@@ -84,6 +93,39 @@ def read_effects_by_id(connection: sa.Connection, ids: Sequence[int]) -> tuple[E
 _IN_ORDER = SELECT_EFFECTS.order_by(effect.c.id)
 
 
+def read_made_tasks(
+    connection: sa.Connection, rules: Collection[str], subjects: Collection[str]
+) -> list[MadeTask]:
+    """The tasks that rules have made for these subjects, the oldest first."""
+    columns = (enrolment.c.rule, enrolment.c.subject, enrolment.c.key.label("enrolment_key"))
+    asked = (
+        sa.select(*columns, effect.c.step, effect.c.connection, effect.c.remote_id)
+        .add_columns(effect.c.updated_at.label("at"), effect.c.id)
+        .join(enrolment, enrolment.c.id == effect.c.enrolment_id)
+        .where(
+            effect.c.kind == ActionKind.TASK.value,
+            effect.c.state == State.DONE,
+            effect.c.remote_id.is_not(None),
+            enrolment.c.rule.in_(sorted(rules)),
+        )
+    )
+    found: dict[int, MadeTask] = {}
+    wanted = sorted(subjects)
+    for start in range(0, len(wanted), _PORTION):
+        portion = wanted[start : start + _PORTION]
+        for row in connection.execute(asked.where(enrolment.c.subject.in_(portion))):
+            found[row.id] = MadeTask(
+                rule=row.rule,
+                subject=row.subject,
+                enrolment_key=row.enrolment_key,
+                step=row.step,
+                connection=row.connection,
+                remote_id=row.remote_id,
+                at=row.at,
+            )
+    return [found[number] for number in sorted(found)]
+
+
 def read_step_states(
     connection: sa.Connection, statuses: Collection[str]
 ) -> dict[EnrolmentRef, dict[str, StepState]]:
@@ -101,7 +143,7 @@ def read_step_states(
             effect.c.not_before,
             effect.c.updated_at,
             effect.c.connection,
-            effect.c.remote_id,
+            _MADE_OR_CHANGED.label("remote_id"),
             effect.c.error,
         )
         .join(enrolment, enrolment.c.id == effect.c.enrolment_id)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.engine import Database
     from crmsync.ledger.reviews import Reviewed
     from crmsync.ledger.stops import Stop
-    from crmsync.ledger.values.effects import Effect, StepState
+    from crmsync.ledger.values.effects import Effect, MadeTask, StepState
     from crmsync.ledger.values.enrolments import (
         Enrolment,
         EnrolmentRef,
@@ -193,6 +193,11 @@ class Ledger:
         """The texts of these rules and versions, as far as they are kept."""
         with self.reading() as connection:
             return enrolments.read_texts(connection, wanted)
+
+    def made_tasks(self, rules: Collection[str], subjects: Collection[str]) -> Sequence[MadeTask]:
+        """The tasks that rules have made for these subjects, the oldest first."""
+        with self.reading() as connection:
+            return effects.read_made_tasks(connection, rules, subjects)
 
     def stops(self, *, now: datetime) -> tuple[Stop, ...]:
         """Whom people have said to leave alone, as it holds at an instant; the oldest first."""

@@ -50,6 +50,14 @@ class OnChange(StrEnum):
     STOP = "stop"
 
 
+class IfExists(StrEnum):
+    """What a step does while the task that it made before is still open."""
+
+    UPDATE = "update"
+    SKIP = "skip"
+    CREATE = "create"
+
+
 class Result(StrEnum):
     """What became of an earlier step."""
 
@@ -148,12 +156,14 @@ class TaskStep(Making):
 
     Attributes:
         assign_to: paths to users, or ``team.NAME``; the first active user is meant.
+        if_exists: None updates the task of an earlier round, and looks at no earlier enrolment.
     """
 
     assign_to: tuple[str, ...]
     subject: str
     body: str = ""
     due: Duration | None = None
+    if_exists: IfExists | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from crmsync.config.policy import Policy
 from crmsync.delivery.commit import commit_plan
 from crmsync.delivery.deliver import Target, deliver
 from crmsync.ledger.values.enrolments import EnrolmentStatus, Transitions
-from crmsync.model.actions import ActionKind
+from crmsync.model.actions import ActionKind, CreateTask, UpdateFields
 from crmsync.model.tables import split_global_id
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
@@ -123,15 +123,34 @@ class _Run:
 
 
 def _with_done(stage: Stage, ledger: Ledger) -> RecordsByTable:
-    """The records of a stage, and the tasks that people have done by then."""
-    if not stage.done:
+    """The records of a stage, and the tasks that were made by then, done by people or not."""
+    made: dict[str, dict[str, object]] = {}
+    for effect in ledger.effects():
+        action, done = effect.action, (local_id(effect.enrolment.subject), effect.step)
+        if not effect.remote_id:
+            continue
+        if isinstance(action, CreateTask):
+            due = None if action.due is None else f"{action.due}T12:00"
+            made[effect.remote_id] = {
+                "kind": "task",
+                "subject": action.subject,
+                "text": action.body,
+                "owner": action.assignee,
+                "at": due,
+                "automated": True,
+                "status": "planned",
+            }
+        elif isinstance(action, UpdateFields) and action.record.id in made:
+            made[action.record.id] |= action.changes
+            if "at" in action.changes:
+                made[action.record.id]["at"] = f"{action.changes['at']}T12:00"
+        record = action.record.id if isinstance(action, UpdateFields) else effect.remote_id
+        if done in stage.done and record in made:
+            made[record]["status"] = "completed"
+    if not made:
         return stage.records
-    made = [
-        {"id": effect.remote_id, "kind": "task", "status": "completed", "automated": True}
-        for effect in ledger.effects()
-        if effect.remote_id and (local_id(effect.enrolment.subject), effect.step) in stage.done
-    ]
-    return {**stage.records, "activity": [*stage.records.get("activity", ()), *made]}
+    tasks = [{"id": record, **task} for record, task in made.items()]
+    return {**stage.records, "activity": [*stage.records.get("activity", ()), *tasks]}
 
 
 def _run(premises: Premises, records: VirtualRecords, rule: Rule) -> Seen:

@@ -86,6 +86,7 @@ class StepState:
         key: of its effect, as it was minted when that was first recorded.
         in_doubt: an earlier attempt may have landed, and nobody has found out since.
         at: the instant (UTC) at which it came so far.
+        remote_id: what the remote calls that which was made, or changed.
     """
 
     key: str
@@ -96,6 +97,25 @@ class StepState:
     not_before: datetime | None = None
     remote_id: str | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeTask:
+    """A task that the remote has.
+
+    Attributes:
+        enrolment_key: of the enrolment for which it was made.
+        step: as the ledger calls it, with its round.
+        at: the instant (UTC) at which it was made.
+    """
+
+    rule: str
+    subject: str
+    enrolment_key: str
+    step: str
+    connection: str
+    remote_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from crmsync.model.tables import BASE_FIELDS
 from crmsync.rules import paths
 from crmsync.rules.language import (
     EmailStep,
+    IfExists,
     NeededApproval,
     NoteStep,
     Recipient,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog
 
 STEP_KEYS = {
-    "task": ("assign_to", "subject", "body", "due", "approval", "requires"),
+    "task": ("assign_to", "subject", "body", "due", "if_exists", "approval", "requires"),
     "email": ("to", "template", "from", "class", "approval", "despite_contact", "requires"),
     "note": ("text", "approval", "requires"),
     "update": ("record", "fields", "approval", "requires"),
@@ -41,7 +42,6 @@ NEEDED_STEP_KEYS = {
     "update": ("fields",),
 }
 LATER_KINDS = ("notify", "survey", "offer", "promise", "digest")
-LATER_KEYS = ("if_exists",)
 EMAIL_CLASSES = ("commercial", "service")
 COMPANY = "company"
 TEAM = "team."
@@ -72,9 +72,7 @@ class StepParser:
             return None
         before = len(self.problems.sentences)
         for key in value:
-            if key in LATER_KEYS:
-                self._note_key((*at, key), f"this version does not have “{key}” yet")
-            elif key not in STEP_KEYS[kind]:
+            if key not in STEP_KEYS[kind]:
                 hint = nearest(key, STEP_KEYS[kind])
                 self._note_key((*at, key), f"unknown key “{key}” in “{kind}”{hint}")
         for key in NEEDED_STEP_KEYS[kind]:
@@ -99,11 +97,20 @@ class StepParser:
             subject=self._text(value, "subject", at),
             body=self._text(value, "body", at),
             due=self._duration(value, "due", at),
+            if_exists=self._if_exists(value, at),
             approval=self._approval(value, at),
             requires=self._requires(value, at),
             place=self._place(at),
             places=self._places(value, at),
         )
+
+    def _if_exists(self, value: dict[str, Any], at: Path_) -> IfExists | None:
+        asked = value.get("if_exists")
+        if "if_exists" not in value or asked in list(IfExists):
+            return None if asked is None else IfExists(asked)
+        hint = nearest(asked, list(IfExists))
+        self._note((*at, "if_exists"), f"“if_exists” cannot be {shown(asked)}{hint}")
+        return None
 
     def _email(self, step_id: str, value: dict[str, Any], at: Path_) -> EmailStep:
         email_class = value.get("class")

@@ -27,7 +27,7 @@ from crmsync.rules.language import (
 )
 from crmsync.rules.operators import shown
 from crmsync.rules.reading.conditions import STEPS, ConditionParser, flow
-from crmsync.rules.reading.steps import LATER_KEYS, LATER_KINDS, STEP_KEYS, StepParser
+from crmsync.rules.reading.steps import LATER_KINDS, STEP_KEYS, StepParser
 from crmsync.rules.unknown import settle_asked
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class WayParser:
             if key in PLACED_KEYS or key in KINDS:
                 continue
             bad = True
-            if key in LATER_KINDS or key in LATER_KEYS:
+            if key in LATER_KINDS:
                 self._note_key((*at, key), f"this version does not have “{key}” yet")
             else:
                 hint = nearest(key, (*KINDS, *PLACED_KEYS))

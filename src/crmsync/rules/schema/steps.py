@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.model.tables import BASE_FIELDS
-from crmsync.rules.language import ClockOf
+from crmsync.rules.language import ClockOf, IfExists
 from crmsync.rules.paths import MOST_HOPS
 from crmsync.rules.reading.steps import (
     COMPANY,
@@ -131,7 +131,7 @@ class Steps:
         relation = self._ways.catalog.relation(table, "owner")
         return set() if relation is None else {relation.target}
 
-    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: C901  one per key
+    def _key(self, kind: str, key: str, table: str) -> Schema:  # noqa: C901, PLR0912  one per key
         match kind, key:
             case _, "subject" | "body" | "text":
                 return {**text(), "description": "A text; {{ … }} names fields."}
@@ -142,6 +142,9 @@ class Steps:
                 name = {"type": "string", "pattern": rf"^{NAMED}$"}
                 told = {"description": "Nothing is made where one of these is empty."}
                 return {**one_or_more(name), **told}
+            case "task", "if_exists":
+                told = {"description": "While the task that it made before is still open."}
+                return {"enum": [str(way) for way in IfExists], **told}
             case "task", "assign_to":
                 return self._definitions.ref(f"assignees.{table}", lambda: self._assignees(table))
             case "email", "to":
