@@ -11,7 +11,7 @@ from crmsync.app.sample.profiles import TicketPlan
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from crmsync.app.sample.company import Account, Export
+    from crmsync.app.sample.export import Account, Export
     from crmsync.app.sample.people import Row
 
 _SUBJECTS = {
