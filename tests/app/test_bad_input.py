@@ -106,7 +106,7 @@ def test_activities_of_accounts_that_nobody_knows_are_pointed_out(tmp_path: Path
     report = call_json("sync", "--config", config, "--at", _AT)
     assert report["doubts"] == [
         (
-            "crm/activities: 3 of 3 have a “account” that is no account we know, "
+            "crm/activities: in 3 of 3 the “account” is no account we know, "
             "for example “ACC-1”; is it the same id as the key of the account stream?"
         )
     ]

@@ -66,6 +66,10 @@ BAD = {
         "  - changed: {in_last: 3 days}\n"
         "  - tier: {was: {value: gold, at: 3 days, if_unknown: no}}\n" + THEN
     ),
+    "indented-too-little": (
+        "rule: flat\nsubject: account\nwhen: [{tier: x}]\nthen:\n"
+        "  - task:\n    assign_to: owner\n    subject: Hello\n    text: Hello\n"
+    ),
     "subject": "rule: c\nsubject: acount\nwhen: [{tier: x}]\n" + THEN,
     "missing": "rule: d\nsubject: account\n",
     "fields": (

@@ -62,7 +62,8 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
         doubts=tuple(dict.fromkeys(doubts)),
         checked={
             "connection": len(workspace.installation.settings.connections),
-            "rule": 0 if rules is None else len(rules.rules),
+            # Where one cannot be read, none is looked at further.
+            **({} if rules is None else {"rule": len(rules.rules)}),
             "template": len(workspace.templates.names()),
         },
     )

@@ -98,8 +98,9 @@ def _astray(
             found = records.astray(report.connection, report.table, field.name, field.references)
             if found.lost > found.references * _MOST_ASTRAY:
                 yield (
-                    f"{report.connection}/{report.stream}: {found.lost:,} of {found.references:,} "
-                    f"have a “{field.name}” that is no {field.references} we know, for example "
+                    f"{report.connection}/{report.stream}: in {found.lost:,} of "
+                    f"{found.references:,} the “{field.name}” is no {field.references} we know, "
+                    "for example "
                     f"“{split_global_id(str(found.example))[1]}”; is it the same id as the key of "
                     f"the {field.references} stream?"
                 )

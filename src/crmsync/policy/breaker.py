@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from crmsync.policy.drafts import Draft
 
 _WHAT_TO_DO = (
-    "nothing of this run was recorded or delivered; look at `crmsync plan`, then narrow the rule, "
+    "nothing of it is recorded or delivered; look at `crmsync plan`, then narrow the rule, "
     "or raise {setting} in the config"
 )
 

@@ -179,6 +179,9 @@ class WayParser:
             bad = True
             if key in LATER_KINDS:
                 self._note_key((*at, key), f"this version does not have “{key}” yet")
+            elif any(item[kind] is None and key in STEP_KEYS.get(kind, ()) for kind in kinds):
+                told = f"“{key}” belongs to “{kinds[0]}”: indent it further than “{kinds[0]}”"
+                self._note_key((*at, key), told)
             else:
                 hint = nearest(key, (*KINDS, *PLACED_KEYS))
                 self._note_key((*at, key), f"unknown step “{key}”{hint}")
