@@ -48,13 +48,7 @@ def _limits(client: SalesforceClient) -> Iterator[Finding]:
     except RefusedError:
         return  # who may not see them can still read and write
     allowed, left = int(daily.get("Max", 0)), int(daily.get("Remaining", 0))
-    share = client.options.daily_share
-    if allowed and allowed - left >= share * allowed:
-        yield Finding(
-            sentence=f"{allowed - left:,} of the org's {allowed:,} calls in 24 hours are used, and "
-            f"this connection stops at {share:.0%} (daily_share)",
-        )
-    elif allowed and left < _FEW_CALLS * allowed:
+    if allowed and left < _FEW_CALLS * allowed:
         yield Finding(
             sentence=f"the org has only {left:,} of its {allowed:,} calls in 24 hours left",
             fatal=False,

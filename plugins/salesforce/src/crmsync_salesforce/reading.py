@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from crmsync.errors import RejectedError
+from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import Page, Snapshot
 from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
@@ -65,6 +65,21 @@ class StreamReading:
         """
         before = self._progress
         self._describe()
+        try:
+            yield from self._steps()
+        except RefusedError as error:
+            if error.code in _LOST_PLACE:
+                raise TransientError(f"a reading lost its place: {error}") from None
+            if error.code != "INVALID_FIELD":
+                raise
+            # Somebody has hidden or removed a field since the org was last asked.
+            self._describe(anew=True)
+            yield from self._steps()
+        fresh = replace(self._progress, settled=before.settled) != before
+        if fresh and self._told != self._progress.cursor():
+            yield self._page(rows_as_table([], self._plan.selected), self._progress)
+
+    def _steps(self) -> Iterator[Page]:
         if self._plan.changed is None:
             raise RejectedError(
                 f"{self._object} has no field that tells when a record was changed, so it cannot "
@@ -77,9 +92,6 @@ class StreamReading:
         else:
             yield from self._changes()
         yield from self._deletions()
-        fresh = replace(self._progress, settled=before.settled) != before
-        if fresh and self._told != self._progress.cursor():
-            yield self._page(rows_as_table([], self._plan.selected), self._progress)
 
     @property
     def _plan(self) -> Plan:
@@ -91,18 +103,22 @@ class StreamReading:
         """The org's own time, or ours where it has not told."""
         return self._client.seen or self._client.clock.now()
 
-    def _describe(self) -> None:
-        """Ask the org what it lets us read, once a day and while something is missing."""
+    def _describe(self, *, anew: bool = False) -> None:
+        """Ask the org what it lets us read: once a day, while something is missing, or ``anew``."""
+        if anew:
+            self._descriptions.forget()
         plan = self._progress.plan
         now = self._clock()
-        if plan and not plan.missing and now - plan.described < _DESCRIBED_FOR:
+        if plan and not anew and not plan.missing and now - plan.described < _DESCRIBED_FOR:
             return
         fresh = self._descriptions.plan(self._object, self._columns, now=now)
         for column in fresh.missing:
             self._log.warning("column_missing", column=column)
-        if plan is not None and replace(fresh, described=plan.described) != plan:
-            # Columns came or went: what is known of all records is to be completed.
+        if plan is not None and {*fresh.selected, fresh.changed} - {*plan.selected}:
+            # Fields came back: what is known of all records is to be completed.
             self._progress = Progress(shape=self._progress.shape)
+        elif plan is not None and fresh.selected != plan.selected:
+            self._progress = replace(self._progress, job=None)  # its columns are others
         self._progress = replace(self._progress, plan=fresh)
 
     def _must_list(self) -> bool:

@@ -26,7 +26,7 @@ Account 001 Name
   NumberOfEmployees int
   Description textarea(32000)
   Rating picklist(40)
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
   MasterRecordId reference(Account) readonly
   LastActivityDate date readonly
   LastViewedDate datetime readonly
@@ -36,7 +36,7 @@ Contact 003 Name
   LastName string(80) required
   FirstName string(40)
   Salutation picklist(40)
-  Name string(121) readonly
+  Name string(121) readonly filled
   MailingStreet textarea(255)
   MailingCity string(40)
   MailingState string(80)
@@ -45,13 +45,13 @@ Contact 003 Name
   Phone phone(40)
   MobilePhone phone(40)
   ReportsToId reference(Contact)
-  Email email(80)
+  Email email(80) lookup
   Title string(128)
   Department string(80)
   LeadSource picklist(255)
   Birthdate date
   Description textarea(32000)
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
   MasterRecordId reference(Contact) readonly
   EmailBouncedReason string(255)
   EmailBouncedDate datetime
@@ -62,19 +62,19 @@ Contact 003 Name
 Lead 00Q Name
   LastName string(80) required
   FirstName string(40)
-  Name string(121) readonly
+  Name string(121) readonly filled
   Company string(255) required
-  Email email(80)
-  Status picklist(255) defaulted
-  OwnerId reference(Group,User) defaulted
-  IsConverted boolean
+  Email email(80) lookup
+  Status picklist(255) defaulted filled
+  OwnerId reference(Group,User) defaulted filled
+  IsConverted boolean createonly
   MasterRecordId reference(Lead) readonly
 
-User 005 Name undeletable
+User 005 Name permanent
   Username string(80) required
   LastName string(80) required
   FirstName string(40)
-  Name string(121) readonly
+  Name string(121) readonly filled
   Email email(128) required
   IsActive boolean
   ManagerId reference(User)
@@ -84,7 +84,7 @@ User 005 Name undeletable
 Opportunity 006 Name
   AccountId reference(Account)
   IsPrivate boolean
-  Name string(120) required
+  Name string(120) required lookup
   Description textarea(32000)
   StageName picklist(255) required
   Amount currency
@@ -95,8 +95,8 @@ Opportunity 006 Name
   LeadSource picklist(255)
   IsClosed boolean readonly
   IsWon boolean readonly
-  OwnerId reference(User) defaulted
-  ContactId reference(Contact) createonly
+  OwnerId reference(User) defaulted filled
+  ContactId reference(Contact) createonly unrelated
 
 Task 00T Subject
   WhoId reference(Contact,Lead)
@@ -106,7 +106,7 @@ Task 00T Subject
   Status picklist(255) defaulted
   Priority picklist(255) defaulted
   IsHighPriority boolean readonly
-  OwnerId reference(Group,User) defaulted
+  OwnerId reference(Group,User) defaulted filled
   Description textarea(32000)
   AccountId reference(Account) readonly
   IsClosed boolean readonly
@@ -132,7 +132,7 @@ Event 00U Subject
   EndDate date readonly
   Description textarea(32000)
   AccountId reference(Account) readonly
-  OwnerId reference(Calendar,User) defaulted
+  OwnerId reference(Calendar,User) defaulted filled
   IsPrivate boolean
   ShowAs picklist(40) defaulted
   IsChild boolean readonly
@@ -140,8 +140,8 @@ Event 00U Subject
   IsArchived boolean readonly
   EventSubtype picklist(40) createonly
 
-Case 500 CaseNumber
-  CaseNumber string(30) readonly
+Case 500 CaseNumber unmerged
+  CaseNumber string(30) readonly filled defaulted lookup
   ContactId reference(Contact)
   AccountId reference(Account)
   ParentId reference(Case)
@@ -155,7 +155,7 @@ Case 500 CaseNumber
   Description textarea(32000)
   IsClosed boolean readonly
   ClosedDate datetime readonly
-  OwnerId reference(Group,User) defaulted
+  OwnerId reference(Group,User) defaulted filled
   MasterRecordId reference(Case) readonly
 
 EmailMessage 02s Subject
@@ -178,7 +178,7 @@ EmailMessage 02s Subject
 Contract 800 ContractNumber
   ContractNumber string(30) readonly
   AccountId reference(Account) required
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
   StartDate date
   EndDate date readonly
   ContractTerm int
@@ -189,7 +189,7 @@ Order 801 OrderNumber
   OrderNumber string(30) readonly
   AccountId reference(Account)
   ContractId reference(Contract)
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
   EffectiveDate date required
   Status picklist(40) required
   TotalAmount currency readonly
@@ -203,13 +203,13 @@ Asset 02i Name
   Status picklist(40)
   Price currency
   Quantity double
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
 
 Campaign 701 Name
   Name string(80) required
   Status picklist(255)
   IsActive boolean
-  OwnerId reference(User) defaulted
+  OwnerId reference(User) defaulted filled
 
 CampaignMember 00v Name
   CampaignId reference(Campaign) required
@@ -219,10 +219,10 @@ CampaignMember 00v Name
   HasResponded boolean readonly
   FirstRespondedDate date readonly
 
-OpportunityContactRole 00K Role
-  OpportunityId reference(Opportunity) required
+OpportunityContactRole 00K Role unrestored unsearched
+  OpportunityId reference(Opportunity) required createonly
   ContactId reference(Contact) required
-  Role picklist(255)
+  Role picklist(40)
   IsPrimary boolean
 
 Group 00G Name
@@ -265,6 +265,9 @@ class FieldDefinition:
         references: for type ``reference``, the objects that it may lead to.
         required: it must be given when a record is created.
         defaulted: it has a value of its own where none is given.
+        filled: it is never empty.
+        lookup: records can be found by it.
+        unrelated: a query cannot go on from it to what it leads to.
     """
 
     name: str
@@ -277,6 +280,9 @@ class FieldDefinition:
     updateable: bool = True
     external_id: bool = False
     unique: bool = False
+    filled: bool = False
+    lookup: bool = False
+    unrelated: bool = False
 
     @property
     def filterable(self) -> bool:
@@ -291,7 +297,7 @@ class FieldDefinition:
     @property
     def relationship(self) -> str | None:
         """The name by which a query goes on to the record that it leads to."""
-        if self.type != "reference":
+        if self.type != "reference" or self.unrelated:
             return None
         if self.custom:
             return f"{self.name[:-3]}__r"
@@ -300,24 +306,24 @@ class FieldDefinition:
     def describe(self) -> dict[str, Any]:
         """As the org tells it."""
         length = _ID_LENGTH if self.type in {"id", "reference"} else self.length
-        nillable = not self.required and not self.defaulted and self.type not in {"id", "boolean"}
+        system = self.type in {"id", "boolean"} or self.name in _NEVER_NULL
         return {
             "name": self.name,
             "label": self.name,
             "type": self.type,
             "length": length,
             "soapType": _SOAP.get(self.type, "xsd:string"),
-            "nillable": nillable and self.name not in _NEVER_NULL,
+            "nillable": not (self.required or self.filled or system),
             "createable": self.createable,
             "updateable": self.updateable,
-            "defaultedOnCreate": self.defaulted or self.type in {"id", "boolean"},
+            "defaultedOnCreate": self.defaulted or system,
             "filterable": self.filterable,
             "sortable": self.filterable,
             "custom": self.custom,
             "calculated": False,
             "externalId": self.external_id,
             "unique": self.unique,
-            "idLookup": self.type == "id" or self.external_id,
+            "idLookup": self.type == "id" or self.external_id or self.lookup,
             "referenceTo": list(self.references),
             "relationshipName": self.relationship,
             "polymorphicForeignKey": len(self.references) > 1,
@@ -335,15 +341,22 @@ class ObjectDefinition:
     Attributes:
         prefix: the first three characters of its records' ids.
         name_field: which field a record is called by.
+        words: what is unusual: ``permanent`` (never deleted), ``unrestored``, ``unmerged``,
+            ``unsearched``.
         hidden: fields that field-level security hides from the API's user.
     """
 
     name: str
     prefix: str
     name_field: str
-    deletable: bool = True
+    words: frozenset[str] = frozenset()
     fields: dict[str, FieldDefinition] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
+
+    @property
+    def deletable(self) -> bool:
+        """Whether its records can be deleted."""
+        return "permanent" not in self.words
 
     def visible(self, name: str) -> FieldDefinition | None:
         """The field of that name in any case, unless it is hidden."""
@@ -378,12 +391,12 @@ class ObjectDefinition:
             "createable": True,
             "updateable": True,
             "deletable": self.deletable,
-            "undeletable": self.deletable,
-            "mergeable": "MasterRecordId" in self.fields,
+            "undeletable": self.deletable and "unrestored" not in self.words,
+            "mergeable": "MasterRecordId" in self.fields and "unmerged" not in self.words,
             "queryable": True,
             "replicateable": True,
             "retrieveable": True,
-            "searchable": True,
+            "searchable": "unsearched" not in self.words,
         }
 
 
@@ -405,6 +418,9 @@ def parsed_field(line: str) -> FieldDefinition:
         updateable=writable and "createonly" not in words,
         external_id="external" in words,
         unique="unique" in words,
+        filled="filled" in words,
+        lookup="lookup" in words,
+        unrelated="unrelated" in words,
     )
 
 
@@ -416,9 +432,7 @@ def parsed_objects(text: str = STANDARD) -> dict[str, ObjectDefinition]:
 def _parsed_object(text: str) -> ObjectDefinition:
     head, *lines = text.strip().split("\n")
     name, prefix, name_field, *words = head.split()
-    one = ObjectDefinition(
-        name=name, prefix=prefix, name_field=name_field, deletable="undeletable" not in words
-    )
+    one = ObjectDefinition(name=name, prefix=prefix, name_field=name_field, words=frozenset(words))
     for line in [*_SYSTEM.strip("\n").split("\n"), *lines]:
         if one.deletable or "IsDeleted" not in line:
             one.add(parsed_field(line))

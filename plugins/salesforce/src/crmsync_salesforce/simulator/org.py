@@ -102,9 +102,8 @@ class Org:
         one = self.objects[name]
         one.add(added)
         with self.connected() as connection:
-            column = _column(added)
-            Operations(MigrationContext.configure(connection)).add_column(name, column.copy())
-            self.tables[name].append_column(column)
+            Operations(MigrationContext.configure(connection)).add_column(name, _column(added))
+            self.tables[name].append_column(_column(added))
 
     def get(self, object_name: str, record_id: str) -> Row | None:
         """A record, deleted or not."""

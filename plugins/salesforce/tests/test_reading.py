@@ -1,0 +1,366 @@
+"""Each test is a way in which connectors to Salesforce are known to lose, double or loop."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crmsync.errors import RejectedError, TransientError
+from crmsync.model.pages import DELETED
+from crmsync_salesforce import soql
+from crmsync_salesforce.simulator.messages import Fault
+from crmsync_salesforce.simulator.objects import parsed_field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from org_under_test import TestedOrg
+
+    from crmsync.model.pages import Page
+    from crmsync_salesforce.connector import SalesforceConnector
+
+Row = dict[str, Any]
+
+
+def read(connector: SalesforceConnector, since: str | None = None) -> list[Page]:
+    pages = list(connector.read("records", since))
+    connector.close()
+    return pages
+
+
+def rows(pages: Iterable[Page]) -> list[Row]:
+    return [row for page in pages for row in page.records.to_pylist()]
+
+
+def ids(pages: Iterable[Page]) -> list[str]:
+    return [row["Id"] for row in rows(pages)]
+
+
+def accounts(org: TestedOrg, count: int, **values: Any) -> list[str]:
+    return [org.org.create("Account", {"Name": f"Account {i}"} | values) for i in range(count)]
+
+
+@pytest.fixture(params=[10_000, 1], ids=["queries", "bulk"])
+def bulk_from(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+def test_a_bulk_import_in_one_second_ends_and_comes_once(org: TestedOrg) -> None:
+    # Airbyte #17148, #6122, #9883: `>= t` with a limit asks for the same page for ever.
+    org.settings.page_rows = 8
+    made = accounts(org, 100)
+    pages = read(org.connect())
+    assert ids(pages) == sorted(made)
+    middle = pages[5].cursor
+    assert ids(read(org.connect(), middle)) == sorted(made)[48:]
+
+
+def test_a_row_that_becomes_visible_late_is_read(org: TestedOrg, bulk_from: int) -> None:
+    # Airbyte #27146: it is committed with a stamp that lies before the newest one read.
+    accounts(org, 3)
+    cursor = read(org.connect(bulk_from=bulk_from))[-1].cursor
+    late = org.org.create("Account", {"Name": "Late"})
+    org.org.stamp("Account", late, org.clock.now() - timedelta(minutes=9))
+    assert late in ids(read(org.connect(bulk_from=bulk_from), cursor))
+
+
+def test_what_is_later_than_the_look_back_is_not_promised(org: TestedOrg) -> None:
+    accounts(org, 3)
+    cursor = read(org.connect())[-1].cursor
+    late = org.org.create("Account", {"Name": "Late"})
+    org.org.stamp("Account", late, org.clock.now() - timedelta(minutes=21))
+    assert late not in ids(read(org.connect(), cursor))
+    assert late in ids(read(org.connect(look_back="30 minutes")))
+
+
+def test_nothing_new_costs_one_call(org: TestedOrg) -> None:
+    accounts(org, 30)
+    cursor = read(org.connect())[-1].cursor
+    org.clock.pass_time(timedelta(minutes=20))
+    # The first of them reads the look-back once more, and the next has nothing to read.
+    for expected in (30, 0, 0):
+        org.service.calls.clear()
+        pages = read(org.connect(), cursor)
+        assert len(ids(pages)) == expected
+        assert org.service.calls == ["GET queryAll"]
+        cursor = pages[-1].cursor if pages else cursor
+
+
+def test_a_first_load_by_bulk_counts_its_calls(org: TestedOrg) -> None:
+    accounts(org, 300)
+    pages = read(org.connect(bulk_from=100))
+    assert sorted(ids(pages)) == sorted(ids(read(org.connect())))
+    assert pages[-1].snapshot is not None
+    assert pages[-1].snapshot.last
+    bulk_calls = [call.split("/")[0] for call in org.service.calls][:7]
+    assert bulk_calls == [
+        "GET sobjects",
+        "GET queryAll",
+        "POST jobs",
+        "GET jobs",
+        "GET jobs",
+        "GET jobs",
+        "GET sobjects",
+    ]
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_the_header_of_later_pages_is_no_record(org: TestedOrg, *, everywhere: bool) -> None:
+    org.settings.bulk_rows = 4
+    org.settings.headers_on_all_pages = everywhere
+    made = accounts(org, 18)
+    found = rows(read(org.connect(bulk_from=1)))
+    assert sorted(row["Id"] for row in found) == sorted(made)
+    assert {row["Name"] for row in found} == {f"Account {i}" for i in range(18)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NA", "N/A", "NULL", "null", "nan", "007", "1e5", "true", '"', "a,b", "=1+1", "-", "Id"],
+)
+def test_names_are_text_and_nothing_else(org: TestedOrg, bulk_from: int, name: str) -> None:
+    accounts(org, 1, Name=name, Description='one\r\ntwo, "three"\r\n\r\nfour')
+    (row,) = rows(
+        read(org.connect("Account", ("Name", "Description", "Phone"), bulk_from=bulk_from))
+    )
+    assert row["Name"] == name
+    assert row["Description"] == 'one\r\ntwo, "three"\r\n\r\nfour'
+    assert row["Phone"] is None
+
+
+def test_both_ways_bring_the_same_text(org: TestedOrg) -> None:
+    user = org.org.create("User", {"Username": "u", "LastName": "U", "Email": "u@x.example"})
+    account = org.org.create("Account", {"Name": "A", "AnnualRevenue": 1234567.5, "OwnerId": user})
+    org.org.create(
+        "Opportunity",
+        {
+            "Name": "O",
+            "StageName": "Closed Won",
+            "CloseDate": "2026-03-29",
+            "AccountId": account,
+            "Amount": 0.1,
+        },
+    )
+    columns: tuple[str, ...] = ("Name", "CloseDate", "Amount", "IsWon", "CreatedDate")
+    columns += ("Account.Owner.Email", "Account.AnnualRevenue")
+    by_query = rows(read(org.connect("Opportunity", columns)))
+    assert rows(read(org.connect("Opportunity", columns, bulk_from=1))) == by_query
+    (row,) = by_query
+    assert row["CloseDate"] == "2026-03-29"
+    assert row["Amount"] == "0.1"
+    assert row["IsWon"] == "true"
+    assert row["CreatedDate"] == "2026-03-02T09:00:00.000Z"
+    assert row["Account.Owner.Email"] == "u@x.example"
+
+
+def test_references_to_many_objects_are_told_apart(org: TestedOrg, bulk_from: int) -> None:
+    account = org.org.create("Account", {"Name": "A"})
+    deal = org.org.create(
+        "Opportunity", {"Name": "O", "StageName": "Won", "CloseDate": "2026-03-29"}
+    )
+    lead = org.org.create("Lead", {"LastName": "L", "Company": "C"})
+    org.org.create("Task", {"Subject": "1", "WhatId": account})
+    org.org.create("Task", {"Subject": "2", "WhatId": deal, "WhoId": lead})
+    columns = ("Subject", "WhatId:Account", "WhatId:Opportunity", "WhoId:Contact", "AccountId")
+    found = {
+        row["Subject"]: row for row in rows(read(org.connect("Task", columns, bulk_from=bulk_from)))
+    }
+    assert found["1"]["WhatId:Account"] == found["1"]["AccountId"] == account
+    assert found["1"]["WhatId:Opportunity"] is None
+    assert found["2"]["WhatId:Opportunity"] == deal
+    assert found["2"]["WhoId:Contact"] is None
+
+
+def test_archived_activities_are_read(org: TestedOrg, bulk_from: int) -> None:
+    # query() leaves them out without a word: "nobody spoke with them" would be wrong.
+    old = org.org.create(
+        "Task", {"Subject": "Call", "Status": "Completed", "ActivityDate": "2024-05-01"}
+    )
+    org.org.archive()
+    assert ids(read(org.connect("Task", ("Subject",), bulk_from=bulk_from))) == [old]
+
+
+def test_what_was_removed_for_good_is_told(org: TestedOrg) -> None:
+    first, second, kept = accounts(org, 3)
+    cursor = read(org.connect())[-1].cursor
+    org.clock.pass_time(timedelta(hours=3))
+    org.org.delete("Account", first)
+    org.org.purge("Account", first)
+    org.org.purge("Account", second)
+    org.clock.pass_time(timedelta(hours=22))
+    gone = rows(read(org.connect(), cursor))
+    assert {row["Id"] for row in gone if row[DELETED]} == {first, second}
+    assert kept not in {row["Id"] for row in gone if row[DELETED]}
+
+
+def test_deletions_that_nobody_tells_any_more_are_found_by_a_listing(org: TestedOrg) -> None:
+    gone, kept = accounts(org, 2)
+    cursor = read(org.connect())[-1].cursor
+    org.org.delete("Account", gone)
+    org.org.purge("Account", gone)
+    org.clock.pass_time(timedelta(days=20))
+    pages = read(org.connect(), cursor)
+    listed = [page for page in pages if page.snapshot is not None]
+    assert listed[-1].snapshot is not None
+    assert listed[-1].snapshot.last
+    assert ids(listed) == [kept]
+    assert not [p for p in read(org.connect(), pages[-1].cursor) if p.snapshot is not None]
+
+
+def test_too_many_deletions_are_found_by_a_listing(org: TestedOrg) -> None:
+    org.settings.most_deleted = 3
+    made = accounts(org, 9)
+    cursor = read(org.connect())[-1].cursor
+    for one in made[:5]:
+        org.org.purge("Account", one)
+    org.clock.pass_time(timedelta(days=2))
+    pages = read(org.connect(), cursor)
+    assert ids([page for page in pages if page.snapshot is not None]) == sorted(made[5:])
+
+
+def test_a_lost_place_is_found_again(org: TestedOrg) -> None:
+    org.settings.page_rows = 8
+    made = accounts(org, 30)
+    org.service.faults.append(Fault.LOCATOR_GONE)
+    assert ids(read(org.connect())) == sorted(made)
+    assert not org.service.faults
+
+
+def test_a_session_that_dies_in_a_bulk_job_is_renewed(org: TestedOrg) -> None:
+    # simple-salesforce #619, tap-salesforce #222.
+    made = accounts(org, 20)
+    org.service.faults.append(Fault.EXPIRED_IN_JOB)
+    assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+    assert org.service.sessions.logins == 2
+
+
+def test_a_failed_job_is_tried_again_by_the_next_sync(org: TestedOrg) -> None:
+    made = accounts(org, 20)
+    org.service.faults.append(Fault.JOB_FAILED)
+    with pytest.raises(TransientError, match="came to nothing"):
+        read(org.connect(bulk_from=1))
+    assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+
+
+def test_results_that_are_gone_are_made_anew(org: TestedOrg) -> None:
+    made = accounts(org, 20)
+    org.service.faults.append(Fault.JOB_GONE)
+    assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+
+
+def test_a_job_is_resumed_where_it_was_left(org: TestedOrg) -> None:
+    org.settings.bulk_rows = 5
+    made = accounts(org, 20)
+    connector = org.connect(bulk_from=1)
+    reading = iter(connector.read("records", None))
+    first = [next(reading), next(reading)]
+    connector.close()
+    jobs = [call for call in org.service.calls if call.startswith("POST jobs")]
+    rest = read(org.connect(bulk_from=1), first[-1].cursor)
+    assert [call for call in org.service.calls if call.startswith("POST jobs")][:1] == jobs
+    listing = [page for page in (*first, *rest) if page.snapshot is not None]
+    assert len({page.snapshot.id for page in listing if page.snapshot}) == 1
+    assert ids(listing) == sorted(made)
+
+
+def test_a_hidden_field_is_told_and_the_rest_goes_on(org: TestedOrg) -> None:
+    accounts(org, 3, Phone="1")
+    connector = org.connect("Account", ("Name", "Phone"))
+    assert connector.check() == []
+    cursor = read(connector)[-1].cursor
+    org.org.objects["Account"].hidden.add("Phone")
+    connector = org.connect("Account", ("Name", "Phone"))
+    (finding,) = connector.check()
+    assert "no field “Phone”" in finding.sentence
+    assert "field-level security" in finding.sentence
+    assert finding.stream == "records"
+    org.clock.pass_time(timedelta(minutes=1))
+    accounts(org, 1, Name="New")
+    hidden = read(org.connect("Account", ("Name", "Phone")), cursor)
+    assert {row["Phone"] for row in rows(hidden)} == {None}
+    org.org.objects["Account"].hidden.clear()
+    shown = read(org.connect("Account", ("Name", "Phone")), hidden[-1].cursor)
+    assert sorted(row["Phone"] or "" for row in rows(shown)) == ["", "1", "1", "1"]
+
+
+def test_an_object_without_the_usual_stamp_is_read_by_another(org: TestedOrg) -> None:
+    # Airbyte #68166: what cannot be filtered cannot be asked for.
+    account = org.org.objects["Account"]
+    account.hidden.add("SystemModstamp")
+    made = accounts(org, 3)
+    pages = read(org.connect())
+    assert ids(pages) == sorted(made)
+    assert "LastModifiedDate" in pages[0].records.column_names
+
+
+def test_more_fields_than_an_address_can_name(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"A_rather_long_name_of_a_custom_field_{i}__c" for i in range(400)]
+    for name in names:
+        org.org.add_field("Account", parsed_field(f"  {name} string(10)"))
+    made = accounts(org, 3, **{names[0]: "x"})
+    found = rows(read(org.connect("Account", names)))
+    assert sorted(row["Id"] for row in found) == sorted(made)
+    assert {row[names[0]] for row in found} == {"x"}
+    monkeypatch.setattr(soql, "LONGEST_QUERY", 10**6)
+    with pytest.raises(RejectedError, match=r"414|URI"):
+        read(org.connect("Account", names))
+
+
+def test_formula_fields_are_read_again_on_a_schedule(org: TestedOrg) -> None:
+    # A roll-up moves no time of change.
+    (account,) = accounts(org, 1)
+    columns = ("Name", "LastActivityDate")
+    options: Row = {"reread_every": "7 days"}
+    cursor = read(org.connect("Account", columns, **options))[-1].cursor
+    org.clock.pass_time(timedelta(minutes=30))
+    org.org.create(
+        "Task",
+        {"Subject": "x", "WhatId": account, "Status": "Completed", "ActivityDate": "2026-03-01"},
+    )
+    later = read(org.connect("Account", columns, **options), cursor)
+    cursor = later[-1].cursor if later else cursor
+    org.clock.pass_time(timedelta(days=8))
+    again = rows(read(org.connect("Account", columns, **options), cursor))
+    assert [row["LastActivityDate"] for row in again] == ["2026-03-01"]
+
+
+def test_an_instant_is_written_without_a_plus_sign() -> None:
+    moment = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
+    assert soql.instant(moment) == "2026-03-02T09:00:00.123Z"
+    assert "+" not in soql.changes("Account", ("Id",), "SystemModstamp", since=soql.instant(moment))
+
+
+def test_an_object_that_is_not_there(org: TestedOrg) -> None:
+    with pytest.raises(RejectedError, match="no object “Acount”"):
+        read(org.connect("Acount"))
+    (finding,) = org.connect("Acount").check()
+    assert finding.stream == "records"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["EmailMessage", "Case", "Contract", "Order", "Asset", "CampaignMember", "Event", "Contact"],
+)
+def test_other_objects_are_read(org: TestedOrg, name: str) -> None:
+    account = org.org.create("Account", {"Name": "A"})
+    contact = org.org.create("Contact", {"LastName": "C", "AccountId": account})
+    campaign = org.org.create("Campaign", {"Name": "C"})
+    values: dict[str, Row] = {
+        "EmailMessage": {"Subject": "Hi", "RelatedToId": account, "Incoming": True},
+        "Case": {"AccountId": account, "Subject": "Help"},
+        "Contract": {"AccountId": account},
+        "Order": {"AccountId": account, "EffectiveDate": "2026-03-01", "Status": "Draft"},
+        "Asset": {"Name": "A", "AccountId": account},
+        "CampaignMember": {"CampaignId": campaign, "ContactId": contact},
+        "Event": {"Subject": "Visit", "WhatId": account, "ActivityDate": "2026-03-05"},
+        "Contact": {"LastName": "D", "AccountId": account},
+    }
+    made = org.org.create(name, values[name])
+    columns = tuple(values[name])
+    found = {row["Id"]: row for row in rows(read(org.connect(name, columns)))}
+    expected = {k: "true" if v is True else v for k, v in values[name].items()}
+    assert expected.items() <= found[made].items()

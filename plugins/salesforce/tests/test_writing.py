@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from org_under_test import KEY, TestedOrg, chosen_id
+
+from crmsync.errors import (
+    ConnectorError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UncertainError,
+)
+from crmsync.model.actions import AddNote, CreateTask, Receipt, RecordRef, UpdateFields
+from crmsync_salesforce.simulator.messages import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync.model.actions import Action
+
+
+@pytest.fixture
+def account(org: TestedOrg) -> str:
+    return org.org.create("Account", {"Name": "Acme", "AnnualRevenue": 1000.5, "Rating": "Hot"})
+
+
+def apply(org: TestedOrg, *actions: Action) -> Sequence[Receipt | ConnectorError]:
+    connector = org.connect("Account", ("Name",))
+    answers = connector.apply(actions)
+    connector.close()
+    return answers
+
+
+def task(key: str = "k1", **values: Any) -> CreateTask:
+    return CreateTask(key=key, **({"subject": "Call"} | values))
+
+
+def update(account: str, changes: dict[str, Any], **expected: Any) -> UpdateFields:
+    record = RecordRef(table="account", id=account)
+    return UpdateFields(
+        key="u1", record=record, stream="records", changes=changes, expected=expected
+    )
+
+
+def tasks(org: TestedOrg) -> list[dict[str, Any]]:
+    return org.org.rows("Task")
+
+
+def test_a_task_stands_where_a_person_looks_for_it(org: TestedOrg, account: str) -> None:
+    owner = org.org.create("User", {"Username": "o", "LastName": "O", "Email": "o@x.example"})
+    contact = org.org.create("Contact", {"LastName": "C", "AccountId": account})
+    about = (RecordRef(table="account", id=account), RecordRef(table="contact", id=contact))
+    apply(org, task(body="Why", due=date(2026, 3, 29), assignee=owner, about=about))
+    (row,) = tasks(org)
+    assert (row["WhatId"], row["WhoId"], row["OwnerId"]) == (account, contact, owner)
+    assert (row["ActivityDate"], row["Status"], row[KEY]) == ("2026-03-29", "Not Started", "k1")
+    assert row["Description"] == "Why"
+
+
+def test_a_task_that_a_person_has_closed_is_left_alone(org: TestedOrg) -> None:
+    (first,) = apply(org, task())
+    (row,) = tasks(org)
+    org.org.update("Task", row["Id"], {"Status": "Completed", "Subject": "Done it"})
+    (again,) = apply(org, task())
+    assert isinstance(first, Receipt)
+    assert again == Receipt(key="k1", remote_id=row["Id"], already=True)
+    (row,) = tasks(org)
+    assert (row["Status"], row["Subject"]) == ("Completed", "Done it")
+
+
+def test_a_task_that_was_deleted_since_has_landed(org: TestedOrg) -> None:
+    apply(org, task())
+    (row,) = tasks(org)
+    org.org.delete("Task", row["Id"])
+    assert set(org.connect().find(["k1", "k2"])) == {"k1"}
+
+
+def test_keys_that_differ_in_case_are_two(org: TestedOrg) -> None:
+    answers = apply(org, task("Key"), task("key"))
+    assert all(isinstance(answer, Receipt) and not answer.already for answer in answers)
+    assert set(org.connect().find(["KEY", "Key"])) == {"Key"}
+
+
+def test_a_note_is_a_completed_task(org: TestedOrg, account: str) -> None:
+    about = (RecordRef(table="account", id=account),)
+    apply(org, AddNote(key="n1", text="\nFirst line\nsecond", about=about))
+    (row,) = tasks(org)
+    assert (row["Subject"], row["Status"], row["WhatId"]) == (
+        "Note: First line",
+        "Completed",
+        account,
+    )
+
+
+def test_no_more_than_200_records_go_in_a_call(org: TestedOrg) -> None:
+    answers = apply(org, *(task(f"k{i}") for i in range(401)))
+    assert all(isinstance(answer, Receipt) for answer in answers)
+    assert org.service.calls.count("POST composite/sobjects") == 3
+    assert len({row[KEY] for row in tasks(org)}) == 401
+
+
+def test_find_asks_for_many_keys_in_addresses_of_limited_length(org: TestedOrg) -> None:
+    keys = [f"a-rather-long-key-of-an-action-{i}-{'x' * 100}" for i in range(300)]
+    apply(org, *(task(key) for key in keys))
+    assert set(org.connect().find(keys)) == set(keys)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"subject": "x" * 256}, "256 characters"),
+        ({"body": "x" * 32_001}, "32001 characters"),
+        ({"assignee": chosen_id("005", "nobody")}, "there is no such record"),
+        ({"assignee": "U-01"}, "MALFORMED_ID"),
+        ({"about": (RecordRef(table="account", id=chosen_id("001", "gone")),)}, "no such record"),
+        ({"subject": "half \ud800"}, "half a character"),
+        ({"subject": "bell \x07"}, "Illegal character"),
+    ],
+)
+def test_what_an_org_refuses_is_told_in_words(
+    org: TestedOrg, values: dict[str, Any], words: str
+) -> None:
+    before, refused, after = apply(org, task("a"), task("b", **values), task("c"))
+    assert isinstance(before, Receipt)
+    assert isinstance(after, Receipt)
+    assert isinstance(refused, RejectedError)
+    assert words in str(refused)
+    assert {row[KEY] for row in tasks(org)} == {"a", "c"}
+
+
+def test_an_inactive_colleague_gets_no_task(org: TestedOrg) -> None:
+    user = org.org.create("User", {"Username": "o", "LastName": "O", "Email": "o@x.example"})
+    org.org.update("User", user, {"IsActive": False})
+    (refused,) = apply(org, task(assignee=user))
+    assert "the user is not active" in str(refused)
+
+
+def test_a_locked_row_is_tried_again_and_the_others_land(org: TestedOrg) -> None:
+    org.service.faults.append(Fault.ROW_LOCK)
+    locked, other = apply(org, task("a"), task("b"))
+    assert isinstance(locked, TransientError)
+    assert isinstance(other, Receipt)
+    assert [isinstance(answer, Receipt) for answer in apply(org, task("a"), task("b"))] == [
+        True
+    ] * 2
+    assert sorted(row[KEY] for row in tasks(org)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER])
+def test_a_lost_answer_is_looked_up_and_nothing_is_doubled(org: TestedOrg, fault: Fault) -> None:
+    connector = org.connect()
+    connector.find(["warms up"])
+    org.service.faults.append(fault)
+    (answer,) = connector.apply([task()])
+    assert isinstance(answer, UncertainError)
+    assert ("k1" in connector.find(["k1"])) == (fault is Fault.CUT_AFTER)
+    connector.apply([task()])
+    assert len(tasks(org)) == 1
+
+
+def test_a_used_up_allowance_rests_and_nothing_is_sent(org: TestedOrg) -> None:
+    org.service.faults.append(Fault.REQUEST_LIMIT)
+    with pytest.raises(QuotaError):
+        org.connect().find(["k"])
+    connector = org.connect()
+    connector.find(["k"])
+    org.service.faults.append(Fault.REQUEST_LIMIT)
+    (answer,) = connector.apply([task()])
+    assert isinstance(answer, QuotaError)
+    assert tasks(org) == []
+
+
+def test_an_update_yields_to_a_person(org: TestedOrg, account: str) -> None:
+    (stale,) = apply(org, update(account, {"Rating": "Cold"}, Rating="Warm"))
+    assert isinstance(stale, RejectedError)
+    assert "Rating was changed since" in str(stale)
+    (fresh,) = apply(org, update(account, {"Rating": "Cold"}, Rating="Hot", AnnualRevenue=1000.5))
+    assert fresh == Receipt(key="u1", remote_id=account)
+    (again,) = apply(org, update(account, {"Rating": "Cold"}, Rating="Hot"))
+    assert again == Receipt(key="u1", remote_id=account, already=True)
+    row = org.org.get("Account", account)
+    assert row is not None
+    assert row["Rating"] == "Cold"
+
+
+def test_an_update_whose_answer_was_lost_is_looked_up(org: TestedOrg, account: str) -> None:
+    org.service.faults.append(Fault.CUT_AFTER)
+    (answer,) = apply(org, update(account, {"Rating": "Cold"}))
+    assert answer == Receipt(key="u1", remote_id=account)
+    connector = org.connect()
+    connector.apply([update(account, {"Rating": "Hot"})])
+    org.service.faults.append(Fault.CUT_AFTER)
+    (other,) = connector.apply([update(account, {"Rating": "Warm"})])
+    assert isinstance(other, Receipt)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Ratin": "x"}, "no field “Ratin”"),
+        ({"LastActivityDate": "2026-01-01"}, "INVALID_FIELD_FOR_INSERT_UPDATE"),
+        ({"Name": "x" * 300}, "too long"),
+        ({"Name": None}, "more fields"),
+    ],
+)
+def test_an_update_that_cannot_be(
+    org: TestedOrg, account: str, changes: dict[str, Any], words: str
+) -> None:
+    refused, sound = apply(org, update(account, changes), update(account, {"Rating": "Cold"}))
+    assert isinstance(refused, RejectedError)
+    assert words in str(refused)
+    assert isinstance(sound, Receipt)
+
+
+def test_one_bad_record_does_not_spoil_two_hundred(org: TestedOrg) -> None:
+    # The parser refuses a request as a whole, and does not say which record it was.
+    actions = [task(f"k{i}", subject="bell \x07" if i == 77 else "fine") for i in range(100)]
+    answers = apply(org, *actions)
+    refused = [i for i, answer in enumerate(answers) if isinstance(answer, RejectedError)]
+    assert refused == [77]
+    assert len(tasks(org)) == 99
+
+
+def test_the_field_for_keys_is_proved_and_made(org: TestedOrg) -> None:
+    connector = org.connect(options=org.options(key_field="Other_Key__c"))
+    (finding,) = connector.check()
+    assert finding.fatal
+    assert "tasks have no field Other_Key__c" in finding.sentence
+    assert "Setup, Object Manager, Activity" in finding.sentence
+    (said,) = connector.setup(dry_run=True)
+    assert "Other_Key__c" in said
+    assert len(connector.check()) == 1
+    assert connector.setup(dry_run=False) == [said]
+    assert connector.check() == []
+    assert connector.setup(dry_run=False) == []
+    connector.apply([task()])
+    assert tasks(org)[0]["Other_Key__c"] == "k1"
+
+
+def test_a_field_that_lets_keys_repeat_is_no_field_for_keys(tmp_path: Any) -> None:
+    from org_under_test import START  # noqa: PLC0415  only here
+
+    org = TestedOrg(tmp_path, start=START, custom=[f"Task {KEY} string(40)"])
+    (finding,) = org.connect().check()
+    org.close()
+    assert "it is not unique, and it is no External ID, and it is shorter" in finding.sentence
