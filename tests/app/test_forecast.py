@@ -118,3 +118,51 @@ def test_a_fact_that_does_not_say_when_it_changes_is_asked_at_every_hour(
     assert rule["turns"] is None
     assert "2026-02-17" < rule["steady_until"] < "2026-02-19"
     sys.modules.pop("made_up_silent.facts")
+
+
+JOURNEY = """\
+rule: renewal-at-risk
+subject: account
+when:
+  - renewal_date: {in_next: 30 days}
+  - last_contact: {older_than: 14 days}
+until:
+  - {last_contact: {after: enrolled}, goal: true}
+  - renewal_date: {in_next: 20 days}
+then:
+  - task: {assign_to: owner, subject: Call}
+  - after: 3 business days
+    task: {assign_to: owner, subject: Still nobody}
+  - if: [{renewal_date: {in_next: 24 days}}]
+    note: {text: hurry}
+  - wait: 30 days
+  - note: {text: never}
+"""
+
+
+def test_a_forecast_follows_enrolments_on_their_way(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    (tmp_path / "rules" / "renewal-at-risk.yaml").write_text(JOURNEY, encoding="utf-8")
+    call_json("run", "--config", config, "--at", NOW)
+    report = call_json("forecast", "--config", config, "--at", NOW, "--days", "20")
+    told = [
+        (coming["at"][:16], [a["title"] or a["text"] for a in coming["actions"]])
+        for coming in report["coming"]
+        if coming["actions"]
+    ]
+    assert told == [
+        ("2026-02-18T00:00", ["Call"]),
+        ("2026-02-23T00:00", ["Still nobody", "Call"]),
+        ("2026-02-26T00:00", ["Still nobody"]),
+    ]
+    # Twenty days before they renew: nothing but the clock turns that.
+    ends = [
+        (coming["at"][:16], one["subject"])
+        for coming in report["coming"]
+        for one in coming["leaving"]
+        if one["reason"] == "its end has come: {renewal_date: {in_next: 20 days}}"
+    ]
+    assert ends == [("2026-02-28T00:00", "crm:A1"), ("2026-03-05T00:00", "crm:A2")]
+    # What waits for its time is told when that comes, if it does so in these days.
+    waiting = {held["step"] for coming in report["coming"] for held in coming["held"]}
+    assert waiting == {"wait", None}

@@ -57,6 +57,7 @@ class Decided:
         standing: what the rules said.
         composed: the actions of the due steps by key, before any gate was asked.
         stops: what people had said by then.
+        earlier: rules as they were, by which some of those inside go.
     """
 
     plan: PlanResult
@@ -68,6 +69,7 @@ class Decided:
     decisions: tuple[Decision, ...]
     withheld: tuple[Withheld, ...]
     stops: tuple[Stop, ...]
+    earlier: tuple[Rule, ...] = ()
 
 
 def _nobody(_label: str, _done: int) -> None:
@@ -191,6 +193,7 @@ def decide(
         decisions=tuple(steps.decisions),
         withheld=tuple(steps.withheld()),
         stops=stops,
+        earlier=texts.rules,
     )
 
 

@@ -1,8 +1,9 @@
 """What will fall due in the next days if nothing changes: the same cycle, at later instants.
 
 Each later cycle is decided on a copy of the ledger, which remembers what the cycles before it did.
-A cycle is tried at every full hour by which the clock may have turned something, or by which
-something that waits has come; what is due meanwhile would be handed out by a run in that hour.
+A cycle is tried at every full hour by which the clock may have turned something, also of what is
+asked of those inside, or by which something that waits has come; what is due meanwhile would be
+handed out by a run in that hour.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from crmsync.delivery.commit import commit_plan
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.scratch import copied, take_for_done
+from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.verdicts import Truth
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
+from crmsync.rules.reading.way import clauses_on_the_way, goes_on
 from crmsync.rules.standing import evaluated
 from crmsync.rules.turning import Turning, full_hours
 
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
 
 MOST_DAYS = 92
 _HOUR = timedelta(hours=1)
+_MOMENT = timedelta(seconds=1)
+# What is ready is taken for delivered.
+_OVER = frozenset({State.READY, State.DROPPED})
 
 
 def forecast(
@@ -91,6 +97,7 @@ class _Forecast:
     advance: Callable[[str, int], None]
     told: set[tuple[str, str, str | None, str]] = field(default_factory=set)
     waiting: set[datetime] = field(default_factory=set)
+    asked_of: dict[datetime, set[str]] = field(default_factory=dict)
     coming: list[Coming] = field(default_factory=list)
 
     def run(self) -> ForecastResult:
@@ -98,10 +105,12 @@ class _Forecast:
         first = self._cycle(now, None)
         standing = first.standing
         touched = self._touched()
-        while touched or self.waiting:
-            at = min((*touched, *self.waiting))
-            waited = at in self.waiting
+        self.asked_of = self._asked_on_the_way(first.earlier)
+        while touched or self.waiting or self.asked_of:
+            at = min((*touched, *self.waiting, *self.asked_of))
+            waited = at in self.waiting or self._is_inside(self.asked_of.get(at, set()))
             self.waiting.discard(at)
+            self.asked_of.pop(at, None)
             standing = self._step(at, standing, touched.pop(at, {}), waited=waited)
         return ForecastResult(
             at=self.workspace.now,
@@ -131,6 +140,31 @@ class _Forecast:
                 if by_clock is not None:
                     by_clock.add(moment.subject)
         return found
+
+    def _asked_on_the_way(self, earlier: Sequence[Rule]) -> dict[datetime, set[str]]:
+        """By full hour, of whom the clock may turn what is asked of those inside in that hour.
+
+        By an earlier text, its conditions are asked of them, too.
+        """
+        now = world_of(self.premises, self.records)
+        world = now.at(now.now, enrolled=now.now)
+        found: dict[datetime, set[str]] = {}
+        for rule in (*self.rules, *earlier):
+            asked = clauses_on_the_way(rule)
+            asked += clauses(rule.when) if rule in earlier else []
+            turning = Turning(world, rule.subject, asked, until=self.until)
+            for moment in turning.moments() if asked else ():
+                at = _full_hour(moment.at)
+                if at <= self.until:
+                    found.setdefault(at, set()).add(moment.subject)
+        return found
+
+    def _is_inside(self, subjects: set[str]) -> bool:
+        """Whether one of them is in a rule by then."""
+        if not subjects:
+            return False
+        inside = self.premises.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])
+        return any(one.ref.subject in subjects for one in inside)
 
     def _step(
         self, at: datetime, standing: Standing, touched: _Touched, *, waited: bool
@@ -164,6 +198,8 @@ class _Forecast:
         take_for_done(ledger, at=at)
         self._wait_for(held.until for held in decided.plan.held)
         self._wait_for(effect.not_before for effect in decided.effects)
+        if _goes_on(decided, self.rules):
+            self._wait_for([at + _MOMENT])
         if standing is None:
             self.told |= {_held_key(held) for held in decided.plan.held}
             self.told |= {_action_key(a) for a in decided.plan.actions if a.state != "ready"}
@@ -179,7 +215,11 @@ class _Forecast:
         actions = [
             a for a in decided.plan.actions if a.state == "ready" or self._is_new(_action_key(a))
         ]
-        held = [one for one in decided.plan.held if self._is_new(_held_key(one))]
+        held = [
+            one
+            for one in decided.plan.held
+            if not self._comes_later(one) and self._is_new(_held_key(one))
+        ]
         leaving = self._leaving(decided)
         if actions or held or leaving:
             self.coming.append(
@@ -190,6 +230,10 @@ class _Forecast:
                     leaving=tuple(leaving),
                 )
             )
+
+    def _comes_later(self, held: HeldBack) -> bool:
+        """Whether it is a step that waits for its time, which is told when that comes."""
+        return held.step is not None and held.until is not None and held.until <= self.until
 
     def _is_new(self, key: tuple[str, str, str | None, str]) -> bool:
         if key in self.told:
@@ -235,6 +279,14 @@ class _Forecast:
             for subject, report in reports.items()
             if report.verdict is Truth.NO
         }
+
+
+def _goes_on(decided: Decided, rules: Iterable[Rule]) -> bool:
+    """Whether a step is over, so that another may come after it; the next cycle tells."""
+    going_on = {rule.name for rule in (*rules, *decided.earlier) if goes_on(rule)}
+    over = {outcome.enrolment.rule for outcome in decided.transitions.outcomes}
+    over |= {effect.enrolment.rule for effect in decided.effects if effect.state in _OVER}
+    return not going_on.isdisjoint(over)
 
 
 def _full_hour(instant: datetime) -> datetime:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import world_of
 from crmsync.ledger.coming import next_instant
+from crmsync.rules.conditions import All
 from crmsync.rules.next_turn import next_turn
+from crmsync.rules.reading.way import guards
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.app.results.cycle import RunResult
     from crmsync.app.workspace import Workspace
+    from crmsync.rules.language import Rule
+
+
+def _with_guards(rule: Rule) -> Rule:
+    """The rule as if its conditions were also what it asks of those inside."""
+    asked = [guard.condition for guard in guards(rule.way, rule.until) if guard.condition]
+    if not asked:
+        return rule
+    return replace(rule, when=All(conditions=(rule.when, *asked), place=rule.place))
 
 
 def next_due(workspace: Workspace, result: RunResult, until: datetime) -> datetime | None:
@@ -26,6 +38,8 @@ def next_due(workspace: Workspace, result: RunResult, until: datetime) -> dateti
         waits = next_instant(connection, after=now)
     premises = workspace.premises
     with workspace.warehouse.reading() as records:
-        turns = next_turn(premises.rules, world_of(premises, records), until)
+        present = world_of(premises, records)
+        world = present.at(present.now, enrolled=present.now)
+        turns = next_turn([_with_guards(rule) for rule in premises.rules], world, until)
     found = [waits, turns, *(held.until for held in result.plan.held)]
     return min((at for at in found if at is not None and now < at <= until), default=None)

@@ -9,7 +9,15 @@ from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.rules import paths
 from crmsync.rules.asked import Asked
-from crmsync.rules.conditions import All, Comparison, Condition, Enrolled, Operator, Test
+from crmsync.rules.conditions import (
+    All,
+    Comparison,
+    Condition,
+    Enrolled,
+    Operator,
+    Test,
+    clauses,
+)
 from crmsync.rules.language import (
     AnyStep,
     Branch,
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 
     from crmsync.config.yaml import Document, Path_, Problems
     from crmsync.model.catalog import Catalog
+    from crmsync.rules.conditions import Related
+    from crmsync.rules.language import Rule
 
 WAIT, CHOOSE, OTHERWISE, GOAL = "wait", "choose", "otherwise", "goal"
 KINDS = (*STEP_KEYS, WAIT, CHOOSE)
@@ -377,6 +387,17 @@ def guards(way: Collection[AnyStep], until: Collection[Ending]) -> tuple[Guard, 
             case _:
                 pass
     return tuple(guard for guard in found if guard is not None)
+
+
+def clauses_on_the_way(rule: Rule) -> list[Comparison | Related]:
+    """The clauses of all that is asked of those inside."""
+    asked = guards(rule.way, rule.until)
+    return [c for guard in asked if guard.condition for c in clauses(guard.condition)]
+
+
+def goes_on(rule: Rule) -> bool:
+    """Whether something may come after what is due at first."""
+    return rule.repeat_every is not None or any(asks_for_steps(step) for step in rule.way)
 
 
 def _waiting(placed: Placed, length: Duration, until: tuple[Guard, ...]) -> WaitStep:
