@@ -247,7 +247,7 @@ def test_rows_that_could_not_be_read_are_doubted_by_check_too(tmp_path: Path) ->
     call("sync", "--config", config)
     line = CONFIG.splitlines().index("      accounts:") + 1
     assert call_json("check", "--config", config)["doubts"] == [
-        f"{config}:{line}:7: 1 of 3 rows could not be read; “crmsync status” tells why"
+        f"{config}:{line}:7: 1 row could not be read; “crmsync status” tells why"
     ]
 
 

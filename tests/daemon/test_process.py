@@ -63,7 +63,7 @@ def test_it_works_until_it_is_asked_to_stop_and_is_the_only_one(
         assert age is not None
         assert 0 <= float(age[1]) < PATIENCE
         assert daemon.asks("/etc/passwd")[0] == 404
-        assert re.search(r'crmsync_stream_missing_rows\{.*stream="accounts"\} 0.0', metrics), (
+        assert re.search(r'crmsync_stream_unreadable_rows\{.*stream="accounts"\} 0.0', metrics), (
             metrics
         )
 

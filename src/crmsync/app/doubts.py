@@ -42,15 +42,13 @@ def doubts_about_records(workspace: Workspace, rules: RuleSet) -> list[str]:
 
 
 def _about_rows(workspace: Workspace, records: Records) -> Iterator[str]:
-    """A sentence for each stream that lacks records because their rows cannot be used."""
+    """A sentence for each stream with rows that cannot be used."""
     document = workspace.installation.document
-    for state in records.stream_states():
-        if state.missing:
-            place = document.key_place(("connections", state.connection, "streams", state.stream))
-            yield (
-                f"{place}: {state.missing:,} of {state.rows:,} rows could not be read; "
-                "“crmsync status” tells why"
-            )
+    for (connection, stream), rows in records.quarantine(newest=0).counts.items():
+        if (connection, stream) in workspace.streams:
+            place = document.key_place(("connections", connection, "streams", stream))
+            told = "1 row" if rows == 1 else f"{rows:,} rows"
+            yield f"{place}: {told} could not be read; “crmsync status” tells why"
 
 
 def _about_matches(workspace: Workspace, rules: RuleSet, records: Records) -> Iterator[str]:

@@ -87,9 +87,9 @@ class Board:
             ["connection", "stream"],
             registry=registry,
         )
-        self._missing = gauge(
-            "crmsync_stream_missing_rows",
-            "Rows of a stream that cannot be used, and of whose records nothing is there.",
+        self._unreadable = gauge(
+            "crmsync_stream_unreadable_rows",
+            "Rows of a stream that cannot be used.",
             ["connection", "stream"],
             registry=registry,
         )
@@ -159,13 +159,15 @@ class Board:
         with self._lock:
             self._unread = {name: why for name, why in self._unread.items() if name in names}
 
-    def streams(self, states: Iterable[StreamState]) -> None:
-        """How far each stream has been read."""
+    def streams(
+        self, states: Iterable[StreamState], unreadable: Mapping[tuple[str, str], int]
+    ) -> None:
+        """How far each stream has been read, and how many of its rows cannot be used."""
         self._ages.clear()
-        self._missing.clear()
+        self._unreadable.clear()
         for state in states:
             names = (state.connection, state.stream)
-            self._missing.labels(*names).set(state.missing)
+            self._unreadable.labels(*names).set(unreadable.get(names, 0))
             if state.read_at is not None:
                 self._ages.labels(*names).set_function(partial(self._age, state.read_at))
 

@@ -129,7 +129,8 @@ class InstalledWork:
         time_out = self.workspace.installation.settings.daemon.time_out.length
         outcome = self.reader.read(self.workspace, names, time_out)
         with self.workspace.warehouse.reading() as records:
-            self._board.streams(records.stream_states())
+            unreadable = records.quarantine(newest=0).counts
+            self._board.streams(records.stream_states(), unreadable)
         return outcome
 
     def act(self, resting: Mapping[str, datetime | None], until: datetime) -> datetime | None:

@@ -27,7 +27,8 @@ class StreamState:
     Attributes:
         read_at: when the last read that reached the end of the stream began; None before one did.
         error: the sentence of the last read's error; None where it ended well.
-        rows: how many records the stream would have, could all its rows be used; 0 where all can.
+        rows: how many records the stream would have, could all its rows be used; 0 where all can,
+            or nearly all.
         missing: of how many of them nothing is there, because their rows cannot be used.
     """
 

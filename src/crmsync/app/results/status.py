@@ -18,7 +18,7 @@ class StreamStatus:
 
     Attributes:
         records: how many live ones its table has.
-        rows: how many records it would have, could all its rows be used; 0 where all can.
+        rows: how many records it would have, could all its rows be used; 0 where nearly all can.
         missing: of how many of them nothing is there.
     """
 
