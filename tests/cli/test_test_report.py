@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from crmsync.app.rule_tests.results import Mismatch, RulesTested, RuleTested
 from crmsync.cli.reports import testing
-
-if TYPE_CHECKING:
-    import pytest
 
 RED, GREEN, ODD = "\x1b[31m", "\x1b[32m", "\x1b[1;4;"
 FAILED = RuleTested(
@@ -38,19 +34,18 @@ FAILED = RuleTested(
 )
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> str:
+def printed(*, terminal: bool) -> str:
     out = StringIO()
     console = Console(
         file=out, force_terminal=terminal, color_system="standard" if terminal else None, width=200
     )
-    monkeypatch.setattr(testing, "console", lambda: console)
     result = RulesTested(folder="rules/tests", tests=(FAILED,), untested=("other",))
-    testing.show_tests(result, as_json=False)
+    testing.print_tests(console, result)
     return out.getvalue()
 
 
-def test_it_is_plain_where_it_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert printed(monkeypatch, terminal=False) == (
+def test_it_is_plain_where_it_is_no_terminal() -> None:
+    assert printed(terminal=False) == (
         "r: a [b] c [rules/tests/t.yaml:1:1]\n"
         "after 3 days, 2026-03-05 09:00 UTC [rules/tests/t.yaml:9:5]\n"
         "  acme:\n"
@@ -68,8 +63,8 @@ def test_it_is_plain_where_it_is_no_terminal(monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-def test_on_a_terminal_the_odd_words_stand_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = printed(monkeypatch, terminal=True).splitlines()
+def test_on_a_terminal_the_odd_words_stand_out() -> None:
+    lines = printed(terminal=True).splitlines()
     (expected,) = (line for line in lines if "Call Acme" in line and line.startswith(RED))
     (actual,) = (line for line in lines if "Call Acme" in line and line.startswith(GREEN))
     assert f"{ODD}31m20\x1b" in expected

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, command, opened
+from crmsync.cli.console import FINDINGS, command, opened, tell
 from crmsync.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 
 connections_app = typer.Typer(
@@ -25,7 +25,7 @@ def check_connection(
         from crmsync.cli import reports
 
         report = check_one(opened(config), name)
-        reports.show_check(report, as_json=as_json)
+        tell(report, reports.print_check, as_json)
         raise typer.Exit(FINDINGS if report.problems else 0)
 
 
@@ -44,4 +44,4 @@ def set_up_connection(
         from crmsync.app.connections import set_up
         from crmsync.cli import reports
 
-        reports.show_set_up(set_up(opened(config), name, dry_run=dry_run), as_json=as_json)
+        tell(set_up(opened(config), name, dry_run=dry_run), reports.print_set_up, as_json)

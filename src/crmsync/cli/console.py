@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from crmsync.model.durations import Duration
 
 _LONGEST_LINE = 10_000
+_Report = TypeVar("_Report")
+_More = ParamSpec("_More")
+
 FINDINGS = 1
 WRONG_USE = 2
 
@@ -173,7 +176,21 @@ def print_json(report: object) -> None:
     typer.echo(json.dumps(plain(report), ensure_ascii=False, indent=2))
 
 
-def _tell(error: CrmsyncError, *, as_json: bool) -> None:
+def tell(
+    report: _Report,
+    print_report: Callable[Concatenate[Console, _Report, _More], None],
+    as_json: bool,
+    *args: _More.args,
+    **options: _More.kwargs,
+) -> None:
+    """Tell what a command has to report: as JSON and nothing else, or in print for a person."""
+    if as_json:
+        print_json(report)
+    else:
+        print_report(console(), report, *args, **options)
+
+
+def _tell_error(error: CrmsyncError, *, as_json: bool) -> None:
     sentences = error.problems if isinstance(error, InvalidInputError) else (str(error),)
     if as_json:
         print_json({"error": type(error).__name__, "problems": list(sentences)})
@@ -189,7 +206,7 @@ def command(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except CrmsyncError as error:
-        _tell(error, as_json=as_json)
+        _tell_error(error, as_json=as_json)
         raise typer.Exit(WRONG_USE if isinstance(error, UsageError) else FINDINGS) from None
     except typer.Exit:
         raise

@@ -15,6 +15,7 @@ from crmsync.cli.console import (
     instant_at,
     opened,
     progress,
+    tell,
 )
 from crmsync.cli.options import DEFAULT_CONFIG, AtOption, ConfigOption, JsonOption, RulesOption
 
@@ -49,7 +50,7 @@ def run_rule_tests(
             raise
         if junit is not None:
             write_junit(junit, junit_report(report))
-        reports.show_tests(report, as_json=as_json)
+        tell(report, reports.print_tests, as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 
@@ -70,7 +71,7 @@ def forecast(
         workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
             report = look_ahead(workspace, days=days, only=rule, advance=advance)
-        reports.show_forecast(report, full=full, as_json=as_json)
+        tell(report, reports.print_forecast, as_json, full=full)
 
 
 def status(
@@ -85,7 +86,7 @@ def status(
         from crmsync.cli import reports
 
         report = read_status(opened(config, at))
-        reports.show_status(report, as_json=as_json)
+        tell(report, reports.print_status, as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 
@@ -103,7 +104,7 @@ def explain(
         from crmsync.cli import reports
 
         report = explain_subject(opened(config, at), subject, only=rule)
-        reports.show_explain(report, as_json=as_json)
+        tell(report, reports.print_explain, as_json)
 
 
 def backtest(

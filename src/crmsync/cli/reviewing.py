@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import command, opened, person
+from crmsync.cli.console import command, opened, person, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -63,7 +63,7 @@ def _list(config: Path, at: str | None, *, as_json: bool) -> None:
         from crmsync.app.reviewing import read_review
         from crmsync.cli import reports
 
-        reports.show_review(read_review(opened(config, at)), as_json=as_json)
+        tell(read_review(opened(config, at)), reports.print_review, as_json)
 
 
 @review_app.command()
@@ -79,7 +79,7 @@ def show(
         from crmsync.app.reviewing import show_action
         from crmsync.cli import reports
 
-        reports.show_action(show_action(opened(config, at), key), as_json=as_json)
+        tell(show_action(opened(config, at), key), reports.print_action, as_json)
 
 
 @review_app.command()
@@ -98,7 +98,7 @@ def approve(
         from crmsync.cli import reports
 
         result = reviewing.approve(opened(config, at), keys, by=person(name), reason=reason)
-        reports.show_reviewed(result, as_json=as_json)
+        tell(result, reports.print_reviewed, as_json)
 
 
 @review_app.command()
@@ -117,7 +117,7 @@ def reject(
         from crmsync.cli import reports
 
         result = reviewing.reject(opened(config, at), keys, by=person(name), reason=reason)
-        reports.show_reviewed(result, as_json=as_json)
+        tell(result, reports.print_reviewed, as_json)
 
 
 @review_app.command()
@@ -141,7 +141,7 @@ def edit(
         if subject is None and text is None:
             subject, text = _in_editor(*reviewing.words_of(workspace, key))
         result = reviewing.edit(workspace, key, by=by, reason=reason, subject=subject, text=text)
-        reports.show_reviewed(result, as_json=as_json)
+        tell(result, reports.print_reviewed, as_json)
 
 
 _SUBJECT = "Subject: "
@@ -201,7 +201,7 @@ def enrol(
             by=person(name),
             reason=reason,
         )
-        reports.show_reviewed(result, as_json=as_json)
+        tell(result, reports.print_reviewed, as_json)
 
 
 @review_app.command()
@@ -230,4 +230,4 @@ def ignore(
             by=person(name),
             reason=reason,
         )
-        reports.show_reviewed(result, as_json=as_json)
+        tell(result, reports.print_reviewed, as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, listening_at, opened, progress
+from crmsync.cli.console import FINDINGS, clock_at, command, listening_at, opened, progress, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -47,7 +47,7 @@ def sync(
             report = sync_all(
                 workspace, names, advance=advance, deletions_confirmed=confirm_deletions
             )
-        reports.show_sync(report, as_json=as_json)
+        tell(report, reports.print_sync, as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 
@@ -68,7 +68,7 @@ def plan(
         workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
             report = plan_cycle(workspace, sync_first=sync_first, only=rule, advance=advance)
-        reports.show_plan(report, full=full, as_json=as_json)
+        tell(report, reports.print_plan, as_json, full=full)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 
@@ -97,7 +97,7 @@ def run(
             report = run_cycle(
                 workspace, sync_first=sync_first, full=full_evaluation, advance=advance
             )
-        reports.show_run(report, full=full, as_json=as_json)
+        tell(report, reports.print_run, as_json, full=full)
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, command, opened, person
+from crmsync.cli.console import FINDINGS, command, opened, person, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -55,7 +55,7 @@ def retry(
             every=every,
             did_not_land=did_not_land,
         )
-        reports.show_settled(result, as_json=as_json)
+        tell(result, reports.print_settled, as_json)
         raise typer.Exit(FINDINGS if result.findings else 0)
 
 
@@ -78,7 +78,7 @@ def drop(
         result = settling.drop(
             opened(config, at), keys or (), by=person(name), reason=reason, rule=rule, every=every
         )
-        reports.show_settled(result, as_json=as_json)
+        tell(result, reports.print_settled, as_json)
 
 
 def landed(
@@ -96,4 +96,4 @@ def landed(
         from crmsync.cli import reports
 
         result = settling.landed(opened(config, at), keys or (), by=person(name), reason=reason)
-        reports.show_settled(result, as_json=as_json)
+        tell(result, reports.print_settled, as_json)

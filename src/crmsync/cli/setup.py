@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, opened, print_json, progress
+from crmsync.cli.console import (
+    FINDINGS,
+    clock_at,
+    command,
+    console,
+    opened,
+    print_json,
+    progress,
+    tell,
+)
 from crmsync.cli.options import DEFAULT_CONFIG, AtOption, ConfigOption, JsonOption, SchemaKind
 
 plugins_app = typer.Typer(help="What is installed beside the core.", no_args_is_help=True)
@@ -47,13 +56,13 @@ def demo(
         now = clock_at(at, SAMPLE_ZONE).now().replace(microsecond=0)
         layout = prepare_demo(folder, now)
         if prepare:
-            reports.show_layout(layout, as_json=as_json)
+            tell(layout, reports.print_layout, as_json)
             return
         from crmsync.app.cycle import run_cycle
 
         workspace = opened(layout.config, now.isoformat())
         if not as_json:
-            reports.show_layout(layout, as_json=False)
+            reports.print_layout(console(), layout)
         with progress(as_json=as_json) as advance:
             report = run_cycle(workspace, advance=advance)
         reports.show_demo(report, layout, at=at, as_json=as_json)
@@ -75,7 +84,7 @@ def check(
         from crmsync.cli import reports
 
         report = check_workspace(config, clock_at(None), offline=offline)
-        reports.show_check(report, as_json=as_json)
+        tell(report, reports.print_check, as_json)
         raise typer.Exit(FINDINGS if report.problems else 0)
 
 
@@ -98,7 +107,7 @@ def schema(
 
         if write:
             written = write_schemas(opened(config), config)
-            reports.show_schemas(written, as_json=as_json)
+            tell(written, reports.print_schemas, as_json)
         elif kind is SchemaKind.CONFIG:
             print_json(schema_of_config())
         else:
@@ -113,5 +122,5 @@ def plugins_list(*, as_json: JsonOption = False) -> None:
         from crmsync.plugins.manager import Plugins
 
         found = Plugins().reports
-        reports.show_plugins(found, as_json=as_json)
+        tell(found, reports.print_plugins, as_json)
         raise typer.Exit(FINDINGS if any(report.error for report in found) else 0)

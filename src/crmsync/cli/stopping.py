@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import command, instant_at, opened, person
+from crmsync.cli.console import command, instant_at, opened, person, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -39,7 +39,7 @@ def suppress(
             result = stopping.lift_suppression(workspace, address, by=by)
         else:
             result = stopping.suppress(workspace, address, by=by, reason=reason)
-        reports.show_stop(result, as_json=as_json)
+        tell(result, reports.print_stop, as_json)
 
 
 def mute(
@@ -67,4 +67,4 @@ def mute(
         else:
             end = instant_at("--until", until, workspace.zone)
             result = stopping.mute(workspace, account, by=by, reason=reason, until=end)
-        reports.show_stop(result, as_json=as_json)
+        tell(result, reports.print_stop, as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, command, opened, person, progress
+from crmsync.cli.console import FINDINGS, command, console, opened, person, progress, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -30,7 +30,7 @@ def runs(
         from crmsync.app.runs import list_runs
         from crmsync.cli import reports
 
-        reports.show_runs(list_runs(opened(config), limit=limit, every=every), as_json=as_json)
+        tell(list_runs(opened(config), limit=limit, every=every), reports.print_runs, as_json)
 
 
 def undo(
@@ -57,17 +57,17 @@ def undo(
         if preview or not yes:
             before = undoing.preview_undo(workspace, run, by=by, reason=reason)
             if preview or before.nothing:
-                reports.show_undo(before, full=full, as_json=as_json)
+                tell(before, reports.print_undo, as_json, full=full)
                 return
             if as_json or not sys.stdin.isatty():
                 raise UsageError(
                     f"undoing run {run} changes the CRM: look with --dry-run, then say --yes"
                 )
-            reports.show_undo(before, full=full, as_json=False)
+            reports.print_undo(console(), before, full=full)
             if not typer.confirm("Do this?"):
                 typer.echo("Nothing was undone.")
                 return
         with progress(as_json=as_json) as advance:
             result = undoing.undo(workspace, run, by=by, reason=reason, advance=advance)
-        reports.show_undo(result, full=full, as_json=as_json)
+        tell(result, reports.print_undo, as_json, full=full)
         raise typer.Exit(FINDINGS if result.findings else 0)

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
-from crmsync.cli.console import console, print_json
 from crmsync.clock import readable
 from crmsync.observe import printable, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
     from crmsync.rules.evidence import Evidence
@@ -23,12 +24,8 @@ if TYPE_CHECKING:
 _COLOURS = {"yes": "green", "no": "red", "unknown": "yellow"}
 
 
-def show_explain(result: ExplainResult, *, as_json: bool) -> None:
+def print_explain(out: Console, result: ExplainResult) -> None:
     """A tree for each rule."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     out.print(
         f"[bold]{escape(result.subject_name)}[/] ({result.table} {escape(result.subject)}) "
         f"at {readable(result.at)}{', as it was then' if result.as_it_was else ''}"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
-from crmsync.cli.console import console, print_json
-from crmsync.cli.reports.words import count
+from crmsync.cli.reports.words import count, noun_of
 from crmsync.clock import readable
 from crmsync.observe import redact
 
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
     from crmsync.app.results.cycle import PlannedAction
     from crmsync.app.results.forecast import Coming, ForecastResult
 
-_NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
 _MOST_SHOWN = 5  # of one rule on one day, unless all are asked for
 
 
-def show_forecast(result: ForecastResult, *, full: bool, as_json: bool) -> None:
+def print_forecast(out: Console, result: ForecastResult, *, full: bool) -> None:
     """Day by day and rule by rule: what will be due, who is held back, who leaves."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     last = result.until.date()
     out.print(f"From {readable(result.at)} until {_day(last)}, if nothing changes.")
     if result.due_now:
@@ -101,7 +95,7 @@ def _entries(coming: Coming) -> Iterator[tuple[str, list[str]]]:
         for action in actions:
             title = f": {action.title}" if action.title else ""
             state = "" if action.state == "ready" else f" ({action.state}: {action.reason})"
-            noun = _NOUNS.get(action.kind, action.kind)
+            noun = noun_of(action.kind)
             lines.append(f"      → {escape(redact(f'{noun} for {action.to}{title}{state}'))}")
         yield rule, lines
     for held in coming.held:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.sync import print_sync
-from crmsync.cli.reports.words import count, listed
+from crmsync.cli.reports.words import count, listed, noun_of
 from crmsync.clock import readable
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.observe import redact
@@ -25,33 +25,24 @@ if TYPE_CHECKING:
     from crmsync.app.results.cycle import PlannedAction, PlanResult, RunResult
     from crmsync.app.setup import Layout
 
-_NOUNS = {"task": "task", "email": "mail", "note": "note", "update": "field update"}
 # In the demo, of each rule; and of those held back, where nobody asked for all with --full.
 _MOST_SHOWN = 3
 _MOST_HELD = 20
 
 
-def show_plan(result: PlanResult, *, full: bool, as_json: bool) -> None:
+def print_plan(out: Console, result: PlanResult, *, full: bool) -> None:
     """Who would get what and why, and who is held back and why."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     print_sync(out, result.sync)
     out.print()
-    _print_plan(out, result, full=full, most=None)
+    _print_all(out, result, full=full, most=None)
     out.print("[dim]Nothing was sent or written: this is a plan.[/]")
 
 
-def show_run(result: RunResult, *, full: bool, as_json: bool) -> None:
+def print_run(out: Console, result: RunResult, *, full: bool) -> None:
     """The plan, and what became of it."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     print_sync(out, result.plan.sync)
     out.print()
-    _print_plan(out, result.plan, full=full, most=None)
+    _print_all(out, result.plan, full=full, most=None)
     _print_delivery(out, result)
 
 
@@ -70,7 +61,7 @@ def show_demo(result: RunResult, layout: Layout, *, at: str | None, as_json: boo
     out.print()
     print_sync(out, result.plan.sync)
     out.print()
-    _print_plan(out, result.plan, full=False, most=_MOST_SHOWN)
+    _print_all(out, result.plan, full=False, most=_MOST_SHOWN)
     _print_delivery(out, result)
     options = f"--config {shlex.quote(str(layout.config))}"
     if at is not None:
@@ -96,7 +87,7 @@ def show_demo(result: RunResult, layout: Layout, *, at: str | None, as_json: boo
         out.print(f"  crmsync explain {escape(first.subject)} {options}")
 
 
-def _print_plan(out: Console, result: PlanResult, *, full: bool, most: int | None) -> None:
+def _print_all(out: Console, result: PlanResult, *, full: bool, most: int | None) -> None:
     _print_rules(out, result)
     for rule in result.rules:
         actions = [action for action in result.actions if action.rule == rule.rule]
@@ -164,7 +155,7 @@ def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, 
         due = f", due {action.due}" if action.due else ""
         state = "" if action.state == "ready" else f" [yellow]({_state(action, at)})[/]"
         title = f": {escape(action.title)}" if action.title else ""
-        noun = _NOUNS.get(action.kind, action.kind)
+        noun = noun_of(action.kind)
         out.print(f"    → {noun} for {escape(action.to)}{due}{title}{state}", soft_wrap=True)
         if full and action.text:
             out.print(escape(indent(action.text.rstrip(), " " * 8)), soft_wrap=True)
@@ -179,7 +170,7 @@ def _print_delivery(out: Console, result: RunResult) -> None:
     delivery = result.delivery
     ready = Counter(a.kind for a in result.plan.actions if a.state == "ready")
     if ready:
-        parts = [count(number, _NOUNS.get(kind, kind)) for kind, number in sorted(ready.items())]
+        parts = [count(number, noun_of(kind)) for kind, number in sorted(ready.items())]
         out.print(f"Handed out: {listed(parts)}.")
     else:
         out.print("Nothing was due.")

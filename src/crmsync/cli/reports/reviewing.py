@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.settling import effect_line
 from crmsync.cli.reports.words import count
 from crmsync.clock import readable
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from crmsync.app.results.reviewing import ReviewedResult, ReviewResult, ReviewShown
 
 _MOST_NAMED = 10
@@ -25,12 +26,8 @@ _NEXT = {
 }
 
 
-def show_review(result: ReviewResult, *, as_json: bool) -> None:
+def print_review(out: Console, result: ReviewResult) -> None:
     """Actions to be approved, and existing matches by rule."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     if not result.awaiting and not result.existing:
         out.print("Nothing waits for a person.")
     if result.awaiting:
@@ -53,12 +50,9 @@ def show_review(result: ReviewResult, *, as_json: bool) -> None:
         out.print(f"  crmsync review enrol {escape(rule.rule)} RECORD… (or --all), or ignore")
 
 
-def show_action(result: ReviewShown, *, as_json: bool) -> None:
+def print_action(out: Console, result: ReviewShown) -> None:
     """An action as it would go out."""
-    if as_json:
-        print_json(result)
-        return
-    out, action = console(), result.action
+    action = result.action
     out.print(f"[bold]{escape(action.key)}[/], {action.state}", soft_wrap=True)
     out.print(f"{escape(action.rule)}, for {escape(action.subject_name)} ({action.subject})")
     out.print()
@@ -83,12 +77,8 @@ def show_action(result: ReviewShown, *, as_json: bool) -> None:
         out.print(f"[dim]{escape(redact(line))}[/]", soft_wrap=True)
 
 
-def show_reviewed(result: ReviewedResult, *, as_json: bool) -> None:
+def print_reviewed(out: Console, result: ReviewedResult) -> None:
     """What was said, and what happens next."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     for action in result.actions:
         out.print(f"{result.verdict}: {escape(effect_line(action))}", soft_wrap=True)
     for subject, name in result.subjects.items():

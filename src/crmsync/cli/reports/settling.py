@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crmsync.cli.console import console, print_json
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from crmsync.app.results.outbox import EffectShown, SettledResult
 
 _NEXT = {
@@ -19,12 +20,8 @@ _NEXT = {
 }
 
 
-def show_settled(result: SettledResult, *, as_json: bool) -> None:
+def print_settled(out: Console, result: SettledResult) -> None:
     """What became of each."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     for effect in result.effects:
         out.print(f"{escape(effect_line(effect))} {_NEXT[result.now]}.", soft_wrap=True)
     for sentence in result.left:

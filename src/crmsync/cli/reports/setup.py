@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count, listed
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from crmsync.app.results.check import CheckResult, SetUpResult
     from crmsync.app.schemas import WrittenSchemas
@@ -21,12 +22,8 @@ if TYPE_CHECKING:
     from crmsync.plugins.manager import PluginReport
 
 
-def show_layout(layout: Layout, *, as_json: bool) -> None:
+def print_layout(out: Console, layout: Layout) -> None:
     """Where the sample company lies."""
-    if as_json:
-        print_json(layout)
-        return
-    out = console()
     if layout.made:
         out.print(f"Made a sample company in [bold]{escape(str(layout.folder))}[/]")
     else:
@@ -38,12 +35,8 @@ def show_layout(layout: Layout, *, as_json: bool) -> None:
     out.print(f"  its rules    {escape(str(layout.folder / 'rules'))}/")
 
 
-def show_check(result: CheckResult, *, as_json: bool) -> None:
+def print_check(out: Console, result: CheckResult) -> None:
     """Every mistake, a line each."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     for problem in result.problems:
         out.print(escape(redact(problem)), soft_wrap=True)
     for doubt in result.doubts:
@@ -55,12 +48,8 @@ def show_check(result: CheckResult, *, as_json: bool) -> None:
         out.print(f"[green]No problems[/] in {looked_at}.")
 
 
-def show_set_up(result: SetUpResult, *, as_json: bool) -> None:
+def print_set_up(out: Console, result: SetUpResult) -> None:
     """What was made at a remote, a line each."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     for sentence in result.made:
         out.print(escape(redact(sentence)), soft_wrap=True)
     if not result.made:
@@ -69,12 +58,8 @@ def show_set_up(result: SetUpResult, *, as_json: bool) -> None:
         out.print("Nothing was made; without --dry-run it would be.")
 
 
-def show_schemas(written: WrittenSchemas, *, as_json: bool) -> None:
+def print_schemas(out: Console, written: WrittenSchemas) -> None:
     """Where the schemas are, and the lines that point an editor to them."""
-    if as_json:
-        print_json(written)
-        return
-    out = console()
     out.print(
         f"Wrote the schemas of {listed(list(written.files))} files into {escape(written.folder)}"
     )
@@ -88,11 +73,8 @@ def show_schemas(written: WrittenSchemas, *, as_json: bool) -> None:
         out.print(f"  {kind:8}{escape(line)}", soft_wrap=True)
 
 
-def show_plugins(found: Sequence[PluginReport], *, as_json: bool) -> None:
+def print_plugins(out: Console, found: Sequence[PluginReport]) -> None:
     """A line for each plugin."""
-    if as_json:
-        print_json(list(found))
-        return
     table = Table(box=None, pad_edge=False)
     for heading in ("plugin", "distribution", "brings"):
         table.add_column(heading)
@@ -108,4 +90,4 @@ def show_plugins(found: Sequence[PluginReport], *, as_json: bool) -> None:
         if report.error:
             shown = f"[red]broken: {escape(redact(report.error))}[/]"
         table.add_row(escape(report.name), escape(f"{report.distribution} {report.version}"), shown)
-    console().print(table)
+    out.print(table)

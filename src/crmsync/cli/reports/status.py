@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import print_quarantine
 from crmsync.clock import readable
@@ -19,12 +18,8 @@ if TYPE_CHECKING:
     from crmsync.app.results.status import DaemonStatus, StatusResult
 
 
-def show_status(result: StatusResult, *, as_json: bool) -> None:
+def print_status(out: Console, result: StatusResult) -> None:
     """How fresh the data is, what could not be read, and what became of each action."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     out.print(f"At {readable(result.at)}")
     _print_streams(out, result)
     if result.quarantined:

@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count
 from crmsync.clock import readable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from crmsync.app.results.stopping import StopResult, StopShown
 
 
-def show_stop(result: StopResult, *, as_json: bool) -> None:
+def print_stop(out: Console, result: StopResult) -> None:
     """What holds now, and what was taken back."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     for lifted in result.lifted:
         instead = "Instead of" if result.said is not None else "Taken back"
         out.print(f"{instead}: {escape(stop_sentence(lifted))}", soft_wrap=True)

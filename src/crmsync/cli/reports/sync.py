@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count
 from crmsync.observe import redact
 
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crmsync.app.results.sync import SyncResult
-
-
-def show_sync(result: SyncResult, *, as_json: bool) -> None:
-    """A line for each stream."""
-    if as_json:
-        print_json(result)
-        return
-    print_sync(console(), result)
 
 
 def print_sync(out: Console, result: SyncResult) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count, listed
 from crmsync.observe import redact
 
@@ -28,12 +27,8 @@ _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _ALIKE = 0.5
 
 
-def show_tests(result: RulesTested, *, as_json: bool) -> None:
+def print_tests(out: Console, result: RulesTested) -> None:
     """Each test that failed, with what was expected and what decided; then how each rule fared."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     if not result.tests:
         out.print(f"There are no tests in {escape(result.folder)}; docs/rule-tests.md shows how.")
         return

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.words import count
 from crmsync.clock import readable
 from crmsync.observe import redact
@@ -23,12 +22,8 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 5
 
 
-def show_runs(result: RunsResult, *, as_json: bool) -> None:
+def print_runs(out: Console, result: RunsResult) -> None:
     """Each run with its number, what it did, and who undid it."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     if not result.runs:
         out.print("There was no run yet that did anything.")
     table = Table(box=None, pad_edge=False)
@@ -48,12 +43,8 @@ def show_runs(result: RunsResult, *, as_json: bool) -> None:
         out.print("There are older ones: --limit says how many are listed.")
 
 
-def show_undo(result: UndoResult, *, full: bool, as_json: bool) -> None:
+def print_undo(out: Console, result: UndoResult, *, full: bool) -> None:
     """What was, or would be, taken back, and what stays and why."""
-    if as_json:
-        print_json(result)
-        return
-    out = console()
     run = result.run
     out.print(f"Run {run.number} of {readable(run.at)}: {escape(redact(run.told))}")
     for undone in run.undone:

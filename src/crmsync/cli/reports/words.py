@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from crmsync.model.tables import CANONICAL_TABLES
 
+_NOUNS = {"email": "mail", "update": "field update"}
+
+
+def noun_of(kind: str) -> str:
+    """What people call a kind of action."""
+    return _NOUNS.get(kind, kind)
+
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 task``, ``1,200 tasks``."""
