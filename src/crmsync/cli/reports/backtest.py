@@ -10,9 +10,8 @@ from rich.table import Table
 from crmsync.app.backtest.alarms import Verdict
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.assumed import told
-from crmsync.cli.reports.words import count, records
+from crmsync.cli.reports.words import count, records, safe
 from crmsync.clock import readable
-from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +41,7 @@ def show_backtest(result: BacktestResult, *, html: Path | None, as_json: bool) -
     _print_cases(out, result)
     _print_assumptions(out, result)
     for note in result.notes:
-        out.print(f"[yellow]Note[/] {escape(redact(note))}", soft_wrap=True)
+        out.print(f"[yellow]Note[/] {safe(note)}", soft_wrap=True)
     if html is not None:
         out.print(f"The page with charts is {escape(str(html))}", soft_wrap=True)
 

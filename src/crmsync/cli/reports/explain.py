@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
+from crmsync.cli.reports.words import safe
 from crmsync.clock import readable
 from crmsync.observe import printable, redact
 
@@ -31,7 +32,7 @@ def print_explain(out: Console, result: ExplainResult) -> None:
         f"at {readable(result.at)}{', as it was then' if result.as_it_was else ''}"
     )
     for stop in result.stops:
-        out.print(f"[red]{escape(redact(stop))}[/]", soft_wrap=True)
+        out.print(f"[red]{safe(stop)}[/]", soft_wrap=True)
     for rule in result.rules:
         out.print()
         tree = Tree(
@@ -41,7 +42,7 @@ def print_explain(out: Console, result: ExplainResult) -> None:
         if rule.steady_until is not None:
             tree.add(f"[dim]{_ahead(rule, rule.steady_until)}[/]")
         for note in rule.notes:
-            tree.add(f"[dim]{escape(redact(note))}[/]")
+            tree.add(f"[dim]{safe(note)}[/]")
         out.print(tree)
 
 
@@ -62,7 +63,7 @@ def _ahead(rule: RuleExplained, until: datetime) -> str:
 
 def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
     for clause in clauses:
-        seen = f"  is {escape(redact(clause.seen))}" if clause.seen else ""
+        seen = f"  is {safe(clause.seen)}" if clause.seen else ""
         distance = f"  [dim]({escape(clause.distance)})[/]" if clause.distance else ""
         turns = f"  [dim]→ {_turn(clause.turns)}[/]" if clause.turns else ""
         told = f"{_verdict(clause.verdict)} {escape(clause.text)}{seen}{distance}{turns}"
@@ -70,7 +71,7 @@ def _grow(tree: Tree, clauses: Sequence[Clause]) -> None:
         for evidence in clause.evidence:
             branch.add(_shown(evidence))
         for sentence in clause.assumed:
-            branch.add(f"[yellow]assumed:[/] {escape(redact(sentence))}")
+            branch.add(f"[yellow]assumed:[/] {safe(sentence)}")
         _grow(branch, clause.clauses)
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
-from crmsync.cli.reports.words import count, noun_of
+from crmsync.cli.reports.words import count, noun_of, safe
 from crmsync.clock import readable
-from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,11 +95,11 @@ def _entries(coming: Coming) -> Iterator[tuple[str, list[str]]]:
             title = f": {action.title}" if action.title else ""
             state = "" if action.state == "ready" else f" ({action.state}: {action.reason})"
             noun = noun_of(action.kind)
-            lines.append(f"      → {escape(redact(f'{noun} for {action.to}{title}{state}'))}")
+            lines.append(f"      → {safe(f'{noun} for {action.to}{title}{state}')}")
         yield rule, lines
     for held in coming.held:
         step = f"{held.step}: " if held.step else ""
-        reason = escape(redact(f"{held.subject_name}: {step}{held.reason}"))
+        reason = safe(f"{held.subject_name}: {step}{held.reason}")
         yield held.rule, [f"{clock} [yellow]held[/] {reason}"]
 
 
@@ -109,5 +108,5 @@ def _leaving(coming: Coming) -> Iterator[tuple[str, list[str]]]:
     clock = f"[dim]{coming.at:%H:%M}[/]"
     for leaving in coming.leaving:
         why = "; ".join(leaving.because) or leaving.reason
-        reason = escape(redact(f"{leaving.subject_name}: {why}"))
+        reason = safe(f"{leaving.subject_name}: {why}")
         yield leaving.rule, [f"{clock} [cyan]leaves[/] {reason}"]

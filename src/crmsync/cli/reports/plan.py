@@ -12,10 +12,9 @@ from rich.table import Table
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.sync import print_sync
-from crmsync.cli.reports.words import count, listed, noun_of
+from crmsync.cli.reports.words import count, listed, noun_of, safe
 from crmsync.clock import readable
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,8 +104,7 @@ def _print_all(out: Console, result: PlanResult, *, full: bool, most: int | None
         for item in held[:most_held]:
             step = f" {item.step}:" if item.step else ""
             out.print(
-                f"  [yellow]held[/] {escape(item.subject_name)}:{escape(step)} "
-                f"{escape(redact(item.reason))}",
+                f"  [yellow]held[/] {escape(item.subject_name)}:{escape(step)} {safe(item.reason)}",
                 soft_wrap=True,
             )
         _print_more(out, len(held), most_held, "more held back; --full shows all")
@@ -192,4 +190,4 @@ def _print_delivery(out: Console, result: RunResult) -> None:
         if number:
             out.print(f"  [{colour}]{number:,} {words}[/]")
     for problem in delivery.problems:
-        out.print(f"  [red]{escape(redact(problem))}[/]", soft_wrap=True)
+        out.print(f"  [red]{safe(problem)}[/]", soft_wrap=True)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from crmsync.cli.reports.settling import effect_line
-from crmsync.cli.reports.words import count
+from crmsync.cli.reports.words import count, safe
 from crmsync.clock import readable
-from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +43,7 @@ def print_review(out: Console, result: ReviewResult) -> None:
         number = count(len(rule.subjects), "record")
         out.print(f"[bold]{escape(rule.rule)}[/]: {number} matched it when it was new:")
         for subject, name in list(rule.subjects.items())[:_MOST_NAMED]:
-            out.print(f"  {escape(redact(name))} ({escape(subject)})", soft_wrap=True)
+            out.print(f"  {safe(name)} ({escape(subject)})", soft_wrap=True)
         if len(rule.subjects) > _MOST_NAMED:
             out.print(f"  … and {len(rule.subjects) - _MOST_NAMED:,} more; --json lists them all")
         out.print(f"  crmsync review enrol {escape(rule.rule)} RECORD… (or --all), or ignore")
@@ -64,17 +63,17 @@ def print_action(out: Console, result: ReviewShown) -> None:
     head |= {f"{name} =": str(value) for name, value in result.changes.items()}
     for name, value in head.items():
         if value:
-            out.print(escape(redact(f"{name}: {value}".replace(" =:", " ="))), soft_wrap=True)
+            out.print(safe(f"{name}: {value}".replace(" =:", " =")), soft_wrap=True)
     if result.text:
         out.print()
-        out.print(escape(redact(result.text)), soft_wrap=True)
+        out.print(safe(result.text), soft_wrap=True)
     if result.html is not None:
         out.print("[dim](and the same as HTML; --json shows it)[/]")
     out.print()
     if result.edited_by is not None:
         out.print(f"[yellow]The words are those of {escape(result.edited_by)}.[/]")
     for line in result.history:
-        out.print(f"[dim]{escape(redact(line))}[/]", soft_wrap=True)
+        out.print(f"[dim]{safe(line)}[/]", soft_wrap=True)
 
 
 def print_reviewed(out: Console, result: ReviewedResult) -> None:
@@ -82,5 +81,5 @@ def print_reviewed(out: Console, result: ReviewedResult) -> None:
     for action in result.actions:
         out.print(f"{result.verdict}: {escape(effect_line(action))}", soft_wrap=True)
     for subject, name in result.subjects.items():
-        out.print(f"{result.verdict}: {escape(redact(name))} ({escape(subject)})", soft_wrap=True)
+        out.print(f"{result.verdict}: {safe(name)} ({escape(subject)})", soft_wrap=True)
     out.print(_NEXT[result.verdict])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from crmsync.cli.reports.words import safe
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def print_settled(out: Console, result: SettledResult) -> None:
     for effect in result.effects:
         out.print(f"{escape(effect_line(effect))} {_NEXT[result.now]}.", soft_wrap=True)
     for sentence in result.left:
-        out.print(f"[yellow]{escape(redact(sentence))}[/]", soft_wrap=True)
+        out.print(f"[yellow]{safe(sentence)}[/]", soft_wrap=True)
 
 
 def effect_line(effect: EffectShown) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.reports.words import count, listed
-from crmsync.observe import redact
+from crmsync.cli.reports.words import count, listed, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +37,9 @@ def print_layout(out: Console, layout: Layout) -> None:
 def print_check(out: Console, result: CheckResult) -> None:
     """Every mistake, a line each."""
     for problem in result.problems:
-        out.print(escape(redact(problem)), soft_wrap=True)
+        out.print(safe(problem), soft_wrap=True)
     for doubt in result.doubts:
-        out.print(f"[yellow]perhaps[/] {escape(redact(doubt))}", soft_wrap=True)
+        out.print(f"[yellow]perhaps[/] {safe(doubt)}", soft_wrap=True)
     looked_at = listed([count(number, what) for what, number in result.checked.items()])
     if result.problems:
         out.print(f"[red]{count(len(result.problems), 'problem')}[/] in {looked_at}.")
@@ -51,7 +50,7 @@ def print_check(out: Console, result: CheckResult) -> None:
 def print_set_up(out: Console, result: SetUpResult) -> None:
     """What was made at a remote, a line each."""
     for sentence in result.made:
-        out.print(escape(redact(sentence)), soft_wrap=True)
+        out.print(safe(sentence), soft_wrap=True)
     if not result.made:
         out.print("All that the connection needs is there.")
     elif result.dry_run:
@@ -88,6 +87,6 @@ def print_plugins(out: Console, found: Sequence[PluginReport]) -> None:
             brings.append(count(len(report.filters), "template filter"))
         shown = escape("; ".join(brings) or "nothing")
         if report.error:
-            shown = f"[red]broken: {escape(redact(report.error))}[/]"
+            shown = f"[red]broken: {safe(report.error)}[/]"
         table.add_row(escape(report.name), escape(f"{report.distribution} {report.version}"), shown)
     out.print(table)

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import print_quarantine
+from crmsync.cli.reports.words import safe
 from crmsync.clock import readable
-from crmsync.observe import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,9 +31,9 @@ def print_status(out: Console, result: StatusResult) -> None:
     for state, number in result.effects.items():
         out.print(f"  {number:>7,} {state}")
     for stop in result.stops:
-        out.print(escape(redact(stop_sentence(stop))), soft_wrap=True)
+        out.print(safe(stop_sentence(stop)), soft_wrap=True)
     for item in result.attention:
-        out.print(f"[red]{escape(redact(item))}[/]", soft_wrap=True)
+        out.print(f"[red]{safe(item)}[/]", soft_wrap=True)
     if result.last_run is not None:
         out.print(f"Last run: {escape(result.last_run)}")
     for due in result.due:
@@ -49,7 +49,7 @@ def _print_daemon(out: Console, daemon: DaemonStatus) -> None:
     if daemon.wakes is not None:
         out.print(f"  it wakes at {readable(daemon.wakes)} for {escape(daemon.for_what)}")
     for problem in daemon.refused:
-        out.print(f"  [red]not in force: {escape(redact(problem))}[/]", soft_wrap=True)
+        out.print(f"  [red]not in force: {safe(problem)}[/]", soft_wrap=True)
 
 
 def _print_streams(out: Console, result: StatusResult) -> None:
@@ -61,7 +61,7 @@ def _print_streams(out: Console, result: StatusResult) -> None:
     for stream in result.streams:
         read_at = "never" if stream.read_at is None else readable(stream.read_at)
         if stream.error:
-            read_at += f"  [red]{escape(redact(stream.error))}[/]"
+            read_at += f"  [red]{safe(stream.error)}[/]"
         elif stream.stale:
             read_at += "  [yellow]too long ago[/]"
         elif stream.missing:

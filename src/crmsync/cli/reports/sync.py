@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.reports.words import count
-from crmsync.observe import redact
+from crmsync.cli.reports.words import count, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +40,12 @@ def print_sync(out: Console, result: SyncResult) -> None:
     out.print(table)
     for stream in result.streams:
         if stream.warning:
-            out.print(f"[yellow]{escape(redact(stream.warning))}[/]", soft_wrap=True)
+            out.print(f"[yellow]{safe(stream.warning)}[/]", soft_wrap=True)
     for doubt in result.doubts:
-        out.print(f"[yellow]perhaps[/] {escape(redact(doubt))}", soft_wrap=True)
+        out.print(f"[yellow]perhaps[/] {safe(doubt)}", soft_wrap=True)
     print_quarantine(out, result.quarantined, result.quarantine)
     for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
-        out.print(f"[red]{escape(redact(sentence))}[/]", soft_wrap=True)
+        out.print(f"[red]{safe(sentence)}[/]", soft_wrap=True)
 
 
 def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> None:
@@ -58,4 +57,4 @@ def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> Non
         "mend the file or the mapping, and the next sync reads it again:"
     )
     for sentence in sentences:
-        out.print(f"  {escape(redact(sentence))}", soft_wrap=True)
+        out.print(f"  {safe(sentence)}", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
-from crmsync.cli.reports.words import count, listed
+from crmsync.cli.reports.words import count, listed, safe
 from crmsync.observe import redact
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def _print_rules(out: Console, result: RulesTested) -> None:
         out.print(f"[bold]{escape(rule)}[/]", soft_wrap=True)
         for test in tests:
             sign = "[red]✗[/]" if test.failures else "[green]✓[/]"
-            out.print(f"  {sign} {escape(redact(test.test))}", soft_wrap=True)
+            out.print(f"  {sign} {safe(test.test)}", soft_wrap=True)
     out.print()
 
 
 def _print_failed(out: Console, test: RuleTested) -> None:
     out.print(
-        f"[bold]{escape(test.rule)}[/]: {escape(redact(test.test))} \\[{escape(test.place)}]",
+        f"[bold]{escape(test.rule)}[/]: {safe(test.test)} \\[{escape(test.place)}]",
         soft_wrap=True,
     )
     for wrong in test.failures:
@@ -67,7 +67,7 @@ def _print_failed(out: Console, test: RuleTested) -> None:
         for line in _coloured(wrong):
             out.print(line, soft_wrap=True)
         for sentence in wrong.because:
-            out.print(f"    {escape(redact(sentence))}", soft_wrap=True)
+            out.print(f"    {safe(sentence)}", soft_wrap=True)
     out.print()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from crmsync.cli.reports.words import count
+from crmsync.cli.reports.words import count, safe
 from crmsync.clock import readable
 from crmsync.observe import redact
 
@@ -31,9 +31,9 @@ def print_runs(out: Console, result: RunsResult) -> None:
     table.add_column("at")
     table.add_column("what it did")
     for run in result.runs:
-        what = escape(redact(run.told))
+        what = safe(run.told)
         for undone in run.undone:
-            what += f"  [yellow]undone {escape(redact(undone))}[/]"
+            what += f"  [yellow]undone {safe(undone)}[/]"
         table.add_row(str(run.number), readable(run.at), what)
     if result.runs:
         out.print(table)
@@ -46,9 +46,9 @@ def print_runs(out: Console, result: RunsResult) -> None:
 def print_undo(out: Console, result: UndoResult, *, full: bool) -> None:
     """What was, or would be, taken back, and what stays and why."""
     run = result.run
-    out.print(f"Run {run.number} of {readable(run.at)}: {escape(redact(run.told))}")
+    out.print(f"Run {run.number} of {readable(run.at)}: {safe(run.told)}")
     for undone in run.undone:
-        out.print(f"  undone {escape(redact(undone))}")
+        out.print(f"  undone {safe(undone)}")
     would = "would be " if result.before else ""
     _actions(out, f"{would}taken back", result.taken_back, full=full)
     _actions(out, f"{would}dropped, and never done", result.dropped, full=full)
@@ -64,7 +64,7 @@ def print_undo(out: Console, result: UndoResult, *, full: bool) -> None:
         done = count(actions, "action")
         out.print(f"Run {number} has done {done} for the same enrolments: crmsync undo {number}")
     for problem in result.problems:
-        out.print(f"[red]{escape(redact(problem))}[/]", soft_wrap=True)
+        out.print(f"[red]{safe(problem)}[/]", soft_wrap=True)
     if result.nothing:
         left = "is left" if run.undone else "is there"
         out.print(f"Nothing {left} to undo.")
@@ -87,7 +87,7 @@ def _stays(out: Console, title: str, found: Sequence[NotUndone], *, full: bool) 
         reasons.setdefault(one.why, []).append(one.action)
     for why, actions in reasons.items():
         told = count(len(actions), "action")
-        out.print(f"  {told}: [yellow]{escape(redact(why))}[/]", soft_wrap=True)
+        out.print(f"  {told}: [yellow]{safe(why)}[/]", soft_wrap=True)
         _lines(out, actions, full=full)
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from crmsync.model.tables import CANONICAL_TABLES
+from crmsync.observe import redact
 
 _NOUNS = {"email": "mail", "update": "field update"}
+
+
+def safe(text: str) -> str:
+    """Words from outside, for print: no secret shows, and no bracket is taken for a style."""
+    return escape(redact(text))
 
 
 def noun_of(kind: str) -> str:
