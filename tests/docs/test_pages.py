@@ -14,6 +14,8 @@ _PAGES = sorted(
     page for pattern in ("*.md", "docs/**/*.md", "plugins/*/*.md") for page in _ROOT.glob(pattern)
 )
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_PATH = re.compile(r"`((?:src|tests|bench|plugins|docs)/[^`*…\s]+)`")
+_BRACES = re.compile(r"\{([^}]*)\}")
 _NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 
 
@@ -21,6 +23,21 @@ _NAME = re.compile(r"^[A-Za-z0-9_.-]+")
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = _LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def _spelt_out(path: str) -> list[str]:
+    """``a/{b,c}.py`` as ``a/b.py`` and ``a/c.py``."""
+    found = _BRACES.search(path)
+    if found is None:
+        return [path]
+    return [path[: found.start()] + part + path[found.end() :] for part in found[1].split(",")]
+
+
+@pytest.mark.parametrize("page", [_ROOT / "docs" / "architecture.md", *_ROOT.glob("docs/adr/*.md")])
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    named = _PATH.findall(page.read_text(encoding="utf-8"))
+    paths = [path for name in named for path in _spelt_out(name)]
+    assert [path for path in paths if not (_ROOT / path).exists()] == []
 
 
 def test_every_dependency_has_its_line() -> None:
