@@ -63,6 +63,25 @@ def state(
             [state("activity"), state("activity_link", age=None)],
             ("the activity_link stream of crm was never read",),
         ),
+        # A mailbox may have had mail of anybody's.
+        (
+            [
+                state("account"),
+                state("activity"),
+                state("activity", connection="mailbox", stream="mails", age=None),
+            ],
+            ("the activity stream “mails” of mailbox was never read",),
+        ),
+        ([state("account"), state("activity", connection="mailbox")], ()),
+        # Another CRM says nothing of this one's customers.
+        (
+            [
+                state("activity"),
+                state("account", connection="other"),
+                state("activity", connection="other", age=None),
+            ],
+            (),
+        ),
         # Another connection says nothing of this one.
         (
             [state("activity", age=None), state("activity", connection="other")],

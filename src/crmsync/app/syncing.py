@@ -11,6 +11,7 @@ from crmsync.app.results.sync import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.model.tables import split_global_id
 from crmsync.plugins.contract import Reads
+from crmsync.sync.matching import match_activities
 from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from crmsync.warehouse.reader import Records
 
 _WAIT = timedelta(seconds=60)
+_MATCHED_BY = {"account", "activity", "contact"}
 # Exports overlap, so a few references always lead nowhere; above this share it is said.
 _MOST_ASTRAY = 0.1
 # Of the rows that cannot be read: so many of each stream are named.
@@ -70,9 +72,10 @@ def sync_all(
                 problems += error.problems
             except ConnectorError as error:
                 problems.append(f"{name}: {error}")
+    doubts = _match(workspace, streams)
     with workspace.warehouse.reading() as records:
         number, sentences = quarantined(workspace, records)
-        doubts = tuple(_astray(workspace, records, streams))
+        doubts += tuple(_astray(workspace, records, streams))
     return SyncResult(
         at=workspace.now,
         streams=tuple(streams),
@@ -80,6 +83,24 @@ def sync_all(
         doubts=doubts,
         quarantined=number,
         quarantine=sentences,
+    )
+
+
+def _match(workspace: Workspace, streams: Sequence[StreamReport]) -> tuple[str, ...]:
+    """Link what came with addresses, where anything has changed; answers with what is doubtful."""
+    addressed = any(
+        "addresses" in stream.fields or "answers" in stream.fields
+        for connection in workspace.installation.settings.connections.values()
+        for stream in connection.streams.values()
+        if stream.table == "activity"
+    )
+    changed = any(r.changed or r.deleted for r in streams if r.table in _MATCHED_BY)
+    if not addressed or not changed:
+        return ()
+    return tuple(
+        f"several accounts have the domain “{domain}”, so that mail from there belongs to none of "
+        "them; make its sender a contact of the right one"
+        for domain in match_activities(workspace.warehouse, workspace.clock).shared
     )
 
 

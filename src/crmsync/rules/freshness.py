@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # Tables that complete another one where they are read, and need not be there.
 _MOMENT = timedelta(microseconds=1)
 _COMPLETED_BY = {"activity": ("activity_link",)}
+# A connection with activities and without these is a mailbox: its mail may concern anybody.
+_WHOSE = ("account", "contact", "deal")
 
 # Where more than this share of a stream is missing, its mapping is wrong or its export broken,
 # and that nothing is there says nothing. A few bad rows are in every export.
@@ -51,10 +54,19 @@ class Freshness:
                     break
         return found
 
+    @cached_property
+    def _mailboxes(self) -> frozenset[str]:
+        having = {
+            table: {state.connection for state in self.states if state.table == table}
+            for table in ("activity", *_WHOSE)
+        }
+        return frozenset(having["activity"].difference(*(having[table] for table in _WHOSE)))
+
     def _ends(self, connection: str, until: datetime) -> Iterator[datetime]:
         """When what was read of the streams of a connection gets too old."""
         for state in self.states:
-            if state.connection == connection and state.read_at is not None:
+            mine = state.connection in {connection, *self._mailboxes}
+            if mine and state.read_at is not None:
                 end = state.read_at.astimezone(UTC) + self.bound(state.table) + _MOMENT
                 if self.now < end <= until:
                     yield end
@@ -65,7 +77,8 @@ class Freshness:
         return tuple(dict.fromkeys(found))
 
     def _reasons(self, connection: str, table: str) -> list[str]:
-        states = [s for s in self.states if s.connection == connection and s.table == table]
+        where = {connection, *self._mailboxes} if table == "activity" else {connection}
+        states = [s for s in self.states if s.connection in where and s.table == table]
         if not states:
             return [f"the {table} stream of {connection} was never read"]
         for completing in _COMPLETED_BY.get(table, ()):
