@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crmsync.app import basis
 from crmsync.app.basis import basis_of
 from crmsync.app.workspace import open_workspace
 from crmsync.clock import SystemClock
@@ -49,6 +50,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 def _basis(config: Path) -> dict[str, str]:
     importlib.invalidate_caches()
+    basis._package.cache_clear()  # noqa: SLF001  as in another process
     premises = open_workspace(config, SystemClock()).premises
     assert any(fact.spec.name == "sunny_days" for fact in premises.facts)
     return basis_of(premises, premises.rules)

@@ -13,6 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
+import holidays
+
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import (
@@ -33,14 +35,20 @@ from crmsync.rules.conditions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 Row = dict[str, Any]
 _NEVER = object()  # a fact that found nothing
 
 
 class Oracle:
-    """All records, the present, and which tables were never read."""
+    """All records, the present, and which tables were not read, or not lately.
+
+    Args:
+        unread: tables that no connection can be trusted with.
+        untrusted: others, each with the connection.
+        country: whose holidays are no business days.
+    """
 
     def __init__(
         self,
@@ -49,11 +57,15 @@ class Oracle:
         now: datetime,
         zone: str,
         unread: Sequence[str],
+        untrusted: Collection[tuple[str, str]] = (),
+        country: str | None = None,
     ) -> None:
         self._records = records
         self._now = now
         self._company = zone
         self._unread = unread
+        self._untrusted = untrusted
+        self._holidays = () if country is None else holidays.country_holidays(country)
 
     def verdict(self, condition: Condition, row: Row, table: str) -> bool | None:
         match condition:
@@ -84,13 +96,24 @@ class Oracle:
             return None, False
         if column.fact is None:
             return row.get(column.name), row.get(column.name) is not None
-        if set(column.fact.rests_on) & set(self._unread):
+        if not self._trusts(row, *column.fact.rests_on):
             return None, False
         return self._fact(column.name, row), True
 
+    def _trusts(self, row: Row, *tables: str) -> bool:
+        """Whether a record's connection has read these tables lately."""
+        connection = row.get("connection") or "test"
+        # Links belong to activities, where they are read at all.
+        return not any(
+            name in self._unread or (connection, name) in self._untrusted
+            for table in tables
+            for name in ((table, "activity_link") if table == "activity" else (table,))
+        )
+
     def _fact(self, name: str, account: Row) -> object:
         if name == "last_contact":
-            times = [a["at"] for a in self._activities(account) if self._is_contact(a)]
+            held = self._activities(account, "account")
+            times = [a["at"] for a in held if self._is_contact(a)]
             return max(times, default=_NEVER)
         assert name == "open_tickets"
         return sum(
@@ -111,14 +134,16 @@ class Oracle:
             and (activity.get("ended_at") or activity["at"]) <= self._now
         )
 
-    def _activities(self, account: Row) -> list[Row]:
-        """An account's own, those of its contacts and deals, and those linked to any of these."""
-        mine = {("account", account["id"])} | {
-            (table, record["id"])
-            for table in ("contact", "deal")
-            for record in self._records.get(table, ())
-            if record["account"] == account["id"]
-        }
+    def _activities(self, owner: Row, table: str) -> list[Row]:
+        """Its own, those linked to it; of accounts, also those of its contacts and deals."""
+        mine = {(table, owner["id"])}
+        if table == "account":
+            mine |= {
+                (name, record["id"])
+                for name in ("contact", "deal")
+                for record in self._records.get(name, ())
+                if record["account"] == owner["id"]
+            }
         links = self._records.get("activity_link", ())
         return [
             activity
@@ -182,17 +207,18 @@ class Oracle:
         changes = list(zip(values, values[1:], [until for _, until in steps], strict=False))
         if isinstance(asked, Past):
             return self._was(asked, changes, row.get(column.name), (since, created), subject, table)
+        zone = self._zone(subject, table)
         for old, new, at in changes:
             fits = asked.before is None or old in asked.before
             fits &= asked.after is None or new in asked.after
-            lately = asked.in_last is None or at >= self._now - asked.in_last.length
+            lately = asked.in_last is None or at >= self._shifted(asked.in_last, -1, zone)
             if fits and lately and at <= self._now:
                 return True
-        if column.owner in self._unread:
+        if not self._trusts(row, column.owner):
             return None
         if since is None or (created is not None and since <= created):
             return False
-        lately = asked.in_last is not None and since <= self._now - asked.in_last.length
+        lately = asked.in_last is not None and since <= self._shifted(asked.in_last, -1, zone)
         return False if lately else None
 
     def _was(  # noqa: PLR0917  as plain as can be
@@ -206,7 +232,7 @@ class Oracle:
     ) -> bool | None:
         since, created = known
         if isinstance(asked.at, Duration):
-            then = self._now - asked.at.length
+            then = self._shifted(asked.at, -1, self._zone(row, table))
         else:
             zone = self._zone(row, table)
             then = self._last(asked.at, zone, is_day=False)
@@ -228,13 +254,13 @@ class Oracle:
         if isinstance(operand, Duration):
             match test.operator:
                 case Operator.IN_NEXT:
-                    return bool(present <= value <= present + operand.length)
+                    return bool(present <= value <= self._shifted(operand, 1, zone, is_day))
                 case Operator.IN_LAST:
-                    return bool(present - operand.length <= value <= present)
+                    return bool(self._shifted(operand, -1, zone, is_day) <= value <= present)
                 case Operator.OLDER_THAN:
-                    return bool(present - value >= operand.length)
+                    return bool(value <= self._shifted(operand, -1, zone, is_day))
                 case _:
-                    return bool(value - present >= operand.length)
+                    return bool(value >= self._shifted(operand, 1, zone, is_day))
         low, high = operand if isinstance(operand, tuple) else (operand, operand)
         match test.operator:
             case Operator.BEFORE:
@@ -248,6 +274,18 @@ class Oracle:
             case _:
                 first = self._first(low, zone, is_day=is_day)
                 return bool(first <= value <= self._last(high, zone, is_day=is_day))
+
+    def _shifted(self, duration: Duration, sign: int, zone: ZoneInfo, is_day: bool = False) -> Any:
+        """Today or now, so much later or earlier; business days keep the time on the clock."""
+        local = self._now.astimezone(zone)
+        if not duration.business_days:
+            return (local.date() if is_day else self._now) + sign * duration.length
+        day, left = local.date(), duration.business_days
+        while left:
+            day += timedelta(days=sign)
+            left -= day.isoweekday() <= 5 and day not in self._holidays
+        clock = local.time()
+        return day if is_day else datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
 
     def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:
         if isinstance(literal, Today):
@@ -270,11 +308,11 @@ class Oracle:
         near: Row | None = row
         for hop in clause.of.hops:
             near = self._record(hop.target, None if near is None else near.get(hop.column))
-        if near is None or target in self._unread:
+        if near is None or not self._trusts(near, target):
             return None
         related = [r for r in self._records.get(target, ()) if r[column] == near["id"]]
         if target == "activity":
-            related = self._activities(near)
+            related = self._activities(near, clause.of.relation.source)
         where = [
             True if clause.of.where is None else self.verdict(clause.of.where, r, target)
             for r in related
@@ -325,7 +363,7 @@ class Oracle:
     def _latest(self, clause: Related, related: list[Row], where: list[bool | None]) -> bool | None:
         assert clause.each is not None
         target = clause.of.relation.target
-        time = {"ticket": "opened_at", "activity": "at"}[target]
+        time = {"ticket": "opened_at", "activity": "at", "contact": "created_at"}[target]
         dated = [
             (r[time], r["id"], r, w)
             for r, w in zip(related, where, strict=True)

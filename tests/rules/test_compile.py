@@ -378,3 +378,24 @@ def test_freshness_is_told_when_a_query_runs(tmp_path: Path) -> None:
     (reason,) = later.unknown["acme"]
     assert "the activity stream of test was last read 2 days ago, longer than 24 hours" in reason
     source.close()
+
+
+def test_the_same_columns_are_read_in_the_same_order(tmp_path: Path) -> None:
+    # Ibis takes two selections for one that differ only in the order of their columns.
+    quiet = "segment: quiet\nsubject: account\nwhen: [{last_contact: {older_than: 2 days}}]\n"
+    when = """\
+  - count: {of: activities, where: [{automated: true}], is: {at_least: 0}}
+  - none_of:
+      - latest: {of: tickets, is: [{account.last_contact: {in_last: 1 day}}]}
+      - segment: quiet"""
+    text = f"rule: tested\nsubject: account\nwhen:\n{when}\n{THEN}"
+    (rule,) = rules_from(tmp_path, {"tested": text}, {"quiet": quiet}).rules
+    records = {
+        "account": [{"id": "a"}, {"id": "b"}],
+        "ticket": [{"id": "t", "account": "b", "opened_at": "2026-02-28T10:00"}],
+        "activity": [
+            {"id": "x", "account": "a", "kind": "call", "at": "2026-02-28T15:00"},
+            {"id": "y", "account": "b", "kind": "call", "at": "2026-02-28T15:00"},
+        ],
+    }
+    assert verdicts_of(rule, records).matches.keys() == {"a"}

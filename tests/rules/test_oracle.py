@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
+from crmsync.model.records import StreamState
 from crmsync.rules.evaluate import evaluate
 from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
@@ -18,9 +19,8 @@ from rules.oracle import Oracle
 from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from crmsync.model.tables import Table
     from crmsync.rules.language import Rule
 
 # The days on which clocks change in Zurich and Los Angeles, a leap day, and the turn of a year.
@@ -37,6 +37,39 @@ TEXTS = ["gold", "silver", "go", "", "öl d"]
 OFFSETS = [timedelta(days=d, seconds=s) for d in (-3, -2, -1, 0, 1, 2, 3) for s in (-1, 0, 1)]
 # On the bounds of windows that look back a month, a quarter and longer.
 FAR_OFFSETS = [timedelta(days=-d, seconds=s) for d in (31, 60, 100, 400) for s in (-1, 0, 1)]
+
+
+STREAMS = [
+    (connection, table)
+    for connection in ("test", "one", "two")
+    for table in ("activity", "activity_link", "ticket", "contact", "deal", "account", "user")
+]
+# What is the matter with a stream.
+TROUBLES = st.sampled_from(["never read", "broken off", "stale"])
+SEGMENTS = {
+    "quiet": """\
+segment: quiet
+subject: account
+when:
+  - any:
+      - last_contact: {older_than: 2 days}
+      - none: {of: tickets, where: [{status: open}]}
+""",
+    "fine": """\
+segment: fine
+subject: account
+when:
+  - not: [{segment: quiet}]
+  - tier: {is_not: silver, if_unknown: hold}
+""",
+    "pressing": """\
+segment: pressing
+subject: ticket
+when:
+  - status: open
+  - none_of: [{opened_at: {in_last: 1 business day}}]
+""",
+}
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -61,9 +94,18 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
         since = draw(st.one_of(st.none(), instants))
         return told | ({} if since is None else {"known_since": since})
 
+    connections = st.sampled_from([None, None, "one", "two"] if draw(st.booleans()) else [None])
+    if draw(st.booleans()):
+        # Several at the same time.
+        tied = st.sampled_from([now + offset for offset in draw(st.permutations(OFFSETS))[:2]])
+        times = far_times = tied
+    else:
+        times = instants
+        far_times = st.sampled_from([now + d for d in (*OFFSETS, *FAR_OFFSETS)])
     accounts = [
         {
             "id": name,
+            "connection": draw(connections),
             "tier": draw(maybe(st.sampled_from(TEXTS))),
             "recurring_revenue": draw(maybe(numbers)),
             "renewal_date": draw(maybe(days)),
@@ -80,9 +122,10 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
     tickets = [
         {
             "id": f"t{i}",
+            "connection": draw(connections),
             "account": draw(owners),
             "status": draw(maybe(st.sampled_from(["open", "closed"]))),
-            "opened_at": draw(maybe(instants)),
+            "opened_at": draw(maybe(times)),
             "history": past(status=st.sampled_from(["open", "closed"])),
         }
         for i in range(draw(st.integers(0, 6)))
@@ -90,6 +133,7 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
     deals = [
         {
             "id": f"d{i}",
+            "connection": draw(connections),
             "account": draw(owners),
             "amount": draw(maybe(numbers)),
             "currency": draw(st.sampled_from(["EUR", "EUR", "USD", None])),
@@ -98,19 +142,28 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
         }
         for i in range(draw(st.integers(0, 5)))
     ]
-    contacts = [{"id": f"p{i}", "account": draw(owners)} for i in range(draw(st.integers(0, 2)))]
+    contacts = [
+        {
+            "id": f"p{i}",
+            "connection": draw(connections),
+            "account": draw(owners),
+            "role": draw(st.sampled_from([None, "champion", "user"])),
+            "created_at": draw(maybe(times)),
+        }
+        for i in range(draw(st.integers(0, 3)))
+    ]
     references = {
         "account": owners,
         "contact": st.sampled_from([None, None, "p0", "p1", "gone"]),
         "deal": st.sampled_from([None, None, "d0", "d1"]),
     }
-    past_and_ahead = st.sampled_from([now + d for d in (*OFFSETS, *FAR_OFFSETS)])
     activities = [
         {
             "id": f"c{i}",
+            "connection": draw(connections),
             **{name: draw(ids) for name, ids in references.items()},
             "kind": draw(st.sampled_from(["call", "call", "meeting", "note"])),
-            "at": draw(maybe(past_and_ahead)),
+            "at": draw(maybe(far_times)),
             "ended_at": draw(st.one_of(st.none(), st.none(), instants)),
             "automated": draw(st.sampled_from([None, None, False, True])),
             "status": draw(st.sampled_from([None, "completed", "planned"])),
@@ -137,7 +190,9 @@ def companies(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "now": now,
         "zone": draw(st.sampled_from(["UTC", "Europe/Zurich", "Pacific/Auckland"])),
+        "country": draw(st.sampled_from([None, "CH", "US"])),
         "unread": draw(st.sampled_from([[], [], [], ["activity"], ["ticket", "activity"]])),
+        "untrusted": draw(st.dictionaries(st.sampled_from(STREAMS), TROUBLES, max_size=3)),
         "records": {
             "account": accounts,
             "ticket": tickets,
@@ -183,7 +238,9 @@ COUNT_TESTS = st.one_of(
 AGES = st.builds(
     lambda key, age: {key: age},
     st.sampled_from(["in_next", "in_last", "older_than", "further_than"]),
-    st.sampled_from(["0 days", "1 day", "2d", "3 days", "1 week"]),
+    st.sampled_from(
+        ["0 days", "1 day", "2d", "3 days", "1 week", "1 business day", "2 business days"]
+    ),
 )
 NAMED_DAYS = st.sampled_from(
     [(now.date() + timedelta(days=d)).isoformat() for now in PRESENTS for d in (-2, -1, 0, 1, 2)]
@@ -232,7 +289,7 @@ def clauses_of(
 
 def past_tests(values: list[Any]) -> st.SearchStrategy[Any]:
     one_of = st.one_of(st.sampled_from(values), st.lists(st.sampled_from(values), min_size=1))
-    ages = st.sampled_from(["0 days", "1 day", "2d", "3 days", "24 hours"])
+    ages = st.sampled_from(["0 days", "1 day", "2d", "3 days", "24 hours", "2 business days"])
     thens = st.one_of(ages, NAMED_DAYS, NAMED_INSTANTS)
     keys = {"in_last": ages, "from": one_of, "to": one_of}
     changed = [
@@ -291,6 +348,16 @@ ACTIVITY_CLAUSES = clauses_of(
 )
 
 
+def in_short(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """The same, of which hypothesis does not write out what it is made of."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Any:
+        return draw(strategy)
+
+    return drawn()
+
+
 def nested(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.recursive(
         clauses,
@@ -309,8 +376,8 @@ def where(clauses: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 UNKNOWN_OF_RELATED = IF_UNKNOWN.map(lambda said: {} if said is None else {"if_unknown": said})
-TICKETS = where(TICKET_CLAUSES)
-ACTIVITIES = where(ACTIVITY_CLAUSES)
+TICKETS = in_short(where(TICKET_CLAUSES))
+ACTIVITIES = in_short(where(ACTIVITY_CLAUSES))
 
 
 def valued(
@@ -351,15 +418,50 @@ def quantified(of: str, which: Any, each: Any) -> list[st.SearchStrategy[dict[st
 
 
 EXTREMES = ["min", "max"]
-RELATED = st.one_of(
-    *quantified("tickets", TICKETS, TICKET_CLAUSES),
-    *quantified("activities", ACTIVITIES, ACTIVITY_CLAUSES),
-    valued(["sum", "avg", *EXTREMES], "deals", "amount", where(DEAL_CLAUSES), NUMBER_TESTS),
-    valued(EXTREMES, "deals", "close_date", where(DEAL_CLAUSES), st.one_of(DAY_TESTS, PRESENT)),
-    valued(EXTREMES, "tickets", "opened_at", TICKETS, st.one_of(INSTANT_TESTS, PRESENT)),
-    valued(EXTREMES, "activities", "at", ACTIVITIES, st.one_of(FAR, INSTANT_TESTS)),
+RELATED = in_short(
+    st.one_of(
+        *quantified("tickets", TICKETS, TICKET_CLAUSES),
+        *quantified("activities", ACTIVITIES, ACTIVITY_CLAUSES),
+        valued(["sum", "avg", *EXTREMES], "deals", "amount", where(DEAL_CLAUSES), NUMBER_TESTS),
+        valued(EXTREMES, "deals", "close_date", where(DEAL_CLAUSES), st.one_of(DAY_TESTS, PRESENT)),
+        valued(EXTREMES, "tickets", "opened_at", TICKETS, st.one_of(INSTANT_TESTS, PRESENT)),
+        valued(EXTREMES, "activities", "at", ACTIVITIES, st.one_of(FAR, INSTANT_TESTS)),
+    )
 )
-CONDITIONS = st.lists(nested(st.one_of(ACCOUNT_CLAUSES, RELATED)), min_size=1, max_size=3)
+# Quantifiers within those of others, and segments.
+OF_TICKETS_DEALS = in_short(
+    st.one_of(
+        *quantified("account.deals", where(DEAL_CLAUSES), DEAL_CLAUSES)[:2],
+        *quantified("account.activities", ACTIVITIES, ACTIVITY_CLAUSES),
+    )
+)
+OF_CONTACTS_ACTIVITIES = in_short(
+    st.one_of(*quantified("activities", ACTIVITIES, ACTIVITY_CLAUSES))
+)
+CONTACT_CLAUSES = clauses_of(
+    [
+        ("role", st.sampled_from(["champion", {"is_not": "user"}, {"present": True}])),
+        ("created_at", st.one_of(INSTANT_TESTS, PRESENT)),
+    ]
+)
+TICKETS_DEEPER = in_short(
+    where(st.one_of(TICKET_CLAUSES, OF_TICKETS_DEALS, st.just({"segment": "pressing"})))
+)
+CONTACTS_DEEPER = in_short(where(st.one_of(CONTACT_CLAUSES, OF_CONTACTS_ACTIVITIES)))
+DEEPER = in_short(
+    st.one_of(
+        *quantified("tickets", TICKETS_DEEPER, st.one_of(TICKET_CLAUSES, OF_TICKETS_DEALS)),
+        *quantified(
+            "contacts", CONTACTS_DEEPER, st.one_of(CONTACT_CLAUSES, OF_CONTACTS_ACTIVITIES)
+        ),
+    )
+)
+IN_SEGMENTS = st.sampled_from([{"segment": "quiet"}, {"segment": "fine"}])
+CONDITIONS = st.lists(
+    nested(st.one_of(ACCOUNT_CLAUSES, ACCOUNT_CLAUSES, RELATED, RELATED, DEEPER, IN_SEGMENTS)),
+    min_size=1,
+    max_size=3,
+)
 
 
 def compiled(conditions: list[list[dict[str, Any]]]) -> tuple[Rule, ...]:
@@ -368,20 +470,42 @@ def compiled(conditions: list[list[dict[str, Any]]]) -> tuple[Rule, ...]:
         for i, when in enumerate(conditions)
     }
     with TemporaryDirectory() as folder:
-        return rules_from(Path(folder), texts).rules
+        return rules_from(Path(folder), texts, SEGMENTS).rules
 
 
-class LookingRecords(MemoryRecords):
-    """Says which fields are empty nowhere, as the warehouse does."""
+class ManyConnections(MemoryRecords):
+    """Streams of several connections, some in trouble.
 
-    def __init__(
-        self, tables: Mapping[str, Table], records: dict[str, list[dict[str, Any]]], **more: Any
-    ) -> None:
-        super().__init__(tables, records, **more)
-        self._rows = records
+    Args:
+        looks: whether to say which fields are empty nowhere, as the warehouse does.
+    """
+
+    def __init__(self, company: dict[str, Any], *, looks: bool) -> None:
+        super().__init__(CATALOG.tables, company["records"], now=company["now"])
+        self._company = company
+        self._looks = looks
 
     def is_filled(self, table: str, field: str) -> bool:
-        return all(row.get(field) is not None for row in self._rows.get(table, ()))
+        rows = self._company["records"].get(table, ())
+        return self._looks and all(row.get(field) is not None for row in rows)
+
+    def stream_states(self) -> Sequence[StreamState]:
+        now = self._company["now"]
+        read_at = {"never read": None, "broken off": now, "stale": now - timedelta(hours=25)}
+        found = []
+        for connection in ("test", "one", "two"):
+            for table in CATALOG.tables:
+                trouble = self._company["untrusted"].get((connection, table))
+                trouble = "never read" if table in self._company["unread"] else trouble
+                state = StreamState(
+                    connection=connection,
+                    stream=table,
+                    table=table,
+                    read_at=read_at.get(trouble, now),
+                    error="the line broke" if trouble == "broken off" else None,
+                )
+                found.append(state)
+        return found
 
 
 @settings(
@@ -404,12 +528,25 @@ def test_compiled_rules_say_what_the_naive_evaluator_says(
 ) -> None:
     rules = compiled(conditions)
     records, now, zone = company["records"], company["now"], company["zone"]
-    kind = LookingRecords if looks else MemoryRecords
-    source = kind(CATALOG.tables, records, now=now, unread=company["unread"])
-    world = World(source, FACTS, now=now, company_zone=ZoneInfo(zone), country=None, bound=a_day)
+    source = ManyConnections(company, looks=looks)
+    world = World(
+        source,
+        FACTS,
+        now=now,
+        company_zone=ZoneInfo(zone),
+        country=company["country"],
+        bound=a_day,
+    )
     verdicts = evaluate(rules, world)
     source.close()
-    oracle = Oracle(records, now=now, zone=zone, unread=company["unread"])
+    oracle = Oracle(
+        records,
+        now=now,
+        zone=zone,
+        unread=company["unread"],
+        untrusted=company["untrusted"].keys(),
+        country=company["country"],
+    )
     for rule in rules:
         said = verdicts[rule.name]
         for account in records["account"]:

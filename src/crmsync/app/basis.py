@@ -53,6 +53,7 @@ def _code() -> str:
     return _stamps(files)
 
 
+@cache
 def _package(name: str) -> str:
     """Of a plugin's code, which can be edited where it stands and keep its version's number."""
     module = sys.modules.get(name)

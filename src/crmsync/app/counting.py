@@ -12,11 +12,15 @@ import pyarrow as pa
 from crmsync.config.policy import Capped, Per
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind, CreateTask, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.records import Given
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import bare_address
 from crmsync.policy.caps import counted_under
+from crmsync.rules.asked import PRESENT
 from crmsync.rules.world import wanted
 from crmsync.warehouse.associations import reached_by
+from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action
-    from crmsync.model.records import Given, LiveRecords
+    from crmsync.model.records import LiveRecords
     from crmsync.policy.drafts import Draft
     from crmsync.rules.world import World
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     Times = dict[Whose, dict[str, datetime]]
 
 # What is on its way counts like what is there.
+_SINCE = "counted since"
 _COUNTED = (State.READY, State.SENDING, State.UNCERTAIN, State.DONE)
 _KINDS = {Capped.EMAIL: ActionKind.EMAIL, Capped.TASK: ActionKind.TASK}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -154,14 +159,19 @@ class Tally:
 
     @cached_property
     def _colleagues(self) -> frozenset[str]:
-        emails = self._records.query(self._world.table("user").select("email"))
+        users = self._records.compiled(
+            "addresses of users", lambda: self._world.table("user").select("email")
+        )
+        emails = self._records.query(users)
         return frozenset(bare_address(email) for email in emails["email"].to_pylist() if email)
 
     def _of_people(self, kinds: Collection[Capped]) -> Iterator[tuple[Whose, str, datetime]]:
         """The mails that people have sent, as far as the CRM knows of them."""
         if Capped.EMAIL not in kinds:
             return
-        found = self._records.query(self._mails(), self._concerned())
+        found = self._records.query(
+            self._records.compiled("mails of people", self._mails), self._concerned()
+        )
         columns = [found[name].to_pylist() for name in ("per", "whose", "action")]
         instants = found["at"].cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
         for per, whose, action, at in zip(*columns, instants, strict=True):
@@ -172,10 +182,7 @@ class Tally:
         table = self._world.table
         activity = table("activity")
         kind = activity["at"].type()
-        since, now = (
-            ibis.literal(at if kind.timezone is not None else at.replace(tzinfo=None), type=kind)
-            for at in (self._since, self._world.now)
-        )
+        since, now = (variable(name, INSTANT).cast(kind) for name in (_SINCE, PRESENT))
         mails = activity.filter(
             activity.kind == "email",
             activity.direction == "outbound",
@@ -208,9 +215,9 @@ class Tally:
         rows = self._book.rows
         owners = (row.get("owner") for row in rows.get("account", {}).values())
         addresses = (bare_address(str(c.get("email"))) for c in rows.get("contact", {}).values())
-        return self._world.ids(
-            {*rows.get("account", {}), *addresses, *(owner for owner in owners if owner)}
-        )
+        ids = {*rows.get("account", {}), *addresses, *(owner for owner in owners if owner)}
+        instants = {_SINCE: self._since, PRESENT: self._world.now}
+        return Given(values=instants) | self._world.ids(ids)
 
 
 def _name(action: Action) -> str:

@@ -168,9 +168,21 @@ def _decide(
     only: Sequence[str] | None = None,
 ) -> Decided:
     """Decide from what is remembered of the last run and what has changed since."""
-    kept = remembered(_standing_file(workspace))
     with workspace.warehouse.reading() as records:
-        return _from_kept(workspace.premises, records, sync, kept, only=only, advance=advance)
+        return decide_from_remembered(workspace, records, sync, only=only, advance=advance)
+
+
+def decide_from_remembered(
+    workspace: Workspace,
+    records: Records,
+    sync: SyncResult,
+    *,
+    advance: Callable[[str, int], None],
+    only: Sequence[str] | None = None,
+) -> Decided:
+    """Decide as a run would, without what it records."""
+    kept = remembered(_standing_file(workspace))
+    return _from_kept(workspace.premises, records, sync, kept, only=only, advance=advance)
 
 
 def _decide_and_remember(

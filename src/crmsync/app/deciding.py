@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from crmsync.model.records import LiveRecords, RecordSource
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Changed, Standing
+    from crmsync.rules.standing import Changed, Evaluated, Standing
     from crmsync.warehouse.reader import Records
 
 
@@ -84,6 +84,7 @@ def decide(
     only: Sequence[str] | None = None,
     before: Standing | None = None,
     changed: Callable[[World], Changed | None] | None = None,
+    answer: Evaluated | None = None,
     advance: Callable[[str, int], None] = _nobody,
 ) -> Decided:
     """Decide for the premises' now, from these records.
@@ -95,18 +96,19 @@ def decide(
             concern, or records that have changed since.
         changed: told the world, answers what `evaluated` is to know of these, or None where
             nobody can tell; not given where the records are the same.
+        answer: what the rules say now of these records, where they were asked already.
         advance: told what goes on, and how much of it was done since.
 
     Raises:
         UsageError: there is no rule of a name in ``only``.
     """
     rules = chosen_rules(premises.rules, only)
-    world = world_of(premises, records)
     advance("evaluating rules", 0)
-    of_changes = None if changed is None or before is None else changed(world)
-    if changed is not None and of_changes is None:
-        before = None
-    answer = evaluated(rules, world, basis_of(premises, rules), before, of_changes)
+    world = world_of(premises, records)
+    if answer is None:
+        answer = _answer(rules, premises, world, before, changed)
+    elif answer.evaluation is not None:
+        world = answer.evaluation.world
     standing = answer.standing
     verdicts = standing.verdicts
     advance("evaluating rules", len(rules))
@@ -195,6 +197,19 @@ def decide(
         stops=stops,
         earlier=texts.rules,
     )
+
+
+def _answer(
+    rules: Sequence[Rule],
+    premises: Premises,
+    world: World,
+    before: Standing | None,
+    changed: Callable[[World], Changed | None] | None,
+) -> Evaluated:
+    of_changes = None if changed is None or before is None else changed(world)
+    if changed is not None and of_changes is None:
+        before = None
+    return evaluated(rules, world, basis_of(premises, rules), before, of_changes)
 
 
 def _of_some(

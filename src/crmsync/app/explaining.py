@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.app.deciding import chosen_rules, decide, still_fresh, world_of
+from crmsync.app.cycle import decide_from_remembered
+from crmsync.app.deciding import chosen_rules, still_fresh, world_of
 from crmsync.app.finding import find_record
 from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
 from crmsync.app.suppression import Stops
@@ -15,6 +16,7 @@ from crmsync.clock import readable
 from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import BEGUN, EnrolmentStatus
+from crmsync.model.verdicts import Truth
 from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
@@ -73,16 +75,14 @@ def explain_subject(
         assumed = _assumed(workspace, past, world, about, subject)
         aliases = records.aliases().get(table, {})
         stops = () if past is not None else _stops(workspace, records, table, subject)
+        # What was done for a record that was merged into this one was done for this one.
+        ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
         plan = None
         if past is None:
-            nothing_read = skipped(workspace, "nothing is read to explain")
-            names = [rule.name for rule in about]
             until = world.now + _AHEAD
             lasting = world_of(premises, still_fresh(world, records, until))
             ahead = with_turns(about, subject, ahead.reports, lasting, until)
-            plan = decide(premises, records, nothing_read, only=names).plan
-    # What was done for a record that was merged into this one was done for this one.
-    ids = [subject, *sorted(old for old, survivor in aliases.items() if survivor == subject)]
+            plan = _plan(workspace, records, ahead.reports, ids)
     explained = tuple(
         _explained(rule, ahead, assumed, _notes(workspace, rule, ids, plan), zone=workspace.zone)
         for rule in about
@@ -96,6 +96,26 @@ def explain_subject(
         as_it_was=past is not None,
         stops=stops,
     )
+
+
+def _plan(
+    workspace: Workspace,
+    records: Records,
+    reports: Mapping[str, ClauseReport],
+    ids: Sequence[str],
+) -> PlanResult | None:
+    """What a run would do now; None where it does nothing for this record, whatever it does."""
+    inside = (
+        enrolment.ended_at is None and enrolment.ref.rule in reports
+        for record_id in ids
+        for enrolment in workspace.ledger.enrolments(subject=record_id)
+    )
+    if all(report.verdict is Truth.NO for report in reports.values()) and not any(inside):
+        return None
+    sync = skipped(workspace, "nothing is read to explain")
+    return decide_from_remembered(
+        workspace, records, sync, only=tuple(reports), advance=lambda _label, _done: None
+    ).plan
 
 
 def _past_records(records: Records, at: datetime) -> PastRecords | None:

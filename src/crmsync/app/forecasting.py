@@ -27,6 +27,7 @@ from crmsync.ledger.scratch import copied, take_for_done
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.verdicts import Truth
+from crmsync.rules.blocked import telling
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluate import Evaluation
 from crmsync.rules.explain import explain_all
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.values.enrolments import End
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Standing
+    from crmsync.rules.standing import Evaluated, Standing
+    from crmsync.rules.world import World
     from crmsync.warehouse.reader import Records
 
     # By table, the subjects; None for everybody.
@@ -77,10 +79,12 @@ def forecast(
         folder = stack.enter_context(TemporaryDirectory(prefix="crmsync-"))
         ledger = stack.enter_context(copied(workspace.ledger, Path(folder) / "ledger.sqlite"))
         records = stack.enter_context(workspace.warehouse.reading())
+        lasting = still_fresh(world_of(workspace.premises, records), records, until)
         return _Forecast(
             workspace=workspace,
             premises=replace(workspace.premises, ledger=ledger),
-            records=still_fresh(world_of(workspace.premises, records), records, until),
+            records=lasting,
+            present=world_of(workspace.premises, lasting),
             rules=rules,
             until=until,
             advance=advance,
@@ -92,19 +96,20 @@ class _Forecast:
     workspace: Workspace
     premises: Premises
     records: Records
+    present: World
     rules: Sequence[Rule]
     until: datetime
     advance: Callable[[str, int], None]
     told: set[tuple[str, str, str | None, str]] = field(default_factory=set)
     waiting: set[datetime] = field(default_factory=set)
-    asked_of: dict[datetime, set[str]] = field(default_factory=dict)
+    asked_of: dict[datetime, set[str] | None] = field(default_factory=dict)
     coming: list[Coming] = field(default_factory=list)
 
     def run(self) -> ForecastResult:
         now = self.workspace.clock.now()
         first = self._cycle(now, None)
         standing = first.standing
-        touched = self._touched()
+        touched = self._touched(first.evaluation)
         self.asked_of = self._asked_on_the_way(first.earlier)
         while touched or self.waiting or self.asked_of:
             at = min((*touched, *self.waiting, *self.asked_of))
@@ -120,9 +125,13 @@ class _Forecast:
             coming=tuple(self.coming),
         )
 
-    def _touched(self) -> dict[datetime, _Touched]:
-        """By full hour, those whom the clock may have turned in the hour before."""
-        world = world_of(self.premises, self.records)
+    def _touched(self, evaluation: Evaluation) -> dict[datetime, _Touched]:
+        """By full hour, those whom the clock may have turned in the hour before.
+
+        Args:
+            evaluation: of everybody at present.
+        """
+        world = evaluation.world
         found: dict[datetime, _Touched] = {}
         for table in dict.fromkeys(rule.subject for rule in self.rules):
             about = [rule for rule in self.rules if rule.subject == table]
@@ -132,7 +141,7 @@ class _Forecast:
             hours = full_hours(world.now, self.until) if turning.at_any_time else ()
             for at in hours:
                 found.setdefault(at, {})[table] = None
-            for moment in turning.moments():
+            for moment in telling(turning.moments(), about, evaluation, turning):
                 at = _full_hour(moment.at)
                 if at > self.until:
                     continue
@@ -141,30 +150,33 @@ class _Forecast:
                     by_clock.add(moment.subject)
         return found
 
-    def _asked_on_the_way(self, earlier: Sequence[Rule]) -> dict[datetime, set[str]]:
-        """By full hour, of whom the clock may turn what is asked of those inside in that hour.
+    def _asked_on_the_way(self, earlier: Sequence[Rule]) -> dict[datetime, set[str] | None]:
+        """By full hour, of whom the clock may turn what is asked of those inside; None for all.
 
         By an earlier text, its conditions are asked of them, too.
         """
         now = world_of(self.premises, self.records)
         world = now.at(now.now, enrolled=now.now)
-        found: dict[datetime, set[str]] = {}
+        found: dict[datetime, set[str] | None] = {}
         for rule in (*self.rules, *earlier):
             asked = clauses_on_the_way(rule)
             asked += clauses(rule.when) if rule in earlier else []
             turning = Turning(world, rule.subject, asked, until=self.until)
+            if turning.at_any_time:
+                found |= dict.fromkeys(full_hours(world.now, self.until))
             for moment in turning.moments() if asked else ():
                 at = _full_hour(moment.at)
-                if at <= self.until:
-                    found.setdefault(at, set()).add(moment.subject)
+                of_hour = found.setdefault(at, set()) if at <= self.until else None
+                if of_hour is not None:
+                    of_hour.add(moment.subject)
         return found
 
-    def _is_inside(self, subjects: set[str]) -> bool:
-        """Whether one of them is in a rule by then."""
-        if not subjects:
+    def _is_inside(self, subjects: set[str] | None) -> bool:
+        """Whether one of them, or anybody, is in a rule by then."""
+        if subjects is not None and not subjects:
             return False
         inside = self.premises.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])
-        return any(one.ref.subject in subjects for one in inside)
+        return any(subjects is None or one.ref.subject in subjects for one in inside)
 
     def _step(
         self, at: datetime, standing: Standing, touched: _Touched, *, waited: bool
@@ -172,19 +184,19 @@ class _Forecast:
         """Try a cycle at a later instant; answers with how the rules stand then."""
         self.advance("looking ahead", 1)
         premises = replace(self.premises, clock=FixedClock(instant=at))
-        world = world_of(premises, self.records)
+        world = self.present.at(at)
         basis = basis_of(premises, self.rules)
-        now = evaluated(self.rules, world, basis, standing, by_clock=touched).standing
-        if waited or now.verdicts != standing.verdicts:
-            self._tell(at, self._cycle(at, now))
-        return now
+        answer = evaluated(self.rules, world, basis, standing, by_clock=touched)
+        if waited or answer.standing.verdicts != standing.verdicts:
+            self._tell(at, self._cycle(at, answer))
+        return answer.standing
 
-    def _cycle(self, at: datetime, standing: Standing | None) -> Decided:
+    def _cycle(self, at: datetime, answer: Evaluated | None) -> Decided:
         """Decide at an instant, and let the copy of the ledger remember it."""
         premises = replace(self.premises, clock=FixedClock(instant=at))
         nothing_read = skipped(self.workspace, "nothing is read to look ahead")
         names = [rule.name for rule in self.rules]
-        decided = decide(premises, self.records, nothing_read, only=names, before=standing)
+        decided = decide(premises, self.records, nothing_read, only=names, answer=answer)
         ledger = premises.ledger
         number = ledger.start_run("forecast", at=at, started_at=at)
         commit_plan(
@@ -200,7 +212,7 @@ class _Forecast:
         self._wait_for(effect.not_before for effect in decided.effects)
         if _goes_on(decided, self.rules):
             self._wait_for([at + _MOMENT])
-        if standing is None:
+        if answer is None:
             self.told |= {_held_key(held) for held in decided.plan.held}
             self.told |= {_action_key(a) for a in decided.plan.actions if a.state != "ready"}
         return decided
@@ -246,7 +258,7 @@ class _Forecast:
         ends = [
             end for end in decided.transitions.end if end.enrolment.status is EnrolmentStatus.ACTIVE
         ]
-        because = self._because(decided.transitions.at, ends)
+        because = self._because(decided, ends)
         names: dict[str, str] = {}
         for table in dict.fromkeys(subjects.values()):
             ids = [e.enrolment.ref.subject for e in ends if subjects[e.enrolment.ref.rule] == table]
@@ -263,16 +275,17 @@ class _Forecast:
             for end in ends
         ]
 
-    def _because(self, at: datetime, ends: Sequence[End]) -> dict[tuple[str, str], tuple[str, ...]]:
+    def _because(
+        self, decided: Decided, ends: Sequence[End]
+    ) -> dict[tuple[str, str], tuple[str, ...]]:
         """By rule and subject, a sentence for each clause that holds no longer."""
         wanted: dict[str, set[str]] = {}
         for end in ends:
             wanted.setdefault(end.enrolment.ref.rule, set()).add(end.enrolment.ref.subject)
-        if not wanted:
-            return {}
-        rules = [rule for rule in self.rules if rule.name in wanted]
-        world = world_of(replace(self.premises, clock=FixedClock(instant=at)), self.records)
-        evaluation = Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
+        evaluation = decided.evaluation
+        if not evaluation.is_of_everybody:
+            ids = {i for ids in wanted.values() for i in ids}
+            evaluation = Evaluation(self.rules, evaluation.world, ids=ids)
         return {
             (rule, subject): report.because
             for rule, reports in explain_all(evaluation, wanted).items()

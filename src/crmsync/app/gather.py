@@ -13,6 +13,8 @@ from crmsync.rules.world import wanted as wanted_ids
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import ibis.expr.types as ir
+
     from crmsync.model.catalog import Catalog, FactSpec
     from crmsync.model.records import LiveRecords
     from crmsync.rules.language import Rule
@@ -39,14 +41,12 @@ def gather(
     """
     rows: Rows = {}
     if _name_teams(rules):
-        rows["user"] = {
-            user["id"]: user for user in records.query(records.table("user")).to_pylist()
-        }
+        users = records.compiled("all users", lambda: records.table("user"))
+        rows["user"] = {user["id"]: user for user in records.query(users).to_pylist()}
     _fetch(records, catalog, rows, {table: set(ids) for table, ids in wanted.items()})
     accounts = set(rows.get("account", {}))
     if accounts:
-        contacts = records.table("contact").semi_join(wanted_ids(), [("account", "id")])
-        contacts_of = records.compiled("contacts of accounts", lambda: contacts.select("id"))
+        contacts_of = records.compiled("contacts of accounts", lambda: _contacts(records))
         found = records.query(contacts_of, world.ids(accounts))["id"].to_pylist()
         _fetch(records, catalog, rows, {"contact": set(found)})
     known: dict[FactSpec, Mapping[str, Any]] = {}
@@ -57,6 +57,11 @@ def gather(
         return known[spec]
 
     return RecordBook(catalog=catalog, rows=rows, facts=facts)
+
+
+def _contacts(records: LiveRecords) -> ir.Table:
+    contacts = records.table("contact")
+    return contacts.semi_join(wanted_ids(), [("account", "id")]).select("id")
 
 
 def _name_teams(rules: Iterable[Rule]) -> bool:

@@ -98,7 +98,6 @@ class Steps:
 
     def take(self, due: Sequence[OpenStep]) -> None:
         """Compose and ask about each step."""
-        why = self._why(due)
         tally = self._tally(due)
         composer = Composer(
             config=self.premises.config,
@@ -127,10 +126,15 @@ class Steps:
                 continue
             if ruling.answer is Answer.PASS:
                 tally.add(draft)
-            because = why.get((step.rule.name, step.enrolment.subject), ())
-            self._take(step, composed, draft, ruling, because)
+            self._take(step, composed, draft, ruling)
         order = {step.key: number for number, step in enumerate(due)}
         self.actions.sort(key=lambda action: order[action.key])
+        shown = {action.key for action in self.actions}
+        why = self._why([step for step in due if step.key in shown])
+        self.actions = [
+            replace(action, why=why.get((action.rule, action.subject), ()))
+            for action in self.actions
+        ]
 
     def withheld(self) -> Iterator[Withheld]:
         """What is ready, and what no gate has let pass this time."""
@@ -252,7 +256,6 @@ class Steps:
         composed: Composed,
         draft: Draft,
         ruling: Ruling,
-        why: tuple[str, ...],
     ) -> None:
         state = _STATES[ruling.answer]
         before = self._before.get(step.key)
@@ -271,7 +274,7 @@ class Steps:
                     not_before=ruling.until,
                 )
             )
-        self.actions.append(self._shown(step, composed, ruling, state, why))
+        self.actions.append(self._shown(step, composed, ruling, state))
 
     def _not_composed(self, step: OpenStep, error: HeldError) -> None:
         """It is tried again, but where others wait for it, an empty value does not stop them."""
@@ -327,7 +330,6 @@ class Steps:
         composed: Composed,
         ruling: Ruling,
         state: State,
-        why: tuple[str, ...],
     ) -> PlannedAction:
         title, text, due, changes = _texts(composed.action)
         return PlannedAction(
@@ -347,7 +349,6 @@ class Steps:
             state=state,
             reason="" if state is State.READY else ruling.reason,
             not_before=ruling.until,
-            why=why,
         )
 
 

@@ -15,6 +15,8 @@ from crmsync.rules.world import wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import ibis.expr.types as ir
+
     from crmsync.journeys.book import RecordBook
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
@@ -55,15 +57,18 @@ class Suppression:
     @cached_property
     def _marked(self) -> Mapping[str, list[Row]]:
         rows = self._book.rows.get("contact", {}).values()
-        contacts = self._records.table("contact")
-        marked = contacts.filter(ibis.or_(*(contacts[mark] for mark in _MARKS)))
-        marked = marked.select("id", *_MARKS, address=marked.email.strip().lower())
         addresses = self._world.ids(bare_address(str(row.get("email") or "")) for row in rows)
-        same = marked.semi_join(wanted(), [("address", "id")])
+        same = self._records.compiled("marked contacts", self._same)
         found: dict[str, list[Row]] = {}
         for row in self._records.query(same, addresses).to_pylist():
             found.setdefault(row["address"], []).append(row)
         return found
+
+    def _same(self) -> ir.Table:
+        contacts = self._records.table("contact")
+        marked = contacts.filter(ibis.or_(*(contacts[mark] for mark in _MARKS)))
+        marked = marked.select("id", *_MARKS, address=marked.email.strip().lower())
+        return marked.semi_join(wanted(), [("address", "id")])
 
     @cached_property
     def _unread(self) -> Mapping[str, Mapping[str, str]]:

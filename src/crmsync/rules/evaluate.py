@@ -61,6 +61,11 @@ class Evaluation:
         self._ids = ids
         self._subjects: dict[str, Subject] = {}
 
+    @property
+    def is_of_everybody(self) -> bool:
+        """Whether it can be asked for any record."""
+        return self._ids is None
+
     def subject(self, table: str) -> Subject:
         """The rules about the records of one table."""
         if table not in self._subjects:

@@ -292,7 +292,7 @@ class Rows:
         prefix = names[hops]
         return table.select(
             **{prefix: table.id},
-            **{f"{prefix}_{field}": table[field] for field in self._fields[hops]},
+            **{f"{prefix}_{field}": table[field] for field in sorted(self._fields[hops])},
         )
 
     # -- what stands where in the wide table

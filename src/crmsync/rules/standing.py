@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Tables = tuple[str, ...]
     Said = Mapping[str, tuple[str, ...]]
+    ByClock = Mapping[str, Collection[str] | None]
     Changed = Callable[[str, Sequence[Rule]], Collection[str] | None]
 
 # Of more than this share, to evaluate everybody costs less than to tell them apart.
@@ -58,7 +59,7 @@ class Evaluated:
 
     Attributes:
         again: how many subjects were looked at anew, by table.
-        evaluation: of all rules and everybody, where nothing was kept; can be asked for more.
+        evaluation: of all rules and everybody, where one was made; can be asked for more.
     """
 
     standing: Standing
@@ -72,7 +73,7 @@ def evaluated(  # noqa: PLR0917  all that it depends on
     basis: Mapping[str, str],
     before: Standing | None = None,
     changed: Changed | None = None,
-    by_clock: Mapping[str, Collection[str] | None] | None = None,
+    by_clock: ByClock | None = None,
 ) -> Evaluated:
     """The verdicts of rules at the world's present.
 
@@ -86,11 +87,12 @@ def evaluated(  # noqa: PLR0917  all that it depends on
     """
     if before is not None and before.at == world.now and changed is None and before.basis == basis:
         return Evaluated(standing=before, again={})
-    if by_clock is None and before is not None:
-        largest = max((said.subjects for said in before.verdicts.values()), default=0)
-        before = before if largest >= _FEWEST else None
+    is_small = before is not None and _is_small(before)
+    if by_clock is None and is_small:
+        before = None
     if not any(_is_kept(rule, basis, before, world) for rule in rules):
         return _of_everybody(rules, world, basis)
+    everybody = Evaluation(rules, world)
     verdicts: dict[str, RuleVerdicts] = {}
     again: dict[str, int] = {}
     for table in dict.fromkeys(rule.subject for rule in rules):
@@ -98,18 +100,17 @@ def evaluated(  # noqa: PLR0917  all that it depends on
         kept = [rule for rule in about if _is_kept(rule, basis, before, world)]
         new = [rule for rule in about if rule not in kept]
         if kept and before is not None:
-            of_clock = () if by_clock is None else by_clock.get(table, ())
-            known = None if by_clock is None else set(of_clock or ())
-            ids = None
-            if of_clock is not None:
-                ids = _concerned(table, kept, world, before, changed, known)
+            ids = _whom(table, kept, world, before, changed, by_clock)
             if ids is None:
                 new, kept = about, []
+            elif not ids and changed is None:
+                verdicts |= {rule.name: before.verdicts[rule.name] for rule in kept}
             else:
                 verdicts |= _renewed(table, kept, world, before, ids)
                 again[table] = len(ids)
         if new:
-            verdicts |= Evaluation(new, world).verdicts
+            evaluation = everybody if new == about else Evaluation(new, world)
+            verdicts |= evaluation.subject(table).verdicts()
             again[table] = max(verdicts[rule.name].subjects for rule in new)
     standing = Standing(
         at=world.now,
@@ -117,7 +118,12 @@ def evaluated(  # noqa: PLR0917  all that it depends on
         basis={rule.name: basis[rule.name] for rule in rules},
         fresh=_fresh(rules, world),
     )
-    return Evaluated(standing=standing, again=again)
+    return Evaluated(standing=standing, again=again, evaluation=everybody if is_small else None)
+
+
+def _is_small(before: Standing) -> bool:
+    """Whether to evaluate everybody costs less than to tell them apart."""
+    return max((said.subjects for said in before.verdicts.values()), default=0) < _FEWEST
 
 
 def _of_everybody(rules: Sequence[Rule], world: World, basis: Mapping[str, str]) -> Evaluated:
@@ -139,6 +145,23 @@ def _is_kept(rule: Rule, basis: Mapping[str, str], before: Standing | None, worl
         and rule.name in before.verdicts
         and before.basis.get(rule.name) == basis[rule.name]
     )
+
+
+def _whom(  # noqa: PLR0917  all that it depends on
+    table: str,
+    rules: Sequence[Rule],
+    world: World,
+    before: Standing,
+    changed: Changed | None,
+    by_clock: ByClock | None,
+) -> set[str] | None:
+    """Who is looked at again; None for everybody."""
+    of_clock = () if by_clock is None else by_clock.get(table, ())
+    if of_clock is None:
+        return None
+    known = None if by_clock is None else set(of_clock)
+    ids = _concerned(table, rules, world, before, changed, known)
+    return None if ids and _is_small(before) else ids
 
 
 def _concerned(  # noqa: PLR0917  all that it depends on

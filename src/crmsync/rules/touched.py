@@ -137,8 +137,7 @@ class _Group:
 def _groups(turning: Turning) -> list[_Group]:
     found: dict[object, list[Watch]] = {}
     for watch in turning.watches:
-        key = (watch.source, watch.path, watch.kind, watch.zone_at, watch.daily)
-        found.setdefault((key, watch.test is None), []).append(watch)
+        found.setdefault((watch.times, watch.test is None), []).append(watch)
     world = turning.world
     groups: list[_Group] = []
     for watch, *others in found.values():

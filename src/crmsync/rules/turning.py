@@ -82,6 +82,11 @@ class Watch:
     daily: bool = False
     of_all: bool = False
 
+    @property
+    def times(self) -> object:
+        """The same for watches of the same times."""
+        return self.source, self.path, self.kind, self.zone_at, self.daily
+
     def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
         """Which values are met."""
         if self.test is not None:
@@ -168,39 +173,46 @@ class Turning:
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
         """When the other clauses may turn, in order; of some subjects, or of all."""
         found: set[Moment] = set()
-        for number, rows in self._met_with_values(ids):
-            watch = self.watches[number]
+        for watches, rows in self._met_with_values(ids):
             for row in rows:
                 start = self.world.calendar(row["zone"]) if row["zone"] else self.world.company
                 value = row["at"] if row["day"] is None else row["day"]
-                for at in islice(watch.meetings(value, start, self.until), _MOST_MEETINGS):
-                    found.add(
-                        Moment(at=at, subject=row["id"], clause=watch.clause, daily=watch.daily)
-                    )
+                for watch in watches:
+                    for at in islice(watch.meetings(value, start, self.until), _MOST_MEETINGS):
+                        found.add(
+                            Moment(at=at, subject=row["id"], clause=watch.clause, daily=watch.daily)
+                        )
         return sorted(found, key=lambda moment: (moment.at, moment.subject, moment.clause))
 
     def _met_with_values(
         self, ids: Collection[str] | None
-    ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        parts = []
-        for number, watch in enumerate(self.watches):
-            rows = None if watch.at_any_time else self._met(watch)
+    ) -> Iterator[tuple[Sequence[Watch], list[dict[str, Any]]]]:
+        """Watches of the same times, and the rows of those that the clock meets."""
+        groups: dict[object, list[Watch]] = {}
+        for watch in self.watches:
+            if not watch.at_any_time:
+                groups.setdefault(watch.times, []).append(watch)
+        parts: list[ir.Table] = []
+        asked: list[Sequence[Watch]] = []
+        for watches in groups.values():
+            rows = self._met(watches)
             if rows is None:
                 continue
             if ids is not None:
                 rows = rows.semi_join(wanted(), "id")
             value, null_day = rows.value, ibis.null("date")
-            is_day = watch.kind is FieldType.DATE
+            is_day = watches[0].kind is FieldType.DATE
             null_at = ibis.null(INSTANT)
             parts.append(
                 rows.select(
-                    number=ibis.literal(number, "int32"),
+                    number=ibis.literal(len(asked), "int32"),
                     id=rows.id,
                     zone=rows.zone,
                     at=null_at if is_day else value.cast(INSTANT),
                     day=value if is_day else null_day,
                 )
             )
+            asked.append(watches)
         if not parts:
             return
         union = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
@@ -208,17 +220,19 @@ class Turning:
         given = NOTHING if ids is None else self.world.ids(ids)
         for line in self.world.query(union, given).to_pylist():
             lines.setdefault(line["number"], []).append(line)
-        yield from lines.items()
+        for number, rows_met in lines.items():
+            yield asked[number], rows_met
 
     # -- the records that a watch's times are met of, as rows of the subject's table
 
-    def _met(self, watch: Watch) -> ir.Table | None:
-        world = self.world
-        company = watch.sweeps(world.company, self.until)
+    def _met(self, watches: Sequence[Watch]) -> ir.Table | None:
+        """Those of watches of the same times."""
+        world, watch = self.world, watches[0]
+        company = _swept_by(watches, world.company, self.until)
         at = watch.zone_at
         table = self.table if not at else watch.path[at - 1].target
         zones = None if at is None or not world.calendars else world.zones_of(table)
-        others = {} if zones is None else self._others(watch, company)
+        others = {} if zones is None else self._others(watches, company)
         every = company.union(*others)
         if not every:
             return None
@@ -235,14 +249,21 @@ class Turning:
             rows = rows.filter(_swept_there(rows, company, others))
         return backward(world.table, near, rows)
 
-    def _others(self, watch: Watch, company: frozenset[Sweep]) -> dict[frozenset[Sweep], list[str]]:
+    def _others(
+        self, watches: Sequence[Watch], company: frozenset[Sweep]
+    ) -> dict[frozenset[Sweep], list[str]]:
         """What is swept in zones where it is not the same as in the company's."""
         found: dict[frozenset[Sweep], list[str]] = {}
         for name, calendar in self.world.calendars.items():
-            here = watch.sweeps(calendar, self.until)
+            here = _swept_by(watches, calendar, self.until)
             if here != company:
                 found.setdefault(here, []).append(name)
         return found
+
+
+def _swept_by(watches: Sequence[Watch], start: Calendar, until: datetime) -> frozenset[Sweep]:
+    """Which values any of them is met of."""
+    return frozenset(sweep for watch in watches for sweep in watch.sweeps(start, until))
 
 
 def _swept(value: ir.Value, swept: frozenset[Sweep]) -> ir.BooleanValue:

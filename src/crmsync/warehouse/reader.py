@@ -70,6 +70,8 @@ class Records:
         self.history = History(database, tables, streams)
         self._indirect: dict[str, Kept | None] = {}
         self._filled: dict[tuple[str, str], bool] = {}
+        # By table and id, those that were asked for; None where there is none.
+        self._rows: dict[str, dict[str, dict[str, Any] | None]] = {}
         self._read_again: dict[tuple[str, str], datetime] = {}
 
     def read_again(self, streams: Iterable[tuple[str, str]], at: datetime) -> Records:
@@ -195,14 +197,24 @@ class Records:
             for row in rows
         }
 
-    def rows(self, table: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def rows(self, table: str, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """The live records of these ids, each as its fields by name; absent where there is none.
 
         Numbers are decimals, dates dates, instants aware datetimes in UTC.
         """
+        known = self._rows.setdefault(table, {})
+        wanted = set(ids)
+        missing = wanted - known.keys()
+        if missing:
+            known |= dict.fromkeys(missing) | self._fetched(table, missing)
+        return {
+            record_id: row for record_id in sorted(wanted) if (row := known[record_id]) is not None
+        }
+
+    def _fetched(self, table: str, ids: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         fields = [sge.column(field.name, quoted=True) for field in self._tables[table].fields]
         live = sge.select(*fields).from_(named(table, RECORDS)).where(_LIVE)
-        with self._database.given(_WANTED, pa.table({"id": pa.array(list(set(ids)), pa.string())})):
+        with self._database.given(_WANTED, pa.table({"id": pa.array(list(ids), pa.string())})):
             rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
         return {row["id"]: row for row in rows}
 
