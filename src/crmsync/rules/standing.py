@@ -105,6 +105,7 @@ def evaluated(  # noqa: PLR0917  all that it depends on
                 new, kept = about, []
             elif not ids and changed is None:
                 verdicts |= {rule.name: before.verdicts[rule.name] for rule in kept}
+                again[table] = 0
             else:
                 verdicts |= _renewed(table, kept, world, before, ids)
                 again[table] = len(ids)
