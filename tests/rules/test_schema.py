@@ -23,7 +23,7 @@ from crmsync.rules.schema import Names, rule_schema, rule_test_schema, segment_s
 from rules.rules_world import CATALOG, rules_from
 from rules.test_fuzz import VALUES
 from rules.test_load import BAD, BAD_SEGMENTS, SMALLEST
-from rules.test_oracle import CONDITIONS
+from rules.test_oracle import CONDITIONS, SEGMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,7 +239,7 @@ def _assert_alike(data: object, note: object) -> None:
 @given(when=CONDITIONS)
 def test_random_rules_that_load_fit(when: list[dict[str, Any]]) -> None:
     data = {"rule": "r", "subject": "account", "when": when, "then": _GOOD_STEP}
-    assert _loads(data) is None
+    assert _loads(data, SEGMENTS) is None
     assert _fits(data)
 
 
