@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TESTS = Path(__file__).parents[1]
-# A second is promised; measured it was half of that at most, on a busy machine.
-_MOST_SECONDS = 2.0
+# What is promised, in seconds of processor time: those of the clock depend on who else works.
+_MOST_SECONDS = 1.0
 
 
 def _problems(
