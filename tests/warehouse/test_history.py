@@ -3,6 +3,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import ibis
+
+from crmsync.rules.history import value_then
+from crmsync.warehouse.types import INSTANT
 from warehouse.warehouse_world import day
 
 if TYPE_CHECKING:
@@ -92,4 +96,11 @@ def test_changes_of_the_same_time_keep_their_order(store: Store) -> None:
     with store.warehouse.reading() as records:
         rows = records.changes("account", "tier")
         found = records.query(rows.order_by("at", "place")).to_pylist()
+        was = {}
+        for number in (1, 2, 3):
+            then = rows.mutate(then=ibis.literal(day(number), INSTANT))
+            (line,) = records.query(value_then(then)).to_pylist()
+            was[number] = line["value"]
     assert [row["new"] for row in found] == ["silver", "basic"]
+    # What was read last is what it became, and what was read first is what it had been.
+    assert was == {1: "gold", 2: "basic", 3: "basic"}
