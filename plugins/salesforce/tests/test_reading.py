@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED
 from crmsync_salesforce import soql
-from crmsync_salesforce.simulator.messages import Fault
+from crmsync_salesforce.simulator.messages import Answer, Fault, Request
 from crmsync_salesforce.simulator.objects import parsed_field
 
 if TYPE_CHECKING:
@@ -248,6 +249,42 @@ def test_results_that_are_gone_are_made_anew(org: TestedOrg) -> None:
     made = accounts(org, 20)
     org.service.faults.append(Fault.JOB_GONE)
     assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+
+
+def test_what_the_bulk_api_does_not_read_is_queried(org: TestedOrg) -> None:
+    # Airbyte's list of such objects is long, and the org says so only when it is asked.
+    org.settings.no_bulk = frozenset({"Account"})
+    org.settings.page_rows = 7
+    made = accounts(org, 30)
+    pages = read(org.connect(bulk_from=1))
+    assert sorted(ids(pages)) == sorted(made)
+    gone = made.pop()
+    org.org.purge("Account", gone)
+    org.clock.pass_time(timedelta(days=20))
+    for one in made[:20]:
+        org.org.update("Account", one, {"Name": "Changed"})
+    later = read(org.connect(bulk_from=1), pages[-1].cursor)
+    listed = [page for page in later if page.snapshot is not None]
+    assert sorted(ids(listed)) == sorted(made)
+    assert {row["Name"] for row in rows(later) if row["Id"] in made[:20]} == {"Changed"}
+
+
+def test_a_page_that_is_cut_off_is_not_taken_for_whole(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts(org, 20)
+    whole = org.service.jobs.answer
+
+    def short(request: Request, fault: Fault | None) -> Answer:
+        answer = whole(request, fault)
+        if request.parts[-1] != "results":
+            return answer
+        lines = answer.body.rstrip(b"\n").rpartition(b"\n")[0]
+        return replace(answer, body=lines + b"\n")
+
+    monkeypatch.setattr(org.service.jobs, "answer", short)
+    with pytest.raises(TransientError, match="19 of 20 records"):
+        read(org.connect(bulk_from=1))
 
 
 def test_a_job_is_resumed_where_it_was_left(org: TestedOrg) -> None:

@@ -93,6 +93,9 @@ class Jobs:
         answer = prepared(self._org, asked["query"], all_rows=asked["operation"] == "queryAll")
         if not answer.columns or " offset " in asked["query"].lower():
             raise OrgError("API_ERROR", "Aggregates, OFFSET and the like are not supported")
+        if answer.object.name in self._settings.no_bulk:
+            words = f"Entity '{answer.object.name}' is not supported by the Bulk API"
+            raise OrgError("INVALIDENTITY", words)
         job = Job(
             id=minted_id("750", len(self._jobs) + 1),
             operation=asked["operation"],

@@ -38,6 +38,7 @@ class Settings:
         headers_on_all_pages: whether each page of a job's results begins with the header.
         daily_calls: how many calls an org may get within 24 hours.
         most_deleted: how many deleted ids the org tells at once.
+        no_bulk: the objects that the Bulk API does not read.
     """
 
     client_id: str = "3MVG9simulated.client.id"
@@ -52,10 +53,17 @@ class Settings:
     daily_calls: int = 100_000
     most_deleted: int = 600_000
     retry_after: int = 30
+    no_bulk: frozenset[str] = frozenset()
 
 
 class Service:
-    """The API; ``faults`` come true one a call, ``calls`` are all that came over the wire."""
+    """The API.
+
+    Attributes:
+        faults: come true one a call, after so many calls as are ``spared``.
+        calls, requests: all that came over the wire, but logins.
+        mistakes: the simulator's own.
+    """
 
     def __init__(self, org: Org, settings: Settings) -> None:
         self.org, self.settings = org, settings
@@ -63,10 +71,11 @@ class Service:
         self.jobs = Jobs(org, settings)
         self.writes = Writes(org)
         self.faults: deque[Fault] = deque()
+        self.spared = 0
         self.calls: list[str] = []
         self.requests: list[Request] = []
         self.used = 0
-        self.mistakes: list[str] = []  # the simulator's own
+        self.mistakes: list[str] = []
         self.address = ""
         self._locators: dict[str, list[dict[str, Any]]] = {}
 
@@ -114,6 +123,9 @@ class Service:
     def _fault(self, request: Request) -> Fault | None:
         """The fault that comes true now, if the next one concerns such a request."""
         if not self.faults:
+            return None
+        if self.spared > 0:
+            self.spared -= 1
             return None
         fault, parts = self.faults[0], request.parts
         login, results = parts[:1] == ("oauth2",), parts[-1:] == ("results",)
