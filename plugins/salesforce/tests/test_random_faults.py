@@ -140,9 +140,12 @@ def test_whatever_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
     assert _live(tmp_path, "contact") == {i: row["LastName"] for i, row in contacts.items()}
     tasks = [row for row in org.org.rows("Task") if row[KEY]]
     assert len({row[KEY] for row in tasks}) == len(tasks)
+    # What was written for an account that was merged since, stands at its survivor.
+    survivors = {row["MasterRecordId"] for row in org.org.rows("Account")}
     about = [row["WhatId"] for row in tasks]
     hot = {i for i, row in accounts.items() if row["Rating"] == "Hot"}
-    assert len(about) == len(set(about)), "an account has two tasks"
+    twice = {one for one in about if about.count(one) > 1}
+    assert twice <= survivors, "an account has two tasks"
     assert hot <= set(about), "somebody has no task"
     assert org.service.mistakes == []
     org.close()

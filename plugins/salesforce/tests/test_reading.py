@@ -11,6 +11,7 @@ import pytest
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED
 from crmsync_salesforce import soql
+from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.simulator.messages import Answer, Fault, Request
 from crmsync_salesforce.simulator.objects import parsed_field
 
@@ -65,6 +66,19 @@ def test_a_row_that_becomes_visible_late_is_read(org: TestedOrg, bulk_from: int)
     late = org.org.create("Account", {"Name": "Late"})
     org.org.stamp("Account", late, org.clock.now() - timedelta(minutes=9))
     assert late in ids(read(org.connect(bulk_from=bulk_from), cursor))
+
+
+def test_an_org_that_tells_no_time_loses_nothing(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Our own clock may be ahead of the org's, or be told to be (--at).
+    monkeypatch.setattr(SalesforceClient, "_seen_in", lambda *_: None)
+    accounts(org, 3)
+    ahead = org.clock.now() + timedelta(days=30)
+    cursor = read(org.connect(now=ahead))[-1].cursor
+    org.clock.pass_time(timedelta(hours=1))
+    (later,) = accounts(org, 1)
+    assert later in ids(read(org.connect(now=ahead), cursor))
 
 
 def test_what_is_later_than_the_look_back_is_not_promised(org: TestedOrg) -> None:

@@ -186,6 +186,31 @@ def test_an_update_yields_to_a_person(org: TestedOrg, account: str) -> None:
     assert row["Rating"] == "Cold"
 
 
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("AnnualRevenue", "1000.5"),  # as the warehouse writes decimals
+        ("AnnualRevenue", 1000.50),
+        ("NumberOfEmployees", "7"),
+        ("OwnerId", "sf:OWNER"),  # as crmsync names records
+        ("Description", "one\ntwo"),
+        ("Phone", None),
+        ("Phone", ""),
+        ("IsDeleted", False),
+        ("CreatedDate", "2026-03-02T10:00:00+01:00"),
+    ],
+)
+def test_the_same_value_is_the_same_however_it_is_written(
+    org: TestedOrg, account: str, field: str, expected: Any
+) -> None:
+    owner = org.org.rows("User")[0]["Id"]
+    org.org.update("Account", account, {"NumberOfEmployees": 7, "Description": "one\r\ntwo"})
+    if isinstance(expected, str):
+        expected = expected.replace("OWNER", owner)
+    (answer,) = apply(org, update(account, {"Rating": "Cold"}, **{field: expected}))
+    assert isinstance(answer, Receipt), answer
+
+
 def test_an_update_whose_answer_was_lost_is_looked_up(org: TestedOrg, account: str) -> None:
     org.service.faults.append(Fault.CUT_AFTER)
     (answer,) = apply(org, update(account, {"Rating": "Cold"}))

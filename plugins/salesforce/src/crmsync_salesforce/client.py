@@ -179,13 +179,17 @@ class SalesforceClient:
         total = usage.get("api-usage")
         if total is not None:
             self.used, self.allowed = total.used, total.total
+        self.seen = self._seen_in(response)
+
+    @staticmethod
+    def _seen_in(response: requests.Response) -> datetime | None:
+        """The org's time before which an answer was not begun."""
         try:
             told = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError):
-            self.seen = None
-            return
+            return None
         # The answer was begun when the request went out, and the header has no fractions.
-        self.seen = told - response.elapsed - timedelta(seconds=1)
+        return told - response.elapsed - timedelta(seconds=1)
 
     def _keep_to_budget(self) -> None:
         if self.used is None or not self.allowed:

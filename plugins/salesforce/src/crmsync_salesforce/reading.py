@@ -36,6 +36,7 @@ _DELETIONS_EVERY = timedelta(hours=20)
 _REPLICATED = timedelta(days=14)  # the org keeps them for 15 days
 _WINDOW_REFUSED = {"INVALID_REPLICATION_DATE", "EXCEEDED_ID_LIMIT"}
 _MOST_MOVES = 100
+_LONG_AGO = "1970-01-02T00:00:00Z"
 
 
 class StreamReading:
@@ -100,8 +101,11 @@ class StreamReading:
         return plan
 
     def _now(self) -> datetime:
-        """The org's own time, or ours where it has not told."""
-        return self._client.seen or self._client.clock.now()
+        """The org's own time; where it has not told, a time that is surely not after it."""
+        if self._client.seen is not None:
+            return self._client.seen
+        known = self._progress.after.at if self._progress.after else self._progress.settled
+        return datetime.fromisoformat(known or _LONG_AGO)
 
     def _describe(self, *, anew: bool = False) -> None:
         """Ask the org what it lets us read: once a day, while something is missing, or ``anew``."""

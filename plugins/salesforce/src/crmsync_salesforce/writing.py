@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from crmsync.errors import ConnectorError, RejectedError, UncertainError
 from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields
 from crmsync_salesforce import soql
+from crmsync_salesforce.comparing import compared, holds
 from crmsync_salesforce.errors import RefusedError, error_of
 from crmsync_salesforce.options import SalesforceStreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crmsync.model.actions import Action, Scalar
+    from crmsync.model.actions import Action
     from crmsync.plugins.contract import StreamRequest
     from crmsync_salesforce.client import SalesforceClient
     from crmsync_salesforce.describing import Descriptions
@@ -33,7 +34,6 @@ _LONGEST_SUBJECT, _LONGEST_BODY, _LONGEST_KEY = 255, 32_000, 255
 # Halves of characters cannot be sent at all, and what follows a NUL is lost on many ways.
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _HOLDER = re.compile(r"record with id: (\w{15,18})")
-_LINE_ENDS = re.compile(r"\r\n?")
 _WHO = "contact"
 
 
@@ -230,15 +230,16 @@ class OrgWriter:
             current = self._current(name, [updates[place] for place in records])
         except ConnectorError as error:
             return answers | dict.fromkeys(records, error)
+        types = {field: str(one["type"]) for field, one in self._descriptions.fields(name).items()}
         for place in list(records):
             update = updates[place]
-            answer = _compared(update, current.get(update.record.id))
-            if answer is not None:
-                answers[place] = answer
+            settled = compared(update, current.get(update.record.id), types)
+            if settled is not None:
+                answers[place] = settled
                 del records[place]
         sent = self._sent("PATCH", records)
         uncertain = [place for place, answer in sent.items() if isinstance(answer, UncertainError)]
-        sent |= self._looked_up(name, {place: updates[place] for place in uncertain})
+        sent |= self._looked_up(name, {place: updates[place] for place in uncertain}, types)
         for place, answer in sent.items():
             named = isinstance(answer, Receipt)
             answers[place] = replace(answer, key=updates[place].key) if named else answer  # type: ignore[type-var]  # it is a receipt
@@ -272,7 +273,9 @@ class OrgWriter:
             found |= {record["Id"]: record for record in self._records(query)}
         return found
 
-    def _looked_up(self, name: str, updates: Mapping[int, UpdateFields]) -> _Answers:
+    def _looked_up(
+        self, name: str, updates: Mapping[int, UpdateFields], types: Mapping[str, str]
+    ) -> _Answers:
         """What became of updates whose answer was lost: the records tell."""
         if not updates:
             return {}
@@ -284,35 +287,8 @@ class OrgWriter:
             place: Receipt(key=update.key, remote_id=update.record.id)
             for place, update in updates.items()
             if update.record.id in current
-            and all(_same(current[update.record.id].get(f), v) for f, v in update.changes.items())
+            and holds(current[update.record.id], update.changes, types)
         }
-
-
-def _compared(update: UpdateFields, current: dict[str, Any] | None) -> _Answer | None:
-    """The answer to an update that need not, or must not, be made."""
-    if current is None:
-        return None  # the org says it in its own words
-    if update.expected and all(_same(current.get(f), v) for f, v in update.changes.items()):
-        return Receipt(key=update.key, remote_id=update.record.id, already=True)
-    for field, expected in update.expected.items():
-        if not _same(current.get(field), expected):
-            return RejectedError(
-                f"{field} was changed since this was decided, so it is left as it is"
-            )
-    return None
-
-
-def _same(there: object, value: Scalar) -> bool:
-    if value is None or value == "":
-        return there is None or there == ""
-    if isinstance(value, bool):
-        return there is value
-    if isinstance(value, int | float):
-        try:
-            return there is not None and float(str(there)) == float(value)
-        except ValueError:
-            return False
-    return _LINE_ENDS.sub("\n", str(there)) == _LINE_ENDS.sub("\n", value)
 
 
 def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
