@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -12,9 +12,6 @@ from crmsync.config.settings import ConnectionSettings
 from crmsync.sync.checks import check_mapping
 from crmsync_salesforce.options import SalesforceOptions, SalesforceStreamOptions
 from crmsync_salesforce.simulator.sample import MAPPING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _TEXT = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -24,8 +21,8 @@ def _named_in_tables() -> set[str]:
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
-def _connections(text: str) -> Iterable[Any]:
-    return yaml.safe_load(text)["connections"].values()
+def _connections(text: str) -> list[Any]:
+    return list(yaml.safe_load(text)["connections"].values())
 
 
 def test_every_option_is_explained() -> None:
