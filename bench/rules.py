@@ -83,17 +83,17 @@ class Bench:
 
     def ours(self, rules: Sequence[Rule]) -> Pairs:
         """The product's own path."""
-        from crmsync.rules.evaluate import Evaluation
+        from crmsync.rules.evaluate import evaluate
 
-        verdicts = Evaluation(rules, self.world.at(company.NOW)).verdicts
+        verdicts = evaluate(rules, self.world.at(company.NOW))
         numbers = {rule.name: number for number, rule in enumerate(self.rules)}
         return {(numbers[name], i) for name, said in verdicts.items() for i in said.matches}
 
     def evaluated(self, rules: Sequence[Rule]) -> None:
         """The same, to where the verdicts are known."""
-        from crmsync.rules.evaluate import Evaluation
+        from crmsync.rules.evaluate import evaluate
 
-        Evaluation(rules, self.world.at(company.NOW)).verdicts  # noqa: B018  computed when asked
+        evaluate(rules, self.world.at(company.NOW))
 
     def again(self, before: Standing | None) -> Standing:
         """How all rules stand, an hour after they stood as told, and few accounts have changed.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.rules.evaluate import evaluate
+from crmsync.rules.evaluate import Form, evaluate
 from crmsync.rules.unit_tests.memory import MemoryRecords
 from crmsync.rules.world import World
 from crmsync.warehouse.store import ReadNote, Warehouse
@@ -149,3 +149,91 @@ def test_each_window_has_its_bound_whatever_shares_its_pass(tmp_path: Path) -> N
         assert set(said[f"some-{days}"].matches) == within, days
         assert set(said[f"once-{days}"].matches) == within, days
         assert set(said[f"none-{days}"].matches) == {*outside, "none"}, days
+
+
+@pytest.mark.parametrize("form", Form)
+def test_the_age_of_a_fact_has_its_bound_whatever_it_is_read_from(
+    tmp_path: Path, form: Form
+) -> None:
+    """The latest contact at each bound, and what is older than all that need be read."""
+    days = [1, 20, 31, 92, 366, 400]
+    ages = [timedelta(days=d) + more for d in days for more in (-_MOMENT, 0 * _MOMENT, _MOMENT)]
+    ages += [timedelta(days=4000), -_MOMENT]
+    kinds = {f"a{i}": age for i, age in enumerate(ages)}
+    records: dict[str, list[dict[str, object]]] = {
+        "account": [{"id": name, "tier": "gold"} for name in [*kinds, "undated", "none"]],
+        "activity": [
+            {"id": name, "account": name, "kind": "call", "at": NOW - age}
+            for name, age in kinds.items()
+        ]
+        # What came before the latest contact is no contact since.
+        + [
+            {"id": f"{n}-x", "account": n, "kind": "call", "at": NOW - age - timedelta(days=9)}
+            for n, age in kinds.items()
+        ]
+        + [{"id": "x", "account": "undated", "kind": "call"}],
+    }
+    texts = {f"in-{d}": f"last_contact: {{in_last: {d} days}}" for d in days}
+    texts |= {f"older-{d}": f"last_contact: {{older_than: {d} days}}" for d in days}
+    later = {n: age if age >= timedelta() else age + timedelta(days=9) for n, age in kinds.items()}
+    for some in (texts, {f"in-{days[0]}": texts[f"in-{days[0]}"]}):
+        written = {
+            n: f"rule: {n}\nsubject: account\nwhen: [{{tier: gold}}, {{{c}}}]\n{THEN}"
+            for n, c in some.items()
+        }
+        folder = tmp_path / str(len(some))
+        folder.mkdir()
+        source = MemoryRecords(CANONICAL_TABLES, records, now=NOW)
+        said = evaluate(
+            rules_from(folder, written).rules, World(source, FACTS, now=NOW, **SETTINGS), form
+        )
+        source.close()
+        for name, verdicts in said.items():
+            which, length = name.split("-")
+            bound = timedelta(days=int(length))
+            within = {n for n, age in later.items() if age <= bound}
+            outside = {n for n, age in later.items() if age >= bound} | {"undated", "none"}
+            assert set(verdicts.matches) == (within if which == "in" else outside), name
+            assert verdicts.subjects == len(records["account"])
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_fact_that_must_also_be_there_is_read_as_far_as_it_goes(
+    tmp_path: Path, form: Form
+) -> None:
+    records: dict[str, list[dict[str, object]]] = {
+        "account": [{"id": "long"}, {"id": "never"}, {"id": "lately"}],
+        "activity": [
+            {"id": "1", "account": "long", "kind": "call", "at": NOW - timedelta(days=900)},
+            {"id": "2", "account": "lately", "kind": "call", "at": NOW - timedelta(days=2)},
+        ],
+    }
+    rule = rule_of(
+        tmp_path, "  - last_contact: {older_than: 20 days}\n  - last_contact: {present: true}"
+    )
+    source = MemoryRecords(CANONICAL_TABLES, records, now=NOW)
+    said = evaluate([rule], World(source, FACTS, now=NOW, **SETTINGS), form)
+    source.close()
+    assert set(said["tested"].matches) == {"long"}
+
+
+def test_passes_that_ask_for_the_same_fields_in_another_order(tmp_path: Path) -> None:
+    records: dict[str, list[dict[str, object]]] = {
+        "account": [{"id": "a"}, {"id": "b"}],
+        "contact": [{"id": "p", "account": "a"}],
+        "activity": [
+            {"id": "1", "contact": "p", "kind": "meeting", "at": NOW - timedelta(hours=1)},
+            {"id": "2", "account": "b", "kind": "meeting", "at": NOW - timedelta(days=3)},
+        ],
+    }
+    where = "where: [{kind: {in: [meeting, note], if_unknown: yes}}]"
+    when = (
+        "  - count: {of: tickets, where: [{account.last_contact: {in_next: 0 days}}], is: 0}\n"
+        f"  - max: {{of: activities, field: at, {where}, is: {{before: 2028-02-29}}}}\n"
+        "  - last_contact: {after: 2026-02-28}"
+    )
+    rule = rule_of(tmp_path, when)
+    source = MemoryRecords(CANONICAL_TABLES, records, now=NOW)
+    said = evaluate([rule], World(source, FACTS, now=NOW, **SETTINGS))
+    source.close()
+    assert set(said["tested"].matches) == {"a"}

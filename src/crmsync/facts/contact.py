@@ -143,6 +143,11 @@ def contact_facts() -> tuple[Fact, ...]:
 
 
 def _facts_of(subject: str) -> tuple[Fact, ...]:
+    def latest(
+        where: Callable[[FactTables, FactFields], ir.BooleanValue],
+    ) -> Measure:
+        return Measure(of="activity", by=subject, where=where, value=_last, latest="at")
+
     def fact(
         name: str,
         description: str,
@@ -171,14 +176,14 @@ def _facts_of(subject: str) -> tuple[Fact, ...]:
             "The latest call, meeting or mail between people, either way; never automated.",
             _last_contact(subject),
             counted=conversations,
-            measure=Measure(of="activity", by=subject, where=_is_conversation, value=_last),
+            measure=latest(_is_conversation),
         ),
         fact(
             "last_reply",
             "The latest of these that came from the customer.",
             _last_reply(subject),
             counted=_replies,
-            measure=Measure(of="activity", by=subject, where=_is_reply, value=_last),
+            measure=latest(_is_reply),
         ),
         fact(
             "next_meeting",

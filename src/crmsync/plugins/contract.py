@@ -276,12 +276,15 @@ class Measure:
         by: their reference to the subject.
         where: which of them count.
         value: the aggregate of those that do; null where the fact has no row.
+        latest: their time, where the value is the latest of it; to tell whether it is older than
+            some days, only the records since then are read. None where the value is another.
     """
 
     of: str
     by: str
     where: Callable[[FactTables, FactFields], ir.BooleanValue]
     value: Callable[[FactFields, ir.BooleanValue], ir.Value]
+    latest: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

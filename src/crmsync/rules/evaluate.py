@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from crmsync.model.records import Answers, Given
 from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.asked import Asked
+from crmsync.rules.candidates import candidates, how_many
 from crmsync.rules.conditions import clauses
 from crmsync.rules.predicates import holds, seen, verdict_of_held
 from crmsync.rules.reasons import why_unknown
@@ -33,12 +35,66 @@ if TYPE_CHECKING:
 WIDE = "wide"  # the kept table of subjects, as queries name it
 RULE = "rule"
 VERDICT = "verdict"
+FEW = 20_000  # of so few subjects everything is soonest known, and can then be asked for more
+_MOST_NARROWED = 25  # rules; more leave nearly everybody
+_MOST_CANDIDATES = 0.6  # of all subjects; to choose more costs more than it spares
 _BATCH = 100  # rules in one query; DuckDB parses unions as a tree that must not get too deep
 
 
-def evaluate(rules: Sequence[Rule], world: World) -> Mapping[str, RuleVerdicts]:
-    """The verdicts of rules, by the rule's name."""
-    return Evaluation(rules, world).verdicts
+class Form(StrEnum):
+    """How the verdicts about the records of a table are found.
+
+    Attributes:
+        WHOLE: every value that is asked for, of everybody.
+        SHARED: of everybody as much as the verdicts depend on.
+        NARROWED: the same, but of nobody whom the records' own fields rule out.
+    """
+
+    WHOLE = "whole"
+    SHARED = "shared"
+    NARROWED = "narrowed"
+
+
+def evaluate(
+    rules: Sequence[Rule], world: World, form: Form | None = None
+) -> Mapping[str, RuleVerdicts]:
+    """The verdicts of rules, by the rule's name.
+
+    Args:
+        form: as it is cheapest where it is None; all say the same.
+    """
+    found: dict[str, RuleVerdicts] = {}
+    for table in dict.fromkeys(rule.subject for rule in rules):
+        about = [rule for rule in rules if rule.subject == table]
+        found |= _evaluated(about, table, world, form)
+    return {rule.name: found[rule.name] for rule in rules}
+
+
+def _evaluated(
+    rules: Sequence[Rule], table: str, world: World, form: Form | None
+) -> dict[str, RuleVerdicts]:
+    subjects = world.count(table)
+    narrows = form is Form.NARROWED
+    if form is None:
+        form = Form.WHOLE if subjects < FEW else Form.SHARED
+        narrows = form is Form.SHARED and len(rules) <= _MOST_NARROWED
+    chosen = candidates(world, rules, table, once_per(rules)) if narrows else None
+    if chosen is not None and form is not Form.NARROWED:
+        chosen = chosen if how_many(world, chosen) <= _MOST_CANDIDATES * subjects else None
+    subject = Subject(
+        rules,
+        table,
+        world,
+        chosen,
+        carried=chosen is not None,
+        only_verdicts=form is not Form.WHOLE,
+    )
+    return subject.verdicts(subjects)
+
+
+def once_per(rules: Iterable[Rule]) -> list[Column]:
+    """What rules are once per, each column once."""
+    return list(dict.fromkeys(column for rule in rules for column in rule.once_per_columns))
 
 
 class Evaluation:
@@ -70,7 +126,8 @@ class Evaluation:
         """The rules about the records of one table."""
         if table not in self._subjects:
             rules = [rule for rule in self.rules if rule.subject == table]
-            self._subjects[table] = Subject(rules, table, self.world, self._ids)
+            wanted = None if self._ids is None else self.world.ids(self._ids)
+            self._subjects[table] = Subject(rules, table, self.world, wanted)
         return self._subjects[table]
 
     @cached_property
@@ -83,30 +140,46 @@ class Evaluation:
 
 
 class Subject:
-    """The records of one table, with every column that its rules ask of them."""
+    """The records of one table, with every column that its rules ask of them.
+
+    Args:
+        chosen: gives queries the ids of some in their table ``wanted_ids``; None for all.
+        carried: that table also has their fields.
+        only_verdicts: a fact need say no more than what verdicts depend on.
+    """
 
     def __init__(
-        self, rules: Sequence[Rule], table: str, world: World, ids: Iterable[str] | None
+        self,
+        rules: Sequence[Rule],
+        table: str,
+        world: World,
+        chosen: Given | None,
+        *,
+        carried: bool = False,
+        only_verdicts: bool = False,
     ) -> None:
         self._asked = [_Asked(rule=rule, number=i) for i, rule in enumerate(rules)]
         self._table = table
         self.world = world
         asked = Asked.by([rule.when for rule in rules], self._once_per)
-        self._only_wanted = ids is not None
+        self._only_wanted = chosen is not None
+        self._carried = carried
+        self._only_verdicts = only_verdicts
         self.key = " ".join(
             [
                 table,
-                "wanted" if ids is not None else "all",
+                "carried" if carried else "wanted" if chosen is not None else "all",
+                "verdicts" if only_verdicts else "values",
                 world.meets(asked),
                 *(rule.version for rule in rules),
             ]
         )
         self.given = world.given(asked)
-        given = self.given if ids is None else self.given | world.ids(ids)
+        given = self.given if chosen is None else self.given | chosen
         wide = world.compiled(f"wide {self.key}", lambda: self._rows.wide)
         kept = world.source.keep(wide, given)
         self.given |= Given(tables={WIDE: kept})
-        if ids is None:
+        if chosen is None and not only_verdicts:
             for fact, record, value in self._rows.own_facts():
                 world.remember(fact, kept, record, value)
 
@@ -119,6 +192,8 @@ class Subject:
             whens,
             self._once_per,
             only_wanted=self._only_wanted,
+            carried=self._carried,
+            only_verdicts=self._only_verdicts,
             zone=True,
         )
 
@@ -131,10 +206,16 @@ class Subject:
         """Those of them that the query is given in its table ``wanted_ids``."""
         return self.rows.only_wanted()
 
-    def verdicts(self) -> dict[str, RuleVerdicts]:
-        """Of all rules, by name."""
+    def verdicts(self, subjects: int | None = None) -> dict[str, RuleVerdicts]:
+        """Of all rules, by name.
+
+        Args:
+            subjects: how many there are; None where they are to be counted.
+        """
         query = self.world.source.query
-        subjects = query(self.world.compiled(f"count {self.key}", self._count), self.given)
+        if subjects is None:
+            count = query(self.world.compiled(f"count {self.key}", self._count), self.given)
+            subjects = int(count[0][0].as_py())
         found: dict[int, pa.Table] = {}
         for asked in self._batches():
             key = f"answers {self.key} from {asked[0].number}"
@@ -148,7 +229,7 @@ class Subject:
                 rule=asked.rule.name,
                 matches=_matches(found[asked.number], self._once(asked)),
                 unknown=reasons.get(asked.rule.name, {}),
-                subjects=subjects[0][0].as_py(),
+                subjects=subjects,
             )
             for asked in self._asked
         }
@@ -164,7 +245,7 @@ class Subject:
     @cached_property
     def _once_per(self) -> list[Column]:
         """What rules are once per, each column once."""
-        return list(dict.fromkeys(c for a in self._asked for c in a.rule.once_per_columns))
+        return once_per(asked.rule for asked in self._asked)
 
     def _once(self, asked: _Asked) -> list[str]:
         """The columns of answers that have what a rule is once per."""

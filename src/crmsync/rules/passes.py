@@ -18,17 +18,10 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.tables import FieldType
-from crmsync.rules.asked import Between
-from crmsync.rules.conditions import (
-    Column,
-    Comparison,
-    Condition,
-    Operator,
-    Quantifier,
-    Related,
-    conjuncts,
-)
+from crmsync.rules.conditions import Column, Quantifier, Related
+from crmsync.rules.horizons import window_of
 from crmsync.rules.unknown import is_decided
+from crmsync.rules.world import wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 from crmsync.warehouse.variables import variable
 
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from crmsync.rules.horizons import Window
     from crmsync.rules.rows import Hops, Rows
     from crmsync.rules.world import World
 
@@ -47,23 +41,7 @@ _FEW = 4
 _SHARED = frozenset({Quantifier.SOME, Quantifier.NONE, Quantifier.COUNT, Quantifier.EVERY})
 _VALUES = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
 _RECORD = "record"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """How far back a clause looks.
-
-    Attributes:
-        column: a time of the related records.
-        length: before the present.
-        name: of the variable that is its begin.
-        undated: whether a record without a time passes.
-    """
-
-    column: str
-    length: timedelta
-    name: str
-    undated: bool
+_TRUE = ibis.literal(True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +60,7 @@ class Pass:
         near: from the subject to the records whose related records are meant.
         target: the table of the related records, and ``back``, their reference.
         clauses: by the name that their columns begin with; likewise facts.
-        windows: those of the clauses, where all of them have one in the same tier.
+        windows: theirs, where all of them have one in the same tier.
     """
 
     near: Hops
@@ -99,25 +77,35 @@ def can_share(clause: Related) -> bool:
 
 
 def passes(
-    world: World, clauses: Mapping[str, Related], facts: Mapping[str, Column]
+    world: World,
+    clauses: Mapping[str, Related],
+    facts: Mapping[str, tuple[Column, Window | None]],
 ) -> Iterable[Pass]:
-    """How clauses and facts are distributed on passes."""
+    """How clauses and facts are distributed on passes.
+
+    Args:
+        facts: each with how far back it has to look.
+    """
     found: dict[tuple[object, ...], Pass] = {}
+
+    def pass_of(hops: Hops, target: str, back: str, window: Window | None) -> Pass:
+        tier = None if window is None else _tier(window)
+        one = found.setdefault(
+            (hops, target, back, tier), Pass(near=hops, target=target, back=back)
+        )
+        if tier is not None and window is not None:
+            one.windows.append(window)
+        return one
+
     for name, clause in clauses.items():
         relation = clause.of.relation
         window = window_of(world, clause.of.where)
-        tier = None if window is None else _tier(window)
-        key = (clause.of.hops, relation.target, relation.column, tier)
-        new = Pass(near=clause.of.hops, target=relation.target, back=relation.column)
-        one = found.setdefault(key, new)
+        one = pass_of(clause.of.hops, relation.target, relation.column, window)
         one.clauses[name] = clause
-        if tier is not None and window is not None:
-            one.windows.append(window)
-    for name, column in facts.items():
+    for name, (column, window) in facts.items():
         measure = None if column.fact is None else world.measure(column.fact)
         if measure is not None:
-            new = Pass(near=column.hops, target=measure.of, back=measure.by)
-            found.setdefault((column.hops, measure.of, measure.by, None), new).facts[name] = column
+            pass_of(column.hops, measure.of, measure.by, window).facts[name] = column
     return found.values()
 
 
@@ -126,31 +114,11 @@ def _tier(window: Window) -> _Tier | None:
     return None if most is None else _Tier(column=window.column, most=most)
 
 
-def window_of(world: World, where: Condition | None) -> Window | None:
-    """How far back a condition looks, where a record before that fails it."""
-    for clause in conjuncts(where):
-        if not isinstance(clause, Comparison):
-            continue
-        column, test = clause.column, clause.test
-        if column.hops or column.fact is not None or test.operator is not Operator.IN_LAST:
-            continue
-        ends = Between(test=test, kind=column.type)
-        if column.type is not FieldType.INSTANT or ends.depends_on_zone:
-            continue
-        begin = ends.ends(world.company)[ends.name("least")]
-        if isinstance(begin, type(world.now)):
-            length = world.now - begin
-            return Window(
-                column=column.name,
-                length=length,
-                name=ends.name("least"),
-                undated=clause.unknown_as is not False,
-            )
-    return None
-
-
-def computed(world: World, one: Pass) -> ir.Table:
+def computed(world: World, one: Pass, *, only_wanted: bool = False) -> ir.Table:
     """A row for each record that has any related ones that matter.
+
+    Args:
+        only_wanted: only for records that the query is given in its table ``wanted_ids``.
 
     Returns:
         ``record``, and for each clause its columns as `crmsync.rules.rows.Rows.tally` has them,
@@ -162,21 +130,35 @@ def computed(world: World, one: Pass) -> ir.Table:
     for clause in one.clauses.values():
         names |= dict.fromkeys(extra_fields(world, clause).values())
     if one.facts:
-        names |= dict.fromkeys(world.table(one.target).columns)
-    wanted = [Column(table=one.target, hops=(), name=n, type=FieldType.TEXT) for n in names]
-    wanted += [clause.column for clause in one.clauses.values() if clause.column is not None]
+        names |= dict.fromkeys(_read(world, one))
+    fields = [Column(table=one.target, hops=(), name=n, type=FieldType.TEXT) for n in names]
+    fields += [clause.column for clause in one.clauses.values() if clause.column is not None]
     inside = [
         condition
         for clause in one.clauses.values()
         for condition in (clause.of.where, clause.each)
         if condition is not None
     ]
-    inner = _of_records(world, one, Rows(world, one.target, inside, wanted))
+    inner = _of_records(world, one, Rows(world, one.target, inside, fields))
+    if only_wanted:
+        inner = inner.among(inner.wide.semi_join(wanted(), [(_RECORD, "id")]))
     measures, matters = _measures(world, one, inner)
-    rows = inner.wide.filter(reduce(or_, matters)) if len(matters) <= _FEW else inner.wide
-    if rows is not inner.wide:
-        measures, _ = _measures(world, one, inner.among(rows))
+    rows = inner.wide
+    some = [which for which in matters if which is not None]
+    if len(some) == len(matters) <= _FEW:
+        rows = rows.filter(reduce(or_, some))
+        measures, _ = _measures(world, one, inner.among(rows), filtered=len(matters) == 1)
     return rows.group_by(_RECORD).aggregate(**measures)
+
+
+def _read(world: World, one: Pass) -> Iterable[str]:
+    """The fields of related records that facts are made of."""
+    noted = _Noted(world.table(one.target))
+    for column in one.facts.values():
+        measure = None if column.fact is None else world.measure(column.fact)
+        if measure is not None:
+            measure.value(noted, measure.where(world.tables, noted))
+    return noted.names
 
 
 def _of_records(world: World, one: Pass, inner: Rows) -> Rows:
@@ -200,13 +182,17 @@ def _of_records(world: World, one: Pass, inner: Rows) -> Rows:
 
 
 def _measures(
-    world: World, one: Pass, inner: Rows
-) -> tuple[dict[str, ir.Value], list[ir.BooleanValue]]:
-    """The aggregates, and of each which rows matter to it."""
+    world: World, one: Pass, inner: Rows, *, filtered: bool = False
+) -> tuple[dict[str, ir.Value], list[ir.BooleanValue | None]]:
+    """The aggregates, and of each which rows matter to it; None for all.
+
+    Args:
+        filtered: there are no other rows.
+    """
     measures: dict[str, ir.Value] = {}
-    matters: list[ir.BooleanValue] = []
+    matters: list[ir.BooleanValue | None] = []
     for name, clause in one.clauses.items():
-        found, rows = _of_clause(world, clause, inner)
+        found, rows = _of_clause(world, clause, inner, filtered=filtered)
         measures |= {f"{name}_{column}": value for column, value in found.items()}
         matters.append(rows)
     for name, column in one.facts.items():
@@ -214,31 +200,32 @@ def _measures(
         if measure is not None:
             fields = Fields(inner)
             where = measure.where(world.tables, fields)
-            measures[f"{name}_value"] = measure.value(fields, where)
+            measures[f"{name}_value"] = measure.value(fields, _TRUE if filtered else where)
             matters.append(where)
     return measures, matters
 
 
 def _of_clause(
-    world: World, clause: Related, inner: Rows
-) -> tuple[dict[str, ir.Value], ir.BooleanValue]:
+    world: World, clause: Related, inner: Rows, *, filtered: bool
+) -> tuple[dict[str, ir.Value], ir.BooleanValue | None]:
     from crmsync.rules.predicates import holds, negated, predicate, seen  # noqa: PLC0415  as above
     from crmsync.rules.rows import has_currency  # noqa: PLC0415  as above
 
-    where, yes = clause.of.where, ibis.literal(True)
-    if where is not None:
-        yes = holds(inner, where)
-    matters = yes
+    where, each = clause.of.where, clause.each
+    matters: ir.BooleanValue | None = None if where is None else holds(inner, where)
+    yes = _TRUE if matters is None else matters
     measures: dict[str, ir.Value] = {}
     if not is_decided(clause):
-        counts = ibis.literal(True) if where is None else predicate(inner, where)
-        if clause.each is not None:
-            counts = counts & negated(predicate(inner, clause.each))
+        counts = _TRUE if where is None else predicate(inner, where)
+        if each is not None:
+            counts = counts & negated(predicate(inner, each))
             yes = counts
         measures["maybe"] = inner.wide.count(where=counts.isnull())
         matters = counts.fill_null(True)
-    elif clause.each is not None:
-        yes = yes & negated(predicate(inner, clause.each))
+    elif each is not None:
+        matters = yes = yes & negated(predicate(inner, each))
+    if filtered and is_decided(clause):
+        yes = _TRUE
     measures["yes"] = inner.wide.count(where=yes)
     if clause.column is not None:
         value = seen(inner, clause.column).value
@@ -257,6 +244,23 @@ _AGGREGATES = {
     Quantifier.MIN: lambda value, where: value.min(where=where),
     Quantifier.MAX: lambda value, where: value.max(where=where),
 }
+
+
+class _Noted:
+    """The fields of a table, which notes those that are asked for."""
+
+    def __init__(self, table: ir.Table) -> None:
+        self._table = table
+        self.names: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> ir.Value:
+        self.names[name] = None
+        return self._table[name]
+
+    @property
+    def count(self) -> Callable[[ir.BooleanValue], ir.IntegerScalar]:
+        """Counts those of which something holds."""
+        return lambda where: self._table.count(where=where)
 
 
 class Fields:

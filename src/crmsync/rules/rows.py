@@ -37,18 +37,20 @@ from crmsync.rules.conditions import (
     clauses,
     is_plain,
 )
+from crmsync.rules.horizons import window_of_fact
 from crmsync.rules.passes import can_share, computed, passes
 from crmsync.rules.unknown import is_decided
-from crmsync.rules.world import CLOCK_ZONE, ZONE, clock, wanted
+from crmsync.rules.world import CLOCK_ZONE, WANTED, ZONE, clock, wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
-from crmsync.warehouse.variables import variable
+from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
+    from crmsync.rules.horizons import Window
     from crmsync.rules.passes import Pass
     from crmsync.rules.world import World
 
@@ -119,6 +121,8 @@ class Rows:
         conditions: all that will be asked of these rows.
         columns: further columns that are wanted.
         only_wanted: only the records that the query is given in its table ``wanted_ids``.
+        carried: that table also has their own fields, and they are read nowhere else.
+        only_verdicts: a fact need say no more than what the conditions' verdicts depend on.
         zone: also the record's time zone, where records live in several.
     """
 
@@ -130,14 +134,19 @@ class Rows:
         columns: Iterable[Column] = (),
         *,
         only_wanted: bool = False,
+        carried: bool = False,
+        only_verdicts: bool = False,
         zone: bool = False,
     ) -> None:
         self.world = world
         self.table = table
         self.zone = zone_column(world, table)
         self._only_wanted = only_wanted
+        self._carried = carried
+        self._only_verdicts = only_verdicts
         self._fields: dict[Hops, dict[str, None]] = {(): {CONNECTION: None}}
         self._facts: dict[Column, str] = {}
+        self._tests: dict[Column, list[Test | None]] = {}  # of facts; None where all is asked
         self._related: dict[Related, str] = {}
         self._known: dict[Column, str] = {}
         self._past: dict[tuple[Column, Test], str] = {}
@@ -151,10 +160,11 @@ class Rows:
         if self.zone is not None and (self._zoned or (zone and world.calendars)):
             self.need(self.zone)
 
-    def need(self, column: Column) -> None:
-        """The wide table shall have this column."""
+    def need(self, column: Column, test: Test | None = None) -> None:
+        """The wide table shall have this column; or say as much of it as a test asks."""
         if column.fact is not None:
             self._need_record(column.hops)
+            self._tests.setdefault(column, []).append(test)
             self._facts.setdefault(column, f"f{len(self._facts)}")
             self._need_fresh(column.hops, column.fact.rests_on)
         else:
@@ -171,7 +181,7 @@ class Rows:
 
     def _need_clause(self, clause: Comparison | Related) -> None:
         if isinstance(clause, Comparison):
-            self.need(clause.column)
+            self.need(clause.column, clause.test)
             if clause.test.operator in HISTORY:
                 self._known.setdefault(clause.column, f"k{len(self._known)}")
                 self._past.setdefault(past_key(clause.column, clause.test), f"p{len(self._past)}")
@@ -216,7 +226,8 @@ class Rows:
             near = f"{names[hops[:-1]]}_{hops[-1].column}"
             wide = wide.left_join(self._records(hops, names), [(near, names[hops])])
         shared = {name: clause for clause, name in self._related.items() if can_share(clause)}
-        for one in passes(self.world, shared, {name: c for c, name in self._facts.items()}):
+        facts = {name: (column, self._window(column)) for column, name in self._facts.items()}
+        for one in passes(self.world, shared, facts):
             wide = self._with_pass(wide, names, one)
         for column, name in self._facts.items():
             if column.fact is not None and self.world.measure(column.fact) is None:
@@ -245,9 +256,15 @@ class Rows:
             wide = wide.select(*wide.columns, **fresh)
         return wide
 
+    def _window(self, column: Column) -> Window | None:
+        """How far back a fact has to look."""
+        if not self._only_verdicts:
+            return None
+        return window_of_fact(self.world, column, self._tests[column])
+
     def _with_pass(self, wide: ir.Table, names: dict[Hops, str], one: Pass) -> ir.Table:
         """Joined to what was found in one scan of related records."""
-        found = computed(self.world, one)
+        found = computed(self.world, one, only_wanted=self._only_wanted and not one.near)
         number = "_".join(("p", *one.clauses, *one.facts))
         found = found.rename({number: "record"})
         joined = wide.left_join(found, [(names[one.near], number)])
@@ -285,11 +302,20 @@ class Rows:
         past = past.select(**{f"{name}_id": "id", f"{name}_at": "then", f"{name}_value": "value"})
         return wide.left_join(past, on)
 
+    @property
+    def own_fields(self) -> Sequence[str]:
+        """The fields of the record itself that are asked for."""
+        return tuple(self._fields[()])
+
     def _records(self, hops: Hops, names: dict[Hops, str]) -> ir.Table:
         table = self.world.table(hops[-1].target if hops else self.table)
-        if not hops and self._only_wanted:
+        if not hops and self._carried:
+            schema = table.schema()
+            table = given_table(WANTED, {name: schema[name] for name in ("id", *self.own_fields)})
+        elif not hops and self._only_wanted:
             table = table.semi_join(wanted(), "id")
         prefix = names[hops]
+        # In order, since Ibis 12 takes two selections for the same that differ in order alone.
         return table.select(
             **{prefix: table.id},
             **{f"{prefix}_{field}": table[field] for field in sorted(self._fields[hops])},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crmsync.model.verdicts import RuleVerdicts
 from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import clauses
-from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.evaluate import FEW, Evaluation, Subject, evaluate
 from crmsync.rules.narrowed import narrowed
 from crmsync.rules.touched import touched
 from crmsync.rules.turning import Turning
@@ -110,8 +110,10 @@ def evaluated(  # noqa: PLR0917  all that it depends on
                 verdicts |= _renewed(table, kept, world, before, ids)
                 again[table] = len(ids)
         if new:
-            evaluation = everybody if new == about else Evaluation(new, world)
-            verdicts |= evaluation.subject(table).verdicts()
+            if is_small and new == about:
+                verdicts |= everybody.subject(table).verdicts()
+            else:
+                verdicts |= evaluate(new, world)
             again[table] = max(verdicts[rule.name].subjects for rule in new)
     standing = Standing(
         at=world.now,
@@ -128,14 +130,18 @@ def _is_small(before: Standing) -> bool:
 
 
 def _of_everybody(rules: Sequence[Rule], world: World, basis: Mapping[str, str]) -> Evaluated:
-    evaluation = Evaluation(rules, world)
+    # Of few, what was computed can be asked for more; of many it says no more than the verdicts.
+    tables = {rule.subject for rule in rules}
+    few = all(world.count(table) < FEW for table in tables)
+    evaluation = Evaluation(rules, world) if few else None
+    verdicts = evaluate(rules, world) if evaluation is None else evaluation.verdicts
     standing = Standing(
         at=world.now,
-        verdicts=evaluation.verdicts,
+        verdicts=verdicts,
         basis={rule.name: basis[rule.name] for rule in rules},
         fresh=_fresh(rules, world),
     )
-    again = {rule.subject: evaluation.verdicts[rule.name].subjects for rule in rules}
+    again = {rule.subject: verdicts[rule.name].subjects for rule in rules}
     return Evaluated(standing=standing, again=again, evaluation=evaluation)
 
 
@@ -221,7 +227,7 @@ def _of_some(
     rules: Sequence[Rule], world: World, table: str, ids: set[str]
 ) -> Mapping[str, RuleVerdicts]:
     few = narrowed(world, rules, table, ids)
-    return Evaluation(rules, few, ids=ids).verdicts
+    return Subject(rules, table, few, few.ids(ids), only_verdicts=True).verdicts()
 
 
 def _renewed(
@@ -229,8 +235,7 @@ def _renewed(
 ) -> dict[str, RuleVerdicts]:
     """The verdicts as they were, but for some subjects."""
     again = _of_some(rules, world, table, ids) if ids else {}
-    count = world.compiled(f"count {table}", lambda: world.table(table).count().as_table())
-    subjects = int(world.source.query(count)[0][0].as_py())
+    subjects = world.count(table)
     found = {}
     for rule in rules:
         was, now = before.verdicts[rule.name], again.get(rule.name)

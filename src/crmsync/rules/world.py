@@ -165,6 +165,11 @@ class World:
         """
         return self.source.indirect(table) if self.source.has_indirect(table) else None
 
+    def count(self, table: str) -> int:
+        """How many live records a table has."""
+        query = self.compiled(f"count {table}", lambda: self.table(table).count().as_table())
+        return int(self.source.query(query)[0][0].as_py())
+
     def is_filled(self, table: str, field: str) -> bool:
         """Whether every record of a table is known to have a value in a field."""
         return self.source.is_filled(table, field)
