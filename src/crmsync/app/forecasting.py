@@ -230,7 +230,7 @@ class _Forecast:
         held = [
             one
             for one in decided.plan.held
-            if not self._comes_later(one) and self._is_new(_held_key(one))
+            if not _comes_later(one) and self._is_new(_held_key(one))
         ]
         leaving = self._leaving(decided)
         if actions or held or leaving:
@@ -242,10 +242,6 @@ class _Forecast:
                     leaving=tuple(leaving),
                 )
             )
-
-    def _comes_later(self, held: HeldBack) -> bool:
-        """Whether it is a step that waits for its time, which is told when that comes."""
-        return held.step is not None and held.until is not None and held.until <= self.until
 
     def _is_new(self, key: tuple[str, str, str | None, str]) -> bool:
         if key in self.told:
@@ -300,6 +296,11 @@ def _goes_on(decided: Decided, rules: Iterable[Rule]) -> bool:
     over = {outcome.enrolment.rule for outcome in decided.transitions.outcomes}
     over |= {effect.enrolment.rule for effect in decided.effects if effect.state in _OVER}
     return not going_on.isdisjoint(over)
+
+
+def _comes_later(held: HeldBack) -> bool:
+    """Whether it is a step that waits for its time, and is told when that comes."""
+    return held.step is not None and held.until is not None
 
 
 def _full_hour(instant: datetime) -> datetime:
