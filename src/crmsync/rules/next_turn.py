@@ -35,12 +35,12 @@ def next_turn(rules: Sequence[Rule], world: World, until: datetime) -> datetime 
     Returns:
         None where nothing turns until then.
     """
-    found = [
-        at
-        for table in dict.fromkeys(rule.subject for rule in rules)
-        if (at := _of_table([r for r in rules if r.subject == table], table, world, until))
-    ]
-    return min(found, default=None)
+    found: datetime | None = None
+    for table in dict.fromkeys(rule.subject for rule in rules):
+        about = [rule for rule in rules if rule.subject == table]
+        # Of the next table only what comes before that is of interest.
+        found = _of_table(about, table, world, found or until) or found
+    return found
 
 
 def _of_table(rules: Sequence[Rule], table: str, world: World, until: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import pyarrow as pa
@@ -21,11 +21,12 @@ from crmsync.model.records import Given
 from crmsync.model.tables import FieldType
 from crmsync.rules.backward import backward
 from crmsync.rules.sweeps import Sweep, swept
-from crmsync.warehouse.types import DATA_TYPES
+from crmsync.rules.world import wanted
+from crmsync.warehouse.types import DATA_TYPES, INSTANT
 from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -56,6 +57,38 @@ def touched(turning: Turning) -> set[str]:
     return set(found["id"].to_pylist())
 
 
+def times_met(
+    turning: Turning, ids: Collection[str] | None
+) -> Iterator[tuple[Sequence[Watch], Sequence[Mapping[str, Any]]]]:
+    """The times that the clock meets, of some subjects or of all; and perhaps some others.
+
+    Returns:
+        For watches of the same times, rows of ``id``, ``zone`` (None for the company's), and the
+        time itself, ``at`` or ``day``.
+    """
+    groups = [group for group in _groups(turning) if not group.watch.at_any_time]
+    if not groups:
+        return
+    world = turning.world
+    some = "" if ids is None else "some "
+    text = repr([group.key for group in groups])
+    key = f"times of {some}{turning.table} {hashlib.sha256(text.encode()).hexdigest()}"
+
+    def build() -> ir.Table:
+        found = [group.times(world, turning.table, some=ids is not None) for group in groups]
+        return ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
+
+    given = _given(world, groups)
+    if ids is not None:
+        given |= world.ids(ids)
+    rows: dict[int, list[Mapping[str, Any]]] = {}
+    for row in world.query(world.compiled(key, build), given).to_pylist():
+        rows.setdefault(row["number"], []).append(row)
+    for group in groups:
+        if group.number in rows:
+            yield group.watches, rows[group.number]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Group:
     """Watches of the same times: each time is looked up once.
@@ -66,9 +99,14 @@ class _Group:
     """
 
     number: int
-    watch: Watch
+    watches: tuple[Watch, ...]
     here: Mapping[str, Sweep]
     there: Mapping[str, Mapping[str, Sweep]]
+
+    @property
+    def watch(self) -> Watch:
+        """One of them: they differ in their tests and clauses only."""
+        return self.watches[0]
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -94,24 +132,41 @@ class _Group:
 
     def rows(self, world: World, table: str) -> ir.Table:
         """One column, ``id``; repeated where several ways lead there."""
+        return self._rows(world, table, drop=("value", "zone")).select("id")
+
+    def times(self, world: World, table: str, *, some: bool) -> ir.Table:
+        """Columns ``number``, ``id``, ``zone``, ``at`` and ``day``; of those wanted, or all."""
+        rows = self._rows(world, table, drop=())
+        if some:
+            rows = rows.semi_join(wanted(), "id")
+        is_day = self.watch.kind is FieldType.DATE
+        return rows.select(
+            number=ibis.literal(self.number, "int32"),
+            id=rows.id,
+            zone=rows.zone if "zone" in rows.columns else ibis.null("string"),
+            at=ibis.null(INSTANT) if is_day else rows.value.cast(INSTANT),
+            day=rows.value if is_day else ibis.null("date"),
+        )
+
+    def _rows(self, world: World, table: str, *, drop: tuple[str, ...]) -> ir.Table:
+        """Column ``id``, and ``value`` and ``zone`` where they are not dropped on the way."""
         watch = self.watch
         values = watch.values()
-        if watch.at_any_time or watch.of_all:
-            return backward(world.table, watch.path, values.drop("value"))
+        if watch.at_any_time or watch.of_all is not None:
+            return backward(world.table, watch.path, _without(values, drop))
         met = values.filter(self._met(values.value, "all"))
         at = watch.zone_at
         zones = None
         if self.there and at is not None:
             zones = world.zones_of(watch.path[at - 1].target if at else table)
         if zones is None or at is None:
-            return backward(world.table, watch.path, met.drop("value"))
+            return backward(world.table, watch.path, _without(met, drop))
         near, far = watch.path[:at], watch.path[at:]
         met = backward(world.table, far, met)
         met = met.join(zones.rename({"zone_id": "id"}), [("id", "zone_id")]).drop("zone_id")
         met = met.left_join(given_table(_SWEPT, self._columns), [("zone", _ZONE)])
         met = met.filter(self._met(met.value, "own", met))
-        dropped = ["value", "zone", *self._columns]
-        return backward(world.table, near, met.drop(*dropped))
+        return backward(world.table, near, _without(met, (*drop, *self._columns)))
 
     @property
     def _columns(self) -> dict[str, str]:
@@ -134,14 +189,20 @@ class _Group:
         return reduce(or_, ranges)
 
 
+def _without(rows: ir.Table, names: Sequence[str]) -> ir.Table:
+    there = [name for name in names if name in rows.columns]
+    return rows.drop(*there) if there else rows
+
+
 def _groups(turning: Turning) -> list[_Group]:
     found: dict[object, list[Watch]] = {}
     for watch in turning.watches:
         found.setdefault((watch.times, watch.test is None), []).append(watch)
     world = turning.world
     groups: list[_Group] = []
-    for watch, *others in found.values():
-        tests = dict.fromkeys(one.test for one in (watch, *others) if one.test is not None)
+    for watches in found.values():
+        watch = watches[0]
+        tests = dict.fromkeys(one.test for one in watches if one.test is not None)
         here = _swept(watch, list(tests), world.company, turning.until)
         there = {}
         if watch.zone_at is not None:
@@ -149,8 +210,9 @@ def _groups(turning: Turning) -> list[_Group]:
                 zone: _swept(watch, list(tests), calendar, turning.until)
                 for zone, calendar in world.calendars.items()
             }
-        if here or watch.at_any_time or watch.of_all:
-            groups.append(_Group(number=len(groups), watch=watch, here=here, there=there))
+        if here or watch.at_any_time or watch.of_all is not None:
+            group = _Group(number=len(groups), watches=tuple(watches), here=here, there=there)
+            groups.append(group)
     return groups
 
 
@@ -158,7 +220,7 @@ def _swept(
     watch: Watch, tests: Sequence[Test], start: Calendar, until: datetime
 ) -> dict[str, Sweep]:
     """What is swept of the values of a watch and of others of the same times, by name."""
-    if watch.at_any_time or watch.of_all:
+    if watch.at_any_time or watch.of_all is not None:
         return {}
     if tests:
         return {

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial, reduce
+from functools import partial
 from itertools import islice
-from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.model.records import NOTHING
 from crmsync.model.tables import FieldType, natural_time
-from crmsync.rules.backward import backward, references_of
+from crmsync.rules.backward import references_of
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -33,8 +31,8 @@ from crmsync.rules.conditions import (
     clauses,
 )
 from crmsync.rules.counted import SINCE, UNTIL, day_tests
-from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
-from crmsync.rules.world import wanted
+from crmsync.rules.sweeps import meetings, midnights
+from crmsync.rules.touched import times_met
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ class Watch:
         source: stands for ``values``; the same where they are.
         at_any_time: whether nobody says when the answer changes; the values are empty.
         daily: whether each day from the value on counts, not that day alone.
-        of_all: whether the clock meets all of the values in the time that is looked at.
+        of_all: the instant at which the clock meets all of them, whatever the values are.
     """
 
     clause: int
@@ -80,27 +78,16 @@ class Watch:
     test: Test | None = None
     at_any_time: bool = False
     daily: bool = False
-    of_all: bool = False
+    of_all: datetime | None = None
 
     @property
     def times(self) -> object:
         """The same for watches of the same times."""
         return self.source, self.path, self.kind, self.zone_at, self.daily
 
-    def sweeps(self, start: Calendar, until: datetime) -> frozenset[Sweep]:
-        """Which values are met."""
-        if self.test is not None:
-            return sweeps(self.test, self.kind, start, until)
-        if self.kind is FieldType.INSTANT:
-            return frozenset({Sweep(low=start.now, high=until, leaves=False)})
-        last = replace(start, now=until).today
-        if last == start.today:
-            return frozenset()
-        first = date.min if self.daily else start.today
-        return frozenset({Sweep(low=first, high=last, leaves=False)})
-
     def meetings(self, value: Bound | None, start: Calendar, until: datetime) -> Iterator[datetime]:
         """The instants at which the clock meets a value."""
+        value = value if self.of_all is None else self.of_all
         if value is None:
             return
         if self.test is not None:
@@ -173,7 +160,7 @@ class Turning:
     def moments(self, ids: Collection[str] | None = None) -> list[Moment]:
         """When the other clauses may turn, in order; of some subjects, or of all."""
         found: set[Moment] = set()
-        for watches, rows in self._met_with_values(ids):
+        for watches, rows in times_met(self, ids):
             for row in rows:
                 start = self.world.calendar(row["zone"]) if row["zone"] else self.world.company
                 value = row["at"] if row["day"] is None else row["day"]
@@ -183,111 +170,6 @@ class Turning:
                             Moment(at=at, subject=row["id"], clause=watch.clause, daily=watch.daily)
                         )
         return sorted(found, key=lambda moment: (moment.at, moment.subject, moment.clause))
-
-    def _met_with_values(
-        self, ids: Collection[str] | None
-    ) -> Iterator[tuple[Sequence[Watch], list[dict[str, Any]]]]:
-        """Watches of the same times, and the rows of those that the clock meets."""
-        groups: dict[object, list[Watch]] = {}
-        for watch in self.watches:
-            if not watch.at_any_time:
-                groups.setdefault(watch.times, []).append(watch)
-        parts: list[ir.Table] = []
-        asked: list[Sequence[Watch]] = []
-        for watches in groups.values():
-            rows = self._met(watches)
-            if rows is None:
-                continue
-            if ids is not None:
-                rows = rows.semi_join(wanted(), "id")
-            value, null_day = rows.value, ibis.null("date")
-            is_day = watches[0].kind is FieldType.DATE
-            null_at = ibis.null(INSTANT)
-            parts.append(
-                rows.select(
-                    number=ibis.literal(len(asked), "int32"),
-                    id=rows.id,
-                    zone=rows.zone,
-                    at=null_at if is_day else value.cast(INSTANT),
-                    day=value if is_day else null_day,
-                )
-            )
-            asked.append(watches)
-        if not parts:
-            return
-        union = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
-        lines: dict[int, list[dict[str, Any]]] = {}
-        given = NOTHING if ids is None else self.world.ids(ids)
-        for line in self.world.query(union, given).to_pylist():
-            lines.setdefault(line["number"], []).append(line)
-        for number, rows_met in lines.items():
-            yield asked[number], rows_met
-
-    # -- the records that a watch's times are met of, as rows of the subject's table
-
-    def _met(self, watches: Sequence[Watch]) -> ir.Table | None:
-        """Those of watches of the same times."""
-        world, watch = self.world, watches[0]
-        company = _swept_by(watches, world.company, self.until)
-        at = watch.zone_at
-        table = self.table if not at else watch.path[at - 1].target
-        zones = None if at is None or not world.calendars else world.zones_of(table)
-        others = {} if zones is None else self._others(watches, company)
-        every = company.union(*others)
-        if not every:
-            return None
-        rows = watch.values()
-        rows = rows.filter(_swept(rows.value, every))
-        if zones is None:
-            rows = backward(world.table, watch.path, rows)
-            return rows.mutate(zone=ibis.null("string"))
-        near, far = watch.path[:at], watch.path[at:]
-        rows = backward(world.table, far, rows)
-        zones = zones.rename({"zone_id": "id"})
-        rows = rows.join(zones, [("id", "zone_id")]).drop("zone_id")
-        if others:
-            rows = rows.filter(_swept_there(rows, company, others))
-        return backward(world.table, near, rows)
-
-    def _others(
-        self, watches: Sequence[Watch], company: frozenset[Sweep]
-    ) -> dict[frozenset[Sweep], list[str]]:
-        """What is swept in zones where it is not the same as in the company's."""
-        found: dict[frozenset[Sweep], list[str]] = {}
-        for name, calendar in self.world.calendars.items():
-            here = _swept_by(watches, calendar, self.until)
-            if here != company:
-                found.setdefault(here, []).append(name)
-        return found
-
-
-def _swept_by(watches: Sequence[Watch], start: Calendar, until: datetime) -> frozenset[Sweep]:
-    """Which values any of them is met of."""
-    return frozenset(sweep for watch in watches for sweep in watch.sweeps(start, until))
-
-
-def _swept(value: ir.Value, swept: frozenset[Sweep]) -> ir.BooleanValue:
-    if not swept:
-        return ibis.literal(False)
-    ranges = []
-    for sweep in swept:
-        low, high = (ibis.literal(end, value.type()) for end in (sweep.low, sweep.high))
-        if sweep.leaves:
-            ranges.append((value >= low) & (value < high))
-        else:
-            ranges.append((value > low) & (value <= high))
-    return reduce(or_, ranges)
-
-
-def _swept_there(
-    rows: ir.Table, company: frozenset[Sweep], others: dict[frozenset[Sweep], list[str]]
-) -> ir.BooleanValue:
-    zone = rows.zone.fill_null("")
-    elsewhere = [name for names in others.values() for name in names]
-    either = zone.notin(elsewhere) & _swept(rows.value, company)
-    for here, names in others.items():
-        either |= zone.isin(names) & _swept(rows.value, here)
-    return either
 
 
 class _Watches:
@@ -477,10 +359,10 @@ class _Watches:
             return
         for connection, at in self._turning_stale(tables).items():
 
-            def rows(connection: str = connection, at: datetime = at) -> ir.Table:
+            def rows(connection: str = connection) -> ir.Table:
                 records = self._world.table(owner)
-                instant = ibis.literal(at, type=INSTANT)
-                return records.filter(records.connection == connection).select("id", value=instant)
+                nothing = ibis.null(INSTANT)
+                return records.filter(records.connection == connection).select("id", value=nothing)
 
             self.found.append(
                 Watch(
@@ -489,7 +371,7 @@ class _Watches:
                     kind=FieldType.INSTANT,
                     values=rows,
                     source=f"{connection} stale for {owner}",
-                    of_all=True,
+                    of_all=at,
                 )
             )
 
