@@ -7,7 +7,7 @@ BENCH_READY := $(VENV)/.bench-ready
 DEMO ?= crmsync-demo
 CHAOS ?= 500
 
-.PHONY: help demo test chaos check bench lock clean
+.PHONY: help demo test chaos year check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets.
@@ -30,6 +30,9 @@ test: $(READY) ## Run all tests.
 
 chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones, on both engines (CHAOS=N: as often).
 	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos
+
+year: $(READY) ## Run the sample company's daemon over a year of virtual time, and judge what left it.
+	@CRMSYNC_YEAR=1 $(BIN)/python -m pytest -q -s tests/app/test_year.py
 
 check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layers.
 	$(BIN)/ruff format --check .
