@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from crmsync.app.asking import Ends
     from crmsync.app.premises import Premises
     from crmsync.app.results.sync import SyncResult
+    from crmsync.app.steps import Outbox
     from crmsync.journeys.compose import Composed
+    from crmsync.journeys.texts import Texts
     from crmsync.journeys.way import Walked
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.values.effects import NewEffect, Withheld
@@ -109,9 +111,74 @@ def decide(
         answer = _answer(rules, premises, world, before, changed)
     elif answer.evaluation is not None:
         world = answer.evaluation.world
-    standing = answer.standing
-    verdicts = standing.verdicts
     advance("evaluating rules", len(rules))
+    moves = _moves(premises, records, world, rules, answer.standing.verdicts)
+    wanted = _wanted(rules, moves)
+    evaluation = answer.evaluation or _of_some(rules, world, wanted)
+    stops = premises.ledger.stops(now=world.now)
+    steps = Steps(
+        premises=premises,
+        records=records,
+        evaluation=evaluation,
+        world=world,
+        book=gather(records, world, premises.catalog, wanted, (*rules, *moves.texts.rules)),
+        outbox=moves.outbox,
+        inhibition=Inhibition(premises.rules, records, moves.snapshot, moves.transitions),
+        stops=Stops(stops, records),
+        advance=advance,
+    )
+    steps.take(moves.walked.due)
+    transitions = moves.transitions
+    transitions = replace(transitions, outcomes=(*transitions.outcomes, *steps.outcomes))
+    plan = PlanResult(
+        at=world.now.astimezone(world.company.zone),
+        sync=sync,
+        rules=_counts(rules, answer.standing.verdicts, moves.snapshot, transitions),
+        actions=tuple(steps.actions),
+        held=(*steps.held, *_held_back(rules, moves, steps)),
+        stopped=circuit_breaker(
+            steps.let_out, accounts=records.count("account"), policy=premises.config.policy
+        ),
+    )
+    return Decided(
+        plan=plan,
+        evaluation=evaluation,
+        standing=answer.standing,
+        composed=steps.composed,
+        transitions=transitions,
+        effects=tuple(steps.effects),
+        decisions=tuple(steps.decisions),
+        withheld=tuple(steps.withheld()),
+        stops=stops,
+        earlier=moves.texts.rules,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moves:
+    """Who enters which rule, leaves it, and goes on in it: before any step is composed.
+
+    Attributes:
+        snapshot: what the ledger remembers of enrolments.
+        outbox: how far the steps of enrolments have come.
+        texts: of rules as they were, by which some of those inside go.
+    """
+
+    snapshot: EnrolmentSnapshot
+    outbox: Outbox
+    texts: Texts
+    ends: Ends
+    walked: Walked
+    transitions: Transitions
+
+
+def _moves(
+    premises: Premises,
+    records: LiveRecords,
+    world: World,
+    rules: tuple[Rule, ...],
+    verdicts: Mapping[str, RuleVerdicts],
+) -> _Moves:
     snapshot = follow_merges(
         premises.ledger.enrolment_snapshot(), premises.rules, records.aliases()
     )
@@ -148,54 +215,17 @@ def decide(
             expired={r.name for r in rules if r.expires and r.expires < world.company.today},
         )
     )
-    due = walked.due
-    transitions = replace(
-        transitions,
-        outcomes=(*last_rounds(begun), *walked.outcomes),
-        next_due=next_due(walked, snapshot),
-    )
-    wanted = _wanted(rules, walked, ends, transitions)
-    evaluation = answer.evaluation or _of_some(rules, world, wanted)
-    stops = premises.ledger.stops(now=world.now)
-    steps = Steps(
-        premises=premises,
-        records=records,
-        evaluation=evaluation,
-        world=world,
-        book=gather(records, world, premises.catalog, wanted, (*rules, *texts.rules)),
+    return _Moves(
+        snapshot=snapshot,
         outbox=outbox,
-        inhibition=Inhibition(premises.rules, records, snapshot, transitions),
-        stops=Stops(stops, records),
-        advance=advance,
-    )
-    steps.take(due)
-    transitions = replace(transitions, outcomes=(*transitions.outcomes, *steps.outcomes))
-    plan = PlanResult(
-        at=world.now.astimezone(world.company.zone),
-        sync=sync,
-        rules=_counts(rules, verdicts, snapshot, transitions),
-        actions=tuple(steps.actions),
-        held=(
-            *steps.held,
-            *_waiting(walked, steps),
-            *_unsure(rules, ends, steps),
-            *_held(rules, transitions, steps),
+        texts=texts,
+        ends=ends,
+        walked=walked,
+        transitions=replace(
+            transitions,
+            outcomes=(*last_rounds(begun), *walked.outcomes),
+            next_due=next_due(walked, snapshot),
         ),
-        stopped=circuit_breaker(
-            steps.let_out, accounts=records.count("account"), policy=premises.config.policy
-        ),
-    )
-    return Decided(
-        plan=plan,
-        evaluation=evaluation,
-        standing=standing,
-        composed=steps.composed,
-        transitions=transitions,
-        effects=tuple(steps.effects),
-        decisions=tuple(steps.decisions),
-        withheld=tuple(steps.withheld()),
-        stops=stops,
-        earlier=texts.rules,
     )
 
 
@@ -218,64 +248,39 @@ def _of_some(
     return Evaluation(rules, world, ids={i for ids in wanted.values() for i in ids})
 
 
-def _wanted(
-    rules: Sequence[Rule], walked: Walked, ends: Ends, transitions: Transitions
-) -> dict[str, set[str]]:
+def _wanted(rules: Sequence[Rule], moves: _Moves) -> dict[str, set[str]]:
     """By table, the ids of the records that something is to be said of."""
+    tables = {rule.name: rule.subject for rule in rules}
     wanted: dict[str, set[str]] = {}
-    for step in walked.due:
+    for step in moves.walked.due:
         wanted.setdefault(step.rule.subject, set()).add(step.enrolment.subject)
-    for waits in walked.waits:
+    for waits in moves.walked.waits:
         wanted.setdefault(waits.rule.subject, set()).add(waits.enrolment.subject)
-    subjects = {rule.name: rule.subject for rule in rules}
-    for ref in ends.unsure:
-        wanted.setdefault(subjects[ref.rule], set()).add(ref.subject)
-    for held in transitions.held:
-        wanted.setdefault(subjects[held.rule], set()).add(held.subject)
+    for ref in moves.ends.unsure:
+        wanted.setdefault(tables[ref.rule], set()).add(ref.subject)
+    for held in moves.transitions.held:
+        wanted.setdefault(tables[held.rule], set()).add(held.subject)
     return wanted
 
 
-def _waiting(walked: Walked, steps: Steps) -> Iterator[HeldBack]:
-    """Whose next step is not due yet."""
-    for waits in walked.waits:
-        yield HeldBack(
-            rule=waits.rule.name,
-            subject=waits.enrolment.subject,
-            subject_name=steps.name(waits.rule.subject, waits.enrolment.subject),
-            step=waits.step,
-            reason=waits.reason,
-            until=waits.until,
-        )
+def _held_back(rules: Sequence[Rule], moves: _Moves, steps: Steps) -> Iterator[HeldBack]:
+    """Who waits for a step's time, whose end may have come, and who is held from a whole rule."""
+    tables = {rule.name: rule.subject for rule in rules}
 
+    def held(rule: str, table: str, subject: str, reason: str) -> HeldBack:
+        name = steps.name(table, subject)
+        return HeldBack(rule=rule, subject=subject, subject_name=name, reason=reason)
 
-def _unsure(rules: Sequence[Rule], ends: Ends, steps: Steps) -> Iterator[HeldBack]:
-    """For whom nothing is done because their end may have come."""
-    subjects = {rule.name: rule.subject for rule in rules}
-    for ref, reason in sorted(ends.unsure.items()):
-        yield HeldBack(
-            rule=ref.rule,
-            subject=ref.subject,
-            subject_name=steps.name(subjects[ref.rule], ref.subject),
-            step=None,
-            reason=reason,
-        )
-
-
-def _held(rules: Sequence[Rule], transitions: Transitions, steps: Steps) -> tuple[HeldBack, ...]:
-    """Who is held back from a whole rule."""
-    subjects = {rule.name: rule.subject for rule in rules}
-    return tuple(
-        HeldBack(
-            rule=held.rule,
-            subject=held.subject,
-            subject_name=steps.name(subjects[held.rule], held.subject),
-            step=None,
-            reason=held.reason,
-            until=held.until,
-            is_previewed=held.because is HeldBecause.PREVIEW,
-        )
-        for held in transitions.held
-    )
+    for waits in moves.walked.waits:
+        rule, subject = waits.rule, waits.enrolment.subject
+        one = held(rule.name, rule.subject, subject, waits.reason)
+        yield replace(one, step=waits.step, until=waits.until)
+    for ref, reason in sorted(moves.ends.unsure.items()):
+        yield held(ref.rule, tables[ref.rule], ref.subject, reason)
+    for by_rule in moves.transitions.held:
+        one = held(by_rule.rule, tables[by_rule.rule], by_rule.subject, by_rule.reason)
+        preview = by_rule.because is HeldBecause.PREVIEW
+        yield replace(one, until=by_rule.until, is_previewed=preview)
 
 
 def _missing(

@@ -69,7 +69,7 @@ class HeldBack:
     rule: str
     subject: str
     subject_name: str
-    step: str | None
+    step: str | None = None
     reason: str
     until: datetime | None = None
     is_previewed: bool = False
