@@ -9,14 +9,14 @@ import pytest
 
 from crmsync.model.actions import KeyHandling
 from crmsync.observe.failpoints import NAMES
-from support.chaos import LONG, assert_sound, chaos
+from support.chaos import ENGINES, LONG, assert_sound, chaos
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.chaos import Mother
 
-_ALL = [*product(("sqlite", "postgresql"), KeyHandling)]
+_ALL = [*product(ENGINES, KeyHandling)]
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,5 @@ def test_killed_at_every_named_instant(
     with chaos(mother, tmp_path, handling, ledger_at, seed=1) as world:
         for name in NAMES:
             world.die_at(name)
-        assert_sound(world, f"{handling}")
+        assert_sound(world, handling)
         assert world.lives["killed"] >= len(NAMES)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,15 +27,19 @@ from support.lives import BUSY
 from support.stand_in import StandIn, standing_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from support.companies import Company
+
+    # Returns at the instant at which a process is to be killed.
+    Death = Callable[[int], None]
 
 KILLED = -9
 # How often crmsync is killed at random instants on either engine; 0 for the short form.
 KILLS = int(os.environ.get("CRMSYNC_CHAOS", "0"))
 LONG = KILLS > 0
+ENGINES = ("sqlite", "postgresql")
 _LANDS_WITHIN = 0.5  # seconds; a little more than the connectors declare
 _SETTLING = timedelta(hours=1)
 _LEDGER = "CRMSYNC_CHAOS_LEDGER"
@@ -69,17 +75,17 @@ class Chaos:
         """New customers, each of whom wants something."""
         self.company.grow(self.remote, customers)
 
-    def live(self, *jobs: dict[str, Any]) -> list[int]:
+    def live(self, *jobs: dict[str, Any], deaths: Sequence[Death] = ()) -> list[int]:
         """Lives at once; answers with how each ended."""
         self.cycles += 1
         self.now += self.company.step
-        ends, seconds = self._bear(*jobs)
+        ends, seconds = self._bear(*jobs, deaths=deaths)
         self.lives.update(_HOW[end] for end in ends)
         if KILLED not in ends:
             self.whole_lives.append(seconds)
         return ends
 
-    def _bear(self, *jobs: dict[str, Any]) -> tuple[list[int], float]:
+    def _bear(self, *jobs: dict[str, Any], deaths: Sequence[Death] = ()) -> tuple[list[int], float]:
         common = {
             "config": str(self.folder / "config.yaml"),
             "log": str(self.folder / "log"),
@@ -89,7 +95,7 @@ class Chaos:
             "mutant": self.mutant,
             "role": "run",
         }
-        ends, seconds = self.mother.bear([common | job for job in jobs])
+        ends, seconds = self.mother.bear([common | job for job in jobs], deaths=deaths)
         assert set(ends) <= _HOW.keys(), self.log
         return ends, seconds
 
@@ -117,18 +123,45 @@ class Chaos:
                 time.sleep(_LANDS_WITHIN)
 
     def die_at_random(self, roles: Sequence[str] = ("run",)) -> None:
-        """Lives that end at any instant, mostly before they are through."""
+        """Lives that end at any instant, the first every other time while it is sending.
+
+        Now and then they are let live: only then is known how long that takes just now.
+        """
         self.grow(self.random.randint(1, 4))
-        longest = sorted(self.whole_lives)[len(self.whole_lives) // 2]
-        self.live(
-            *({"role": role, "kill_after": self.random.uniform(0.02, longest)} for role in roles)
-        )
+        longest = self.whole_lives[-1]
+        jobs = [{"role": role, "seconds": longest} for role in roles]
+        if self.cycles % 10 == 0:
+            self.live(*jobs)
+            return
+        first = self._at_a_call() if self.cycles % 2 else self._within(longest)
+        self.live(*jobs, deaths=[first, *(self._within(longest) for _ in roles[1:])])
         if State.SENDING in self.counts():
             self.lives["left something half sent"] += 1
 
+    def _within(self, seconds: float) -> Death:
+        instant = time.monotonic() + self.random.uniform(0.02, seconds)
+
+        def death(process: int) -> None:
+            while time.monotonic() < instant and not _has_ended(process):
+                time.sleep(0.005)
+
+        return death
+
+    def _at_a_call(self) -> Death:
+        """Shortly after the remote was called so many times."""
+        calls = self.remote.requests["calls"] + self.random.randint(1, 6)
+        then = self.random.uniform(0, self.remote.thinks)
+
+        def death(process: int) -> None:
+            while self.remote.requests["calls"] < calls and not _has_ended(process):
+                time.sleep(0.002)
+            time.sleep(then)
+
+        return death
+
     def settle(self) -> None:
         """Undisturbed lives, until nothing is left to be done or found out."""
-        self.remote.faults = 0
+        self.remote.faults = self.remote.thinks = 0
         self.now = self.company.settles or self.now
         before: dict[State, int] | None = None
         for _ in range(12):
@@ -178,16 +211,27 @@ class Chaos:
         )
 
 
+def _kill(process: int, comes: Death) -> None:
+    comes(process)
+    os.kill(process, signal.SIGKILL)  # a zombie at worst: nobody has collected it yet
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is a zombie: its parent has not collected it."""
+    stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
 _HOW = {0: "ended", KILLED: "killed", BUSY: "found another at work"}
 
 
-def assert_sound(world: Chaos, what: str) -> None:
+def assert_sound(world: Chaos, handling: KeyHandling) -> None:
     world.settle()
-    print(f"{what}: {world.report()}")  # noqa: T201  make chaos shows it
+    print(f"{handling}: {world.report()}")  # noqa: T201  make chaos shows it
     assert world.mistakes() == []
     counts = world.counts()
     assert counts[State.DONE] > 0
-    if KeyHandling.UNSAFE not in what:
+    if handling is not KeyHandling.UNSAFE:
         assert State.UNCERTAIN not in counts, "the remote could have told"
     # Handed over as often as is allowed, and each time broken off: rare.
     assert counts.get(State.REJECTED, 0) <= counts[State.DONE] // 20
@@ -215,18 +259,32 @@ class Mother:
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield cls(births=process.stdin, answers=process.stdout)
+            mother = cls(births=process.stdin, answers=process.stdout)
+            assert "ready" in mother._answer()
+            yield mother
             process.stdin.close()
 
-    def bear(self, jobs: Sequence[dict[str, Any]]) -> tuple[list[int], float]:
+    def bear(
+        self, jobs: Sequence[dict[str, Any]], *, deaths: Sequence[Death] = ()
+    ) -> tuple[list[int], float]:
         """Let them live at once; how each ended, and how many seconds all of it took."""
-        self.births.write(json.dumps(jobs) + "\n")
+        self._tell(jobs)
+        born = self._answer()["born"]
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(_kill, born, deaths))
+        self._tell("collect")
+        answer = self._answer()
+        return answer["ends"], answer["seconds"]
+
+    def _tell(self, what: object) -> None:
+        self.births.write(json.dumps(what) + "\n")
         self.births.flush()
+
+    def _answer(self) -> dict[str, Any]:
         line = self.answers.readline()
         assert line, "the process that gives birth has ended"
-        answer = json.loads(line)
-        return answer["ends"], answer["seconds"]
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """A process that gives birth to others, each of which works on an installation until it is killed.
 
 All that takes long to import is imported once; each life is a process of its own all the same.
-Reads a JSON list of jobs a line, lets them live at once, and answers with how each ended.
+Reads a JSON list of jobs a line, lets them live at once, and answers with the number of each; told
+so by another line, it waits for them, and answers with how each ended.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -64,9 +64,9 @@ def _plan(workspace: Workspace, answer: Path) -> None:
     answer.write_text(json.dumps(sorted(wanted)), encoding="utf-8")
 
 
-def _deliver(workspace: Workspace) -> None:
+def _deliver(workspace: Workspace, seconds: float) -> None:
     """As a second worker does, beside the one that decides."""
-    until = time.monotonic() + 1.5
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         with ExitStack() as stack:
             targets = {}
@@ -89,7 +89,7 @@ def live(job: dict[str, Any]) -> None:
             case "run":
                 _run(workspace)
             case "deliver":
-                _deliver(workspace)
+                _deliver(workspace, job["seconds"])
             case "plan":
                 _plan(workspace, Path(job["answer"]))
 
@@ -125,23 +125,22 @@ def _learn(modules: Path) -> None:
 def main() -> None:
     configure_logs(level="error")
     Plugins()  # imports them
-    print("ready", flush=True)  # noqa: T201  the answer to whoever waits
+    _say({"ready": True})
     for line in sys.stdin:
         jobs = json.loads(line)
         began = time.monotonic()
-        children = {_born(job): job for job in jobs}
-        deaths = sorted(
-            (job["kill_after"], child)
-            for child, job in children.items()
-            if job.get("kill_after") is not None
-        )
-        for instant, child in deaths:
-            time.sleep(max(0.0, began + instant - time.monotonic()))
-            os.kill(child, signal.SIGKILL)  # a zombie at worst: nobody has collected it yet
-        ends = {child: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
-        seconds = time.monotonic() - began
+        children = [_born(job) for job in jobs]
+        _say({"born": children})
+        # Nobody is collected before whoever kills them has done with it: a process's number
+        # could be another's then.
+        sys.stdin.readline()
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         _learn(Path(jobs[0]["modules"]))
-        print(json.dumps({"ends": list(ends.values()), "seconds": seconds}), flush=True)  # noqa: T201  as above
+        _say({"ends": ends, "seconds": time.monotonic() - began})
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201  to whoever waits for it
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from email import message_from_bytes
@@ -30,6 +31,7 @@ class StandIn:
     Attributes:
         native: a task with a key that is there already is not made again.
         faults: the share of calls that go wrong.
+        thinks: how many seconds it takes at most until it has done what it is called for.
         tasks: how often each key's task was made.
         mails: how often each key's mail was taken.
         requests: how many calls there were, and how many of them went wrong on purpose.
@@ -41,6 +43,7 @@ class StandIn:
     def __init__(self, *, native: bool, faults: float, seed: int) -> None:
         self.native = native
         self.faults = faults
+        self.thinks = 0.0
         self.random = Random(seed)
         self.lock = threading.Lock()
         self.records: dict[str, list[dict[str, str]]] = {}
@@ -85,6 +88,7 @@ class StandIn:
 
     def fault(self) -> str | None:
         """What goes wrong with this call: it is not done, or its answer is lost."""
+        time.sleep(self.random.uniform(0, self.thinks))
         with self.lock:
             self.requests["calls"] += 1
             if self.random.random() >= self.faults:
