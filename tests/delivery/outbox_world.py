@@ -25,6 +25,7 @@ from crmsync.model.actions import (
     KeyHandling,
     Receipt,
     SendEmail,
+    WithdrawTask,
 )
 from crmsync.plugins.contract import ConnectionContext, Connector, ConnectorSpec
 
@@ -84,7 +85,9 @@ class FakeRemote:
     find_error: Exception | None = None
 
     def land(self, action: Action) -> Receipt:
-        already = self.native and any(known.key == action.key for known in self.landed)
+        # To take a task back is harmless a second time.
+        twice = self.native or action.kind is ActionKind.WITHDRAWAL
+        already = twice and any(known.key == action.key for known in self.landed)
         if not already:
             self.landed.append(action)
         return Receipt(key=action.key, remote_id=f"remote-{action.key}", already=already)
@@ -131,6 +134,10 @@ def action_of(kind: ActionKind, key: str) -> Action:
         )
     if kind is ActionKind.NOTE:
         return AddNote(key=key, text="Seen")
+    if kind is ActionKind.WITHDRAWAL:
+        return WithdrawTask(
+            key=key, task=CreateTask(key=f"{key}-made", subject="Call"), remote_id="1"
+        )
     return CreateTask(key=key, subject="Call")
 
 

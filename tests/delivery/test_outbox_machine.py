@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from hypothesis import settings
@@ -19,19 +19,28 @@ from hypothesis.stateful import (
 )
 
 from crmsync.delivery.commit import commit_plan
-from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError, UncertainError
+from crmsync.errors import (
+    AuthError,
+    ChangedError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UncertainError,
+)
 from crmsync.ledger.claims import claim_ready
+from crmsync.ledger.decided import decide_effects
 from crmsync.ledger.schema import transition
-from crmsync.ledger.states import ALLOWED, State
+from crmsync.ledger.states import ALLOWED, WAITING, State
 from crmsync.ledger.store import Ledger
+from crmsync.ledger.values.effects import Withheld
 from crmsync.ledger.values.enrolments import End, EnrolmentStatus, Transitions
-from crmsync.model.actions import KeyHandling
+from crmsync.model.actions import ActionKind, KeyHandling
 from delivery.outbox_world import NOON, WAITS, FakeRemote, new_effect, plan, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crmsync.ledger.values.effects import Effect
+    from crmsync.ledger.values.effects import Effect, NewEffect
     from crmsync.model.actions import Action
     from support.ledgers import EmptyLedgers
 
@@ -41,20 +50,26 @@ ANSWERS = (
     "quota",
     "auth",
     "rejected",
+    "changed",
     "uncertain and landed",
     "uncertain and lost",
 )
 
 
-class Outbox(RuleBasedStateMachine):
-    """Workers claim and die, remotes answer anything, time passes; nothing is doubled or lost."""
+# How the gates leave what they were asked about.
+ASKED = (State.READY, State.READY, State.DEFERRED, State.AWAITING, State.DROPPED)
 
-    def __init__(self, empty_ledgers: EmptyLedgers) -> None:
+
+class Outbox(RuleBasedStateMachine):
+    """Runs, workers, people and remotes do anything, time passes; nothing is doubled or lost."""
+
+    def __init__(self, empty_ledgers: EmptyLedgers, seen: set[tuple[State, State]]) -> None:
         super().__init__()
         self.empty_ledgers = empty_ledgers
+        self.seen = seen
         self.closing = ExitStack()
 
-    @initialize(handling=st.sampled_from([KeyHandling.NATIVE, KeyHandling.LOOKUP]))
+    @initialize(handling=st.sampled_from(KeyHandling))
     def begin(self, handling: KeyHandling) -> None:
         at = self.closing.enter_context(self.empty_ledgers())
         self.ledger = self.closing.enter_context(Ledger(at))
@@ -62,6 +77,7 @@ class Outbox(RuleBasedStateMachine):
         self.remote = FakeRemote(native=handling is KeyHandling.NATIVE)
         self.now = NOON
         self.planned: list[str] = []
+        self.there: set[State] = set()  # which states there are effects in
         self.crashed: list[tuple[Effect, ...]] = []
 
     def teardown(self) -> None:
@@ -71,12 +87,72 @@ class Outbox(RuleBasedStateMachine):
             finally:
                 self.closing.close()
 
-    @rule(count=st.integers(1, 4))
-    def plan_more(self, count: int) -> None:
+    @rule(states=st.lists(st.sampled_from(ASKED), min_size=1, max_size=4))
+    def plan_more(self, states: list[State]) -> None:
         first = len(self.planned)
-        effects = [new_effect(number) for number in range(first, first + count)]
+        effects = [self.asked(number, state) for number, state in enumerate(states, first)]
         self.planned += plan(self.ledger, effects, at=self.now)
 
+    def asked(self, number: int, state: State) -> NewEffect:
+        later = self.now + timedelta(hours=1) if state is State.DEFERRED else None
+        kind = ActionKind.WITHDRAWAL if number % 3 == 0 else ActionKind.TASK
+        return new_effect(number, kind=kind, state=state, not_before=later)
+
+    @precondition(lambda self: self.there & WAITING)
+    @rule(data=st.data(), state=st.sampled_from(ASKED))
+    def ask_again(self, data: st.DataObject, state: State) -> None:
+        """A later run composes what still waits, and the gates answer anything."""
+        inside = {one.ref for one in self.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
+        waiting = [e for e in self.ledger.effects(states=WAITING) if e.enrolment in inside]
+        if waiting:
+            effect = data.draw(st.sampled_from(waiting))
+            self.commit(effects=[self.asked(self.planned.index(effect.key), state)])
+
+    @precondition(lambda self: State.READY in self.there)
+    @rule(data=st.data())
+    def withhold(self, data: st.DataObject) -> None:
+        ready = [effect.key for effect in self.ledger.effects(states=[State.READY])]
+        key = data.draw(st.sampled_from(ready))
+        self.commit(withheld=[Withheld(key=key, reason="its account was muted")])
+
+    def commit(self, **decided: Any) -> None:
+        run_id = self.ledger.start_run("run", at=self.now, started_at=self.now)
+        commit_plan(self.ledger, run_id, Transitions(at=self.now), **decided)
+
+    @precondition(lambda self: self.there & WAITING)
+    @rule(data=st.data())
+    def a_person_drops_what_waits(self, data: st.DataObject) -> None:
+        waiting = self.ledger.effects(states=WAITING)
+        self.decide(data.draw(st.sampled_from(waiting)), State.DROPPED)
+
+    @precondition(lambda self: State.REJECTED in self.there)
+    @rule(data=st.data(), after=st.sampled_from([State.PLANNED, State.DROPPED]))
+    def a_person_decides_about_what_was_rejected(self, data: st.DataObject, after: State) -> None:
+        rejected = self.ledger.effects(states=[State.REJECTED])
+        self.decide(data.draw(st.sampled_from(rejected)), after)
+
+    @precondition(lambda self: State.UNCERTAIN in self.there)
+    @rule(data=st.data(), drop=st.booleans())
+    def a_person_decides_about_what_is_uncertain(self, data: st.DataObject, *, drop: bool) -> None:
+        """They have looked at the remote."""
+        uncertain = self.ledger.effects(states=[State.UNCERTAIN])
+        effect = data.draw(st.sampled_from(uncertain))
+        found = State.DONE if effect.key in self.remote.keys else State.PLANNED
+        self.decide(effect, State.DROPPED if drop else found)
+
+    def decide(self, effect: Effect, after: State) -> None:
+        with self.ledger.writing() as connection:
+            decide_effects(
+                connection,
+                [effect],
+                after,
+                by="Jo",
+                at=self.now,
+                reason="Jo says so",
+                is_free=lambda _holder, _until: True,
+            )
+
+    @precondition(lambda self: self.there & {State.READY, State.SENDING, State.UNCERTAIN})
     @rule(answers=st.lists(st.sampled_from(ANSWERS), max_size=6), size=st.integers(1, 3))
     def deliver(self, answers: list[str], size: int) -> None:
         script = iter(answers)
@@ -97,6 +173,7 @@ class Outbox(RuleBasedStateMachine):
             "quota": QuotaError("used up", until=self.now + timedelta(hours=1)),
             "auth": AuthError("revoked"),
             "rejected": RejectedError("no"),
+            "changed": ChangedError("a person has taken it over"),
         }.get(kind, UncertainError("broken off"))
 
     def send(self, size: int = 3) -> None:
@@ -110,6 +187,7 @@ class Outbox(RuleBasedStateMachine):
         )
         self.remote.answers = []
 
+    @precondition(lambda self: State.READY in self.there)
     @rule(got_through=st.integers(0, 3), size=st.integers(1, 3))
     def claim_and_die(self, got_through: int, size: int) -> None:
         with self.ledger.writing() as connection:
@@ -125,6 +203,7 @@ class Outbox(RuleBasedStateMachine):
         for effect in effects[:got_through]:
             self.remote.land(effect.action)
 
+    @precondition(lambda self: self.there & {State.SENDING, State.UNCERTAIN})
     @rule(defect=st.sampled_from([TransientError("503"), RuntimeError("a defect")]))
     def deliver_without_being_able_to_look(self, defect: Exception) -> None:
         self.remote.find_error = defect
@@ -163,8 +242,10 @@ class Outbox(RuleBasedStateMachine):
             else:
                 assert move.before == where[move.effect_id]
                 assert State(move.after) in ALLOWED[State(move.before)]
+                self.seen.add((State(move.before), State(move.after)))
             where[move.effect_id] = State(move.after)
         assert where == {effect.id: effect.state for effect in self.ledger.effects()}
+        self.there = set(where.values())
 
     @precondition(lambda self: hasattr(self, "ledger"))
     @invariant()
@@ -175,24 +256,83 @@ class Outbox(RuleBasedStateMachine):
                 assert effect.key in there
             if effect.state not in {State.DONE, State.SENDING} and not effect.in_doubt:
                 assert effect.key not in there
-            assert effect.in_doubt == (effect.state is State.UNCERTAIN)
+            if effect.state is not State.DROPPED:
+                assert effect.in_doubt == (effect.state is State.UNCERTAIN)
             assert effect.attempts <= WAITS.most_attempts
 
     def settle_everything(self) -> None:
         """In the end, whatever happened, everything is settled, and nothing was lost."""
+        self.let_all_out()
         for _ in range(WAITS.most_attempts + 2):
             self.now += timedelta(days=1)
             self.send()
+        for effect in self.ledger.effects(states=[State.UNCERTAIN]):
+            assert self.handling is KeyHandling.UNSAFE
+            self.decide(effect, State.DONE if effect.key in self.remote.keys else State.DROPPED)
         effects = self.ledger.effects()
         assert [effect.key for effect in effects] == self.planned
         there = set(self.remote.keys)
         for effect in effects:
             assert effect.state in {State.DONE, State.REJECTED, State.DROPPED}
-            assert (effect.state is State.DONE) == (effect.key in there)
+            assert (effect.state is State.DONE) == (effect.key in there and not effect.in_doubt)
+        self.nothing_is_there_twice()
+        self.every_move_is_in_the_table_and_ends_where_the_effect_is()
+
+    def let_all_out(self) -> None:
+        inside = {one.ref for one in self.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
+        waiting = self.ledger.effects(states=WAITING)
+        numbers = [self.planned.index(e.key) for e in waiting if e.enrolment in inside]
+        self.commit(effects=[self.asked(number, State.READY) for number in numbers])
+        for effect in waiting:
+            if effect.enrolment not in inside and effect.state is not State.READY:
+                self.decide(effect, State.DROPPED)
 
 
 def test_outbox(empty_ledgers: EmptyLedgers) -> None:
     run_state_machine_as_test(
-        lambda: Outbox(empty_ledgers),  # type: ignore[arg-type]  # it says that a function will do
-        settings=settings(max_examples=25, stateful_step_count=12, deadline=None),
+        lambda: Outbox(empty_ledgers, set()),  # type: ignore[arg-type]  # it says that a function will do
+        settings=settings(max_examples=25, stateful_step_count=15, deadline=None),
     )
+
+
+def test_each_move_of_the_table_is_made_by_somebody(empty_ledgers: EmptyLedgers) -> None:
+    """One way through the same machine that makes all of them, and ends like any other."""
+    seen: set[tuple[State, State]] = set()
+    world = Outbox(empty_ledgers, seen)
+    world.begin(KeyHandling.LOOKUP)
+
+    def decide(number: int, after: State) -> None:
+        by_key = {effect.key: effect for effect in world.ledger.effects()}
+        world.decide(by_key[world.planned[number]], after)
+
+    def let_out(number: int) -> None:
+        world.commit(effects=[world.asked(number, State.READY)])
+
+    # The gates answer each thing, and then another; a person drops what waits.
+    world.plan_more([State.READY, State.DEFERRED, State.AWAITING, State.DROPPED])
+    let_out(1)
+    let_out(2)
+    world.plan_more([State.DEFERRED, State.AWAITING, State.READY])
+    for number in (4, 5, 6):
+        decide(number, State.DROPPED)
+    world.commit(withheld=[Withheld(key=world.planned[1], reason="its account was muted")])
+    # People have changed what was to be taken back, and the remote refuses the other, twice.
+    world.deliver(["changed", "rejected"], 3)
+    decide(2, State.PLANNED)
+    let_out(2)
+    world.deliver(["rejected"], 3)
+    decide(2, State.DROPPED)
+    # One lands, one is to come again, one lands unseen; of two a person finds nothing.
+    world.plan_more([State.READY] * 5)
+    broken = "uncertain and lost"
+    world.deliver(["lands", "transient", broken, "uncertain and landed", broken], 5)
+    decide(9, State.PLANNED)
+    decide(11, State.DROPPED)
+    world.send()
+    # Broken off as often as is allowed.
+    world.plan_more([State.READY, State.READY])
+    for _ in range(WAITS.most_attempts):
+        world.deliver([broken, broken], 2)
+    world.send()
+    world.teardown()
+    assert seen == {(before, after) for before, targets in ALLOWED.items() for after in targets}
