@@ -14,7 +14,7 @@ import pytest
 from crmsync.errors import RejectedError
 from crmsync.model.actions import UpdateFields
 from crmsync_files.writing import FolderWriter
-from support.commands import call_json
+from support.commands import call, call_json
 from support.company import TEMPLATE, make_company
 
 if TYPE_CHECKING:
@@ -117,14 +117,29 @@ def test_a_disk_that_is_full_at_some_point_loses_and_doubles_nothing(
     assert len(list((tmp_path / "crm" / "outbox" / "new").iterdir())) == _MANY
 
 
-def test_a_clock_that_jumps_back_repeats_nothing_and_forgets_nothing(tmp_path: Path) -> None:
+def test_a_clock_that_jumps_back_stops_the_run_before_it_forgets_whom_it_has_contacted(
+    tmp_path: Path,
+) -> None:
+    """A week earlier nobody matches: all would leave, and be contacted again a week later."""
     config = make_company(tmp_path)
-    first = call_json("run", "--config", config, "--at", _AT)
-    assert first["delivery"]["done"] == 3
-    for earlier in ("2026-03-02T08:00", "2026-03-01T09:00"):
-        again = call_json("run", "--config", config, "--at", earlier)
-        assert (again["delivery"]["done"], again["plan"]["actions"]) == (0, [])
+    assert call_json("run", "--config", config, "--at", _AT)["delivery"]["done"] == 3
+    for earlier in ("2026-03-02T08:59", "2026-01-15T09:00"):
+        refused = call("run", "--config", config, "--at", earlier)
+        assert refused.exit_code == 1
+        assert "the last run took 2026-03-02 09:00 CET for the present" in refused.stderr
+        assert "--clock-was-ahead" in refused.stderr
     after = call_json("run", "--config", config, "--at", "2026-03-02T09:30")
     assert (after["delivery"]["done"], after["plan"]["actions"]) == (0, [])
     assert len(_keys(tmp_path, "tasks.csv")) == 2
     assert len(_keys(tmp_path, "sent.csv")) == 1
+
+
+def test_after_a_run_with_a_clock_that_was_ahead_a_person_lets_it_go_on(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    ahead, now, later = "2027-03-02T09:00", "2026-03-02T09:00", "2026-03-02T10:00"
+    call("run", "--config", config, "--at", ahead)
+    assert call("run", "--config", config, "--at", now).exit_code == 1
+    # Whom the run that was ahead has passed over is contacted, and the next run needs no word.
+    said = call_json("run", "--config", config, "--at", now, "--clock-was-ahead")
+    assert said["delivery"]["done"] == 3
+    assert call_json("run", "--config", config, "--at", later)["delivery"]["done"] == 0

@@ -12,9 +12,9 @@ from crmsync.app.delivering import find_out, hand_over
 from crmsync.app.remembering import Remembered, remember, remembered
 from crmsync.app.results.cycle import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
-from crmsync.clock import SystemClock
+from crmsync.clock import SystemClock, readable
 from crmsync.delivery.commit import commit_plan
-from crmsync.errors import CrmsyncError, StoppedError
+from crmsync.errors import CrmsyncError, StoppedError, TimeWentBackError
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
 from crmsync.rules.standing import evaluated
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.app.results.sync import SyncResult
     from crmsync.app.workspace import Workspace
+    from crmsync.clock import Clock
     from crmsync.delivery.deliver import DeliveryReport
     from crmsync.warehouse.reader import Records
 
 # How often a run evaluates everybody, to hold the shorter way against it.
 _AUDITED_EACH = timedelta(days=1)
+# How long what the gates have let pass may go out: hours end, and people answer.
+_GOOD_FOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +90,18 @@ def run_cycle(
     advance: Callable[[str, int], None],
     sync_first: bool = True,
     full: bool = False,
+    was_ahead: bool = False,
     pace: Pace = _FREELY,
 ) -> RunResult:
     """Sync, decide, record, deliver.
 
     Args:
         full: evaluate everybody, whatever is remembered of the last run.
+        was_ahead: go on where the last run took a later time for the present.
         pace: when the daemon runs it.
 
     Raises:
+        TimeWentBackError: the last run took a later time for the present.
         StoppedError: the pace said so before anything was decided.
         InvalidInputError: rules or templates hold mistakes.
         StoreBusyError: another process is in the middle of a run.
@@ -103,7 +109,21 @@ def run_cycle(
     workspace.rules  # noqa: B018  mistakes are told before anything is read
     since = SystemClock().now().astimezone(workspace.zone)
     with workspace.ledger.evaluating(since=since):
+        if not was_ahead:
+            _require_time_went_on(workspace)
         return _run(workspace, advance=advance, sync_first=sync_first, full=full, pace=pace)
+
+
+def _require_time_went_on(workspace: Workspace) -> None:
+    """Whoever does not match at an earlier time would leave the rule, and enter it anew later."""
+    for last in workspace.ledger.last_runs(1, kind="run"):
+        if workspace.clock.now() < last.at:
+            raise TimeWentBackError(
+                f"it is {readable(workspace.clock.now(), workspace.zone)}, and the last run took "
+                f"{readable(last.at, workspace.zone)} for the present; going back could contact "
+                "customers again, so nothing was done: set the clock or --at right, or, if it was "
+                "that run whose time was wrong, say so once with --clock-was-ahead"
+            )
 
 
 def _run(
@@ -124,25 +144,9 @@ def _run(
     try:
         found = find_out(workspace, run.id, advance=advance, stop=pace.stop)
         passing("run.found_out")
-        pace.go_on()
-        premises = replace(workspace.premises, resting=pace.resting)
-        decided = _decide_and_remember(workspace, premises, sync, full=full, advance=advance)
-        passing("run.decided")
-        if decided.plan.stopped is None:
-            commit_plan(
-                workspace.ledger,
-                run.id,
-                decided.transitions,
-                decided.effects,
-                decided.decisions,
-                withheld=decided.withheld,
-                stops=decided.stops,
-            )
-            passing("plan.recorded")
-            report = _together(found, hand_over(workspace, run.id, advance=advance, stop=pace.stop))
-            passing("run.delivered")
-        else:
-            report = found
+        decided, delivered = _act(workspace, run.id, sync, full=full, advance=advance, pace=pace)
+        report = found if delivered is None else _together(found, delivered)
+        passing("run.delivered")
         run.finished(decided, report)
     except CrmsyncError as error:
         run.failed(error)
@@ -158,6 +162,68 @@ def _run(
             problems=report.problems,
         ),
     )
+
+
+def _act(
+    workspace: Workspace,
+    run_id: int,
+    sync: SyncResult,
+    *,
+    full: bool,
+    advance: Callable[[str, int], None],
+    pace: Pace,
+) -> tuple[Decided, DeliveryReport | None]:
+    """Decide and deliver; where that takes long, decide anew about what is left.
+
+    Returns:
+        What was decided at first, and what became of all of it; None where the breaker stopped it.
+    """
+    premises = replace(workspace.premises, resting=pace.resting)
+    first: Decided | None = None
+    report: DeliveryReport | None = None
+    while True:
+        pace.go_on()
+        decided = _decide_and_remember(workspace, premises, sync, full=full, advance=advance)
+        passing("run.decided")
+        first = first or decided
+        if decided.plan.stopped is not None:
+            return replace(first, plan=replace(first.plan, stopped=decided.plan.stopped)), report
+        commit_plan(
+            workspace.ledger,
+            run_id,
+            decided.transitions,
+            decided.effects,
+            decided.decisions,
+            withheld=decided.withheld,
+            stops=decided.stops,
+        )
+        passing("plan.recorded")
+        validity = _Validity(
+            clock=workspace.clock, until=workspace.clock.now() + _GOOD_FOR, pace=pace
+        )
+        delivered = hand_over(workspace, run_id, advance=advance, stop=validity.is_over)
+        report = delivered if report is None else _together(report, delivered)
+        if pace.stop() or not validity.ended or not report.waiting:
+            return first, report
+
+
+@dataclass(kw_only=True)
+class _Validity:
+    """How long what the gates have let pass may go out without their being asked again.
+
+    Attributes:
+        ended: it was asked after its end.
+    """
+
+    clock: Clock
+    until: datetime
+    pace: Pace
+    ended: bool = False
+
+    def is_over(self) -> bool:
+        """Asked before each batch."""
+        self.ended = self.clock.now() > self.until
+        return self.ended or self.pace.stop()
 
 
 def _decide(

@@ -85,6 +85,13 @@ def run(
             help="Evaluate everybody, not only those whom something changed may concern.",
         ),
     ] = False,
+    clock_was_ahead: Annotated[
+        bool,
+        typer.Option(
+            "--clock-was-ahead",
+            help="Go on though the last run took a later time for the present.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Do what plan shows: write the tasks, notes, updates and mails."""
@@ -95,7 +102,11 @@ def run(
         workspace = opened(config, at)
         with progress(as_json=as_json) as advance:
             report = run_cycle(
-                workspace, sync_first=sync_first, full=full_evaluation, advance=advance
+                workspace,
+                sync_first=sync_first,
+                full=full_evaluation,
+                was_ahead=clock_was_ahead,
+                advance=advance,
             )
         tell(report, reports.print_run, as_json, full=full)
         raise typer.Exit(FINDINGS if report.findings else 0)
