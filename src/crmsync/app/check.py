@@ -43,27 +43,21 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     doubts: list[str] = []
     for name in workspace.installation.settings.connections:
         problems += check_connection(workspace, name, doubts, offline=offline)
-    rules: RuleSet | None = None
-    try:
-        rules = workspace.rules
-    except InvalidInputError as error:
-        problems += error.problems
-    if rules is not None:
-        problems += check_texts(workspace, rules)
-        problems += [
-            f"{found.place}: {found.sentence}"
-            for rule in rules.rules
-            for found in certainties(rule)
-        ]
-        doubts += doubts_about_mappings(workspace, rules)
-        doubts += doubts_about_records(workspace, rules)
+    rules, mistakes = workspace.read_rules()
+    problems += mistakes
+    problems += check_texts(workspace, rules)
+    problems += [
+        f"{found.place}: {found.sentence}" for rule in rules.rules for found in certainties(rule)
+    ]
+    doubts += doubts_about_mappings(workspace, rules)
+    doubts += doubts_about_records(workspace, rules)
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
         doubts=tuple(dict.fromkeys(doubts)),
         checked={
             "connection": len(workspace.installation.settings.connections),
-            # Where one cannot be read, none is looked at further.
-            **({} if rules is None else {"rule": len(rules.rules)}),
+            # Where some cannot be read, nobody knows how many there are.
+            **({} if mistakes else {"rule": len(rules.rules)}),
             "template": len(workspace.templates.names()),
         },
     )

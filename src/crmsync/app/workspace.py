@@ -70,10 +70,17 @@ class Workspace:
         Raises:
             InvalidInputError: a rule or segment holds mistakes.
         """
-        from crmsync.rules.reading.load import load_rules
+        rules, mistakes = self.read_rules()
+        if mistakes:
+            raise InvalidInputError(mistakes)
+        return rules
+
+    def read_rules(self) -> tuple[RuleSet, tuple[str, ...]]:
+        """The rules in whose files there is no mistake, and all mistakes."""
+        from crmsync.rules.reading.load import read_rules
 
         settings = self.installation.settings
-        return load_rules(
+        return read_rules(
             self.folder("rules", settings.rules),
             self.installation.path(settings.segments),
             self.catalog,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crmsync.config.policy import Policy
 from crmsync.config.yaml import Problems, load_yaml
 from crmsync.errors import EnoughMistakesError, InvalidInputError
+from crmsync.rules.conditions import InSegment, Related, parts
 from crmsync.rules.inhibition import check_inhibition
 from crmsync.rules.reading.rule import RuleParser
 from crmsync.rules.reading.segments import Segments
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from crmsync.config.yaml import Document
     from crmsync.model.catalog import Catalog
+    from crmsync.rules.conditions import Condition
     from crmsync.rules.language import Rule
     from crmsync.rules.reading.segments import Segment
 
@@ -46,6 +48,28 @@ def load_rules(
     *,
     policy: Policy | None = None,
 ) -> RuleSet:
+    """Read every rule and every segment, as `read_rules` does.
+
+    Raises:
+        InvalidInputError: there are mistakes; all of them are named.
+    """
+    rules, mistakes = read_rules(
+        folder, segments_folder, catalog, teams, shown_relative_to, policy=policy
+    )
+    if mistakes:
+        raise InvalidInputError(mistakes)
+    return rules
+
+
+def read_rules(
+    folder: Path,
+    segments_folder: Path,
+    catalog: Catalog,
+    teams: Collection[str],
+    shown_relative_to: Path,
+    *,
+    policy: Policy | None = None,
+) -> tuple[RuleSet, tuple[str, ...]]:
     """Read every rule below a folder (except ``tests/``) and every segment.
 
     Args:
@@ -53,8 +77,9 @@ def load_rules(
         shown_relative_to: the folder that mistakes name the files relative to.
         policy: the config's, which no rule may loosen.
 
-    Raises:
-        InvalidInputError: there are mistakes; all of them are named.
+    Returns:
+        what was read, and every mistake. Where there are some, only the rules in whose files
+        there are none; and none that uses segments, where one of these holds one.
     """
     problems = Problems()
     segments = Segments(catalog, problems)
@@ -70,16 +95,30 @@ def load_rules(
         teams=teams,
         policy=policy or Policy(),
     )
-    rules = []
+    in_segments = bool(problems.sentences)
+    rules: list[Rule] = []
     for document in _documents(folder, shown_relative_to, problems):
+        before = len(problems.sentences)
         # A file with very many mistakes does not hide those of the others.
         with suppress(EnoughMistakesError):
-            rules.append(parser.parse(document))
+            rule = parser.parse(document)
+            if rule is not None and len(problems.sentences) == before:
+                rules.append(rule)
+    found = len(problems.sentences)
     read = segments.all()
+    if len(problems.sentences) > found or in_segments:
+        rules = [rule for rule in rules if not _uses_segments(rule.when)]
     if not problems.sentences:
-        check_inhibition([rule for rule in rules if rule], parser.documents, problems)
-    problems.raise_if_any()
-    return RuleSet(rules=tuple(rule for rule in rules if rule is not None), segments=read)
+        check_inhibition(rules, parser.documents, problems)
+    return RuleSet(rules=tuple(rules), segments=read), tuple(problems.sentences)
+
+
+def _uses_segments(condition: Condition | None) -> bool:
+    if condition is None or isinstance(condition, InSegment):
+        return condition is not None
+    if isinstance(condition, Related):
+        return any(_uses_segments(one) for one in (condition.of.where, condition.each))
+    return any(_uses_segments(one) for one in parts(condition))
 
 
 def _documents(folder: Path, shown_relative_to: Path, problems: Problems) -> Iterator[Document]:
