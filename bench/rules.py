@@ -26,8 +26,8 @@ import company
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from crmsync.rules.incremental.standing import Standing
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Standing
     from crmsync.warehouse.reader import Records
 
 ACCOUNTS = 1_000_000
@@ -67,7 +67,7 @@ class Bench:
 
     def __init__(self, records: Records, written: Sequence[company.Written], folder: Path) -> None:
         from crmsync.facts.builtin import crmsync_facts
-        from crmsync.rules.world import World
+        from crmsync.rules.evaluation.world import World
 
         self.written = list(written)
         self.rules = _loaded(written, folder)
@@ -83,7 +83,7 @@ class Bench:
 
     def ours(self, rules: Sequence[Rule]) -> Pairs:
         """The product's own path."""
-        from crmsync.rules.evaluate import evaluate
+        from crmsync.rules.evaluation.evaluate import evaluate
 
         verdicts = evaluate(rules, self.world.at(company.NOW))
         numbers = {rule.name: number for number, rule in enumerate(self.rules)}
@@ -91,7 +91,7 @@ class Bench:
 
     def evaluated(self, rules: Sequence[Rule]) -> None:
         """The same, to where the verdicts are known."""
-        from crmsync.rules.evaluate import evaluate
+        from crmsync.rules.evaluation.evaluate import evaluate
 
         evaluate(rules, self.world.at(company.NOW))
 
@@ -101,7 +101,7 @@ class Bench:
         Where nothing is told, everybody is evaluated.
         """
         from crmsync.app.affected import Affected
-        from crmsync.rules.standing import evaluated
+        from crmsync.rules.incremental.standing import evaluated
         from crmsync.warehouse.changes import Changes
 
         world, basis = self.world.at(company.NOW), {rule.name: "" for rule in self.rules}
@@ -111,7 +111,7 @@ class Bench:
 
     def an_hour_ago(self) -> Standing:
         """How all rules stood."""
-        from crmsync.rules.standing import evaluated
+        from crmsync.rules.incremental.standing import evaluated
 
         world = self.world.at(company.NOW - timedelta(hours=1))
         return evaluated(self.rules, world, {rule.name: "" for rule in self.rules}).standing

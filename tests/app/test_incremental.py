@@ -96,8 +96,10 @@ def _said(report: dict[str, Any]) -> dict[str, Any]:
 def test_changes_and_hours_are_answered_like_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)  # it is a small company
-    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    monkeypatch.setattr(
+        "crmsync.rules.incremental.standing._MOST_TOUCHED", 1
+    )  # it is a small company
+    monkeypatch.setattr("crmsync.rules.incremental.standing._FEWEST", 0)
     config = make_company(tmp_path, config=CONFIG, activities=ACTIVITIES)
     for name, text in (("quiet-person", QUIET_PERSON), ("busy-account", BUSY_ACCOUNT)):
         (tmp_path / "rules" / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -121,14 +123,14 @@ def test_changes_and_hours_are_answered_like_anew(
 def test_a_full_evaluation_is_held_against_the_shorter_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
-    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._FEWEST", 0)
     config = make_company(tmp_path)
     call_json("run", "--config", config, "--at", "2026-02-10T09:00")
     again = ("run", "--config", config, "--at", "2026-02-20T09:00", "--full-evaluation")
     assert call_json(*again)["plan"]["audit"] is None
     # As if the clock concerned nobody.
-    monkeypatch.setattr("crmsync.rules.standing._touched", lambda *_: set())
+    monkeypatch.setattr("crmsync.rules.incremental.standing._touched", lambda *_: set())
     call_json("run", "--config", config, "--at", "2026-02-21T09:00")
     later = ("run", "--config", config, "--at", "2026-03-25T09:00", "--full-evaluation")
     report = call_json(*later)["plan"]
@@ -138,8 +140,8 @@ def test_a_full_evaluation_is_held_against_the_shorter_way(
 def test_an_older_warehouse_that_was_put_back_is_looked_at_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
-    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._FEWEST", 0)
     config = make_company(tmp_path)
     at = ("--config", config, "--at", "2026-02-20T09:00")
     call_json("sync", *at)
@@ -155,8 +157,8 @@ def test_an_older_warehouse_that_was_put_back_is_looked_at_anew(
 def test_an_older_warehouse_that_was_put_back_and_written_to_is_looked_at_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)
-    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._MOST_TOUCHED", 1)
+    monkeypatch.setattr("crmsync.rules.incremental.standing._FEWEST", 0)
     config = make_company(tmp_path)
     at = ("--config", config, "--at", "2026-02-20T09:00")
     call_json("sync", *at)

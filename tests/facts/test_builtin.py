@@ -9,9 +9,9 @@ import pytest
 
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.rules.asked import Asked
+from crmsync.rules.evaluation.asked import Asked
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Records = dict[str, list[dict[str, Any]]]

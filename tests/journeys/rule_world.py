@@ -18,8 +18,8 @@ from crmsync.ledger.values.effects import NewEffect
 from crmsync.model.actions import AddNote
 from crmsync.model.durations import parse_duration
 from crmsync.model.verdicts import RuleVerdicts
-from crmsync.rules.calendar import Calendar
 from crmsync.rules.conditions import All
+from crmsync.rules.evaluation.calendar import Calendar
 from crmsync.rules.language import NoteStep, Rule
 
 if TYPE_CHECKING:

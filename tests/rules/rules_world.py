@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from crmsync.facts.builtin import crmsync_facts
 from crmsync.model.catalog import Catalog
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.rules.evaluate import evaluate
+from crmsync.rules.evaluation.evaluate import evaluate
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.reading.load import RuleSet, load_rules
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

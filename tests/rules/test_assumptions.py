@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmsync.rules.assumptions import AssumedClause, Assumptions
-from crmsync.rules.world import World
+from crmsync.rules.evaluation.world import World
+from crmsync.rules.explaining.assumptions import AssumedClause, Assumptions
 from crmsync.warehouse.store import Warehouse
 from rules.rules_world import CATALOG, FACTS, a_day, rule_of
 from warehouse.warehouse_world import Store, day

@@ -8,9 +8,9 @@ import pytest
 
 from crmsync.model.catalog import Catalog
 from crmsync.model.records import NOTHING
-from crmsync.rules.evaluate import evaluate
+from crmsync.rules.evaluation.evaluate import evaluate
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, THEN, a_day, rule_of, rules_from, verdicts_of
 from rules.test_load import SMALLEST
 

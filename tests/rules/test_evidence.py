@@ -5,17 +5,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.evaluation.world import World
+from crmsync.rules.explaining.explain import explain_all
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day, rule_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.rules.evidence import Evidence
-    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.explaining.evidence import Evidence
+    from crmsync.rules.explaining.explain import ClauseReport
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
     "user": [{"id": "ann", "name": "Ann Smith"}],

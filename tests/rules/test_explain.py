@@ -8,12 +8,12 @@ import pytest
 
 from crmsync.errors import InvalidInputError, UsageError
 from crmsync.model.durations import parse_duration
-from crmsync.rules.calendar import Calendar
 from crmsync.rules.conditions import Operator, Test
-from crmsync.rules.distance import distance
-from crmsync.rules.explain import ClauseReport, explain
+from crmsync.rules.evaluation.calendar import Calendar
+from crmsync.rules.evaluation.world import World
+from crmsync.rules.explaining.distance import distance
+from crmsync.rules.explaining.explain import ClauseReport, explain
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day, rule_of, rules_from
 from support.rule_tests import run_tests_in, told
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from crmsync.model.records import StreamState
-from crmsync.rules.freshness import Freshness
+from crmsync.rules.evaluation.freshness import Freshness
 from rules.rules_world import NOW, a_day
 
 HOUR = timedelta(hours=1)

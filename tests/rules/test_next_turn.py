@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from crmsync.rules.next_turn import next_turn
+from crmsync.rules.incremental.next_turn import next_turn
 from crmsync.rules.unit_tests.memory import MemoryRecords
 from rules.rules_world import CATALOG, NOW, rule_of
 from rules.test_oracle import CONDITIONS, companies, compiled

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from crmsync.model.records import StreamState
-from crmsync.rules.evaluate import Form, evaluate
+from crmsync.rules.evaluation.evaluate import Form, evaluate
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.oracle import Oracle
 from rules.rules_world import CATALOG, FACTS, THEN, a_day, rules_from
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.model.tables import CANONICAL_TABLES
-from crmsync.rules.evaluate import Form, evaluate
+from crmsync.rules.evaluation.evaluate import Form, evaluate
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from crmsync.warehouse.store import ReadNote, Warehouse
 from rules.rules_world import FACTS, NOW, THEN, rule_of, rules_from
 from rules.test_compile import SETTINGS

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import ibis
 import pytest
 
-from crmsync.rules.reads import fields_read
+from crmsync.rules.evaluation.reads import fields_read
+from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, NOW, a_day
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from crmsync.rules.evaluate import evaluate
-from crmsync.rules.standing import Standing, evaluated
+from crmsync.rules.evaluation.evaluate import evaluate
+from crmsync.rules.incremental.standing import Standing, evaluated
 from crmsync.rules.unit_tests.memory import MemoryRecords
 from rules.rules_world import CATALOG
 from rules.test_oracle import CONDITIONS, companies, compiled
@@ -40,8 +40,10 @@ def test_keeping_verdicts_answers_what_evaluating_everybody_answers(
     conditions: list[list[dict[str, Any]]],
     steps: list[timedelta],
 ) -> None:
-    monkeypatch.setattr("crmsync.rules.standing._MOST_TOUCHED", 1)  # there are but four accounts
-    monkeypatch.setattr("crmsync.rules.standing._FEWEST", 0)
+    monkeypatch.setattr(
+        "crmsync.rules.incremental.standing._MOST_TOUCHED", 1
+    )  # there are but four accounts
+    monkeypatch.setattr("crmsync.rules.incremental.standing._FEWEST", 0)
     rules = compiled(conditions)
     basis = {rule.name: rule.version for rule in rules}
     now, zone = company["now"], company["zone"]

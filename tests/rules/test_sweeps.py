@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.model.tables import FieldType
-from crmsync.rules.calendar import Bound, Bounds, Calendar
 from crmsync.rules.conditions import Operator, Test, Today
-from crmsync.rules.sweeps import Sweep, meetings, midnights, sweeps
+from crmsync.rules.evaluation.calendar import Bound, Bounds, Calendar
+from crmsync.rules.turning.sweeps import Sweep, meetings, midnights, sweeps
 
 ZURICH = ZoneInfo("Europe/Zurich")
 # Clocks change in Zurich, Los Angeles and on Lord Howe Island, and so does the year.

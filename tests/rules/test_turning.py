@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from crmsync.rules.conditions import Column, clauses
-from crmsync.rules.evaluate import evaluate
-from crmsync.rules.touched import touched
-from crmsync.rules.turning import Turning
+from crmsync.rules.evaluation.evaluate import evaluate
+from crmsync.rules.evaluation.world import World
+from crmsync.rules.turning.touched import touched
+from crmsync.rules.turning.turning import Turning
 from crmsync.rules.unit_tests.memory import MemoryRecords
-from crmsync.rules.world import World
 from rules.rules_world import CATALOG, FACTS, a_day, rule_of
 from rules.test_oracle import CONDITIONS, companies, compiled
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crmsync.model.verdicts import Truth
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
-from crmsync.rules.turns import with_turns
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.explain import explain_all
+from crmsync.rules.explaining.turns import with_turns
 from crmsync.rules.unit_tests.memory import MemoryRecords
 from rules.rules_world import CATALOG, rule_of
 from rules.test_turning import world_at
@@ -14,7 +14,7 @@ from rules.test_turning import world_at
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.explaining.explain import ClauseReport
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 YEAR = NOW + timedelta(days=366)

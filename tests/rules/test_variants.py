@@ -8,7 +8,7 @@ import pytest
 
 from crmsync.errors import UsageError
 from crmsync.rules.conditions import clauses
-from crmsync.rules.variants import find_threshold, operand_of, thresholds, variant
+from crmsync.rules.reading.variants import find_threshold, operand_of, thresholds, variant
 from rules.rules_world import CATALOG, rule_of, verdicts_of
 
 if TYPE_CHECKING:

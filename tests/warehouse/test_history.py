@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from crmsync.rules.history import value_then
+from crmsync.rules.evaluation.history import value_then
 from crmsync.warehouse.types import INSTANT
 from warehouse.warehouse_world import day
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.rules.backward import is_linked
-from crmsync.rules.dependence import dependence
-from crmsync.rules.world import wanted
+from crmsync.rules.evaluation.world import wanted
+from crmsync.rules.incremental.dependence import dependence
+from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import Relation
-    from crmsync.rules.backward import Path
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
+    from crmsync.rules.turning.backward import Path
     from crmsync.warehouse.changes import Changes
     from crmsync.warehouse.reader import Records
 

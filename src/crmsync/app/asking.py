@@ -14,7 +14,7 @@ from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import global_id
 from crmsync.model.verdicts import Truth
-from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.evaluation.evaluate import Evaluation
 from crmsync.rules.language import Rule, TaskStep
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, StepOutcome
     from crmsync.model.records import LiveRecords
     from crmsync.model.verdicts import RuleVerdicts
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
 _COMPLETED = "completed"
 _ACTIVITY = "activity"

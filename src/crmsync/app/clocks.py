@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import Catalog
     from crmsync.model.durations import Duration
     from crmsync.model.records import LiveRecords
-    from crmsync.rules.calendar import Calendar
+    from crmsync.rules.evaluation.calendar import Calendar
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from crmsync.model.records import Given
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import bare_address
 from crmsync.policy.caps import counted_under
-from crmsync.rules.asked import PRESENT
-from crmsync.rules.world import wanted
+from crmsync.rules.evaluation.asked import PRESENT
+from crmsync.rules.evaluation.world import wanted
 from crmsync.warehouse.associations import reached_by
 from crmsync.warehouse.types import INSTANT
 from crmsync.warehouse.variables import variable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
     from crmsync.policy.drafts import Draft
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
     # What is counted, and together with whose.
     Whose = tuple[Capped, Per, str]

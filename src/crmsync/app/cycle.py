@@ -17,7 +17,7 @@ from crmsync.delivery.commit import commit_plan
 from crmsync.errors import CrmsyncError, StoppedError, TimeWentBackError
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
-from crmsync.rules.standing import evaluated
+from crmsync.rules.incremental.standing import evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -23,9 +23,9 @@ from crmsync.journeys.way import Inside, next_due
 from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.standing import evaluated
-from crmsync.rules.world import World
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.evaluation.world import World
+from crmsync.rules.incremental.standing import evaluated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.runs import Decision
     from crmsync.model.records import LiveRecords, RecordSource
     from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.incremental.standing import Changed, Evaluated, Standing
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Changed, Evaluated, Standing
     from crmsync.warehouse.reader import Records
 
 

@@ -56,8 +56,8 @@ def _about_matches(workspace: Workspace, rules: RuleSet, records: Records) -> It
     if not rules.rules:
         return
 
-    from crmsync.rules.evaluate import evaluate
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.evaluate import evaluate
+    from crmsync.rules.evaluation.world import World
 
     settings = workspace.installation.settings
 

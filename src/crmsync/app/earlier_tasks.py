@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmsync.journeys.due import OpenStep
     from crmsync.ledger.values.effects import MadeTask
     from crmsync.model.records import LiveRecords
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
 _ACTIVITY = "activity"
 _OVER = frozenset({"completed", "cancelled"})

@@ -17,11 +17,11 @@ from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import BEGUN, EnrolmentStatus
 from crmsync.model.verdicts import Truth
-from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
-from crmsync.rules.turns import LookedAhead, with_turns
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.assumptions import Assumptions
+from crmsync.rules.explaining.explain import explain_all
+from crmsync.rules.explaining.turns import LookedAhead, with_turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
     from crmsync.ledger.values.enrolments import StepOutcome
-    from crmsync.rules.assumptions import AssumedField
-    from crmsync.rules.evidence import Evidence
-    from crmsync.rules.explain import ClauseReport, Turn
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.explaining.assumptions import AssumedField
+    from crmsync.rules.explaining.evidence import Evidence
+    from crmsync.rules.explaining.explain import ClauseReport, Turn
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
     from crmsync.warehouse.past import PastRecords
     from crmsync.warehouse.reader import Records
 

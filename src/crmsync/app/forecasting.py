@@ -27,13 +27,13 @@ from crmsync.ledger.scratch import copied, take_for_done
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.verdicts import Truth
-from crmsync.rules.blocked import telling
 from crmsync.rules.conditions import clauses
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.explain import explain_all
+from crmsync.rules.incremental.standing import evaluated
 from crmsync.rules.reading.way import clauses_on_the_way, goes_on
-from crmsync.rules.standing import evaluated
-from crmsync.rules.turning import Turning, full_hours
+from crmsync.rules.turning.blocked import telling
+from crmsync.rules.turning.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from crmsync.app.results.cycle import HeldBack, PlannedAction
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.values.enrolments import End
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.incremental.standing import Evaluated, Standing
     from crmsync.rules.language import Rule
-    from crmsync.rules.standing import Evaluated, Standing
-    from crmsync.rules.world import World
     from crmsync.warehouse.reader import Records
 
     # By table, the subjects; None for everybody.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from crmsync.journeys.book import RecordBook
 from crmsync.journeys.people import TEAM
 from crmsync.model.tables import FieldType
+from crmsync.rules.evaluation.world import wanted as wanted_ids
 from crmsync.rules.language import TaskStep
-from crmsync.rules.world import wanted as wanted_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import Catalog, FactSpec
     from crmsync.model.records import LiveRecords
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
     Rows = dict[str, dict[str, Mapping[str, Any]]]
 

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 from crmsync.app.affected import Affected
 from crmsync.model.verdicts import RuleVerdicts
 from crmsync.observe import logger
-from crmsync.rules.standing import Standing
+from crmsync.rules.incremental.standing import Standing
 from crmsync.warehouse.changes import Mark
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crmsync.rules.standing import Changed
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.incremental.standing import Changed
     from crmsync.warehouse.reader import Records
 
 _SCHEMA = pa.schema(

@@ -28,8 +28,8 @@ from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, 
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.explain import explain_all
 from crmsync.rules.language import goes_on_behind
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
     Outbox = Mapping[EnrolmentRef, Mapping[str, StepState]]
 

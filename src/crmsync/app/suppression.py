@@ -10,7 +10,7 @@ import ibis
 from crmsync.ledger.stops import Stop, StopKind
 from crmsync.model.actions import SendEmail
 from crmsync.policy.addresses import bare_address
-from crmsync.rules.world import wanted
+from crmsync.rules.evaluation.world import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crmsync.journeys.book import RecordBook
     from crmsync.model.actions import Action
     from crmsync.model.records import LiveRecords
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
     Row = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crmsync.errors import InvalidInputError
 from crmsync.journeys.texts import STOPPED, AsItWas, Texts
 from crmsync.ledger.values.enrolments import EnrolmentStatus
-from crmsync.rules.evaluate import Evaluation
+from crmsync.rules.evaluation.evaluate import Evaluation
 from crmsync.rules.language import OnChange
 from crmsync.rules.reading.earlier import rule_as_it_was
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from crmsync.app.premises import Premises
     from crmsync.ledger.values.enrolments import Enrolment, EnrolmentRef, EnrolmentSnapshot
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
     # By rule and version, those who entered by it.
     _Groups = Mapping[tuple[str, str], list[EnrolmentRef]]

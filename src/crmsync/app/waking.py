@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.deciding import world_of
 from crmsync.ledger.coming import next_instant
 from crmsync.rules.conditions import All
-from crmsync.rules.next_turn import next_turn
+from crmsync.rules.incremental.next_turn import next_turn
 from crmsync.rules.reading.way import guards
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from crmsync.ledger.values.enrolments import (
     RuleText,
     Transitions,
 )
-from crmsync.rules.calendar import Calendar
+from crmsync.rules.evaluation.calendar import Calendar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

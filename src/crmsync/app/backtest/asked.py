@@ -12,7 +12,7 @@ from crmsync.errors import InvalidInputError, UsageError
 from crmsync.rules.conditions import Column, Comparison, clauses
 from crmsync.rules.language import Rule
 from crmsync.rules.reading.text import condition_of
-from crmsync.rules.variants import find_threshold, operand_of, variant
+from crmsync.rules.reading.variants import find_threshold, operand_of, variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,16 +22,16 @@ from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.model.durations import Duration
-from crmsync.rules.assumptions import Assumptions
 from crmsync.rules.conditions import clauses
+from crmsync.rules.explaining.assumptions import Assumptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from crmsync.app.backtest.asked import SweepWanted
     from crmsync.app.workspace import Workspace
-    from crmsync.rules.assumptions import AssumedClause
     from crmsync.rules.conditions import Condition
+    from crmsync.rules.explaining.assumptions import AssumedClause
     from crmsync.rules.language import Rule
     from crmsync.warehouse.reader import Records
 

@@ -13,7 +13,7 @@ from crmsync.config.settings import Existing
 from crmsync.journeys.enrolments import decide_enrolments
 from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
 from crmsync.ledger.virtual import VirtualEnrolments
-from crmsync.rules.evaluate import evaluate
+from crmsync.rules.evaluation.evaluate import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.enrolments import EnrolmentSnapshot, Transitions
     from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
     from crmsync.warehouse.past import PastRecords
 
 _DAY, _NO_TIME = timedelta(days=1), timedelta()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.app.backtest.alarms import Month, Score, Verdict
-    from crmsync.rules.assumptions import AssumedClause
+    from crmsync.rules.explaining.assumptions import AssumedClause
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.model.verdicts import Truth
-    from crmsync.rules.evidence import Evidence
-    from crmsync.rules.explain import Turn
+    from crmsync.rules.explaining.evidence import Evidence
+    from crmsync.rules.explaining.explain import Turn
 
 
 @dataclass(frozen=True, kw_only=True)

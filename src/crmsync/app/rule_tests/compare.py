@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from crmsync.app.deciding import Decided
-    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.explaining.explain import ClauseReport
     from crmsync.rules.language import Rule
     from crmsync.rules.unit_tests.expectations import ExpectedHold
     from crmsync.rules.unit_tests.load import Stage

@@ -24,8 +24,8 @@ from crmsync.delivery.deliver import Target, deliver
 from crmsync.ledger.values.enrolments import EnrolmentStatus, Transitions
 from crmsync.model.actions import ActionKind, CreateTask, UpdateFields
 from crmsync.model.tables import split_global_id
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import explain_all
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.explain import explain_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from crmsync.ledger.store import Ledger
     from crmsync.model.catalog import Catalog
     from crmsync.plugins.contract import Fact
-    from crmsync.rules.explain import ClauseReport
+    from crmsync.rules.explaining.explain import ClauseReport
     from crmsync.rules.language import Rule
     from crmsync.rules.unit_tests.load import RuleTest, Stage
     from crmsync.rules.unit_tests.virtual_records import RecordsByTable

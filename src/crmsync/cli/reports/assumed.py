@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crmsync.cli.reports.words import count, listed
 
 if TYPE_CHECKING:
-    from crmsync.rules.assumptions import AssumedClause
+    from crmsync.rules.explaining.assumptions import AssumedClause
 
 
 def told(clause: AssumedClause, of: str) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crmsync.app.results.explain import Clause, ExplainResult, RuleExplained
-    from crmsync.rules.evidence import Evidence
-    from crmsync.rules.explain import Turn
+    from crmsync.rules.explaining.evidence import Evidence
+    from crmsync.rules.explaining.explain import Turn
 
 _COLOURS = {"yes": "green", "no": "red", "unknown": "yellow"}
 

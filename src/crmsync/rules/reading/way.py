@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
 from crmsync.rules import paths
-from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import (
     All,
     Comparison,
@@ -18,6 +17,7 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
+from crmsync.rules.evaluation.asked import Asked
 from crmsync.rules.language import (
     AnyStep,
     Branch,

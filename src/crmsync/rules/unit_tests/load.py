@@ -11,7 +11,7 @@ from crmsync.clock import parse_instant, readable
 from crmsync.config.yaml import Problems, load_yaml, nearest
 from crmsync.errors import InvalidInputError
 from crmsync.model.durations import parse_duration
-from crmsync.rules.calendar import Calendar
+from crmsync.rules.evaluation.calendar import Calendar
 from crmsync.rules.language import TaskStep
 from crmsync.rules.operators import shown
 from crmsync.rules.unit_tests.expectations import Expectation, ExpectationReader

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.records import Given
 from crmsync.model.tables import FieldType
-from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import (
     All,
     Column,
@@ -21,17 +20,18 @@ from crmsync.rules.conditions import (
     conjuncts,
     is_plain,
 )
-from crmsync.rules.predicates import holds
-from crmsync.rules.rows import ID, Rows
-from crmsync.rules.world import WANTED, wanted
+from crmsync.rules.evaluation.asked import Asked
+from crmsync.rules.evaluation.predicates import holds
+from crmsync.rules.evaluation.rows import ID, Rows
+from crmsync.rules.evaluation.world import WANTED, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ibis.expr.types as ir
 
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
 
 def candidates(

@@ -4,7 +4,7 @@ All conditions about a table share one wide table: a field, path, fact or count 
 them name is joined and computed once. Names in it: ``h0`` is the record's id and ``h0_field`` its
 fields, ``h1`` a record that it refers to, ``f0`` a fact, ``r0`` related records, ``k0`` since when
 a field is known, ``p0`` what it was in the past. An end in time that depends on the record's zone
-is called as its variable is (`crmsync.rules.asked`).
+is called as its variable is (`crmsync.rules.evaluation.asked`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import ibis.expr.datatypes as dt
 
 from crmsync.model.catalog import Relation
 from crmsync.model.tables import FieldType, natural_time
-from crmsync.rules import history
-from crmsync.rules.asked import ENDS, Between, between, fresh
 from crmsync.rules.conditions import (
     HISTORY,
     All,
@@ -37,10 +35,12 @@ from crmsync.rules.conditions import (
     clauses,
     is_plain,
 )
-from crmsync.rules.horizons import window_of_fact
-from crmsync.rules.passes import can_share, computed, passes
+from crmsync.rules.evaluation import history
+from crmsync.rules.evaluation.asked import ENDS, Between, between, fresh
+from crmsync.rules.evaluation.horizons import window_of_fact
+from crmsync.rules.evaluation.passes import can_share, computed, passes
+from crmsync.rules.evaluation.world import CLOCK_ZONE, WANTED, ZONE, clock, wanted
 from crmsync.rules.unknown import is_decided
-from crmsync.rules.world import CLOCK_ZONE, WANTED, ZONE, clock, wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES, reached_by
 from crmsync.warehouse.variables import given_table, variable
 
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.rules.horizons import Window
-    from crmsync.rules.passes import Pass
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.horizons import Window
+    from crmsync.rules.evaluation.passes import Pass
+    from crmsync.rules.evaluation.world import World
 
 Hops = tuple[Relation, ...]
 ID = "h0"
@@ -431,7 +431,7 @@ def related_rows(world: World, clause: Related) -> ir.Table:
         for every and latest ``each``; for numbers ``value`` and ``currency``; for latest ``time``.
     """
     # Here, since conditions nest in conditions.
-    from crmsync.rules.predicates import predicate, seen  # noqa: PLC0415  predicates are made of rows
+    from crmsync.rules.evaluation.predicates import predicate, seen  # noqa: PLC0415  predicates are made of rows
 
     target, back = clause.of.relation.target, clause.of.relation.column
     where, each = clause.of.where, clause.each

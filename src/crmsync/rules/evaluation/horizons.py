@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crmsync.model.tables import FieldType
-from crmsync.rules.asked import Between
 from crmsync.rules.conditions import Comparison, Operator, conjuncts
+from crmsync.rules.evaluation.asked import Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
     from crmsync.rules.conditions import Column, Condition, Test
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
 # Which end lies that far back. Of a latest time before it they say what they say of none at all.
 _ENDS = {Operator.IN_LAST: "least", Operator.OLDER_THAN: "most"}

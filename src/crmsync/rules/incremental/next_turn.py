@@ -7,15 +7,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import clauses
-from crmsync.rules.touched import touched
-from crmsync.rules.turning import Turning, full_hours
+from crmsync.rules.turning.touched import touched
+from crmsync.rules.turning.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
 # What is asked first. To ask costs more than to look through whom some minutes more have touched.
 _SHORTEST = timedelta(minutes=15)

@@ -13,8 +13,6 @@ import ibis
 
 from crmsync.model.records import NOTHING
 from crmsync.model.tables import natural_time
-from crmsync.rules import history
-from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -24,8 +22,10 @@ from crmsync.rules.conditions import (
     Quantifier,
     Related,
 )
-from crmsync.rules.rows import latest_rows, related_rows, tally_key
-from crmsync.rules.words import record_words
+from crmsync.rules.evaluation import history
+from crmsync.rules.evaluation.asked import Asked
+from crmsync.rules.evaluation.rows import latest_rows, related_rows, tally_key
+from crmsync.rules.explaining.words import record_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.records import Given
     from crmsync.rules.conditions import Column
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
 _MOST = 3
 _SMALLEST_OR_LARGEST = frozenset({Quantifier.MIN, Quantifier.MAX})
@@ -245,6 +245,6 @@ def _latest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _named(value: object) -> str:
-    from crmsync.rules.evaluate import as_text  # noqa: PLC0415  evaluate is made of the same rows
+    from crmsync.rules.evaluation.evaluate import as_text  # noqa: PLC0415  evaluate is made of the same rows
 
     return as_text(value) or "nothing"

@@ -19,9 +19,9 @@ import ibis
 
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Column, Quantifier, Related
-from crmsync.rules.horizons import window_of
+from crmsync.rules.evaluation.horizons import window_of
+from crmsync.rules.evaluation.world import wanted
 from crmsync.rules.unknown import is_decided
-from crmsync.rules.world import wanted
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 from crmsync.warehouse.variables import variable
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.rules.horizons import Window
-    from crmsync.rules.rows import Hops, Rows
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.horizons import Window
+    from crmsync.rules.evaluation.rows import Hops, Rows
+    from crmsync.rules.evaluation.world import World
 
 # How far back a pass looks at the most; what looks further shares the pass over everything.
 _TIERS = (timedelta(days=31), timedelta(days=92), timedelta(days=366))
@@ -121,10 +121,10 @@ def computed(world: World, one: Pass, *, only_wanted: bool = False) -> ir.Table:
         only_wanted: only for records that the query is given in its table ``wanted_ids``.
 
     Returns:
-        ``record``, and for each clause its columns as `crmsync.rules.rows.Rows.tally` has them,
-        for each fact its ``value``; each after the name of the clause or fact.
+        ``record``, and for each clause its columns as `Rows.tally` has them, for each fact its
+        ``value``; each after the name of the clause or fact.
     """
-    from crmsync.rules.rows import Rows, extra_fields  # noqa: PLC0415  conditions nest in conditions
+    from crmsync.rules.evaluation.rows import Rows, extra_fields  # noqa: PLC0415  conditions nest in conditions
 
     names = {one.back: None} | dict.fromkeys(window.column for window in one.windows)
     for clause in one.clauses.values():
@@ -208,8 +208,8 @@ def _measures(
 def _of_clause(
     world: World, clause: Related, inner: Rows, *, filtered: bool
 ) -> tuple[dict[str, ir.Value], ir.BooleanValue | None]:
-    from crmsync.rules.predicates import holds, negated, predicate, seen  # noqa: PLC0415  as above
-    from crmsync.rules.rows import has_currency  # noqa: PLC0415  as above
+    from crmsync.rules.evaluation.predicates import holds, negated, predicate, seen  # noqa: PLC0415  as above
+    from crmsync.rules.evaluation.rows import has_currency  # noqa: PLC0415  as above
 
     where, each = clause.of.where, clause.each
     matters: ir.BooleanValue | None = None if where is None else holds(inner, where)

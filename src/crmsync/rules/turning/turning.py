@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.tables import FieldType, natural_time
-from crmsync.rules.backward import references_of
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -30,9 +29,10 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.counted import SINCE, UNTIL, day_tests
-from crmsync.rules.sweeps import meetings, midnights
-from crmsync.rules.touched import times_met
+from crmsync.rules.evaluation.counted import SINCE, UNTIL, day_tests
+from crmsync.rules.turning.backward import references_of
+from crmsync.rules.turning.sweeps import meetings, midnights
+from crmsync.rules.turning.touched import times_met
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.rules.backward import Path
-    from crmsync.rules.calendar import Bound, Calendar
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.calendar import Bound, Calendar
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.turning.backward import Path
 
 _HOUR = timedelta(hours=1)
 _OWN = frozenset({"own_day", "own_days", SINCE, UNTIL})  # dates in the record's own zone

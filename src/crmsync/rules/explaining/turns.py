@@ -1,7 +1,8 @@
 """At which instant clauses and rules would turn for one subject, if no record changes.
 
 Candidates are the instants at which the clock meets a time that a clause looks at
-(`crmsync.rules.turning`); at each, in order, the rules are evaluated as if it were the present.
+(`crmsync.rules.turning.turning`); at each, in order, the rules are evaluated as if it were the
+present.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import clauses
-from crmsync.rules.evaluate import Evaluation
-from crmsync.rules.explain import ClauseReport, Turn, explain_all
-from crmsync.rules.turning import Turning, full_hours
+from crmsync.rules.evaluation.evaluate import Evaluation
+from crmsync.rules.explaining.explain import ClauseReport, Turn, explain_all
+from crmsync.rules.turning.turning import Turning, full_hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
 # How many instants are tried for one subject: each costs a few queries.
 _MOST_TRIED = 40

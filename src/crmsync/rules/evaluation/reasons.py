@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.rules.conditions import HISTORY, Clause, Column, Comparison, Operator, Related
-from crmsync.rules.predicates import clause_verdict
-from crmsync.rules.rows import CONNECTION, ID, has_currency
+from crmsync.rules.evaluation.predicates import clause_verdict
+from crmsync.rules.evaluation.rows import CONNECTION, ID, has_currency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.model.records import Given
-    from crmsync.rules.rows import Rows
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.rows import Rows
+    from crmsync.rules.evaluation.world import World
 
 _NO_RECORD, _STALE, _UNSURE, _CURRENCIES, _EMPTY, _NOT_COMPUTED, _OLDER, _TO_COME = range(8)
 _WORDS = {

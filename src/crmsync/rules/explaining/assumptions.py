@@ -22,7 +22,7 @@ from crmsync.rules.conditions import (
     Related,
     clauses,
 )
-from crmsync.rules.reads import fields_read
+from crmsync.rules.evaluation.reads import fields_read
 from crmsync.warehouse.types import INSTANT
 from crmsync.warehouse.variables import given_table
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from crmsync.model.catalog import FactSpec, Relation
     from crmsync.model.records import Kept
     from crmsync.model.tables import Table
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
     from crmsync.warehouse.past import PastRecords
 
 _FIRED = "fired"  # subjects and instants, as queries are given them

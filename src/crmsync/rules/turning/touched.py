@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from crmsync.model.records import Given
 from crmsync.model.tables import FieldType
-from crmsync.rules.backward import backward
-from crmsync.rules.sweeps import Sweep, swept
-from crmsync.rules.world import wanted
+from crmsync.rules.evaluation.world import wanted
+from crmsync.rules.turning.backward import backward
+from crmsync.rules.turning.sweeps import Sweep, swept
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 from crmsync.warehouse.variables import given_table, variable
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.rules.calendar import Bound, Calendar
     from crmsync.rules.conditions import Test
-    from crmsync.rules.turning import Turning, Watch
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.calendar import Bound, Calendar
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.turning.turning import Turning, Watch
 
 _SWEPT = "swept"
 _ZONE = "swept_zone"

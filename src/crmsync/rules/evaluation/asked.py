@@ -37,7 +37,7 @@ from crmsync.warehouse.types import INSTANT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crmsync.rules.calendar import Bound, Calendar
+    from crmsync.rules.evaluation.calendar import Bound, Calendar
 
 PRESENT = "present"
 TODAY = "today"

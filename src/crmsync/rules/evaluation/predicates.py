@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.tables import FieldType
-from crmsync.rules import history
 from crmsync.rules.conditions import (
     HISTORY,
     TIMES,
@@ -28,14 +27,15 @@ from crmsync.rules.conditions import (
     Test,
     conjuncts,
 )
-from crmsync.rules.rows import has_currency
+from crmsync.rules.evaluation import history
+from crmsync.rules.evaluation.rows import has_currency
 from crmsync.rules.unknown import is_never_unknown
 from crmsync.rules.unknown import passes as number_passes
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from crmsync.rules.rows import Rows
+    from crmsync.rules.evaluation.rows import Rows
 
 # Numbers in records have four decimal places.
 _NUMBER_TYPE = "decimal(18, 4)"

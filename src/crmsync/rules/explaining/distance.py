@@ -11,7 +11,7 @@ from crmsync.model.durations import Duration
 from crmsync.rules.conditions import Change, Operator, Test
 
 if TYPE_CHECKING:
-    from crmsync.rules.calendar import Calendar
+    from crmsync.rules.evaluation.calendar import Calendar
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.rules.conditions import Literal
-    from crmsync.rules.rows import Rows
+    from crmsync.rules.evaluation.rows import Rows
 
 # Numbers in records have four decimal places.
 _NUMBER_TYPE = "decimal(18, 4)"

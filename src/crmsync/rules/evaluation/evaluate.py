@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 
 from crmsync.model.records import Answers, Given
 from crmsync.model.verdicts import RuleVerdicts
-from crmsync.rules.asked import Asked
-from crmsync.rules.candidates import candidates, how_many
 from crmsync.rules.conditions import clauses
-from crmsync.rules.predicates import holds, seen, verdict_of_held
-from crmsync.rules.reasons import why_unknown
-from crmsync.rules.rows import ID, Rows
+from crmsync.rules.evaluation.asked import Asked
+from crmsync.rules.evaluation.candidates import candidates, how_many
+from crmsync.rules.evaluation.predicates import holds, seen, verdict_of_held
+from crmsync.rules.evaluation.reasons import why_unknown
+from crmsync.rules.evaluation.rows import ID, Rows
 from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.rules.conditions import Column
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
 WIDE = "wide"  # the kept table of subjects, as queries name it
 RULE = "rule"

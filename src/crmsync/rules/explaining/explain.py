@@ -26,13 +26,13 @@ from crmsync.rules.conditions import (
     clauses,
     parts,
 )
-from crmsync.rules.distance import distance
-from crmsync.rules.evaluate import Evaluation, as_text
-from crmsync.rules.evidence import Seen, Witnesses
-from crmsync.rules.history import seen_of_past
-from crmsync.rules.predicates import clause_verdict, seen, tallied
-from crmsync.rules.reasons import why_unknown
-from crmsync.rules.rows import ID
+from crmsync.rules.evaluation.evaluate import Evaluation, as_text
+from crmsync.rules.evaluation.history import seen_of_past
+from crmsync.rules.evaluation.predicates import clause_verdict, seen, tallied
+from crmsync.rules.evaluation.reasons import why_unknown
+from crmsync.rules.evaluation.rows import ID
+from crmsync.rules.explaining.distance import distance
+from crmsync.rules.explaining.evidence import Seen, Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
     from crmsync.config.yaml import Place
     from crmsync.model.records import Given
-    from crmsync.rules.evaluate import Subject
-    from crmsync.rules.evidence import Evidence
+    from crmsync.rules.evaluation.evaluate import Subject
+    from crmsync.rules.evaluation.rows import Rows
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.explaining.evidence import Evidence
     from crmsync.rules.language import Rule
-    from crmsync.rules.rows import Rows
-    from crmsync.rules.world import World
 
 _TALLIED = frozenset({Quantifier.SUM, Quantifier.AVG, Quantifier.MIN, Quantifier.MAX})
 

@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from crmsync.model.records import NOTHING, Given
 from crmsync.model.zones import zone_or_none
-from crmsync.rules.asked import PRESENT, TODAY, Asked, fresh
-from crmsync.rules.calendar import Calendar
-from crmsync.rules.freshness import Freshness
-from crmsync.rules.reads import fields_read
+from crmsync.rules.evaluation.asked import PRESENT, TODAY, Asked, fresh
+from crmsync.rules.evaluation.calendar import Calendar
+from crmsync.rules.evaluation.freshness import Freshness
+from crmsync.rules.evaluation.reads import fields_read
 from crmsync.warehouse.types import DATA_TYPES, INSTANT
 from crmsync.warehouse.variables import given_table, variable
 

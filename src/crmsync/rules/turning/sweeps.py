@@ -1,9 +1,9 @@
 """What the ends of a time test sweep over while the clock goes on, and when they meet a value.
 
-A time passes a test by where it lies between ends that `crmsync.rules.calendar` computes for each
-instant. So the passing of time changes its verdict only when an end reaches it. Between two
-instants that are the values between the end's first place and its last one, whatever the ends
-are made of: business days, midnights, zones or days on which clocks change.
+A time passes a test by where it lies between ends that `crmsync.rules.evaluation.calendar`
+computes for each instant. So the passing of time changes its verdict only when an end reaches it.
+Between two instants that are the values between the end's first place and its last one, whatever
+the ends are made of: business days, midnights, zones or days on which clocks change.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from crmsync.rules.conditions import HISTORY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crmsync.rules.calendar import Bound, Bounds, Calendar
     from crmsync.rules.conditions import Test
+    from crmsync.rules.evaluation.calendar import Bound, Bounds, Calendar
 
 _MOMENT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crmsync.model.verdicts import RuleVerdicts
-from crmsync.rules.asked import Asked
 from crmsync.rules.conditions import clauses
-from crmsync.rules.evaluate import FEW, Evaluation, Subject, evaluate
-from crmsync.rules.narrowed import narrowed
-from crmsync.rules.touched import touched
-from crmsync.rules.turning import Turning
+from crmsync.rules.evaluation.asked import Asked
+from crmsync.rules.evaluation.evaluate import FEW, Evaluation, Subject, evaluate
+from crmsync.rules.incremental.narrowed import narrowed
+from crmsync.rules.turning.touched import touched
+from crmsync.rules.turning.turning import Turning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
 
     Tables = tuple[str, ...]
     Said = Mapping[str, tuple[str, ...]]

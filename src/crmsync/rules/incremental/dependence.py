@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crmsync.model.catalog import Relation
-from crmsync.rules.asked import between
-from crmsync.rules.backward import is_linked
 from crmsync.rules.conditions import (
     HISTORY,
     Column,
@@ -17,16 +15,18 @@ from crmsync.rules.conditions import (
     Test,
     clauses,
 )
-from crmsync.rules.rows import CONNECTION, extra_fields, zone_column
+from crmsync.rules.evaluation.asked import between
+from crmsync.rules.evaluation.rows import CONNECTION, extra_fields, zone_column
+from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from crmsync.model.catalog import FactSpec
-    from crmsync.rules.backward import Path
+    from crmsync.rules.evaluation.world import World
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
+    from crmsync.rules.turning.backward import Path
 
 ID = "id"
 ACCOUNT = "account"

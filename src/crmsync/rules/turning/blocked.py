@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.rules.conditions import clauses, conjuncts
-from crmsync.rules.predicates import holds
-from crmsync.rules.rows import ID
+from crmsync.rules.evaluation.predicates import holds
+from crmsync.rules.evaluation.rows import ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.rules.conditions import Condition
-    from crmsync.rules.evaluate import Evaluation
+    from crmsync.rules.evaluation.evaluate import Evaluation
     from crmsync.rules.language import Rule
-    from crmsync.rules.turning import Moment, Turning
+    from crmsync.rules.turning.turning import Moment, Turning
 
     # The number of a rule, and that of one of its conditions, among all of them.
     _Part = tuple[int, int]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.records import NOTHING, Given
-from crmsync.rules.backward import is_linked
-from crmsync.rules.dependence import ACCOUNT, BETWEEN, LINK, dependence
-from crmsync.rules.world import wanted
+from crmsync.rules.evaluation.world import wanted
+from crmsync.rules.incremental.dependence import ACCOUNT, BETWEEN, LINK, dependence
+from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, indirect_of
 from crmsync.warehouse.variables import given_table
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from crmsync.model.catalog import Relation
     from crmsync.model.records import Answers, Compiled, Kept, RecordSource, StreamState
-    from crmsync.rules.backward import Path
-    from crmsync.rules.dependence import Dependence
+    from crmsync.rules.evaluation.world import World
+    from crmsync.rules.incremental.dependence import Dependence
     from crmsync.rules.language import Rule
-    from crmsync.rules.world import World
+    from crmsync.rules.turning.backward import Path
 
 _PAIRS = {"activity": "string", "record": "string"}
 

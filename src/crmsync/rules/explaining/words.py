@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from crmsync.rules.world import World
+    from crmsync.rules.evaluation.world import World
 
 _TITLES = ("subject", "title", "name", "product", "feature", "email")
 _KINDS = {"activity": "kind", "feedback": "instrument"}

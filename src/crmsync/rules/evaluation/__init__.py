@@ -1,0 +1,1 @@
+"""Who matches at an instant: rules as queries, compiled once."""

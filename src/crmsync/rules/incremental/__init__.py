@@ -1,0 +1,1 @@
+"""Evaluating only those whom a changed record or the clock may concern."""

@@ -1,0 +1,1 @@
+"""When the passing of time alone turns a verdict."""
