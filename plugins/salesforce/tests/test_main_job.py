@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -111,6 +112,11 @@ def test_the_main_job(config: Path, running: RunningOrg) -> None:
     assert len(running.org.rows("Task")) == before + len(made)
     users = {row["Id"]: row for row in running.org.rows("User")}
     assert all(users[row["OwnerId"]]["IsActive"] for row in tasks)
+    assert first["plan"]["sync"]["calls"]["salesforce"]["made"] < 30
     second = call_json("run", "--config", config, "--at", (AT + timedelta(hours=1)).isoformat())
     assert second["delivery"]["done"] == 0
+    # One call for each stream: the tasks that were made, and otherwise nothing new.
+    assert second["plan"]["sync"]["calls"]["salesforce"]["made"] == 7
+    told = call("sync", "--config", config, "--at", (AT + timedelta(hours=2)).isoformat())
+    assert re.search(r"salesforce was called 7 times; \d+ of 100,000 are used", told.stdout)
     assert len(running.org.rows("Task")) == before + len(made)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from crmsync.app.results.sync import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.model.tables import split_global_id
-from crmsync.plugins.contract import Reads
+from crmsync.plugins.contract import CountsCalls, Reads
 from crmsync.sync.matching import match_activities
 from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from crmsync.app.workspace import Workspace
+    from crmsync.plugins.contract import CallCount
     from crmsync.sync.reports import StreamReport
     from crmsync.warehouse.reader import Records
 
@@ -53,6 +54,7 @@ def sync_all(
         workspace.connection(name)
     streams: list[StreamReport] = []
     problems: list[str] = []
+    calls: dict[str, CallCount] = {}
     with ExitStack() as locks:
         for name in sorted(chosen):
             locks.enter_context(
@@ -66,7 +68,11 @@ def sync_all(
         for name in chosen:
             try:
                 streams += _sync_one(
-                    workspace, name, advance=advance, deletions_confirmed=deletions_confirmed
+                    workspace,
+                    name,
+                    advance=advance,
+                    deletions_confirmed=deletions_confirmed,
+                    calls=calls,
                 )
             except InvalidInputError as error:
                 problems += error.problems
@@ -83,6 +89,7 @@ def sync_all(
         doubts=doubts,
         quarantined=number,
         quarantine=sentences,
+        calls=calls,
     )
 
 
@@ -164,11 +171,12 @@ def _sync_one(
     *,
     advance: Callable[[str, int], None],
     deletions_confirmed: bool,
+    calls: dict[str, CallCount],
 ) -> tuple[StreamReport, ...]:
     with workspace.connected(name) as connector:
         if not isinstance(connector, Reads):
             return ()
-        return sync_connection(
+        reports = sync_connection(
             connector=connector,
             settings=workspace.connection(name),
             name=name,
@@ -178,3 +186,6 @@ def _sync_one(
             progress=advance,
             deletions_confirmed=deletions_confirmed,
         )
+        if isinstance(connector, CountsCalls):
+            calls[name] = connector.call_count()
+        return reports

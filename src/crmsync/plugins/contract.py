@@ -138,6 +138,30 @@ class Writes(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class CallCount:
+    """How often a remote was called.
+
+    Attributes:
+        made: by this connection, since it was opened.
+        used: of the remote's allowance, by whomever; None where the remote does not tell.
+        allowed: the whole of that allowance.
+    """
+
+    made: int
+    used: int | None = None
+    allowed: int | None = None
+
+
+@runtime_checkable
+class CountsCalls(Protocol):
+    """A connector whose remote allows so many calls, and no more."""
+
+    def call_count(self) -> CallCount:
+        """Called after a sync, for people to see what it has cost."""
+        ...
+
+
 @runtime_checkable
 class SetsUp(Protocol):
     """A connector that can make at the remote what it needs there, such as a field for keys."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.plugins.contract import CallCount
 from crmsync_salesforce.checking import KEY_LENGTH, findings
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.describing import Descriptions
@@ -67,6 +68,11 @@ class SalesforceConnector:
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
         """What was created under these keys."""
         return self._writer.find(keys)
+
+    def call_count(self) -> CallCount:
+        """The calls of this connection, and of the org's allowance in 24 hours."""
+        client = self._client
+        return CallCount(made=client.calls, used=client.used, allowed=client.allowed)
 
     def setup(self, *, dry_run: bool) -> Sequence[str]:
         """Make the field that keeps the keys, where it is missing.

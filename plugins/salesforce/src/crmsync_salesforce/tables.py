@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from crmsync_salesforce.describing import Plan
 
-_BLOCK_BYTES = 16 * 2**20  # more than the longest record
+_BLOCK_BYTES = 8 * 2**20  # more than the longest record
 _CHUNK = 2**20
 
 
@@ -51,7 +51,11 @@ def csv_as_tables(source: IO[bytes], selected: Sequence[str]) -> Iterator[pa.Tab
         return
     reader = arrow_csv.open_csv(
         rest,
-        read_options=arrow_csv.ReadOptions(column_names=list(selected), block_size=_BLOCK_BYTES),
+        read_options=arrow_csv.ReadOptions(
+            column_names=list(selected),
+            block_size=_BLOCK_BYTES,
+            use_threads=False,  # they read far ahead, and hold it all
+        ),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(selected, pa.string()),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from crmsync.plugins.contract import CallCount
     from crmsync.sync.reports import StreamReport
 
 
@@ -20,6 +22,7 @@ class SyncResult:
         doubts: what may be a mistake in a mapping; only a person can tell.
         quarantined: how many rows cannot be read as things stand, also from earlier syncs.
         quarantine: the sentences of the newest of them.
+        calls: how often the remotes were called, by connection; only of those that count.
         skipped: why nothing was read at all; None where it was.
     """
 
@@ -29,6 +32,7 @@ class SyncResult:
     doubts: tuple[str, ...] = ()
     quarantined: int = 0
     quarantine: tuple[str, ...] = ()
+    calls: Mapping[str, CallCount] = field(default_factory=dict)
     skipped: str | None = None
 
     @property

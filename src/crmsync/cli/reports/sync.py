@@ -38,6 +38,13 @@ def print_sync(out: Console, result: SyncResult) -> None:
             unreadable,
         )
     out.print(table)
+    for name, calls in result.calls.items():
+        allowance = (
+            ""
+            if calls.used is None or calls.allowed is None
+            else f"; {calls.used:,} of {calls.allowed:,} are used"
+        )
+        out.print(f"{safe(name)} was called {count(calls.made, 'time')}{allowance}")
     for stream in result.streams:
         if stream.warning:
             out.print(f"[yellow]{safe(stream.warning)}[/]", soft_wrap=True)
