@@ -276,3 +276,20 @@ def test_a_time_to_come_is_known_once_it_has(tmp_path: Path, at: str) -> None:
     found = moments_of(tmp_path, when, {"account": [account]}, days=3)
     expected = "2026-03-03T08:00+00:00" if at == "2026-03-03" else "2026-03-03T17:00+00:00"
     assert ("a1", expected) in found
+
+
+@pytest.mark.parametrize("zone", ["Europe/Zurich", "Pacific/Auckland"])
+def test_a_named_day_that_is_today_in_some_zones(tmp_path: Path, zone: str) -> None:
+    # It is the 2nd in Zurich and the 3rd in Auckland; what counts moves on until the day is over.
+    rule = rule_of(tmp_path, "  - tier: {was: {value: gold, at: 2026-03-02}, if_unknown: hold}")
+    told = [{"was": "silver", "until": "2026-03-02T22:40"}]
+    accounts = [
+        {"id": name, "tier": "gold", "time_zone": own, "history": {"tier": told}}
+        for name, own in (("a", "Europe/Zurich"), ("b", "Pacific/Auckland"))
+    ]
+    source = MemoryRecords(CATALOG.tables, {"account": accounts}, now=NOW)
+    turning = turning_of(rule, world_at(source, NOW, zone), NOW + timedelta(hours=3))
+    moments = [(moment.subject, moment.at) for moment in turning.moments()]
+    assert ("a", datetime(2026, 3, 2, 22, 40, tzinfo=UTC)) in moments
+    assert "a" in touched(turning)
+    source.close()

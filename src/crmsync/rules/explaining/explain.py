@@ -291,7 +291,9 @@ class _Reporter:
             )
         if isinstance(clause, Related) and f"unsure_{i}" in self._line:
             unsure = self._line[f"unsure_{i}"]
-            kind = "exceptions" if clause.quantifier is Quantifier.EVERY else "found"
+            kind = "found"
+            if clause.quantifier is Quantifier.EVERY:
+                kind = "exception" if value == 1 else "exceptions"
             return f"{text} {kind}" + (f", {unsure} undecided" if unsure else "")
         return text
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
-from crmsync.rules.conditions import HISTORY
+from crmsync.rules.conditions import HISTORY, Past
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +106,10 @@ def _goes_with_time(test: Test, kind: FieldType, start: Calendar) -> bool:
     """Whether the ends are not the same at all times."""
     if isinstance(test.operand, bool):
         return False
+    at = test.operand.at if isinstance(test.operand, Past) else None
+    if isinstance(at, date) and not isinstance(at, datetime):
+        # As long as that day is not over, which is so in some zones and no longer in others.
+        return True
     far = replace(start, now=start.now + timedelta(days=10))
     return far.bounds(test, kind) != start.bounds(test, kind)
 
