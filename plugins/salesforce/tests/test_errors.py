@@ -65,6 +65,11 @@ def test_what_one_record_meets(code: str, expected: type[ConnectorError]) -> Non
         (refused(400, "QUERY_TIMEOUT"), TransientError, TransientError),
         (refused(403, "REQUEST_LIMIT_EXCEEDED"), QuotaError, QuotaError),
         (refused(429), QuotaError, QuotaError),
+        (
+            refused(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests Limit exceeded."),
+            TransientError,
+            TransientError,
+        ),
         (refused(403, "API_DISABLED_FOR_ORG"), AuthError, AuthError),
         (refused(403, "INSUFFICIENT_ACCESS"), AuthError, AuthError),
         (refused(403), AuthError, AuthError),

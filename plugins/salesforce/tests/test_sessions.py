@@ -31,7 +31,11 @@ def test_an_expired_session_is_renewed_once_with_the_same_headers(org: TestedOrg
     one.call("GET", "limits")
     org.service.requests.clear()
     org.service.faults.append(Fault.EXPIRED_SESSION)
-    one.call("GET", "limits", headers={"Sforce-Query-Options": "batchSize=200"})
+    headers = {
+        "Sforce-Query-Options": "batchSize=200",
+        "Sforce-Duplicate-Rule-Header": "allowSave=true",
+    }
+    one.call("GET", "limits", headers=headers)
     first, second = org.service.requests
     for request in (first, second):
         assert request.headers["sforce-query-options"] == "batchSize=200"

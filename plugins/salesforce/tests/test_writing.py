@@ -95,6 +95,19 @@ def test_a_note_is_a_completed_task(org: TestedOrg, account: str) -> None:
     )
 
 
+def test_rules_about_duplicates_are_passed_by_for_new_tasks_only(
+    org: TestedOrg, account: str
+) -> None:
+    org.service.requests.clear()
+    apply(org, task(), update(account, {"Rating": "Cold"}))
+    told = {
+        request.method: request.headers.get("sforce-duplicate-rule-header")
+        for request in org.service.requests
+        if request.writes
+    }
+    assert told == {"POST": "allowSave=true", "PATCH": None}
+
+
 def test_no_more_than_200_records_go_in_a_call(org: TestedOrg) -> None:
     answers = apply(org, *(task(f"k{i}") for i in range(401)))
     assert all(isinstance(answer, Receipt) for answer in answers)

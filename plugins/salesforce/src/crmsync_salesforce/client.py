@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 _log = logger()
 _REFUSED = 300
-_HEADERS = {
-    # The org's duplicate rules are for people; a task is never a duplicate.
-    "Sforce-Duplicate-Rule-Header": "allowSave=true",
-}
 
 
 class _Api(Salesforce):
@@ -166,7 +162,7 @@ class SalesforceClient:
             method,
             url,
             writing=writing,
-            headers=api.headers | _HEADERS | dict(headers or {}),
+            headers=api.headers | dict(headers or {}),
             **arguments,
         )
         self._note(response)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # The allowance is a rolling sum over 24 hours, so some of it comes back within the hour.
 REST_AFTER_QUOTA = timedelta(hours=1)
+# Requests of others that run for long; that is no allowance, and soon over.
+_AFTER_OTHERS = timedelta(minutes=1)
 
 _QUOTA = {"REQUEST_LIMIT_EXCEEDED", "LIMIT_EXCEEDED", "rate_limit_exceeded"}
 _TRANSIENT = {
@@ -111,6 +113,10 @@ def refusal_of(response: requests.Response, *, writing: bool, now: datetime) -> 
         if code == "INVALID_SESSION_ID" and "not valid for use with" not in message:
             raise SessionExpiredError
         return AuthError(f"Salesforce does not accept the login ({code}: {message})")
+    if code in _QUOTA and "concurrent" in message.lower():
+        return TransientError(
+            "too many long requests run at the org at once", retry_after=_AFTER_OTHERS
+        )
     if code in _QUOTA or status == 429:  # noqa: PLR2004  HTTP: too many requests
         return QuotaError(
             "the org's calls of the last 24 hours are used up, so Salesforce answers no more; "

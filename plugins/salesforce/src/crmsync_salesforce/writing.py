@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _Answer = Receipt | ConnectorError
 _Answers = dict[int, _Answer]
 
+# An org's rules about duplicates that only warn people are no reason to leave out a task. Changed
+# fields of accounts and the like have no such privilege.
+_FOR_NEW_TASKS = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+
 _MOST_RECORDS = 200
 _MOST_KEYS = 80  # each in an address of limited length
 _LONGEST_SUBJECT, _LONGEST_BODY, _LONGEST_KEY = 255, 32_000, 255
@@ -190,7 +194,10 @@ class OrgWriter:
 
     def _sent_at_once(self, method: str, records: Mapping[int, dict[str, Any]]) -> _Answers:
         body = {"allOrNone": False, "records": list(records.values())}
-        response = self._client.call(method, "composite/sobjects", json=body, writing=True)
+        headers = _FOR_NEW_TASKS if method == "POST" else {}
+        response = self._client.call(
+            method, "composite/sobjects", json=body, writing=True, headers=headers
+        )
         try:
             results = response.json()
             if len(results) != len(records):
