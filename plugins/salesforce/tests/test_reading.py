@@ -10,7 +10,7 @@ import pytest
 
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED
-from crmsync_salesforce import soql
+from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.simulator.messages import Answer, Fault, Request
 from crmsync_salesforce.simulator.objects import parsed_field
@@ -263,6 +263,19 @@ def test_results_that_are_gone_are_made_anew(org: TestedOrg) -> None:
     made = accounts(org, 20)
     org.service.faults.append(Fault.JOB_GONE)
     assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+
+
+def test_a_long_job_is_waited_for_in_pages_without_records(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine gives up a page after a quarter of an hour; a job may take longer.
+    monkeypatch.setattr(bulk, "LONGEST_SILENCE", -1.0)
+    made = accounts(org, 5)
+    pages = read(org.connect(bulk_from=1))
+    assert [page.records.num_rows for page in pages[:2]] == [0, 5]
+    resumed = read(org.connect(bulk_from=1), pages[0].cursor)
+    assert resumed[0].snapshot == pages[1].snapshot
+    assert sorted(ids(resumed[:1])) == sorted(made)
 
 
 def test_what_the_bulk_api_does_not_read_is_queried(org: TestedOrg) -> None:
