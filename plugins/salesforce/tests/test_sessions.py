@@ -6,11 +6,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
-from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError
+from crmsync.errors import (
+    AuthError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UncertainError,
+)
 from crmsync_salesforce import transport
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.options import SalesforceOptions
@@ -165,6 +172,31 @@ def test_an_org_that_is_not_there(org: TestedOrg) -> None:
 def test_a_certificate_that_nobody_vouches_for(org: TestedOrg) -> None:
     with pytest.raises(AuthError, match="ca_file"):
         client(org, ca_file=None).call("GET", "limits")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        requests.exceptions.SSLError("SSLEOFError(8, 'EOF occurred in violation of protocol')"),
+        requests.exceptions.ChunkedEncodingError("Connection broken"),
+        requests.exceptions.ConnectionError("RemoteDisconnected"),
+        requests.exceptions.ReadTimeout("timed out"),
+    ],
+)
+def test_what_broke_off_on_its_way_may_have_landed(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    one = client(org)
+    one.call("GET", "limits")
+
+    def request(*_: object, **__: object) -> requests.Response:
+        raise broken
+
+    monkeypatch.setattr(one.http, "request", request)
+    with pytest.raises(UncertainError):
+        one.call("POST", "composite/sobjects", json={}, writing=True)
+    with pytest.raises(TransientError):
+        one.call("GET", "limits")
 
 
 def test_a_share_of_the_calls_is_left_to_others(org: TestedOrg) -> None:

@@ -68,7 +68,10 @@ def sent(
     """
     try:
         return http.request(method, url, **arguments)
-    except requests.exceptions.SSLError:
+    except requests.exceptions.SSLError as error:
+        # A connection that breaks off in the middle is an SSLError, too.
+        if "CERTIFICATE_VERIFY_FAILED" not in repr(error):
+            raise broken(error, writing=writing) from None
         host = urlsplit(url).netloc
         raise AuthError(
             f"the certificate of {host} is not trusted here; behind a company's proxy, name its "
