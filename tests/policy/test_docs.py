@@ -13,7 +13,8 @@ from crmsync.config.policy import Policy
 from crmsync.config.yaml import Problems, load_yaml
 from crmsync.policy.gates import GATES
 from support.commands import call
-from support.company import make_company
+from support.company import CONFIG, make_company
+from support.console import BLOCK, commands, run_command
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
 _SNIPPETS = re.findall(r"```yaml\n(policy:.*?)```", _PAGE, re.DOTALL)
@@ -28,6 +29,18 @@ def test_every_command_runs(commands: str, tmp_path: Path) -> None:
         program, *words = shlex.split(line)
         result = call(*words, *where)
         assert (program, result.exit_code) == ("crmsync", 0), result.output
+
+
+def test_what_people_say_runs_as_it_is_shown(tmp_path: Path) -> None:
+    text = CONFIG.replace("existing: enrol", "existing: preview")
+    make_company(tmp_path, config=text + "policy: {approval: {by: owner}}\n")
+    call("sync", "--config", tmp_path / "config.yaml", "--at", "2026-03-02T07:00")
+    ran = 0
+    for language, block in BLOCK.findall(_PAGE):
+        for command in commands(block) if language == "console" else ():
+            run_command(command, tmp_path)
+            ran += 1
+    assert ran == 12
 
 
 @pytest.mark.parametrize("snippet", _SNIPPETS)
