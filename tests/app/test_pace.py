@@ -79,6 +79,19 @@ def test_it_would_wake_when_a_clause_turns(tmp_path: Path) -> None:
     assert AT < found <= AT + timedelta(days=1, minutes=1)
 
 
+def test_what_comes_behind_a_step_that_was_done_is_not_slept_over(tmp_path: Path) -> None:
+    way = "then:\n  - note: {text: one}\n  - wait: 5 hours\n  - note: {text: two}\n"
+    config = make_company(tmp_path, renewal_at_risk=RULE.partition("then:")[0] + way)
+    workspace = opened(config)
+    day = AT + timedelta(days=1)
+    first = next_due(workspace, run(workspace), day)
+    assert first is not None
+    assert first <= AT + timedelta(minutes=1)
+    again = opened(config, AT + timedelta(minutes=1))
+    # It begins when the note was handed over, and not when a run saw that.
+    assert next_due(again, run(again), day) == AT + timedelta(hours=5)
+
+
 def test_asked_to_stop_before_it_has_decided_it_does_nothing(tmp_path: Path) -> None:
     workspace = opened(make_company(tmp_path))
     with pytest.raises(StoppedError, match="before it had decided anything"):
