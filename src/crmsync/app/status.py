@@ -6,17 +6,35 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import shown
-from crmsync.app.results.status import DaemonStatus, DueStatus, StatusResult, StreamStatus
+from crmsync.app.results.status import (
+    DaemonStatus,
+    DueStatus,
+    StatusResult,
+    StreamStatus,
+    WaitingStatus,
+)
 from crmsync.app.runs import told
 from crmsync.app.settling import undone_run
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
-from crmsync.ledger.coming import REFUSED_NOTE, WAKE_NOTE, due_between, read_notes
+from crmsync.ledger.coming import (
+    REFUSED_NOTE,
+    WAKE_NOTE,
+    due_between,
+    held_because,
+    read_notes,
+    steps_due_between,
+    waiting_because,
+)
 from crmsync.ledger.states import State
+from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from crmsync.app.results.outbox import EffectShown
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.values.effects import Effect
@@ -63,7 +81,7 @@ def read_status(workspace: Workspace) -> StatusResult:
     ]
     return StatusResult(
         at=workspace.now,
-        streams=streams,
+        streams=(*streams, *_never_read(workspace, streams, counts)),
         quarantined=number,
         quarantine=sentences,
         effects={str(state): number for state, number in counts_by_state.items()},
@@ -73,6 +91,8 @@ def read_status(workspace: Workspace) -> StatusResult:
         last_run=_last_run(workspace),
         daemon=_daemon(workspace),
         due=_due(workspace),
+        waiting=_waiting(workspace),
+        previewed=len(ledger.enrolments(statuses=[EnrolmentStatus.PREVIEWED])),
     )
 
 
@@ -94,11 +114,43 @@ def _daemon(workspace: Workspace) -> DaemonStatus:
 def _due(workspace: Workspace) -> tuple[DueStatus, ...]:
     now = workspace.clock.now()
     with workspace.ledger.reading() as connection:
-        hours = due_between(connection, after=now, until=now + _AHEAD)
+        effects = due_between(connection, after=now, until=now + _AHEAD)
+        steps = steps_due_between(connection, after=now, until=now + _AHEAD)
     return tuple(
-        DueStatus(hour=hour.astimezone(workspace.zone), effects=count)
-        for hour, count in hours.items()
+        DueStatus(
+            hour=hour.astimezone(workspace.zone),
+            effects=effects.get(hour, 0),
+            steps=steps.get(hour, 0),
+        )
+        for hour in sorted(effects.keys() | steps.keys())
     )
+
+
+def _waiting(workspace: Workspace) -> tuple[WaitingStatus, ...]:
+    with workspace.ledger.reading() as connection:
+        found = (*waiting_because(connection), *held_because(connection))
+    return tuple(
+        WaitingStatus(state="held" if state == Answer.HOLD else state, reason=reason, actions=count)
+        for state, reason, count in found
+    )
+
+
+def _never_read(
+    workspace: Workspace, known: Sequence[StreamStatus], counts: Mapping[str, int]
+) -> Iterator[StreamStatus]:
+    """The streams of the config that nobody has read yet."""
+    there = {(one.connection, one.stream) for one in known}
+    for (connection, stream), table in workspace.streams.items():
+        if (connection, stream) not in there:
+            yield StreamStatus(
+                connection=connection,
+                stream=stream,
+                table=table,
+                records=counts.get(table, 0),
+                read_at=None,
+                stale=False,
+                error=None,
+            )
 
 
 def _undo(workspace: Workspace, effect: Effect) -> str:

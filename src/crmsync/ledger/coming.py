@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.schema import connection_pause, daemon_note, effect
-from crmsync.ledger.states import State
+from crmsync.ledger.effects import IS_STEP
+from crmsync.ledger.schema import (
+    connection_pause,
+    daemon_note,
+    decision,
+    effect,
+    enrolment,
+    transition,
+)
+from crmsync.ledger.states import WAITING, State
+from crmsync.ledger.values.enrolments import EnrolmentStatus
+from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 # Topics of notes.
@@ -53,6 +63,55 @@ def due_between(
     )
     hours = Counter(instant.replace(minute=0, second=0, microsecond=0) for instant in rows)
     return dict(sorted(hours.items()))
+
+
+def steps_due_between(
+    connection: sa.Connection, *, after: datetime, until: datetime
+) -> Mapping[datetime, int]:
+    """How many enrolments wait for the time of their next step, by full hour (UTC)."""
+    rows = connection.scalars(
+        sa.select(enrolment.c.next_due_at).where(
+            enrolment.c.status == EnrolmentStatus.ACTIVE,
+            enrolment.c.next_due_at > after,
+            enrolment.c.next_due_at <= until,
+        )
+    )
+    hours = Counter(instant.replace(minute=0, second=0, microsecond=0) for instant in rows)
+    return dict(sorted(hours.items()))
+
+
+def waiting_because(connection: sa.Connection) -> Sequence[tuple[str, str, int]]:
+    """What waits in the outbox: state, reason, and how many; the most first."""
+    waits = effect.c.state.in_(sorted(WAITING)) & IS_STEP
+    last = (
+        sa.select(sa.func.max(transition.c.id))
+        .join(effect, effect.c.id == transition.c.effect_id)
+        .where(waits)
+        .group_by(transition.c.effect_id)
+    )
+    return _counted(
+        connection,
+        sa.select(effect.c.state, transition.c.reason, sa.func.count())
+        .join(transition, transition.c.effect_id == effect.c.id)
+        .where(waits, transition.c.id.in_(last))
+        .group_by(effect.c.state, transition.c.reason),
+    )
+
+
+def held_because(connection: sa.Connection) -> Sequence[tuple[str, str, int]]:
+    """What the last run that decided has held back, in the same form; nothing waits for it yet."""
+    last = sa.select(sa.func.max(decision.c.run_id)).scalar_subquery()
+    return _counted(
+        connection,
+        sa.select(decision.c.answer, decision.c.reason, sa.func.count())
+        .where(decision.c.run_id == last, decision.c.answer == Answer.HOLD)
+        .group_by(decision.c.answer, decision.c.reason),
+    )
+
+
+def _counted(connection: sa.Connection, query: sa.Select[Any]) -> Sequence[tuple[str, str, int]]:
+    rows = [(str(state), reason, count) for state, reason, count in connection.execute(query)]
+    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
 
 
 def counts_by_kind(connection: sa.Connection) -> Mapping[tuple[State, ActionKind], int]:

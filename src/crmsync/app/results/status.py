@@ -51,10 +51,20 @@ class DaemonStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class DueStatus:
-    """How many effects that wait come due in the hour that begins then."""
+    """What comes due in the hour that begins then: actions that wait, and steps of journeys."""
 
     hour: datetime
     effects: int
+    steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingStatus:
+    """How many actions wait for the same reason; ``held`` ones have no place in the outbox yet."""
+
+    state: str
+    reason: str
+    actions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,8 @@ class StatusResult:
         stops: whom people have said to leave alone.
         last_run: when it was, and how it ended.
         due: what waits and comes due within a day.
+        waiting: what waits or is held, and why; the most first.
+        previewed: how many records matched a rule when it was new, and wait for a person's word.
     """
 
     at: datetime
@@ -82,6 +94,8 @@ class StatusResult:
     last_run: str | None
     daemon: DaemonStatus
     due: tuple[DueStatus, ...] = ()
+    waiting: tuple[WaitingStatus, ...] = ()
+    previewed: int = 0
 
     @property
     def findings(self) -> bool:

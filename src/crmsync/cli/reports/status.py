@@ -9,13 +9,16 @@ from rich.table import Table
 
 from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import print_quarantine
-from crmsync.cli.reports.words import safe
+from crmsync.cli.reports.words import count, listed, safe
 from crmsync.clock import readable
+from crmsync.ledger.states import State
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from crmsync.app.results.status import DaemonStatus, StatusResult
+
+_MOST_REASONS = 8
 
 
 def print_status(out: Console, result: StatusResult) -> None:
@@ -30,6 +33,7 @@ def print_status(out: Console, result: StatusResult) -> None:
         out.print("No action has been recorded yet.")
     for state, number in result.effects.items():
         out.print(f"  {number:>7,} {state}")
+    _print_waiting(out, result)
     for stop in result.stops:
         out.print(safe(stop_sentence(stop)), soft_wrap=True)
     for item in result.attention:
@@ -37,8 +41,24 @@ def print_status(out: Console, result: StatusResult) -> None:
     if result.last_run is not None:
         out.print(f"Last run: {escape(result.last_run)}")
     for due in result.due:
-        out.print(f"  {due.effects:>7,} due in the hour from {readable(due.hour)}")
+        what = [count(due.effects, "action")] if due.effects else []
+        what += [count(due.steps, "step")] if due.steps else []
+        out.print(f"  due in the hour from {readable(due.hour)}: {listed(what)}")
     _print_daemon(out, result.daemon)
+
+
+def _print_waiting(out: Console, result: StatusResult) -> None:
+    for waiting in result.waiting[:_MOST_REASONS]:
+        line = f"{waiting.actions:>5,} {waiting.state}: {safe(waiting.reason)}"
+        out.print(f"    {line}", soft_wrap=True)
+    more = sum(waiting.actions for waiting in result.waiting[_MOST_REASONS:])
+    if more:
+        out.print(f"    … and {more:,} more that wait for other reasons: crmsync plan tells each")
+    if any(waiting.state == State.AWAITING for waiting in result.waiting):
+        out.print("  What awaits approval: crmsync review")
+    if result.previewed:
+        what = count(result.previewed, "record")
+        out.print(f"  {what} matched a rule when it was new, and whom to contact: crmsync review")
 
 
 def _print_daemon(out: Console, daemon: DaemonStatus) -> None:
