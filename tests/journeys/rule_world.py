@@ -42,6 +42,7 @@ def a_rule(
     *,
     steps: Sequence[str] = ("brief", "mail"),
     version: str = "1",
+    asks: str = "this",
     once_per: tuple[str, ...] = (),
     cooldown: str | None = None,
     must_last: str | None = None,
@@ -55,6 +56,7 @@ def a_rule(
         when=All(conditions=(), place=PLACE),  # the verdicts are given
         way=tuple(NoteStep(id=step, text="Seen", place=PLACE) for step in steps),
         version=version,
+        asks=asks,
         place=PLACE,
         once_per=once_per,
         cooldown=None if cooldown is None else parse_duration(cooldown),

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from crmsync.config.settings import Existing
 from crmsync.errors import StoreBusyError
+from crmsync.ledger.schema import rule_state
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from journeys.rule_world import MONDAY, Cycle, a_rule, ended, entered, held, verdict
 
@@ -64,7 +66,7 @@ def test_a_rule_that_is_gone_ends_its_enrolments_and_comes_back_as_new(ledger: L
     cycle.run(rule, ["crm:1"])
     gone = cycle.run(other)
     assert ended(gone) == {"crm:1": "the rule is no longer there"}
-    assert (gone.gone_rules, gone.new_rules) == (("renewal-at-risk",), ("other",))
+    assert (gone.gone_rules, gone.new_rules) == (("renewal-at-risk",), {"other": "this"})
     assert entered(cycle.run(rule, ["crm:1"])) == {"crm:1": PREVIEWED}
 
 
@@ -72,7 +74,7 @@ def test_a_new_version_writes_to_nobody_again(ledger: Ledger) -> None:
     cycle = Cycle(ledger)
     cycle.run(a_rule(version="1"), ["crm:1"])
     changed = cycle.run(a_rule(version="2"), ["crm:1"])
-    assert (changed.enrol, changed.end, changed.new_rules) == ((), (), ())
+    assert (changed.enrol, changed.end, changed.new_rules) == ((), (), {})
     assert ledger.enrolments()[0].rule_version == "1"
 
 
@@ -176,8 +178,42 @@ def test_a_rule_that_has_looked_at_nobody_is_still_new(ledger: Ledger) -> None:
     cycle, rule = Cycle(ledger, Existing.PREVIEW), a_rule()
     nobody = cycle.plan([rule], verdict(rule, subjects=0))
     cycle.commit(nobody)
-    assert nobody.new_rules == ()
+    assert nobody.new_rules == {}
     assert entered(cycle.run(rule, ["crm:1"])) == {"crm:1": PREVIEWED}
+
+
+@pytest.mark.parametrize(
+    ("existing", "status"),
+    [(Existing.PREVIEW, PREVIEWED), (Existing.IGNORE, IGNORED), (Existing.ENROL, ACTIVE)],
+)
+def test_a_rule_that_asks_something_else_treats_who_matches_now_as_a_new_one_does(
+    ledger: Ledger, existing: Existing, status: EnrolmentStatus
+) -> None:
+    cycle, narrow = Cycle(ledger), a_rule(existing=existing)
+    cycle.run(narrow)
+    cycle.run(narrow, ["crm:1"])
+    wide = a_rule(existing=existing, version="2", asks="more")
+    changed = cycle.run(wide, ["crm:1", "crm:2"])
+    assert (entered(changed), changed.end) == ({"crm:2": status}, ())
+    assert changed.new_rules == {"renewal-at-risk": "more"}
+    # Who matches later is new to it, and it is no more changed.
+    after = cycle.run(wide, ["crm:1", "crm:2", "crm:3"])
+    assert (entered(after), after.new_rules) == ({"crm:3": ACTIVE}, {})
+
+
+def test_a_rule_that_does_something_else_asks_the_same(ledger: Ledger) -> None:
+    cycle = Cycle(ledger, Existing.PREVIEW)
+    cycle.run(a_rule())
+    said = cycle.run(a_rule(version="2", steps=["note"]), ["crm:1"])
+    assert (entered(said), said.new_rules) == ({"crm:1": ACTIVE}, {})
+
+
+def test_what_an_older_crmsync_has_not_kept_is_not_held_against_a_rule(ledger: Ledger) -> None:
+    cycle, rule = Cycle(ledger, Existing.PREVIEW), a_rule()
+    cycle.run(rule)
+    ledger.write(lambda connection: connection.execute(sa.update(rule_state).values(asks=None)))
+    said = cycle.run(rule, ["crm:1"])
+    assert (entered(said), said.new_rules) == ({"crm:1": ACTIVE}, {"renewal-at-risk": "this"})
 
 
 # `once_per`

@@ -58,12 +58,12 @@ def test_a_full_disk_is_one_sentence_and_half_of_nothing(ledger: Ledger) -> None
     with ledger.writing() as connection:
         pages = connection.scalar(sa.text("PRAGMA page_count"))
         connection.execute(sa.text(f"PRAGMA max_page_count = {pages + 1}"))
-    insert = sa.text("INSERT INTO rule_state VALUES (:rule, '2026-01-01')")
+    insert = sa.text("INSERT INTO rule_state VALUES (:rule, '2026-01-01', NULL)")
     rows = [{"rule": f"{number}" * 500} for number in range(100)]
     full = "is full; nothing of this step was recorded"
     with pytest.raises(StoreError, match=full), ledger.writing() as connection:
         connection.execute(insert, rows)
-    assert ledger.enrolment_snapshot().seen_rules == set()
+    assert ledger.enrolment_snapshot().seen_rules == {}
 
 
 def test_another_writer_is_waited_for_and_then_named(path: Path) -> None:

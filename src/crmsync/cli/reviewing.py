@@ -187,7 +187,7 @@ def enrol(
     at: AtOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Contact who matched a new rule already, if they still match at the next run."""
+    """Contact who matched a new or changed rule already, if they still match at the next run."""
     with command(as_json=as_json):
         from crmsync.app import reviewing
         from crmsync.cli import reports
@@ -216,7 +216,7 @@ def ignore(
     at: AtOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Pass over who matched a new rule already, until they no longer match and match again."""
+    """Pass over who matched a new or changed rule already, until they match anew."""
     with command(as_json=as_json):
         from crmsync.app import reviewing
         from crmsync.cli import reports

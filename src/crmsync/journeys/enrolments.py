@@ -109,8 +109,8 @@ def decide_enrolments(
         end=tuple(moves.end),
         # Of records that were merged, each may have its enrolment, and they say the same.
         held=tuple(dict.fromkeys(moves.held)),
-        new_rules=tuple(moves.new_rules),
-        gone_rules=tuple(sorted(snapshot.seen_rules - names)),
+        new_rules=moves.new_rules,
+        gone_rules=tuple(sorted(snapshot.seen_rules.keys() - names)),
         texts=_texts(rules, moves),
     )
 
@@ -140,7 +140,7 @@ class _Moves:
     activate: list[Activate] = field(default_factory=list)
     end: list[End] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    new_rules: list[str] = field(default_factory=list)
+    new_rules: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +160,12 @@ class _RuleMoves:
     taken: dict[str, str] = field(default_factory=dict)
 
     def decide(self, inside: Sequence[Enrolment]) -> None:
+        seen, asks = self.snapshot.seen_rules, self.rule.asks
+        # What an older crmsync has not kept is not held against the rule.
+        is_new = self.rule.name not in seen or seen[self.rule.name] not in {None, asks}
         # A rule that has looked at nobody yet would take everybody who comes later for new.
-        is_new = self.rule.name not in self.snapshot.seen_rules
-        if is_new and self.verdict.subjects:
-            self.moves.new_rules.append(self.rule.name)
+        if self.verdict.subjects and seen.get(self.rule.name) != asks:
+            self.moves.new_rules[self.rule.name] = asks
         status = _STATUS_AT_FIRST[self.existing] if is_new else EnrolmentStatus.ACTIVE
         met: set[str] = set()
         for enrolment in sorted(inside, key=_order):
@@ -474,14 +476,16 @@ class _RuleMoves:
     ) -> None:
         if status is EnrolmentStatus.PREVIEWED:
             reason = (
-                f"it matched already when the rule was new; to contact it, say so{when}: "
-                f"crmsync review enrol {self.rule.name} {subject}"
+                "it matched already when the rule was new or changed; to contact it, say so"
+                f"{when}: crmsync review enrol {self.rule.name} {subject}"
             )
             self._hold(subject, HeldBecause.PREVIEW, reason)
         elif status is EnrolmentStatus.OVER:
             self._hold(subject, HeldBecause.OVER, f"its enrolment is over: {ended}; {_OVER}")
         elif status is EnrolmentStatus.IGNORED:
-            reason = "it matched already when the rule was new, and the rule ignores those"
+            reason = (
+                "it matched already when the rule was new or changed, and the rule ignores those"
+            )
             self._hold(subject, HeldBecause.IGNORED, reason)
 
 

@@ -65,7 +65,7 @@ def read_snapshot(connection: sa.Connection) -> EnrolmentSnapshot:
         },
         used_keys={(rule, key): subject for rule, key, subject in used},
         lapsed={(rule, key): number for rule, key, number in lapsed},
-        seen_rules=frozenset(connection.scalars(sa.select(rule_state.c.rule))),
+        seen_rules={row.rule: row.asks for row in connection.execute(sa.select(rule_state))},
     )
 
 
@@ -133,14 +133,16 @@ def move_enrolments(connection: sa.Connection, transitions: Transitions, *, run_
     _insert(connection, transitions, run_id)
     _go_on(connection, transitions)
     _keep_texts(connection, transitions)
-    if transitions.gone_rules:
-        connection.execute(
-            sa.delete(rule_state).where(rule_state.c.rule.in_(transitions.gone_rules))
-        )
+    outdated = [*transitions.gone_rules, *transitions.new_rules]
+    if outdated:
+        connection.execute(sa.delete(rule_state).where(rule_state.c.rule.in_(outdated)))
     if transitions.new_rules:
         connection.execute(
             sa.insert(rule_state),
-            [{"rule": rule, "first_seen_at": transitions.at} for rule in transitions.new_rules],
+            [
+                {"rule": rule, "asks": asks, "first_seen_at": transitions.at}
+                for rule, asks in transitions.new_rules.items()
+            ],
         )
 
 

@@ -67,6 +67,7 @@ rule_state = sa.Table(
     metadata,
     sa.Column("rule", sa.Text, primary_key=True),
     sa.Column("first_seen_at", Instant, nullable=False),
+    sa.Column("asks", sa.String(20)),
 )
 
 # What rules asked and did, by their version, for those who go by an earlier one.

@@ -31,7 +31,7 @@ class VirtualEnrolments:
         self._histories: dict[tuple[str, str], History] = {}
         self._used: dict[tuple[str, str], str] = {}
         self._lapsed: dict[tuple[str, str], int] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, str | None] = {}
 
     def snapshot(self) -> EnrolmentSnapshot:
         """All that deciding on enrolments needs to remember; valid until the next commit."""
@@ -40,7 +40,7 @@ class VirtualEnrolments:
             histories=self._histories,
             used_keys=self._used,
             lapsed=self._lapsed,
-            seen_rules=frozenset(self._seen),
+            seen_rules=self._seen,
         )
 
     def commit(self, transitions: Transitions) -> None:
@@ -74,8 +74,9 @@ class VirtualEnrolments:
                 entered_at=at,
             )
             self._enter(row, enrol, transitions)
-        self._seen -= set(transitions.gone_rules)
-        self._seen |= set(transitions.new_rules)
+        for rule in transitions.gone_rules:
+            self._seen.pop(rule, None)
+        self._seen |= transitions.new_rules
 
     def _enter(self, row: Enrolment, move: Activate | Enrol, transitions: Transitions) -> None:
         self._keep(

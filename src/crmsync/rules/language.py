@@ -280,6 +280,8 @@ class Rule:
     Attributes:
         version: a hash of what the rule asks and does, segments included; those inside go by the
             version that they entered.
+        asks: a hash of its conditions alone, segments included; where it changes, those who match
+            and are not inside are existing matches, as of a new rule.
         source: its text and those of its segments, as one text; empty for a
             rule that stands in no file.
         on_change: what becomes of those inside when the version changes.
@@ -306,6 +308,7 @@ class Rule:
     way: tuple[AnyStep, ...]
     version: str
     place: Place
+    asks: str = ""
     source: str = field(default="", compare=False, repr=False)
     on_change: OnChange = OnChange.FINISH
     until: tuple[Ending, ...] = ()

@@ -63,7 +63,8 @@ class HeldBack:
         step: None where the whole rule is held.
         until: the instant (UTC) from which this no longer holds it; None where time alone
             changes nothing, or where that is not known.
-        is_previewed: whether it matched a new rule already, and waits for a person's word.
+        is_previewed: whether it matched a new or changed rule already, and waits for a
+            person's word.
     """
 
     rule: str

@@ -91,7 +91,9 @@ class _Run:
             return
         at = self._test.stages[0].at
         run = ledger.start_run("run", at=at, started_at=at)
-        commit_plan(ledger, run, Transitions(at=at, new_rules=(self._test.rule.name,)))
+        commit_plan(
+            ledger, run, Transitions(at=at, new_rules={self._test.rule.name: self._test.rule.asks})
+        )
 
     def _stage(self, stage: Stage, ledger: Ledger) -> Iterator[Mismatch]:
         given = global_records(self._setting.catalog.tables, _with_done(stage, ledger))

@@ -175,7 +175,7 @@ def _print_delivery(out: Console, result: RunResult) -> None:
     previewed = sum(held.is_previewed for held in result.plan.held)
     if previewed:
         out.print(
-            f"  [yellow]{previewed:,} matched a new rule already and are not contacted; "
+            f"  [yellow]{previewed:,} matched a new or changed rule already and are not contacted; "
             "whom to contact: crmsync review[/]",
             soft_wrap=True,
         )

@@ -102,7 +102,8 @@ class EnrolmentSnapshot:
         histories: by rule and subject.
         used_keys: by rule and ``once_per`` key, the subject that used it.
         lapsed: by rule and key, the number of the enrolment whose key is free again.
-        seen_rules: names of the rules that an earlier run has evaluated.
+        seen_rules: the rules that an earlier run has evaluated, each with a hash of what it asked
+            then; None where that was not kept.
         keys_now: by rule and ``once_per`` key, the key of the same values since a record that it
             names was merged into another; only those that have changed so.
     """
@@ -111,7 +112,7 @@ class EnrolmentSnapshot:
     histories: Mapping[tuple[str, str], History] = field(default_factory=dict)
     used_keys: Mapping[tuple[str, str], str] = field(default_factory=dict)
     lapsed: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    seen_rules: frozenset[str] = frozenset()
+    seen_rules: Mapping[str, str | None] = field(default_factory=dict)
     keys_now: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -253,7 +254,8 @@ class Transitions:
 
     Attributes:
         at: the instant (UTC) for which they were decided.
-        new_rules: names of the rules that were evaluated for the first time.
+        new_rules: the rules that were evaluated for the first time, or ask something else than
+            when they last were, each with a hash of what it asks.
         gone_rules: names of those that an earlier run had and that exist no longer.
         texts: of the versions that enrolments are recorded with.
         outcomes: steps that are over without having made anything.
@@ -265,7 +267,7 @@ class Transitions:
     activate: tuple[Activate, ...] = ()
     end: tuple[End, ...] = ()
     held: tuple[Held, ...] = ()
-    new_rules: tuple[str, ...] = ()
+    new_rules: Mapping[str, str] = field(default_factory=dict)
     gone_rules: tuple[str, ...] = ()
     texts: tuple[RuleText, ...] = ()
     outcomes: tuple[StepOutcome, ...] = ()

@@ -133,7 +133,8 @@ class RuleParser:
             when=settle(when),
             way=way,
             until=until,
-            version=_version(data, segments),
+            version=_version(data, OF_THE_VERSION, segments),
+            asks=_version(data, ("subject", "when"), self._segments_of([when])),
             source=source_of(document, segments),
             on_change=on_change,
             place=document.place(("rule",)),
@@ -215,8 +216,10 @@ class RuleParser:
         return [self.segments.document(name) for name in sorted(names)]
 
 
-def _version(data: Mapping[str, object], segments: Collection[Document]) -> str:
-    said = {key: value for key, value in data.items() if key in OF_THE_VERSION}
+def _version(
+    data: Mapping[str, object], keys: Collection[str], segments: Collection[Document]
+) -> str:
+    said = {key: value for key, value in data.items() if key in keys}
     text = json.dumps([said, [one.data for one in segments]], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
 
