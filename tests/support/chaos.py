@@ -192,10 +192,10 @@ class Chaos:
             said = f"{effect.key} is {effect.state}: {effect.error}"
             if effect.state is State.DONE and not landed:
                 found.append(f"{said}, and is not there")
-            elif effect.state not in {State.DONE, State.UNCERTAIN} and landed:
-                found.append(f"{said}, and is there")
             elif effect.state not in self.company.ends:
                 found.append(f"{said}, and nothing is left to be done")
+            elif effect.state not in {State.DONE, State.UNCERTAIN} and landed:
+                found.append(f"{said}, and is there")
         return found
 
     def report(self) -> str:
