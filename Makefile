@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 DEMO ?= crmsync-demo
 CHAOS ?= 500
+YEAR ?= 3
 
 .PHONY: help demo test chaos year check bench lock clean
 .DEFAULT_GOAL := help
@@ -31,8 +32,8 @@ test: $(READY) ## Run all tests.
 chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones, on both engines (CHAOS=N: as often).
 	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos
 
-year: $(READY) ## Run the sample company's daemon over a year of virtual time, and judge what left it.
-	@CRMSYNC_YEAR=1 $(BIN)/python -m pytest -q -s tests/app/test_year.py
+year: $(READY) ## Run the sample company's daemon over a year of virtual time (YEAR=N accounts in each of 3 zones).
+	@CRMSYNC_YEAR=$(YEAR) $(BIN)/python -m pytest -q -s tests/app/test_year.py
 
 check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layers.
 	$(BIN)/ruff format --check .
