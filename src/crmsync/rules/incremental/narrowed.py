@@ -14,7 +14,7 @@ import ibis
 
 from crmsync.model.records import NOTHING, Given
 from crmsync.rules.evaluation.world import wanted
-from crmsync.rules.incremental.dependence import ACCOUNT, BETWEEN, LINK, dependence
+from crmsync.rules.incremental.dependence import LINK, dependence
 from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, indirect_of
 from crmsync.warehouse.variables import given_table
@@ -160,26 +160,17 @@ class _Search:
     def _kept(self, path: Path, given: Given) -> Kept:
         """The records at the end of a path."""
         linked = _is_linked(path)
-        for name, near in self._near(path).items():
-            given |= Given(tables={name: near})
+        indirect = self._world.indirect(path[-1].column) if linked else None
+        if path:
+            given |= Given(tables={"near": self._reached[path[:-1]]})
 
         def build() -> ir.Table:
             if not path:
                 return self._all(self._table).semi_join(wanted(), "id")
-            return self._linked(path[-1]) if linked else self._one_step(path[-1])
+            return self._linked(path[-1], indirect) if linked else self._one_step(path[-1])
 
-        query = self._compiled(("reached", self._table, path[-1:]), build)
+        query = self._compiled(("reached", self._table, path[-1:], indirect is None), build)
         return self._source.keep(query, given)
-
-    def _near(self, path: Path) -> dict[str, Kept]:
-        if not path:
-            return {}
-        near = {"near": self._reached[path[:-1]]}
-        if _is_linked(path) and path[-1].column == ACCOUNT:
-            for other in self._paths:
-                if other and other[:-1] == path[:-1] and _is_between(other[-1]):
-                    near[f"near {other[-1].name}"] = self._reached[other]
-        return near
 
     def _one_step(self, relation: Relation) -> ir.Table:
         near, far = self._given("near", relation.source), self._all(relation.target)
@@ -187,18 +178,17 @@ class _Search:
             return far.semi_join(near, [(relation.column, "id")])
         return far.semi_join(near, [("id", relation.column)])
 
-    def _linked(self, relation: Relation) -> ir.Table:
-        """Activities by their reference or a link; of accounts, also by contacts and deals."""
-        nears = {relation.column: self._given("near", relation.source)}
-        if relation.column == ACCOUNT:
-            nears |= {name: self._given(f"near {name}", name) for name in BETWEEN}
-        activity, link = self._all(ACTIVITY), self._world.table(LINK)
-        found = []
-        for name, near in nears.items():
-            found.append(activity.semi_join(near, [(name, "id")]))
-            links = link.semi_join(near, [(name, "id")]).select(linked="activity")
-            found.append(activity.semi_join(links, [("id", "linked")]))
-        return ibis.union(*found, distinct=True)
+    def _linked(self, relation: Relation, indirect: ir.Table | None) -> ir.Table:
+        """Activities by their reference, and those that are reached otherwise."""
+        near, activity = self._given("near", relation.source), self._all(ACTIVITY)
+        own = [(relation.column, "id")]
+        direct = activity.semi_join(near, own)
+        if indirect is None:
+            return direct
+        linked = indirect.semi_join(near, [("record", "id")]).select(linked="activity")
+        # Apart, so that none stands there twice: to find that out of whole rows takes long.
+        others = activity.semi_join(linked, [("id", "linked")]).anti_join(near, own)
+        return direct.union(others)
 
     def _together(self, name: str, paths: Sequence[Path]) -> Kept:
         """The records of a table that any of the paths leads to, each once."""
@@ -249,7 +239,3 @@ def _called(name: str) -> str:
 
 def _pairs(table: str) -> str:
     return f"narrowed indirect activities of {table}"
-
-
-def _is_between(relation: Relation) -> bool:
-    return relation.many and relation.name in BETWEEN
