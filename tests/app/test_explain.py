@@ -119,3 +119,23 @@ def test_a_goal_that_was_reached_is_told(tmp_path: Path) -> None:
     at = ("--config", config, "--at", "2026-03-03T10:00")
     (acme,) = call_json("explain", "A1", *at)["rules"]
     assert acme["notes"][0].endswith("; it reached its goal")
+
+
+def test_it_tells_the_round_and_the_text_that_somebody_goes_by(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    file = tmp_path / "rules" / "renewal-at-risk.yaml"
+    text = file.read_text(encoding="utf-8").replace("then:", "repeat_every: 5 days\nthen:")
+    file.write_text(text, encoding="utf-8")
+    for day in (16, 18, 23):
+        call_json("run", "--config", config, "--at", f"2026-02-{day}T09:00+01:00")
+    file.write_text(text.replace("30 days", "29 days"), encoding="utf-8")
+    at = "2026-02-23T10:00+01:00"
+    report = call_json(
+        "explain", "Acme", "--config", config, "--at", at, "--rule", "renewal-at-risk"
+    )
+    notes = report["rules"][0]["notes"]
+    assert notes[0] == (
+        "in this rule since 2026-02-18 09:00 CET (active), by the text of the rule as it was "
+        "then, for the 2. time since 2026-02-23 09:00 CET"
+    )
+    assert notes[-1] == "held task#3: it comes again 5 days after it came last"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -90,14 +91,22 @@ class OnTheWay(RuleBasedStateMachine):
         self.on_change = on_change
         self.write()
         self.run(hours=72)
+        self.run(hours=48)
 
-    @rule(hours=st.sampled_from([0, 72]))
-    def a_person_calls(self, hours: int) -> None:
+    @rule()
+    def a_person_calls(self) -> None:
         calls = self.company.records["activity"]
-        at = self.company.now.replace(tzinfo=None).isoformat()
+        soon = self.company.now + timedelta(minutes=1)
+        at = soon.replace(tzinfo=None).isoformat()
         calls.append({"id": f"c{len(calls)}", "account": "a", "kind": "call", "at": at})
-        if hours:
-            self.run(hours=hours)
+
+    @rule()
+    def a_person_calls_somebody_who_has_just_entered(self) -> None:
+        for tier in ("tin", "gold"):
+            self.account["tier"] = tier
+            self.run(hours=1)
+        self.a_person_calls()
+        self.run(hours=72)
 
     @rule(
         change=st.sampled_from(
@@ -179,8 +188,8 @@ def test_on_the_way() -> None:
     run_state_machine_as_test(
         OnTheWay,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=10,
+            max_examples=20,
+            stateful_step_count=8,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
