@@ -265,6 +265,21 @@ def test_results_that_are_gone_are_made_anew(org: TestedOrg) -> None:
     assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
 
 
+def test_what_takes_a_query_too_long_is_left_to_a_bulk_job(org: TestedOrg) -> None:
+    made = accounts(org, 5)
+    org.service.faults.append(Fault.QUERY_TIMEOUT)
+    pages = read(org.connect())
+    assert pages[-1].snapshot is not None
+    assert sorted(ids(pages)) == sorted(made)
+    org.clock.pass_time(timedelta(hours=1))
+    later = accounts(org, 3)
+    org.service.faults.append(Fault.QUERY_TIMEOUT)
+    pages = read(org.connect(), pages[-1].cursor)
+    assert set(ids(pages)) >= set(later)
+    assert not org.service.faults
+    assert len([call for call in org.service.calls if call.startswith("POST jobs")]) == 2
+
+
 def test_a_long_job_is_waited_for_in_pages_without_records(
     org: TestedOrg, monkeypatch: pytest.MonkeyPatch
 ) -> None:

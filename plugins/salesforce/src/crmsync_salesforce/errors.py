@@ -66,6 +66,10 @@ class RefusedError(RejectedError):
         self.code = code
 
 
+class QueryTimeoutError(TransientError):
+    """A query was too much for the org to answer at once; a bulk job has more time."""
+
+
 class SessionExpiredError(Exception):
     """The session is not valid any more, and another may be."""
 
@@ -124,6 +128,8 @@ def refusal_of(response: requests.Response, *, writing: bool, now: datetime) -> 
             until=now + REST_AFTER_QUOTA,
         )
     wait = _retry_after(response, now)
+    if code == "QUERY_TIMEOUT":
+        return QueryTimeoutError("a query took the org too long (QUERY_TIMEOUT)")
     if status == 503 or code in _TRANSIENT:  # noqa: PLR2004  HTTP: service unavailable
         return TransientError(f"Salesforce is busy ({code or status})", retry_after=wait)
     if status >= 500:  # noqa: PLR2004  HTTP: the server failed

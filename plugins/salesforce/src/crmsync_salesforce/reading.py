@@ -16,7 +16,7 @@ from crmsync.model.pages import Page, Snapshot
 from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.cursor import JobPlace, Progress, progress_of
-from crmsync_salesforce.errors import RefusedError
+from crmsync_salesforce.errors import QueryTimeoutError, RefusedError
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.tables import page_table, rows_as_table, tombstones
 
@@ -153,7 +153,12 @@ class StreamReading:
         if len(query) > soql.LONGEST_QUERY:
             yield from self._by_job(query)
             return
-        answer = self._asked("queryAll", params={"q": query})
+        try:
+            answer = self._asked("queryAll", params={"q": query})
+        except QueryTimeoutError as error:
+            self._log.info("reads_by_bulk", why=str(error))
+            yield from self._by_job(query)
+            return
         began = progress.began or soql.instant(self._now())
         self._progress = replace(progress, began=began, listed=progress.listed or self._clock())
         total = int(answer["totalSize"])
@@ -166,7 +171,10 @@ class StreamReading:
     def _is_large(self) -> bool:
         """Whether a first reading is for the Bulk API; to sort so much would take too long."""
         query = soql.everything(self._object, ("count()",))
-        total = int(self._asked("queryAll", params={"q": query})["totalSize"])
+        try:
+            total = int(self._asked("queryAll", params={"q": query})["totalSize"])
+        except QueryTimeoutError:
+            return True
         large = total >= self._options.bulk_from and total > 0
         self._log.info("first_reading", records=total, bulk=large)
         return large
