@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import ConnectorError, RejectedError, UncertainError
-from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields
+from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields, WithdrawTask
 from crmsync_salesforce import soql
 from crmsync_salesforce.comparing import compared, holds
 from crmsync_salesforce.errors import RefusedError, error_of
 from crmsync_salesforce.options import SalesforceStreamOptions
+from crmsync_salesforce.withdrawing import withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,17 +58,21 @@ class OrgWriter:
         """A receipt or an error for each action, in order."""
         answers: _Answers = {}
         tasks: dict[int, CreateTask | AddNote] = {}
+        withdrawals: dict[int, WithdrawTask] = {}
         updates: dict[int, UpdateFields] = {}
         for place, action in enumerate(actions):
             if isinstance(action, CreateTask | AddNote):
                 tasks[place] = action
             elif isinstance(action, UpdateFields):
                 updates[place] = action
+            elif isinstance(action, WithdrawTask):
+                withdrawals[place] = action
             else:
                 answers[place] = RejectedError(
                     "this connector sends no mail; name another connection for it"
                 )
         answers |= self._create(tasks) if tasks else {}
+        answers |= withdraw(self._client, withdrawals) if withdrawals else {}
         for stream in dict.fromkeys(update.stream for update in updates.values()):
             chosen = {place: one for place, one in updates.items() if one.stream == stream}
             answers |= self._update(stream, chosen)

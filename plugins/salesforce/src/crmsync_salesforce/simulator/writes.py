@@ -35,6 +35,8 @@ class Writes:
         match request.method, request.parts:
             case "POST" | "PATCH", ("composite", "sobjects"):
                 return Answer(body=self._several(request, locked=locked))
+            case "DELETE", ("composite", "sobjects"):
+                return Answer(body=self._deleted(request, locked=locked))
             case "PATCH", ("composite", "sobjects", name, key):
                 return Answer(body=self._several(request, upsert=(name, key), locked=locked))
             case "POST", ("sobjects", name):
@@ -83,6 +85,24 @@ class Writes:
                 if keys.count(keys[place] if keys else None) > 1:
                     raise OrgError("DUPLICATE_VALUE", "Duplicate external id specified")
                 results.append(self._one(request, record, upsert))
+            except OrgError as error:
+                results.append(error.as_result())
+        return results
+
+    def _deleted(self, request: Request, *, locked: bool) -> list[dict[str, Any]]:
+        ids = [one for one in request.query.get("ids", "").split(",") if one]
+        if not ids or len(ids) > _MOST_RECORDS:
+            raise OrgError("REQUIRED_FIELD_MISSING", "ids is missing, or too long")
+        results = []
+        for place, record_id in enumerate(ids):
+            one = self._org.object_of(record_id)
+            try:
+                if locked and place == 0:
+                    raise _LOCKED
+                if one is None:
+                    raise OrgError("MALFORMED_ID", f"malformed id {record_id}")
+                self._org.delete(one.name, record_id)
+                results.append(_made(record_id))
             except OrgError as error:
                 results.append(error.as_result())
         return results
