@@ -22,7 +22,6 @@ from crmsync.rules.evaluation.evaluate import Evaluation
 from crmsync.rules.explaining.assumptions import Assumptions
 from crmsync.rules.explaining.explain import explain_all
 from crmsync.rules.explaining.turns import LookedAhead, with_turns
-from crmsync.rules.incremental.narrowed import narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,8 +81,7 @@ def explain_subject(
         if past is None:
             until = world.now + _AHEAD
             lasting = world_of(premises, still_fresh(world, records, until))
-            few = narrowed(lasting, about, table, [subject])
-            ahead = with_turns(about, subject, ahead.reports, few, until)
+            ahead = with_turns(about, subject, ahead.reports, lasting, until)
             plan = _plan(workspace, records, ahead.reports, ids)
     explained = tuple(
         _explained(rule, ahead, assumed, _notes(workspace, rule, ids, plan), zone=workspace.zone)
