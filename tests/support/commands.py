@@ -25,7 +25,7 @@ def call(*arguments: str | Path) -> Result:
 def call_json(*arguments: str | Path) -> dict[str, Any]:
     """Run a command with ``--json``; answers with its report."""
     result = call(*arguments, "--json")
-    assert result.stderr == ""
+    assert result.stderr == "", result.stderr
     report = json.loads(result.stdout)
     assert isinstance(report, dict)
     return report
