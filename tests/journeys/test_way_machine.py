@@ -133,6 +133,7 @@ class OnTheWay(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "company"))
     @rule()
     def a_run_comes_while_activities_were_not_read(self) -> None:
+        self.run(hours=72)
         self.run(hours=48, unread=True)
 
     def run(self, *, hours: int = 1, unread: bool = False) -> None:
