@@ -87,6 +87,8 @@ class Table:
     @classmethod
     def read(cls, folder: Path, name: str) -> Table:
         path = folder / f"{name}.csv"
+        if not path.exists():  # nothing of the kind was written yet
+            return cls(path=path, rows=[])
         with path.open(encoding="utf-8", newline="") as source:
             return cls(path=path, rows=list(csv.DictReader(source)))
 
@@ -174,13 +176,12 @@ class Crm:
 
     def _work(self, dice: Random) -> None:
         """Colleagues do some of the tasks."""
-        if not (self.folder / "tasks.csv").exists():
-            return
         tasks = Table.read(self.folder, "tasks")
         for task in tasks.rows:
             if task["status"] == "open" and dice.random() < 0.2:
                 task["status"] = "done"
-        tasks.write()
+        if tasks.rows:
+            tasks.write()
 
 
 def _stamp(instant: datetime) -> str:
