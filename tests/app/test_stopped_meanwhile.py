@@ -90,7 +90,7 @@ def test_a_word_while_a_run_records_takes_back_what_it_records(
     config: Path, word: Word, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the run would deliver is looked at before it does.
-    monkeypatch.setattr("crmsync.app.cycle._deliver", _delivers_nothing)
+    monkeypatch.setattr("crmsync.app.cycle.hand_over", _delivers_nothing)
     with (
         ThreadPoolExecutor() as threads,
         _held_up(monkeypatch, crmsync.delivery.commit, "passing") as (came, let_go),

@@ -110,7 +110,7 @@ def test_a_login_by_password_warns_of_its_end(org: TestedOrg) -> None:
     (finding,) = connector.check()
     assert "Summer '27" in finding.sentence
     assert not finding.fatal
-    (org.folder / "password").write_text("wrong")
+    (org.folder / "password").write_text("another-password-81c6")
     with pytest.raises(AuthError, match="prefer another way"):
         org.connect(options=org.options(**given)).check()
 
