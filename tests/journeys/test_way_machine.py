@@ -123,7 +123,7 @@ class OnTheWay(RuleBasedStateMachine):
         )
     )
     def the_customer_changes(self, change: dict[str, object]) -> None:
-        self.account |= change  # type: ignore[arg-type]
+        self.account |= change  # type: ignore[arg-type]  # keys are drawn from its own
 
     @precondition(lambda self: hasattr(self, "company"))
     @rule(hours=st.sampled_from([1, 24, 48, 72]))

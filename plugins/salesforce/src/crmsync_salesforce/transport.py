@@ -27,9 +27,9 @@ class _Adapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: Any = None,  # noqa: ANN401
+        timeout: Any = None,  # noqa: ANN401  likewise
         verify: bool | str = True,
-        cert: Any = None,  # noqa: ANN401
+        cert: Any = None,  # noqa: ANN401  likewise
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send a request."""
@@ -57,7 +57,7 @@ def sent(
     url: str,
     *,
     writing: bool,
-    **arguments: Any,  # noqa: ANN401
+    **arguments: Any,  # noqa: ANN401  as requests takes them
 ) -> requests.Response:
     """The answer to a request, whatever its status.
 

@@ -111,14 +111,14 @@ def _of_numbers(found: re.Match[str], arrived: date) -> date | None:
     first, second, year = int(found[10]), int(found[11]), found[12]
     if first == second or first > 12:  # noqa: PLR2004  a number above 12 is no month
         return _made(year, second, first, arrived)
-    return _made(year, first, second, arrived) if second > 12 else None  # noqa: PLR2004
+    return _made(year, first, second, arrived) if second > 12 else None  # noqa: PLR2004  likewise
 
 
 def _made(year: str | None, month: int, day: int, arrived: date) -> date | None:
     """The date; without a year the next one of that name. None where there is no such day."""
     try:
         if year is not None:
-            return date(int(year) + (2000 if len(year) == 2 else 0), month, day)  # noqa: PLR2004
+            return date(int(year) + (2000 if len(year) == 2 else 0), month, day)  # noqa: PLR2004  as in 26
         this = date(arrived.year, month, day)
         return this if this >= arrived else date(arrived.year + 1, month, day)
     except ValueError:
