@@ -1,0 +1,1 @@
+"""A HubSpot portal, and a simulated one to try it on."""
