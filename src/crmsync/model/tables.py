@@ -138,6 +138,8 @@ BASE_FIELDS = (
     _text("url", "Where a person finds it in the remote."),
 )
 
+NOTICES = ("hard_bounce", "soft_bounce", "complaint", "out_of_office")
+
 _TABLES = (
     Table(
         name="account",
@@ -236,6 +238,18 @@ _TABLES = (
                 "E-mail addresses of the other side, separated by spaces; by them, mail that no "
                 "CRM has attached to anybody finds its contacts and accounts.",
             ),
+            _text("sender", "The e-mail address, without a name, that a mail came from."),
+            _word(
+                "notice",
+                NOTICES,
+                "What a mail that a machine wrote tells of an address; empty for all other mail.",
+            ),
+            _text(
+                "notice_address",
+                "The e-mail address that the notice is about; several are separated by spaces.",
+            ),
+            _text("notice_reason", "Of a bounce, why the mail did not arrive, in a few words."),
+            _date("notice_until", "Of an absence, the last day of it where that is stated."),
         ),
     ),
     Table(
