@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from org_under_test import KEY, TestedOrg, chosen_id
+from org_under_test import KEY, START, TestedOrg, chosen_id
 
 from crmsync.errors import (
     ConnectorError,
@@ -14,10 +14,13 @@ from crmsync.errors import (
     UncertainError,
 )
 from crmsync.model.actions import AddNote, CreateTask, Receipt, RecordRef, UpdateFields
+from crmsync_salesforce.marks import mark
+from crmsync_salesforce.options import SalesforceOptions
 from crmsync_salesforce.simulator.messages import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from crmsync.model.actions import Action
 
@@ -279,9 +282,52 @@ def test_the_field_for_keys_is_proved_and_made(org: TestedOrg) -> None:
 
 
 def test_a_field_that_lets_keys_repeat_is_no_field_for_keys(tmp_path: Any) -> None:
-    from org_under_test import START  # noqa: PLC0415  only here
-
     org = TestedOrg(tmp_path, start=START, custom=[f"Task {KEY} string(40)"])
     (finding,) = org.connect().check()
     org.close()
     assert "it is not unique, and it is no External ID, and it is shorter" in finding.sentence
+
+
+@pytest.fixture
+def unmarked(tmp_path: Path) -> Iterator[TestedOrg]:
+    """An org in which nobody has made a field for keys."""
+    folder = tmp_path / "unmarked"
+    folder.mkdir()
+    org = TestedOrg(folder, start=START, custom=())
+    yield org
+    org.close()
+
+
+def test_without_a_field_for_keys_a_mark_in_the_text_finds_a_task_again(
+    unmarked: TestedOrg,
+) -> None:
+    connector = unmarked.connect(options=unmarked.options_without_key_field())
+    assert connector.check() == []
+    assert connector.setup(dry_run=True) == []
+    unmarked.service.faults.append(Fault.CUT_AFTER)
+    (lost,) = connector.apply([task(body="Ring.")])
+    assert isinstance(lost, UncertainError)
+    (row,) = tasks(unmarked)
+    assert row["Description"] == f"Ring.\r\n\r\n[crmsync {mark('k1')}]"
+    assert connector.find(["k1", "k2"]) == {
+        "k1": Receipt(key="k1", remote_id=row["Id"], already=True)
+    }
+    (again,) = connector.apply([task(body="Ring.")])
+    assert again == Receipt(key="k1", remote_id=row["Id"], already=True)
+    unmarked.org.delete("Task", row["Id"])
+    assert list(connector.find(["k1"])) == ["k1"]
+
+
+def test_a_mark_that_somebody_else_has_copied_finds_nothing(unmarked: TestedOrg) -> None:
+    user = unmarked.org.create("User", {"Username": "o", "LastName": "O", "Email": "o@x.example"})
+    ours, unmarked.org.user = unmarked.org.user, user
+    unmarked.org.create("Task", {"Subject": "x", "Description": f"[crmsync {mark('k1')}]"})
+    unmarked.org.user = ours
+    connector = unmarked.connect(options=unmarked.options_without_key_field())
+    assert connector.find(["k1"]) == {}
+
+
+def test_a_session_does_not_tell_whose_tasks_are_ours(unmarked: TestedOrg) -> None:
+    values = {"url": unmarked.server.address, "session_id": "env:ANY", "key_field": None}
+    with pytest.raises(ValueError, match="does not tell whose it is"):
+        SalesforceOptions.model_validate(values)

@@ -65,12 +65,15 @@ def _key_field(client: SalesforceClient, descriptions: Descriptions) -> Iterator
             "activities (“Access Activities”)"
         )
         return
+    if name is None:
+        return
     one = fields.get(name)
     if one is None:
         yield Finding(
             sentence=f"tasks have no field {name}, or it is hidden from the API's user: make it "
             "under Setup, Object Manager, Activity: Text(255), External ID, Unique, "
-            "case-sensitive, and let the user edit it; “crmsync connections setup” can make it"
+            "case-sensitive, and let the user edit it; “crmsync connections setup” can make it; "
+            "where nobody may, “key_field: null” puts a mark into the text of tasks instead"
         )
         return
     wrong = []

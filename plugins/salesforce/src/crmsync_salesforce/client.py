@@ -71,6 +71,8 @@ class SalesforceClient:
         used, allowed: the org's calls of the last 24 hours, and how many it may get; None where it
             has not told.
         calls: how many this client made.
+        user: the id of the API's user; None before the first call, and where the config names a
+            session instead of a login.
     """
 
     def __init__(self, options: SalesforceOptions, folder: Path, clock: Clock) -> None:
@@ -83,6 +85,7 @@ class SalesforceClient:
         self.used: int | None = None
         self.allowed: int | None = None
         self.calls = 0
+        self.user: str | None = None
 
     def __repr__(self) -> str:
         return f"SalesforceClient({self.options.url})"
@@ -97,8 +100,9 @@ class SalesforceClient:
         """
         with self._lock:
             if self._api is None:
-                session, address = log_in(self.options, self.http, self.clock)
-                self._api = _Api(self, session, address)
+                login = log_in(self.options, self.http, self.clock)
+                self.user = login.user
+                self._api = _Api(self, login.session, login.address)
             return self._api
 
     def close(self) -> None:

@@ -82,7 +82,7 @@ class SalesforceConnector:
         """
         self._descriptions.forget()
         name = self._client.options.key_field
-        if name in self._descriptions.fields("Task"):
+        if name is None or name in self._descriptions.fields("Task"):
             return []
         if not dry_run:
             field = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,29 @@ PASSWORD_RETIRED = "Summer '27"  # noqa: S105  a release's name
 _FORBIDDEN, _FIRST_FAILURE = 403, 500
 
 
-def log_in(options: SalesforceOptions, http: requests.Session, clock: Clock) -> tuple[str, str]:
-    """A session's id, and the address to call with it.
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """What a login gives.
+
+    Attributes:
+        address: what is called with the session.
+        user: the id of whose session it is; None where that is not told.
+    """
+
+    session: str = field(repr=False)
+    address: str
+    user: str | None = None
+
+
+def log_in(options: SalesforceOptions, http: requests.Session, clock: Clock) -> Login:
+    """A new session, or the one that the config names.
 
     Raises:
         AuthError: the login is refused.
         TransientError: the org cannot be reached.
     """
     if options.session_id is not None:
-        return options.session_id.reveal(), options.url
+        return Login(session=options.session_id.reveal(), address=options.url)
     response = sent(
         http, "POST", f"{options.url}/services/oauth2/token", writing=False, data=_form(options)
     )
@@ -51,14 +66,19 @@ def log_in(options: SalesforceOptions, http: requests.Session, clock: Clock) -> 
         raise AuthError(f"Salesforce refuses the login: {_advice(code, message, options)}")
     try:
         told = response.json()
-        session, address = str(told["access_token"]), str(told.get("instance_url") or options.url)
+        login = Login(
+            session=str(told["access_token"]),
+            address=str(told.get("instance_url") or options.url),
+            # The address of the user's own identity, which ends with their id.
+            user=str(told.get("id") or "").rpartition("/")[2] or None,
+        )
     except (ValueError, KeyError, AttributeError):
         raise AuthError(
             f"{options.url} answers a login with something else than a token; is it the org's "
             "My Domain address?"
         ) from None
-    remember_secret(session)
-    return session, address
+    remember_secret(login.session)
+    return login
 
 
 def _form(options: SalesforceOptions) -> dict[str, str]:

@@ -55,7 +55,8 @@ class SalesforceOptions(Settings):
     ``private_key`` (JWT bearer), ``session_id``, or ``client_id``, ``client_secret``, ``username``
     and ``password``.
     ``audience`` is what the JWT is for, where it is not the usual host.
-    ``key_field`` keeps the keys of actions on tasks; ``daily_share`` is how much of the org's daily
+    ``key_field`` keeps the keys of actions on tasks; where it is null, a mark in their text does.
+    ``daily_share`` is how much of the org's daily
     calls may be used up, by whomever, before this connection rests.
     ``ca_file`` holds the certificates of a company's proxy, or of a simulator.
     """
@@ -69,7 +70,7 @@ class SalesforceOptions(Settings):
     session_id: Secret | None = None
     audience: str | None = None
     api_version: Annotated[str, AfterValidator(_version)] = "62.0"
-    key_field: ApiName = "Crmsync_Key__c"
+    key_field: ApiName | None = "Crmsync_Key__c"
     daily_share: float = Field(default=0.8, gt=0, le=1)
     ca_file: str | None = None
 
@@ -94,6 +95,11 @@ class SalesforceOptions(Settings):
                     "client credentials work at the org's own address only, "
                     "https://NAME.my.salesforce.com"
                 )
+        if self.key_field is None and self.session_id is not None:
+            raise ValueError(
+                "without a field for keys, tasks are found by who made them, and a session_id does "
+                "not tell whose it is; log in another way"
+            )
         missing = [name for name, value in needed.items() if value is None]
         if missing:
             raise ValueError(f"to log in, {' and '.join(missing)} must be given too")

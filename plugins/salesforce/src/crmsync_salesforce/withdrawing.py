@@ -9,6 +9,7 @@ from crmsync.model.actions import Receipt
 from crmsync_salesforce import soql
 from crmsync_salesforce.comparing import holds
 from crmsync_salesforce.errors import error_of
+from crmsync_salesforce.marks import mark, mark_in, marked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,9 +61,10 @@ def _withdrawn(client: SalesforceClient, actions: Mapping[int, WithdrawTask]) ->
 
 def _is_as_it_was_made(record: Mapping[str, Any], action: WithdrawTask) -> bool:
     task = action.task
+    bears_mark = mark_in(record["Description"]) == mark(task.key)
     made: dict[str, str | None] = {
         "Subject": task.subject,
-        "Description": task.body,
+        "Description": marked(task.body, task.key) if bears_mark else task.body,
         "ActivityDate": None if task.due is None else task.due.isoformat(),
     }
     made |= {} if task.assignee is None else {"OwnerId": task.assignee}

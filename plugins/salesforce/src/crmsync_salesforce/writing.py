@@ -10,11 +10,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crmsync.errors import ConnectorError, RejectedError, UncertainError
+from crmsync.errors import AuthError, ConnectorError, RejectedError, UncertainError
 from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields, WithdrawTask
 from crmsync_salesforce import soql
 from crmsync_salesforce.comparing import compared, holds
 from crmsync_salesforce.errors import RefusedError, error_of
+from crmsync_salesforce.marks import made_by, marked, marked_records
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.withdrawing import withdraw
 
@@ -84,12 +85,14 @@ class OrgWriter:
         Raises:
             ConnectorError: that cannot be told now.
         """
+        field = self._key_field
+        if field is None:
+            return self._found_by_mark(keys)
         found: dict[str, Receipt] = {}
         for start in range(0, len(keys), _MOST_KEYS):
             some = [key for key in keys[start : start + _MOST_KEYS] if _is_text(key)]
             if not some:
                 continue
-            field = self._key_field
             query = soql.with_values("Task", ("Id", field), field, some)
             for record in self._records(query):
                 # The org compares without case; keys differ in more.
@@ -97,6 +100,17 @@ class OrgWriter:
                     key = record[field]
                     found[key] = Receipt(key=key, remote_id=record["Id"], already=True)
         return found
+
+    def _found_by_mark(self, keys: Sequence[str]) -> dict[str, Receipt]:
+        _ = self._client.api  # who is logged in knows who they are
+        if self._client.user is None:
+            raise AuthError("the login does not tell whose it is, so our tasks cannot be found")
+        query = made_by(self._client.user, now=self._client.clock.now())
+        records = self._records(query)
+        return {
+            key: Receipt(key=key, remote_id=record_id, already=True)
+            for key, record_id in marked_records(records, keys).items()
+        }
 
     def _records(self, query: str) -> list[dict[str, Any]]:
         answer = self._client.call("GET", "queryAll", params={"q": query}).json(parse_float=str)
@@ -118,6 +132,14 @@ class OrgWriter:
             elif action.key not in first:
                 first[action.key] = place
                 records[place] = record
+        if self._key_field is None and records:
+            # The org itself would take a task twice, so it is asked before.
+            try:
+                there = self.find([actions[place].key for place in records])
+            except ConnectorError as error:
+                return answers | dict.fromkeys(records, error)
+            answers |= {p: there[actions[p].key] for p in records if actions[p].key in there}
+            records = {p: record for p, record in records.items() if p not in answers}
         answers |= self._sent("POST", records)
         answers |= self._held(actions, answers)
         for place, action in actions.items():
@@ -130,7 +152,7 @@ class OrgWriter:
         return answers
 
     def _record(self, action: CreateTask | AddNote) -> dict[str, Any]:
-        record: dict[str, Any] = {"attributes": {"type": "Task"}, self._key_field: action.key}
+        record: dict[str, Any] = {"attributes": {"type": "Task"}}
         if isinstance(action, CreateTask):
             record |= {"Subject": action.subject, "Description": action.body}
             record |= {} if action.due is None else {"ActivityDate": action.due.isoformat()}
@@ -143,7 +165,9 @@ class OrgWriter:
             record |= {"Status": "Completed"}
         for about in reversed(action.about):
             record["WhoId" if about.table == _WHO else "WhatId"] = about.id
-        return record
+        if self._key_field is None:
+            return record | {"Description": marked(record["Description"], action.key)}
+        return record | {self._key_field: action.key}
 
     def _held(self, actions: Mapping[int, CreateTask | AddNote], answers: _Answers) -> _Answers:
         """Receipts for those that the org refuses because it has them already."""

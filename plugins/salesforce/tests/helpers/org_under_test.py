@@ -19,6 +19,7 @@ from crmsync.plugins.contract import ConnectionContext, StreamRequest
 from crmsync.testing.remote import Effect, Failure, Feature, RemoteUnderTest, SampleRecord
 from crmsync.testing.samples import START, sample_action
 from crmsync_salesforce import crmsync_connectors
+from crmsync_salesforce.marks import mark, mark_in, marked
 from crmsync_salesforce.options import SalesforceOptions, SalesforceStreamOptions
 from crmsync_salesforce.simulator.messages import Fault
 from crmsync_salesforce.simulator.objects import long_id
@@ -87,6 +88,10 @@ class TestedOrg:
         merged = {k: v for k, v in (values | changes).items() if v is not None}
         return SalesforceOptions.model_validate(merged)
 
+    def options_without_key_field(self) -> SalesforceOptions:
+        """The same for an org that has no field for keys."""
+        return self.options().model_copy(update={"key_field": None})
+
     def connect(
         self,
         object_name: str = "Account",
@@ -129,8 +134,12 @@ class OrgUnderTest(RemoteUnderTest):
     retry_after = timedelta(seconds=Settings().retry_after)
     longest_text = 31_000
 
-    def __init__(self, tested: TestedOrg, *, bulk_from: int = 10_000) -> None:
+    def __init__(
+        self, tested: TestedOrg, *, bulk_from: int = 10_000, key_field: str | None = KEY
+    ) -> None:
         self.tested, self._bulk_from = tested, bulk_from
+        self._options = tested.options() if key_field else tested.options_without_key_field()
+        self._keys: dict[str | None, str] = {}  # by their marks
         self.absent = {
             Feature.UNREADABLE: "an org hands out every record that it shows at all",
         }
@@ -142,7 +151,9 @@ class OrgUnderTest(RemoteUnderTest):
         return self.tested.org
 
     def connect(self) -> SalesforceConnector:
-        return self.tested.connect("Account", ("Description",), bulk_from=self._bulk_from)
+        return self.tested.connect(
+            "Account", ("Description",), options=self._options, bulk_from=self._bulk_from
+        )
 
     def sample_id(self, remote_id: str) -> str:
         return self._names.get(remote_id, remote_id)
@@ -194,6 +205,7 @@ class OrgUnderTest(RemoteUnderTest):
         return CreateTask(key=key, subject="Call", about=(nobody,))
 
     def action(self, kind: ActionKind, key: str, text: str, about: str) -> Action:
+        self._keys[mark(key)] = key
         record_id = self._id(about)
         if self._org.get("Account", record_id) is None:
             self._org.create("Account", {"Name": about}, record_id=record_id)
@@ -205,24 +217,32 @@ class OrgUnderTest(RemoteUnderTest):
     def effects(self) -> Sequence[Effect]:
         accounts = [self._update(row) for row in self._org.rows("Account")]
         tasks = [row for row in self._org.rows("Task") if not row["IsDeleted"]]
-        return accounts + [_effect(row) for row in tasks]
+        return accounts + [_effect(row, self._key_of(row)) for row in tasks]
+
+    def _key_of(self, row: dict[str, Any]) -> str:
+        return row.get(KEY) or self._keys.get(mark_in(row["Description"]), "")
 
     def complete_task(self, key: str) -> None:
         self._org.update("Task", self._task(key), {"Status": "Completed", "Priority": "Low"})
 
     def reword_task(self, key: str, text: str) -> None:
-        self._org.update("Task", self._task(key), {"Description": text})
+        marks = self._options.key_field is None
+        self._org.update(
+            "Task", self._task(key), {"Description": marked(text, key) if marks else text}
+        )
 
     def _task(self, key: str) -> str:
-        return next(str(row["Id"]) for row in self._org.rows("Task") if row[KEY] == key)
+        return next(str(row["Id"]) for row in self._org.rows("Task") if self._key_of(row) == key)
 
     def _update(self, row: dict[str, Any]) -> Effect:
         text = row["Description"] or ""
         return Effect(key="", kind=ActionKind.UPDATE, texts={self.text: text}, record=row["Id"])
 
 
-def _effect(row: dict[str, Any]) -> Effect:
+def _effect(row: dict[str, Any], key: str) -> Effect:
     text = row["Description"] or ""
+    if mark_in(text) is not None:
+        text = text[: text.rindex("[crmsync ")].removesuffix("\r\n\r\n")
     # Only the test completes a task, and then it makes it less urgent.
     if row["Status"] == "Completed" and row["Priority"] == "Normal":
         texts = {"text": text}
@@ -232,7 +252,7 @@ def _effect(row: dict[str, Any]) -> Effect:
         kind = ActionKind.TASK
     day = row["ActivityDate"]
     return Effect(
-        key=row[KEY] or "",
+        key=key,
         kind=kind,
         texts=texts,
         record=row["WhatId"] or "",

@@ -49,8 +49,8 @@ class Sessions:
         with self._lock:
             return scheme == "Bearer" and session in self._valid
 
-    def answer(self, request: Request, fault: Fault | None, address: str) -> Answer:
-        """Answer a request for a token."""
+    def answer(self, request: Request, fault: Fault | None, *, address: str, user: str) -> Answer:
+        """Answer a request for a token of a session of that user's."""
         self.logins += 1
         if request.method != "POST":
             return _refused("invalid_request", "must use HTTP POST")
@@ -62,7 +62,7 @@ class Sessions:
             body={
                 "access_token": self.open(),
                 "instance_url": address,
-                "id": f"{address}/id/{ORGANIZATION}/005",
+                "id": f"{address}/id/{ORGANIZATION}/{user}",
                 "token_type": "Bearer",
                 "scope": "api",
                 "issued_at": str(int(time.time() * 1000)),

@@ -118,7 +118,7 @@ class Service:
         if fault is Fault.REQUEST_LIMIT:
             body = {"error": "rate_limit_exceeded", "error_description": "Login Rate Exceeded"}
             return Answer(status=403, body=body)
-        return self.sessions.answer(request, fault, self.address)
+        return self.sessions.answer(request, fault, address=self.address, user=self.org.user)
 
     def _fault(self, request: Request) -> Fault | None:
         """The fault that comes true now, if the next one concerns such a request."""

@@ -1,0 +1,60 @@
+"""Marks that find a task again, for orgs that have no field for keys.
+
+A mark stands at the end of a task's text. No query can search in that text, so the tasks that this
+connection's user has made in the last months are read, and their marks are compared here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+from simple_salesforce.format import format_soql
+
+from crmsync_salesforce import soql
+
+SOUGHT = timedelta(days=90)
+_DIGITS = 32
+_MARK = re.compile(rf"\s*\[crmsync ([0-9a-f]{{{_DIGITS}}})\]\s*\Z")
+
+
+def mark(key: str) -> str:
+    """The mark of an action's key; it tells nothing of the key."""
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
+
+
+def marked(text: str, key: str) -> str:
+    """A task's text with its mark."""
+    line = f"[crmsync {mark(key)}]"
+    return f"{text}\n\n{line}" if text else line
+
+
+def mark_in(text: str | None) -> str | None:
+    """The mark at the end of a text; None where there is none."""
+    found = _MARK.search(text or "")
+    return None if found is None else found.group(1)
+
+
+def made_by(user: str, *, now: datetime) -> str:
+    """The query for the tasks that a user has made of late, also those deleted since."""
+    where = format_soql(
+        "WHERE CreatedById = {} AND CreatedDate >= {:literal}", user, soql.instant(now - SOUGHT)
+    )
+    return soql.everything("Task", ("Id", "Description"), where)
+
+
+def marked_records(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> dict[str, str]:
+    """The ids of those records that bear the mark of a key, by key."""
+    sought = {mark(key): key for key in keys}
+    found: dict[str, str] = {}
+    for record in records:
+        known = mark_in(record["Description"])
+        if known in sought:
+            found.setdefault(sought[known], str(record["Id"]))
+    return found
