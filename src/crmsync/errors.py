@@ -117,3 +117,7 @@ class ChangedError(RejectedError):
 
 class UncertainError(ConnectorError):
     """It may have landed: look before any retry."""
+
+
+class UntrustedError(CrmsyncError):
+    """A request from outside does not prove who made it: it changes nothing."""

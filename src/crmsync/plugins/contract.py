@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import ibis.expr.types as ir
@@ -178,6 +179,46 @@ class SetsUp(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeardRequest:
+    """A request that a remote made by itself, to tell that something has changed there.
+
+    Attributes:
+        method: in capitals, as ``POST``.
+        url: what the remote was told to call: the public URL of the daemon, path and query as
+            they arrived.
+        headers: by name in lower case.
+        body: as it arrived, not decoded.
+        at: the instant (UTC) at which it arrived.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: datetime
+
+
+class Hear(Protocol):
+    """How a connector understands a request that its remote made by itself (a webhook)."""
+
+    def __call__(self, context: ConnectionContext, request: HeardRequest) -> Collection[str]:
+        """Called by the daemon for each request to ``/hooks/CONNECTION``, in any thread.
+
+        The connection is not opened for it: it may read secrets, and asks nobody.
+        What the request says is taken for a hint, never for the truth: the streams are read.
+
+        Returns:
+            The streams of the context that may have changed; none where it concerns none of them.
+
+        Raises:
+            UntrustedError: the signature is wrong or missing, or its time too far from ``at``, in
+                either direction.
+            AuthError: the secret that it should be held against is not there.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConnectorSpec:
     """What a plugin registers. Made without touching the network.
 
@@ -190,6 +231,7 @@ class ConnectorSpec:
         open: called when a connection is first needed.
         lands_within: how long after a call was broken off the remote may still be at work on it,
             or its search not know of it; only then is `find` asked.
+        hear: understands what the remote tells by itself; None where it tells nothing.
     """
 
     name: str
@@ -200,6 +242,7 @@ class ConnectorSpec:
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
     batch_size: int = 100
     lands_within: timedelta = timedelta(minutes=1)
+    hear: Hear | None = None
 
 
 class Simulator(Protocol):
