@@ -4,7 +4,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import pytest
 
+from crmsync.model.pages import Snapshot
 from crmsync.rules.evaluation.history import value_then
 from crmsync.warehouse.types import INSTANT
 from warehouse.warehouse_world import day
@@ -104,3 +106,24 @@ def test_changes_of_the_same_time_keep_their_order(store: Store) -> None:
     assert [row["new"] for row in found] == ["silver", "basic"]
     # What was read last is what it became, and what was read first is what it had been.
     assert was == {1: "gold", 2: "basic", 3: "basic"}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_former_versions_that_come_with_a_record_are_its_past(store: Store, listed: bool) -> None:
+    """A CRM that keeps former values gives them at first; given again, they are nothing new."""
+    record = {"id": "1", "created_at": day(1), "_origin": None}
+    rows = [
+        record | {"tier": "gold", "updated_at": day(2)},
+        record | {"tier": "silver", "updated_at": day(4)},
+        record | {"tier": "basic", "updated_at": day(6)},
+        record | {"id": "2", "tier": "gold", "updated_at": day(3)},
+    ]
+    for listing in ("first", "second"):
+        store.merge(*rows, snapshot=Snapshot(id=listing, last=True) if listed else None)
+        assert changes(store, "tier") == {
+            ("crm:1", "gold", "silver", day(4)),
+            ("crm:1", "silver", "basic", day(6)),
+        }
+        assert known(store) == {"crm:1": (day(2), day(1)), "crm:2": (day(3), day(1))}
+        assert store.live()["1"]["tier"] == "basic"
+        assert store.sentences() == []

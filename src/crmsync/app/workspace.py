@@ -248,7 +248,12 @@ class Workspace:
             )
             if own is not None:
                 streams[stream_name] = StreamRequest(
-                    name=stream_name, options=own, columns=stream.columns, key=tuple(stream.key)
+                    name=stream_name,
+                    options=own,
+                    columns=stream.columns,
+                    key=tuple(stream.key),
+                    tracked=stream.tracked_columns(self.catalog.tables[stream.table]),
+                    changed_at=stream.remote_field("updated_at"),
                 )
         return ConnectionContext(
             name=name,

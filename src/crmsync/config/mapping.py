@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from crmsync.model.tables import Table
+
 OTHERWISE = "*"
 
 
@@ -114,6 +116,16 @@ class StreamSettings(Settings):
             for name, mapping in self.fields.items()
             if table.field(name) is None and mapping.type is not None
         )
+
+    def tracked_columns(self, table: Table) -> tuple[str, ...]:
+        """The remote's fields behind those of the table whose changes are kept."""
+        read = [
+            column
+            for name, mapping in self.fields.items()
+            if (field := table.field(name)) is not None and field.tracked
+            for column in mapping.columns
+        ]
+        return tuple(dict.fromkeys(read))
 
     def remote_field(self, name: str) -> str | None:
         """The one column behind a field, or None where it has none, or several."""

@@ -56,12 +56,19 @@ class StreamRequest:
     Attributes:
         options: the connector's own keys, validated by its ``stream_options`` model.
         columns: the remote's fields that the mapping reads; a connector may read only these.
+        tracked: those of them of which each change is kept. A connector that knows their former
+            values gives a record's former versions before it, the oldest first: rows with its key,
+            and in ``changed_at`` the time from which on they were so.
+        changed_at: the field that the mapping takes as the time of change; None where it has none,
+            and then former versions are not understood.
     """
 
     name: str
     options: BaseModel
     columns: tuple[str, ...]
     key: tuple[str, ...]
+    tracked: tuple[str, ...] = ()
+    changed_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
