@@ -23,6 +23,7 @@ from crmsync.model.actions import (
     AddNote,
     CreateTask,
     KeyHandling,
+    LogEmail,
     Receipt,
     SendEmail,
     WithdrawTask,
@@ -124,6 +125,16 @@ def ref(number: int, rule: str = "renewal-at-risk") -> EnrolmentRef:
 def action_of(kind: ActionKind, key: str) -> Action:
     if kind is ActionKind.EMAIL:
         return SendEmail(
+            key=key,
+            message_id=f"{key}@us.example",
+            sender="Us <hello@us.example>",
+            recipient="Ann <ann@customer.example>",
+            subject="Hello",
+            text="Hello Ann",
+            at=NOON,
+        )
+    if kind is ActionKind.LOG:
+        return LogEmail(
             key=key,
             message_id=f"{key}@us.example",
             sender="Us <hello@us.example>",

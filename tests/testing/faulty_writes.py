@@ -101,7 +101,7 @@ class OneRefusalForAll(MemoryConnector):
         return answers
 
 
-@killed_by("a_refused_action_leaves_the_others_alone", "RejectedError was due in place 5")
+@killed_by("a_refused_action_leaves_the_others_alone", "RejectedError was due in place 6")
 class PutsRefusalsLast(MemoryConnector):
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         return sorted(super().apply(actions), key=lambda a: isinstance(a, ConnectorError))
@@ -125,7 +125,7 @@ class RefusesWithoutAWord(MemoryConnector):
         ]
 
 
-@killed_by("tasks_and_notes_stay_with_their_record", "landed on no record")
+@killed_by("what_is_made_stays_with_its_record", "landed on no record")
 class AttachesToNothing(MemoryConnector):
     def _order(self, action: Action) -> Order:
         order = super()._order(action)

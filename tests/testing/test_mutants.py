@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.testing.laws import ConnectorLaws
-from testing import faulty_failures, faulty_reads, faulty_withdrawals, faulty_writes
+from testing import faulty_failures, faulty_logs, faulty_reads, faulty_withdrawals, faulty_writes
 from testing.mutants import MUTANTS, Mutant
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def test_every_mutant_is_for_a_law() -> None:
 
 
 def test_mutants_come_from_each_of_their_files() -> None:
-    for module in (faulty_failures, faulty_reads, faulty_withdrawals, faulty_writes):
+    for module in (faulty_failures, faulty_logs, faulty_reads, faulty_withdrawals, faulty_writes):
         assert {mutant.name for mutant in MUTANTS} & vars(module).keys()

@@ -157,7 +157,8 @@ class FolderUnderTest(RemoteUnderTest):
         return CreateTask(key=key, subject="half a character: \ud800")
 
     def effects(self) -> Sequence[Effect]:
-        return [*self._tasks(), *self._notes(), *self._updates(), *self._mails()]
+        found = [*self._tasks(), *self._notes(), *self._updates(), *self._mails()]
+        return [*found, *(_logged(row) for row in self._rows("logged.csv"))]
 
     def _rows(self, name: str) -> list[Row]:
         path = self._folder / name
@@ -203,6 +204,18 @@ class FolderUnderTest(RemoteUnderTest):
 
     def _mails(self) -> list[Effect]:
         return [_mail(path) for path in (self._folder / "outbox").glob("[nc][eu][wr]/*")]
+
+
+def _logged(row: Row) -> Effect:
+    texts = {name: _plain(row[name]) for name in ("subject", "text", "html")}
+    return Effect(
+        key=row["key"],
+        kind=ActionKind.LOG,
+        texts=texts,
+        message_id=row["message_id"],
+        at=datetime.fromisoformat(row["at"]),
+        record=row["about_id"],
+    )
 
 
 def _plain(cell: str) -> str:

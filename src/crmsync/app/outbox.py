@@ -8,7 +8,14 @@ from crmsync.app.results.outbox import EffectShown
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.decided import effects_beginning
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    LogEmail,
+    SendEmail,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync.model.tables import global_id
 
 if TYPE_CHECKING:
@@ -84,7 +91,7 @@ def _about(action: Action) -> tuple[RecordRef, ...]:
 
 def _to(effect: Effect, names: dict[str, str]) -> str:
     match effect.action:
-        case SendEmail(recipient=recipient):
+        case SendEmail(recipient=recipient) | LogEmail(recipient=recipient):
             return recipient
         case CreateTask() | WithdrawTask():
             assignee = _assignee(effect.action)
@@ -101,7 +108,7 @@ def _assignee(action: Action) -> str | None:
 
 def _title(action: Action) -> str:
     match action:
-        case CreateTask() | SendEmail():
+        case CreateTask() | SendEmail() | LogEmail():
             return action.subject
         case WithdrawTask(task=task):
             return task.subject

@@ -28,7 +28,14 @@ from crmsync.ledger.reviews import (
 )
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    LogEmail,
+    SendEmail,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync.model.tables import ID_SEPARATOR
 
 if TYPE_CHECKING:
@@ -261,7 +268,7 @@ def _awaiting(workspace: Workspace, keys: Sequence[str]) -> tuple[Effect, ...]:
 
 def _worded(effect: Effect, subject: str | None, text: str | None) -> Action:
     action = effect.action
-    if isinstance(action, UpdateFields | WithdrawTask):
+    if isinstance(action, UpdateFields | WithdrawTask | LogEmail):
         raise UsageError(f"{effect.key} has no words to edit")
     if isinstance(action, AddNote):
         if subject is not None:

@@ -24,7 +24,14 @@ from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import NewEffect, Withheld
 from crmsync.ledger.values.enrolments import SKIPPED, StepOutcome
 from crmsync.ledger.values.runs import Answer, Decision
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    LogEmail,
+    SendEmail,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
@@ -369,7 +376,7 @@ def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:
     match action:
         case CreateTask():
             return action.subject, action.body, action.due, {}
-        case SendEmail():
+        case SendEmail() | LogEmail():
             return action.subject, action.text, None, {}
         case AddNote():
             return "", action.text, None, {}

@@ -16,7 +16,7 @@ from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import StopKind, lift_stop, say_stop
 from crmsync.ledger.values.effects import Withheld
-from crmsync.model.actions import SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import address_problem, bare_address
 
@@ -164,7 +164,7 @@ def _concerned(effects: Sequence[Effect], stop: Stop) -> Iterator[Effect]:
     """Those that may still be taken back, and that a stop concerns."""
     for effect in effects:
         action = effect.action
-        if effect.in_doubt or isinstance(action, WithdrawTask):
+        if effect.in_doubt or isinstance(action, WithdrawTask | LogEmail):
             continue
         if stop.kind is StopKind.ADDRESS:
             concerned = (

@@ -45,7 +45,6 @@ SELECT_EFFECTS: sa.Select[Any] = sa.select(
 ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
 
 
-# What takes a task back is no step of a rule, and asks no gate.
 # Of a task that was there already, and was changed, its own id.
 _MADE_OR_CHANGED = sa.case(
     (
@@ -55,7 +54,8 @@ _MADE_OR_CHANGED = sa.case(
     else_=effect.c.remote_id,
 )
 _PORTION = 500  # well below what any database takes as parameters of one statement
-IS_STEP = effect.c.kind != ActionKind.WITHDRAWAL.value
+# What takes a task back, or logs a mail, is no step of a rule, and asks no gate.
+IS_STEP = effect.c.kind.not_in([ActionKind.WITHDRAWAL.value, ActionKind.LOG.value])
 
 
 def read_effects(

@@ -15,6 +15,7 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    LogEmail,
     RecordRef,
     SendEmail,
     UpdateFields,
@@ -88,5 +89,6 @@ _CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]]
         ActionKind.NOTE.value: AddNote,
         ActionKind.UPDATE.value: UpdateFields,
         ActionKind.WITHDRAWAL.value: WithdrawTask,
+        ActionKind.LOG.value: LogEmail,
     }.items()
 }

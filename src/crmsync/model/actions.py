@@ -25,6 +25,7 @@ class ActionKind(StrEnum):
     NOTE = "note"
     UPDATE = "update"
     WITHDRAWAL = "withdrawal"  # by `crmsync undo` alone; no rule asks for it
+    LOG = "log"  # after a mail went out by another connection; no rule asks for it
 
 
 class KeyHandling(StrEnum):
@@ -70,6 +71,8 @@ class SendEmail:
         message_id: derived from the key, without angle brackets.
         sender, recipient: RFC 5322 addresses with display name.
         email_class: ``commercial`` or ``service``.
+        about: records of the CRM that its subject came from, which need not be the remote that
+            sends it; the subject first, then its account and the contact who gets it.
         at: the instant (UTC) for the Date header.
     """
 
@@ -138,7 +141,37 @@ class WithdrawTask:
         return self.task.about
 
 
-Action = CreateTask | SendEmail | AddNote | UpdateFields | WithdrawTask
+@dataclass(frozen=True, kw_only=True)
+class LogEmail:
+    """A mail that another connection has sent is put on record in this CRM; nothing is sent.
+
+    It stands there as a mail that went out, at the time at which it did, attached to its records,
+    and once: where the CRM would also make a task or a copy of its own from it, the connector
+    sees to it that one entry is left. When it comes back by a pull, its Message-ID tells that it
+    is ours; so the remote must keep that where a stream of activities can read it.
+
+    Attributes:
+        message_id: of the mail, without angle brackets.
+        sender, recipient: RFC 5322 addresses with display name.
+        html: None where the mail had no HTML part.
+        about: records of this CRM: the subject of the rule first, then its account, then the
+            contact who got the mail; each once, and none for mail to a colleague about nothing.
+        at: the instant (UTC) of the mail's Date header; always in the past.
+    """
+
+    key: str
+    message_id: str
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+    html: str | None = None
+    about: tuple[RecordRef, ...] = ()
+    at: datetime
+    kind: ActionKind = field(default=ActionKind.LOG, init=False)
+
+
+Action = CreateTask | SendEmail | AddNote | UpdateFields | WithdrawTask | LogEmail
 
 
 @dataclass(frozen=True, kw_only=True)

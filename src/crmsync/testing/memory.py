@@ -28,6 +28,7 @@ from crmsync.model.actions import (
     AddNote,
     CreateTask,
     KeyHandling,
+    LogEmail,
     Receipt,
     SendEmail,
     UpdateFields,
@@ -225,6 +226,16 @@ class MemoryConnector:
                     kind=action.kind,
                     texts={"text": action.text} | html,
                     headers=_headers(action),
+                    record=about,
+                )
+            case LogEmail():
+                html = {} if action.html is None else {"html": action.html}
+                return Order(
+                    key=action.key,
+                    kind=action.kind,
+                    texts={"subject": action.subject, "text": action.text} | html,
+                    message_id=action.message_id,
+                    at=action.at,
                     record=about,
                 )
             case AddNote():

@@ -71,6 +71,7 @@ class Order:
     Attributes:
         texts: the item's texts by name; the changed fields of an update.
         headers: of a mail, RFC 5322 header lines joined by CR LF.
+        message_id, at: of a mail that is logged.
         record: what it is about; of a withdrawal, the task that is to be deleted, unless somebody
             has worked on it.
     """
@@ -81,6 +82,8 @@ class Order:
     headers: str = ""
     assignee: str | None = None
     due: date | None = None
+    message_id: str = ""
+    at: datetime | None = None
     stream: str = ""
     record: str = ""
     expected: Mapping[str, Scalar] = field(default_factory=dict)
@@ -310,6 +313,8 @@ class MemoryRemote:
                 headers=headers,
                 record=order.record,
                 due=order.due,
+                message_id=order.message_id,
+                at=order.at,
             )
         )
         return Answer(key=order.key, remote_id=remote_id)

@@ -39,7 +39,7 @@ class Feature(StrEnum):
     DELETIONS = "deletions"  # a read tells what was deleted
     MERGES = "merges"  # a read tells into which record another was merged
     UNREADABLE = "unreadable"  # a record can be in a state in which it cannot be read
-    LINKS = "links"  # a task or note is attached to a record
+    LINKS = "links"  # a task, a note or a logged mail is attached to a record
     DUE_DAYS = "due_days"  # a task has a day by which it is due
     COMPARES = "compares"  # an update is refused where the record has moved on
     SECRETS = "secrets"  # it wants credentials
@@ -77,11 +77,14 @@ class Effect:
     Attributes:
         key: the action's key as the remote keeps it; empty where it keeps none.
         texts: what the remote holds of the action's texts, by the action's own names: ``subject``
-            and ``body`` of a task; ``subject``, ``text`` and ``html`` of a mail; ``text`` of a
-            note; for an update the remote's field names.
+            and ``body`` of a task; ``subject``, ``text`` and ``html`` of a mail, sent or logged;
+            ``text`` of a note; for an update the remote's field names.
         headers: of a mail that travels as RFC 5322 text, the headers as they are read back.
         record: the remote's id of the record that it is attached to, or that it updated.
         due: of a task, the day by which it is due.
+        message_id: of a logged mail, the Message-ID that the remote keeps, with or without angle
+            brackets.
+        at: of a logged mail, the instant at which the remote says that it was sent.
         closed: of a task, whether it stands there as one that nobody is to do any more; one that
             was deleted is no effect at all.
     """
@@ -92,6 +95,8 @@ class Effect:
     headers: Mapping[str, str] = field(default_factory=dict)
     record: str = ""
     due: date | None = None
+    message_id: str = ""
+    at: datetime | None = None
     closed: bool = False
 
 

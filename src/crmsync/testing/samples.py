@@ -10,6 +10,7 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    LogEmail,
     RecordRef,
     SendEmail,
     UpdateFields,
@@ -79,6 +80,18 @@ def sample_action(
         case ActionKind.WITHDRAWAL:
             task = _task(f"{key}-task", text, record)
             return WithdrawTask(key=key, task=task, remote_id=task.key)
+        case ActionKind.LOG:
+            return LogEmail(
+                key=key,
+                message_id=f"{key}@example.com",
+                sender="Ada Sender <ada@example.com>",
+                recipient="Bo Recipient <bo@example.com>",
+                subject=one_line(text),
+                text=text,
+                html=f"<p>{escape(text)}</p>",
+                about=(record,),
+                at=START,
+            )
 
 
 def _task(key: str, text: str, about: RecordRef) -> CreateTask:
@@ -90,7 +103,7 @@ def texts_of(action: Action) -> dict[str, str]:
     match action:
         case CreateTask():
             return {"subject": action.subject, "body": action.body}
-        case SendEmail():
+        case SendEmail() | LogEmail():
             html = {} if action.html is None else {"html": action.html}
             return {"subject": action.subject, "text": action.text} | html
         case AddNote():

@@ -20,7 +20,8 @@ TASKS = "tasks.csv"
 NOTES = "notes.csv"
 UPDATES = "updates.csv"
 SENT = "sent.csv"
-WRITTEN = (TASKS, NOTES, UPDATES, SENT)  # what we write ourselves; no pattern matches these
+LOGGED = "logged.csv"
+WRITTEN = (TASKS, NOTES, UPDATES, SENT, LOGGED)  # what we write ourselves; no pattern matches these
 
 _PATTERN_CHARACTERS = "*?["
 

@@ -1,4 +1,4 @@
-"""Applies actions: rows of three CSV files, and mails in the outbox."""
+"""Applies actions: rows of CSV files, and mails in the outbox."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from crmsync.errors import AuthError, ConnectorError
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
+    LogEmail,
     Receipt,
     SendEmail,
     UpdateFields,
     WithdrawTask,
 )
-from crmsync_files.folder import NOTES, TASKS, UPDATES
+from crmsync_files.folder import LOGGED, NOTES, TASKS, UPDATES
 from crmsync_files.sending import MailSender
 from crmsync_files.storing import locked
 from crmsync_files.withdrawing import withdraw
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from crmsync_files.folder import Folder
 
 _Row = dict[str, str]
-_Recorded = CreateTask | AddNote | UpdateFields
+_Recorded = CreateTask | AddNote | UpdateFields | LogEmail
 _Answer = Receipt | ConnectorError
+
+_FILES: dict[str, type[_Recorded]] = {
+    TASKS: CreateTask,
+    NOTES: AddNote,
+    UPDATES: UpdateFields,
+    LOGGED: LogEmail,
+}
 
 
 class FolderWriter:
@@ -52,7 +60,7 @@ class FolderWriter:
             raise AuthError(self._folder.missing())
         answers: dict[int, _Answer] = {}
         with locked(self._folder):
-            for name, kind in ((TASKS, CreateTask), (NOTES, AddNote), (UPDATES, UpdateFields)):
+            for name, kind in _FILES.items():
                 chosen = {at: a for at, a in enumerate(actions) if isinstance(a, kind)}
                 answers |= self._append(name, chosen) if chosen else {}
             mails = {at: a for at, a in enumerate(actions) if isinstance(a, SendEmail)}
@@ -66,13 +74,13 @@ class FolderWriter:
         """What was written under these keys."""
         found: dict[str, Receipt] = {}
         with locked(self._folder):
-            for name in (TASKS, NOTES, UPDATES):
+            for name in _FILES:
                 there = WrittenTable(self._folder, name).keys()
                 found |= {k: Receipt(key=k, remote_id=k, already=True) for k in keys if k in there}
             return found | MailSender(self._folder, self._clock).find(keys)
 
     def _append(self, name: str, actions: Mapping[int, _Recorded]) -> dict[int, _Answer]:
-        """Rows for tasks, notes or updates."""
+        """Rows for tasks, notes, updates or logged mails."""
         answers: dict[int, _Answer] = {}
         fresh: dict[int, Receipt] = {}  # true once the rows are there
         rows: list[_Row] = []
@@ -130,6 +138,21 @@ class FolderWriter:
             case AddNote():
                 note = {KEY: action.key, "text": neutral(action.text), "created_at": now}
                 return [note | _about(action.about)]
+            case LogEmail():
+                texts = {
+                    "sender": action.sender,
+                    "recipient": action.recipient,
+                    "subject": action.subject,
+                    "text": action.text,
+                    "html": action.html or "",
+                }
+                mail = {
+                    KEY: action.key,
+                    "message_id": action.message_id,
+                    "at": action.at.isoformat(timespec="seconds"),
+                    **{name: neutral(text) for name, text in texts.items()},
+                }
+                return [mail | _about(action.about)]
             case UpdateFields():
                 return [
                     {

@@ -1,4 +1,4 @@
-"""tasks.csv, notes.csv, updates.csv and sent.csv: tables of rows, each with its key."""
+"""tasks.csv, notes.csv, updates.csv, sent.csv and logged.csv: tables of rows, each with its key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from crmsync.config.yaml import nearest
 from crmsync.errors import AuthError, RejectedError
-from crmsync_files.folder import NOTES, SENT, TASKS, UPDATES
+from crmsync_files.folder import LOGGED, NOTES, SENT, TASKS, UPDATES
 from crmsync_files.storing import confirm, put_in_place, write_error
 
 if TYPE_CHECKING:
@@ -40,6 +40,19 @@ COLUMNS = {
     NOTES: (KEY, "text", "about_table", "about_id", "also_about", "created_at"),
     UPDATES: (KEY, "stream", "table", "id", "field", "expected", "new", "at"),
     SENT: (KEY, "message_id", "recipient", "at"),
+    LOGGED: (
+        KEY,
+        "message_id",
+        "at",
+        "sender",
+        "recipient",
+        "subject",
+        "text",
+        "html",
+        "about_table",
+        "about_id",
+        "also_about",
+    ),
 }
 
 _END = "\0end of file\0"
@@ -50,7 +63,12 @@ _BOM = "\ufeff"
 # A spreadsheet takes a cell that begins like this for a formula, and runs it.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRAL = r"^'('*[=+\-@\t\r])"
-_NEUTRAL_COLUMNS = {TASKS: ("subject", "body"), NOTES: ("text",), SENT: ("recipient",)}
+_NEUTRAL_COLUMNS = {
+    TASKS: ("subject", "body"),
+    NOTES: ("text",),
+    SENT: ("recipient",),
+    LOGGED: ("sender", "recipient", "subject", "text", "html"),
+}
 
 
 def neutral(text: str) -> str:

@@ -70,7 +70,7 @@ class OrgWriter:
                 withdrawals[place] = action
             else:
                 answers[place] = RejectedError(
-                    "this connector sends no mail; name another connection for it"
+                    "this connector sends and logs no mail; name another connection for it"
                 )
         answers |= self._create(tasks) if tasks else {}
         answers |= withdraw(self._client, withdrawals) if withdrawals else {}

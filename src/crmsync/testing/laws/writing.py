@@ -14,6 +14,7 @@ from crmsync.model.actions import (
     AddNote,
     CreateTask,
     KeyHandling,
+    LogEmail,
     Receipt,
     SendEmail,
     UpdateFields,
@@ -61,11 +62,11 @@ class WritingLaws:
         assert len(set(made)) == len(made), f"what was made is named, each with its own id: {made}"
         assert_once(remote, actions, "after a batch")
 
-    def test_tasks_and_notes_stay_with_their_record(self, remote: RemoteUnderTest) -> None:
+    def test_what_is_made_stays_with_its_record(self, remote: RemoteUnderTest) -> None:
         """What is attached to nothing is found by nobody."""
         need(remote, Feature.WRITES, Feature.LINKS)
         for action in sample_actions(remote, "linked"):
-            if isinstance(action, CreateTask | AddNote):
+            if isinstance(action, CreateTask | AddNote | LogEmail):
                 applied(remote, action)
                 assert_once(remote, [action], "attached to a record")
                 found, meant = landed(remote, action)[0].record, action.about[0].id
