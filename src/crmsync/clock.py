@@ -46,6 +46,18 @@ class FixedClock:
         return FixedClock(instant=self.instant + by)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NeverBefore:
+    """A clock that shows ``earliest`` until another one has come that far."""
+
+    clock: Clock
+    earliest: datetime
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return max(self.clock.now(), self.earliest.astimezone(UTC))
+
+
 def parse_instant(text: str, *, default_zone: str = "UTC") -> datetime:
     """Read ``2026-03-01``, ``2026-03-01T09:30`` or ``2026-03-01T09:30:00+01:00``.
 

@@ -134,6 +134,15 @@ def test_a_clock_that_jumps_back_stops_the_run_before_it_forgets_whom_it_has_con
     assert len(_keys(tmp_path, "sent.csv")) == 1
 
 
+def test_clocks_of_two_machines_that_differ_by_seconds_stop_nothing(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    call_json("run", "--config", config, "--at", "2026-03-02T09:00:40")
+    report = call_json("run", "--config", config, "--at", "2026-03-02T09:00")
+    assert (report["delivery"]["done"], report["plan"]["at"]) == (0, "2026-03-02T09:00:40+01:00")
+    # It has not moved the present back: a minute before the latest is still refused.
+    assert call("run", "--config", config, "--at", "2026-03-02T08:59:40").exit_code == 1
+
+
 def test_after_a_run_with_a_clock_that_was_ahead_a_person_lets_it_go_on(tmp_path: Path) -> None:
     config = make_company(tmp_path)
     ahead, now, later = "2027-03-02T09:00", "2026-03-02T09:00", "2026-03-02T10:00"

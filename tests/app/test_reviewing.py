@@ -287,11 +287,11 @@ def test_the_way_from_plan_to_review_is_told_step_by_step(tmp_path: Path) -> Non
     config.write_text(CONFIG.replace("existing: enrol\n", ""), encoding="utf-8")
     at = ("--config", config, "--at", _AT)
     plan = " ".join(call("plan", *at).output.split())
-    enrol = "crmsync review enrol renewal-at-risk crm:A1"
+    enrol = f"crmsync review enrol --config {config} renewal-at-risk crm:A1"
     assert f"to contact it, say so after the rule's first run: {enrol}" in plan
     too_early = call("review", "enrol", "renewal-at-risk", "crm:A1", *at)
     assert too_early.exit_code == 2
-    assert "A rule's first “crmsync run” notes who matches already" in too_early.output
+    assert f"A rule's first “crmsync run --config {config}” notes who matches" in too_early.output
     ran = " ".join(call("run", *at).output.split())
     listed = "2 matched a new or changed rule already and are not contacted"
     assert f"{listed}; whom to contact: crmsync review" in ran

@@ -98,7 +98,7 @@ def test_what_is_uncertain_is_tried_again_only_by_who_has_looked(workspace: Work
     config = workspace.installation.folder / "config.yaml"
     refused = call("retry", first.key, "--config", config)
     assert refused.exit_code == 2
-    assert f"crmsync landed {first.key}" in refused.stderr
+    assert f"crmsync landed --config {config} {first.key}" in refused.stderr
     assert _call(workspace, "retry", first.key, "--did-not-land")["now"] == "planned"
     assert _call(workspace, "landed", last.key[:-8])["now"] == "done"
     with workspace.ledger.reading():

@@ -193,7 +193,7 @@ def test_what_may_have_landed_is_for_a_person(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("2", "--yes"), "there is no run 2; the last one is 1; “crmsync runs” lists them"),
+        (("2", "--yes"), "there is no run 2; the last one is 1; “crmsync runs --config "),
         (("1",), "undoing run 1 changes the CRM: look with --dry-run, then say --yes"),
         (("1", "--yes", "--as", " "), "--as: a name is needed"),
     ],

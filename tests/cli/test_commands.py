@@ -173,3 +173,39 @@ def test_the_folder_of_a_config_is_told_from_its_file(tmp_path: Path) -> None:
     result = call("plan", "--config", tmp_path)
     assert result.exit_code == 2
     assert f"is a folder; name the file: --config {config}" in result.stderr
+
+
+def test_commands_to_give_next_name_the_config_that_this_one_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_company(tmp_path / "my crm")
+    config.write_text(FILES["config.yaml"].replace("existing: enrol", "existing: preview"))
+    at = ("--at", "2026-03-02T09:00")
+    said = call("run", "--config", config, *at).output
+    assert f"whom to contact: crmsync review --config '{config}'\n" in said
+    listed = call("review", "--config", config, *at).output
+    assert f"crmsync review enrol --config '{config}' renewal-at-risk RECORD…" in listed
+    wrong = call("undo", "7", "--config", config, *at)
+    assert f"“crmsync runs --config '{config}'” lists them" in wrong.stderr
+
+    # Where the next command finds it without being told, nothing is added.
+    monkeypatch.setenv("CRMSYNC_CONFIG", str(config))
+    assert "whom to contact: crmsync review\n" in call("run", *at).output
+    monkeypatch.delenv("CRMSYNC_CONFIG")
+    monkeypatch.chdir(config.parent)
+    assert "crmsync review enrol renewal-at-risk RECORD…" in call("review", *at).output
+
+
+def test_what_is_to_come_is_not_handed_out_unless_a_person_insists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRMSYNC_AHEAD_OF_TIME")
+    config = make_company(tmp_path)
+    at = ("--config", config, "--at", "2140-03-02T09:00")
+    refused = call("run", *at)
+    assert refused.exit_code == 2
+    assert f"“crmsync plan --config {config} --at 2140-03-02T09:00” shows" in refused.stderr
+    assert not (tmp_path / "state" / "ledger.sqlite").exists()
+    assert call("plan", *at).exit_code == 0
+    assert call("run", *at, "--ahead-of-time").exit_code == 0
+    assert call("runs", "--config", config, "--all").exit_code == 0

@@ -12,7 +12,7 @@ from crmsync.app.delivering import find_out, hand_over
 from crmsync.app.remembering import Remembered, remember, remembered
 from crmsync.app.results.cycle import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
-from crmsync.clock import SystemClock, readable
+from crmsync.clock import NeverBefore, SystemClock, readable
 from crmsync.delivery.commit import commit_plan
 from crmsync.errors import CrmsyncError, StoppedError, TimeWentBackError
 from crmsync.observe import logger
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _AUDITED_EACH = timedelta(days=1)
 # How long what the gates have let pass may go out: hours end, and people answer.
 _GOOD_FOR = timedelta(minutes=5)
+# By less than this the clocks of two machines may differ.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,20 +112,27 @@ def run_cycle(
     since = SystemClock().now().astimezone(workspace.zone)
     with workspace.ledger.evaluating(since=since):
         if not was_ahead:
-            _require_time_went_on(workspace)
+            workspace = _going_on(workspace)
         return _run(workspace, advance=advance, sync_first=sync_first, full=full, pace=pace)
 
 
-def _require_time_went_on(workspace: Workspace) -> None:
-    """Whoever does not match at an earlier time would leave the rule, and enter it anew later."""
+def _going_on(workspace: Workspace) -> Workspace:
+    """Whoever does not match at an earlier time would leave the rule, and enter it anew later.
+
+    Clocks of two machines differ by seconds; then the last run's present is this one's, too.
+    """
     for last in workspace.ledger.last_runs(1, kind="run"):
-        if workspace.clock.now() < last.at:
+        behind = last.at - workspace.clock.now()
+        if timedelta() < behind < _CLOCKS_DIFFER:
+            return workspace.at_clock(NeverBefore(clock=workspace.clock, earliest=last.at))
+        if behind > timedelta():
             raise TimeWentBackError(
                 f"it is {readable(workspace.clock.now(), workspace.zone)}, and the last run took "
                 f"{readable(last.at, workspace.zone)} for the present; going back could contact "
                 "customers again, so nothing was done: set the clock or --at right, or, if it was "
                 "that run whose time was wrong, say so once with --clock-was-ahead"
             )
+    return workspace
 
 
 def _run(

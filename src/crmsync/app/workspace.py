@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -74,6 +74,14 @@ class Workspace:
         if mistakes:
             raise InvalidInputError(mistakes)
         return rules
+
+    def at_clock(self, clock: Clock) -> Workspace:
+        """The same, by another clock; what was opened and read is not opened and read again."""
+        other = replace(self, clock=clock)
+        for part in ("rules", "catalog", "templates", "warehouse", "ledger"):
+            if part in self.__dict__:
+                other.__dict__[part] = self.__dict__[part]
+        return other
 
     def read_rules(self) -> tuple[RuleSet, tuple[str, ...]]:
         """The rules in whose files there is no mistake, and all mistakes."""

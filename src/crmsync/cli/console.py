@@ -6,6 +6,8 @@ import dataclasses
 import getpass
 import json
 import os
+import re
+import shlex
 import sys
 import traceback
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
+from crmsync.cli.options import config_given
 from crmsync.clock import FixedClock, SystemClock, parse_instant
 from crmsync.errors import CrmsyncError, InvalidInputError, UsageError
 from crmsync.model.durations import parse_duration
@@ -35,6 +38,12 @@ if TYPE_CHECKING:
     from crmsync.model.durations import Duration
 
 _LONGEST_LINE = 10_000
+# A command that a text names for its reader to give next, without a config of its own.
+_NAMED = re.compile(
+    r"\bcrmsync (?:check|test|schema|sync|plan|run|forecast|status|runs|explain|backtest|suppress"
+    r"|mute|retry|drop|landed|undo|review(?: (?:show|approve|edit|reject|enrol|ignore))?)\b"
+    r"(?![^\n”]* --config)"
+)
 _Report = TypeVar("_Report")
 _More = ParamSpec("_More")
 
@@ -131,12 +140,13 @@ def listening_at(text: str | None) -> str | None:
 def console() -> Console:
     """Standard output, as wide as the terminal; where it is piped, no line is cut or broken."""
     from rich.console import Console
+    from rich.markup import escape
 
     class Printable(Console):
         """Names and texts from a CRM move no cursor and set no colour of the terminal."""
 
         def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401  they are Rich's
-            return super().render_str(printable(text), **options)
+            return super().render_str(printable(with_config(text, escape)), **options)
 
     return Printable(
         # Rich drops colours where NO_COLOR is set, and keeps bold; who sets it wants plain text.
@@ -145,6 +155,18 @@ def console() -> Console:
         highlight=False,
         soft_wrap=not sys.stdout.isatty(),
     )
+
+
+def with_config(text: str, quoted: Callable[[str], str] = str) -> str:
+    """The commands that a text names, with the config that this one was given.
+
+    Where none was given, theirs is the same, for it comes from the folder or the environment.
+    """
+    config = config_given.get()
+    if config is None:
+        return text
+    option = f" --config {quoted(shlex.quote(str(config)))}"
+    return _NAMED.sub(lambda named: named.group() + option, text)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  what a report holds is anything
@@ -196,7 +218,7 @@ def _tell_error(error: CrmsyncError, *, as_json: bool) -> None:
         print_json({"error": type(error).__name__, "problems": list(sentences)})
         return
     for sentence in sentences:
-        typer.echo(printable(redact(sentence)), err=True)
+        typer.echo(printable(redact(with_config(sentence))), err=True)
 
 
 @contextmanager
@@ -226,6 +248,8 @@ def command(*, as_json: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("Stopped. What was committed stays; run it again to go on.", err=True)
         raise typer.Exit(130) from None
+    finally:
+        config_given.set(None)
 
 
 @contextmanager

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+DEFAULT_CONFIG = Path("config.yaml")
+_ENVIRONMENT = "CRMSYNC_CONFIG"
+
+# What `--config` said in this call; None where the folder or the environment says it.
+config_given: ContextVar[Path | None] = ContextVar("config_given", default=None)
+
+
+def _note(config: Path) -> Path:
+    known = (str(DEFAULT_CONFIG), os.environ.get(_ENVIRONMENT))
+    config_given.set(None if str(config) in known else config)
+    return config
+
+
 ConfigOption = Annotated[
     Path,
     typer.Option(
         "--config",
         "-c",
-        envvar="CRMSYNC_CONFIG",
+        envvar=_ENVIRONMENT,
+        callback=_note,
         help="The config file.",
         show_default=True,
     ),
@@ -61,5 +77,4 @@ class SchemaKind(StrEnum):
     CONFIG = "config"
 
 
-DEFAULT_CONFIG = Path("config.yaml")
 SIMULATOR_FOLDER = Path("crmsync-simulator")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +18,15 @@ from crmsync.cli.options import (
     RulesOption,
     SyncOption,
 )
+from crmsync.clock import SystemClock, readable
+from crmsync.errors import UsageError
 from crmsync.observe import configure_logs
+
+if TYPE_CHECKING:
+    from crmsync.app.workspace import Workspace
+
+# Clocks of two machines differ by so much without anybody's being to blame.
+_SAME_TIME = timedelta(minutes=1)
 
 
 def sync(
@@ -92,6 +101,14 @@ def run(
             help="Go on though the last run took a later time for the present.",
         ),
     ] = False,
+    ahead_of_time: Annotated[
+        bool,
+        typer.Option(
+            "--ahead-of-time",
+            envvar="CRMSYNC_AHEAD_OF_TIME",
+            help="With --at, hand out now what would be due at a time that is still to come.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Do what plan shows: write the tasks, notes, updates and mails."""
@@ -100,6 +117,8 @@ def run(
         from crmsync.cli import reports
 
         workspace = opened(config, at)
+        if not ahead_of_time:
+            _refuse_what_is_to_come(workspace, at)
         with progress(as_json=as_json) as advance:
             report = run_cycle(
                 workspace,
@@ -110,6 +129,22 @@ def run(
             )
         tell(report, reports.print_run, as_json, full=full)
         raise typer.Exit(FINDINGS if report.findings else 0)
+
+
+def _refuse_what_is_to_come(workspace: Workspace, at: str | None) -> None:
+    """Who asks for another time mostly wants to look, and mails cannot be called back.
+
+    Raises:
+        UsageError: ``--at`` lies ahead of the machine's clock.
+    """
+    if at is None or workspace.clock.now() <= SystemClock().now() + _SAME_TIME:
+        return
+    raise UsageError(
+        f"--at: {readable(workspace.clock.now(), workspace.zone)} is still to come, and run really "
+        f"writes tasks and sends mails; “crmsync plan --at {at}” shows what would be due then. To "
+        "hand it out now all the same, add --ahead-of-time; then a run at an earlier time is "
+        "refused until it is that time"
+    )
 
 
 def daemon(
