@@ -17,6 +17,7 @@ from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.cursor import JobPlace, Progress, progress_of
 from crmsync_salesforce.errors import QueryTimeoutError, RefusedError
+from crmsync_salesforce.formers import formers
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.tables import page_table, rows_as_table, tombstones
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from crmsync.plugins.contract import StreamRequest
     from crmsync_salesforce.client import SalesforceClient
     from crmsync_salesforce.describing import Descriptions, Plan
+    from crmsync_salesforce.formers import Formers
 
 _LOST_PLACE = {"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED"}
 _DESCRIBED_FOR = timedelta(days=1).total_seconds()
@@ -57,6 +59,7 @@ class StreamReading:
         self._progress = progress_of(since, request)
         self._log = logger(stream=request.name, object=self._object)
         self._told: Cursor | None = None
+        self._formers: Formers | None = None
 
     def pages(self) -> Iterator[Page]:
         """The pages; none where nothing has changed.
@@ -66,6 +69,8 @@ class StreamReading:
         """
         before = self._progress
         self._describe()
+        if before.settled is None:
+            self._formers = formers(self._client, self._descriptions, self._request, self._plan)
         try:
             yield from self._steps()
         except RefusedError as error:
@@ -332,6 +337,8 @@ class StreamReading:
 
     def _page(self, table: pa.Table, progress: Progress, snapshot: Snapshot | None = None) -> Page:
         self._told = progress.cursor()
+        if self._formers is not None and table.num_rows:
+            table = self._formers.with_former(table)
         records = page_table(table, self._plan, self._columns)
         return Page(records=records, cursor=self._told, snapshot=snapshot)
 

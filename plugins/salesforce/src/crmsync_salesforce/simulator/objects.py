@@ -225,6 +225,24 @@ OpportunityContactRole 00K Role unrestored unsearched
   Role picklist(40)
   IsPrimary boolean
 
+AccountHistory 017 Id history
+  AccountId reference(Account) readonly
+  Field picklist(255) readonly
+  OldValue string(255) readonly unfiltered
+  NewValue string(255) readonly unfiltered
+
+ContactHistory 017 Id history
+  ContactId reference(Contact) readonly
+  Field picklist(255) readonly
+  OldValue string(255) readonly unfiltered
+  NewValue string(255) readonly unfiltered
+
+OpportunityFieldHistory 017 Id history
+  OpportunityId reference(Opportunity) readonly
+  Field picklist(255) readonly
+  OldValue string(255) readonly unfiltered
+  NewValue string(255) readonly unfiltered
+
 Group 00G Name
   Name string(40) required
 
@@ -268,6 +286,7 @@ class FieldDefinition:
         filled: it is never empty.
         lookup: records can be found by it.
         unrelated: a query cannot go on from it to what it leads to.
+        unfiltered: a query cannot ask for its values.
     """
 
     name: str
@@ -283,11 +302,14 @@ class FieldDefinition:
     filled: bool = False
     lookup: bool = False
     unrelated: bool = False
+    unfiltered: bool = False
 
     @property
     def filterable(self) -> bool:
         """Whether a query can ask for its values."""
-        return self.type != "textarea" or self.length <= _LONGEST_FILTERABLE
+        return not self.unfiltered and (
+            self.type != "textarea" or self.length <= _LONGEST_FILTERABLE
+        )
 
     @property
     def custom(self) -> bool:
@@ -342,7 +364,7 @@ class ObjectDefinition:
         prefix: the first three characters of its records' ids.
         name_field: which field a record is called by.
         words: what is unusual: ``permanent`` (never deleted), ``unrestored``, ``unmerged``,
-            ``unsearched``.
+            ``unsearched``, ``history`` (of fields; only the org writes it).
         hidden: fields that field-level security hides from the API's user.
     """
 
@@ -388,8 +410,8 @@ class ObjectDefinition:
             "labelPlural": f"{self.name}s",
             "keyPrefix": self.prefix,
             "custom": self.name.endswith("__c"),
-            "createable": True,
-            "updateable": True,
+            "createable": "history" not in self.words,
+            "updateable": "history" not in self.words,
             "deletable": self.deletable,
             "undeletable": self.deletable and "unrestored" not in self.words,
             "mergeable": "MasterRecordId" in self.fields and "unmerged" not in self.words,
@@ -421,6 +443,7 @@ def parsed_field(line: str) -> FieldDefinition:
         filled="filled" in words,
         lookup="lookup" in words,
         unrelated="unrelated" in words,
+        unfiltered="unfiltered" in words,
     )
 
 
@@ -434,7 +457,8 @@ def _parsed_object(text: str) -> ObjectDefinition:
     name, prefix, name_field, *words = head.split()
     one = ObjectDefinition(name=name, prefix=prefix, name_field=name_field, words=frozenset(words))
     for line in [*_SYSTEM.strip("\n").split("\n"), *lines]:
-        if one.deletable or "IsDeleted" not in line:
+        unstamped = "history" in words and ("Modified" in line or "SystemModstamp" in line)
+        if not unstamped and (one.deletable or "IsDeleted" not in line):
             one.add(parsed_field(line))
     return one
 

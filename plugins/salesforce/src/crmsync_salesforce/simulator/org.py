@@ -14,6 +14,7 @@ from alembic.operations import Operations
 
 from crmsync_salesforce.simulator.derived import after_write, derived
 from crmsync_salesforce.simulator.errors import OrgError
+from crmsync_salesforce.simulator.field_history import history_of, kept
 from crmsync_salesforce.simulator.objects import (
     FieldDefinition,
     ObjectDefinition,
@@ -48,6 +49,9 @@ class Org:
     Args:
         clock: the org's own; what is written is stamped with its present, in whole seconds.
         custom: lines such as ``Account Health__c double``: the fields that an administrator added.
+
+    Attributes:
+        tracked: by object, the fields of which the org keeps the history.
     """
 
     def __init__(self, clock: Clock, *, custom: Sequence[str] = ()) -> None:
@@ -71,6 +75,7 @@ class Org:
         metadata.create_all(self.engine)
         self._minted: Counter[str] = Counter()
         self._purged: dict[str, dict[str, str]] = {}
+        self.tracked: dict[str, set[str]] = {}
         self.user = self.create(
             "User",
             {"Username": "admin@example.com", "LastName": "Admin", "Email": "admin@example.com"},
@@ -161,6 +166,8 @@ class Org:
             before = self._live(one, record_id)
             row = checked(self, one, values, creating=False)
             self._refuse_duplicate(one, row, record_id)
+            if history := kept(self, one.name, before, row):
+                self.load(history_of(one.name), history)
             self._change(one, record_id, self._stamped(row) | derived(self, one, before | row))
             after_write(self, one, before | row)
 

@@ -64,11 +64,19 @@ def prepared(org: Org, text: str, *, all_rows: bool) -> Answer:
     Raises:
         OrgError: the real one would refuse it.
     """
+    return _Preparation(org, read_query(text)).answer(all_rows=all_rows)
+
+
+def read_query(text: str) -> Query:
+    """What a query says.
+
+    Raises:
+        OrgError: it is none.
+    """
     try:
-        query = parsed(text)
+        return parsed(text)
     except MalformedQueryError as error:
         raise OrgError("MALFORMED_QUERY", str(error)) from None
-    return _Preparation(org, query).answer(all_rows=all_rows)
 
 
 class _Preparation:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync_salesforce.simulator.bulk import Jobs
 from crmsync_salesforce.simulator.errors import OrgError
+from crmsync_salesforce.simulator.field_history import definitions
 from crmsync_salesforce.simulator.messages import Answer, CutError, Fault, Request
 from crmsync_salesforce.simulator.oauth import Sessions
-from crmsync_salesforce.simulator.query import prepared
+from crmsync_salesforce.simulator.query import prepared, read_query
 from crmsync_salesforce.simulator.rest_values import as_record, without_empty
 from crmsync_salesforce.simulator.tooling import tooling
 from crmsync_salesforce.simulator.values import told
@@ -214,9 +215,12 @@ class Service:
         raise _not_found()
 
     def _query(self, request: Request) -> dict[str, Any]:
-        answer = prepared(
-            self.org, request.query.get("q", ""), all_rows=request.parts[0] == "queryAll"
-        )
+        text = request.query.get("q", "")
+        asked = read_query(text)
+        if asked.object.lower() == "fielddefinition":
+            found = definitions(self.org, asked)
+            return {"totalSize": len(found), "done": True, "records": found}
+        answer = prepared(self.org, text, all_rows=request.parts[0] == "queryAll")
         with self.org.connected() as connection:
             rows = connection.execute(answer.statement).all()
         if not answer.columns:

@@ -1,0 +1,202 @@
+"""What records were before they were first read, from the org's own history of fields.
+
+An org keeps it for the fields that an administrator has chosen, for 18 months or longer. A former
+version is known only whole: where the org does not keep the history of every field whose changes
+the mapping tracks, none is told.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from simple_salesforce.format import format_soql
+
+from crmsync.errors import TransientError
+from crmsync.observe import logger
+from crmsync_salesforce import bulk, soql
+from crmsync_salesforce.errors import RefusedError
+from crmsync_salesforce.options import SalesforceStreamOptions
+from crmsync_salesforce.tables import rows_as_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_salesforce.client import SalesforceClient
+    from crmsync_salesforce.describing import Descriptions, Plan
+
+_log = logger()
+_RECORD_ID = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+_NAMED_OTHERWISE = {"Opportunity": "OpportunityFieldHistory"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A field of a record got another value."""
+
+    at: str
+    field: str
+    old: str | None
+
+
+class Formers:
+    """The former versions of an object's records.
+
+    Args:
+        changes: of each record that has any, the oldest first.
+        since: from when on the org has kept them; as the org writes it.
+        changed_at: the field that says since when a version stood.
+    """
+
+    def __init__(
+        self, changes: Mapping[str, Sequence[Change]], *, since: str, changed_at: str
+    ) -> None:
+        self._changes, self._since, self._changed_at = changes, since, changed_at
+        self._ids = pa.array(list(changes), pa.string())
+
+    def with_former(self, rows: pa.Table) -> pa.Table:
+        """Records behind their former versions; the past of deleted ones is left out."""
+        live = rows
+        if "IsDeleted" in rows.column_names:
+            live = rows.filter(pc.not_equal(rows["IsDeleted"], "true"))
+        changed = pc.is_in(live["Id"], value_set=self._ids)
+        same = live.filter(pc.invert(changed))
+        place = same.schema.get_field_index(self._changed_at)
+        stood = pa.repeat(self._since, same.num_rows).cast(pa.string())
+        same = same.set_column(place, self._changed_at, stood)
+        versions = [
+            version for row in live.filter(changed).to_pylist() for version in self._versions(row)
+        ]
+        return pa.concat_tables([same, pa.Table.from_pylist(versions, schema=rows.schema), rows])
+
+    def _versions(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What a record was, the oldest first, until it became what it is."""
+        changes, values = self._changes[row["Id"]], row
+        states = [values]
+        for change in reversed(changes):
+            values = values | {change.field: change.old}
+            states.append(values)
+        starts = [self._since, *(change.at for change in changes)]
+        for start, state in zip(starts, reversed(states), strict=True):
+            yield state | {self._changed_at: start}
+
+
+def formers(
+    client: SalesforceClient, descriptions: Descriptions, request: StreamRequest, plan: Plan
+) -> Formers | None:
+    """The former versions of a stream's records; None where the org does not tell them.
+
+    Raises:
+        ConnectorError: the org cannot be asked now.
+    """
+    assert isinstance(request.options, SalesforceStreamOptions)  # noqa: S101  the spec names that model
+    name, changed_at = request.options.object, request.changed_at
+    fields = {column.partition(":")[0] for column in request.tracked}
+    if not fields or changed_at not in plan.selected:
+        return None
+    try:
+        unkept = fields - _kept(client, name)
+        if unkept:
+            _log.info("former_values_unknown", object=name, fields_without_history=sorted(unkept))
+            return None
+        described = descriptions.fields(name)
+        called = {_called(field, described[field]): field for field in fields}
+        rows = _history(client, name, list(called), bulk_from=request.options.bulk_from)
+    except RefusedError as error:
+        _log.info("former_values_unknown", object=name, why=str(error))
+        return None
+    references = {field for field in fields if described[field]["type"] == "reference"}
+    found: dict[str, list[tuple[str, str, Change]]] = {}
+    for row in rows.to_pylist():
+        field = called[row["Field"]]
+        if field in references and not (_is_id(row["OldValue"]) and _is_id(row["NewValue"])):
+            continue  # the same change, told by names
+        change = Change(at=row["CreatedDate"], field=field, old=row["OldValue"])
+        found.setdefault(row[_parent(name)], []).append((change.at, row["Id"], change))
+    changes = {key: [one[-1] for one in sorted(told, key=_age)] for key, told in found.items()}
+    if not changes:
+        return None
+    since = min(told[0].at for told in changes.values())
+    _log.info("former_values_read", object=name, records=len(changes), since=since)
+    return Formers(changes, since=since, changed_at=changed_at)
+
+
+def _age(told: tuple[str, str, Change]) -> tuple[str, str]:
+    return told[0], told[1]
+
+
+def _kept(client: SalesforceClient, name: str) -> set[str]:
+    """The fields of which the org keeps the history."""
+    query = soql.everything(
+        "FieldDefinition",
+        ("QualifiedApiName", "IsFieldHistoryTracked"),
+        format_soql("WHERE EntityDefinition.QualifiedApiName = {}", name),
+    )
+    records = client.call("GET", "query", params={"q": query}).json()["records"]
+    return {row["QualifiedApiName"] for row in records if row["IsFieldHistoryTracked"]}
+
+
+def _history(
+    client: SalesforceClient, name: str, called: Sequence[str], *, bulk_from: int
+) -> pa.Table:
+    """All that the org keeps of these fields."""
+    history = f"{name[:-3]}__History" if name.endswith("__c") else f"{name}History"
+    history = _NAMED_OTHERWISE.get(name, history)
+    selected = ("Id", _parent(name), "Field", "OldValue", "NewValue", "CreatedDate")
+    where = format_soql("WHERE Field IN {}", sorted(called))
+    query = soql.everything(history, selected, where)
+    counted = client.call(
+        "GET", "query", params={"q": soql.everything(history, ("count()",), where)}
+    )
+    if int(counted.json()["totalSize"]) >= bulk_from:
+        try:
+            return pa.concat_tables(_by_job(client, query, selected))
+        except bulk.NoBulkError as error:
+            _log.info("reads_by_queries", object=history, why=str(error))
+    return pa.concat_tables(_by_queries(client, query, selected))
+
+
+def _by_queries(
+    client: SalesforceClient, query: str, selected: Sequence[str]
+) -> Iterator[pa.Table]:
+    answer = client.call("GET", "query", params={"q": query}).json(parse_float=str)
+    yield rows_as_table(answer["records"], selected)
+    while following := answer.get("nextRecordsUrl"):
+        answer = client.call("GET", following).json(parse_float=str)
+        yield rows_as_table(answer["records"], selected)
+
+
+def _by_job(client: SalesforceClient, query: str, selected: Sequence[str]) -> Iterator[pa.Table]:
+    job = bulk.create_job(client, query)
+    try:
+        if not bulk.wait_for(client, job):
+            raise TransientError("the org has not gathered the history of fields yet")
+        locator: str | None = None
+        while True:
+            for table, following, complete in bulk.results(client, job, locator, selected):
+                yield table
+                ended = complete and following is None
+                locator = following if complete else locator
+            if ended:
+                return
+    except bulk.JobGoneError as error:
+        raise TransientError(str(error)) from None
+
+
+def _parent(name: str) -> str:
+    """The field of a history that leads to the record."""
+    return "ParentId" if name.endswith("__c") else f"{name}Id"
+
+
+def _called(field: str, described: Mapping[str, Any]) -> str:
+    """A field as the history of fields calls it."""
+    lookup = described["type"] == "reference" and not described["custom"]
+    return field.removesuffix("Id") if lookup else field
+
+
+def _is_id(text: str | None) -> bool:
+    return text is None or _RECORD_ID.fullmatch(text) is not None
