@@ -9,6 +9,7 @@ from crmsync.app.results.check import CheckResult
 from crmsync.app.unfilled import doubts_about_mappings
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
+from crmsync.model.actions import ActionKind
 from crmsync.plugins.contract import Reads
 from crmsync.rules.certain import certainties
 from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
@@ -43,6 +44,7 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     doubts: list[str] = []
     for name in workspace.installation.settings.connections:
         problems += check_connection(workspace, name, doubts, offline=offline)
+    problems += _check_mail(workspace)
     rules, mistakes = workspace.read_rules()
     problems += mistakes
     problems += check_texts(workspace, rules)
@@ -100,6 +102,19 @@ def check_connection(
         return list(error.problems)
     except ConnectorError as error:
         return [f"{place}: {error}"]
+
+
+def _check_mail(workspace: Workspace) -> Iterator[str]:
+    """Whether the connection by which mails are to go out can send them."""
+    name = workspace.installation.settings.mail
+    try:
+        if name is None or ActionKind.EMAIL in workspace.abilities(name):
+            return
+    except InvalidInputError:
+        return  # that its connector does not work is told already
+    place = workspace.installation.document.place(("mail",))
+    connector = workspace.connection(name).connector
+    yield f"{place}: the connection “{name}” cannot send mail; its connector is “{connector}”"
 
 
 def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:

@@ -146,7 +146,7 @@ class Tally:
         remote = next(about, None)
         if remote is None:
             return None
-        found = global_id(effect.connection, remote)
+        found = global_id(effect.source, remote)
         return self._merged.get(found, found)
 
     @cached_property

@@ -173,7 +173,7 @@ def _concerned(effects: Sequence[Effect], stop: Stop) -> Iterator[Effect]:
         else:
             about = (action.record,) if isinstance(action, UpdateFields) else action.about
             accounts = (ref.id for ref in about if ref.table == "account")
-            concerned = stop.target in {global_id(effect.connection, one) for one in accounts}
+            concerned = stop.target in {global_id(effect.source, one) for one in accounts}
         if concerned:
             yield effect
 

@@ -62,6 +62,9 @@ def load_config(file: Path) -> Installation:
     )
     settings = problems.checked(read)
     _check_mappings(settings, document, problems)
+    if settings.mail is not None and settings.mail not in settings.connections:
+        hint = nearest(settings.mail, settings.connections)
+        problems.add(document.place(("mail",)), f"there is no connection “{settings.mail}”{hint}")
     problems.raise_if_any()
     return Installation(settings=settings, document=document, folder=folder)
 

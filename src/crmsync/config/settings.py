@@ -132,6 +132,8 @@ class Config(Settings):
     templates: str = "templates"
     existing: Existing = Existing.PREVIEW
     connections: dict[str, ConnectionSettings] = Field(min_length=1)
+    # By which of them mails go out; None: by the one that the subject came from.
+    mail: str | None = None
     freshness: Freshness = Freshness()
     policy: Policy = Policy()
     daemon: DaemonSettings = DaemonSettings()

@@ -227,6 +227,7 @@ class Composer:
             to=action.recipient,
             sender=str(from_row["id"]),
             locale=rendered.locale,
+            connection=self.config.mail,
         )
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
@@ -333,10 +334,11 @@ class Composer:
         colleague: Row | None = None,
         sender: str | None = None,
         locale: str | None = None,
+        connection: str | None = None,
     ) -> Composed:
         return Composed(
             action=action,
-            connection=split_global_id(due.enrolment.subject)[0],
+            connection=connection or split_global_id(due.enrolment.subject)[0],
             account=account_of(self.book, due.rule.subject, row),
             contact=contact,
             colleague=colleague,

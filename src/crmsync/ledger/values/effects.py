@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crmsync.model.tables import split_global_id
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -76,6 +78,11 @@ class Effect:
     remote_id: str | None = None
     url: str | None = None
     error: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The connection that its subject came from; the records that it is about are there."""
+        return split_global_id(self.enrolment.subject)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
