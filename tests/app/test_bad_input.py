@@ -235,3 +235,11 @@ def test_a_full_disk_leaves_everything_as_it_was(
     later = call_json("run", "--config", config, "--at", "2026-03-02T11:00")
     assert later["delivery"]["done"] == 3
     assert len((crm / "tasks.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_missing_file_is_sought_among_those_that_no_stream_has(tmp_path: Path) -> None:
+    """The contacts' file is there, and named much alike; it is in its place."""
+    config = make_company(tmp_path)
+    (tmp_path / "crm" / "accounts.csv").rename(tmp_path / "crm" / "kunden.csv")
+    (problem,) = call_json("check", "--config", config)["problems"]
+    assert problem.endswith("there is no file crm/accounts.csv; known here: kunden.csv")

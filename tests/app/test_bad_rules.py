@@ -226,6 +226,33 @@ def test_what_no_stream_fills_is_doubted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_text_that_needs_what_no_stream_fills_is_doubted(tmp_path: Path) -> None:
+    """Such a mail is never sent, and plan tells it only for those who match one day."""
+    template = (
+        "---\nsubject: Hello\nrequires: [contact.first_name, contact.role]\n---\n"
+        "{{ contact.locale }} {{ account.industry | default('your field') }}\n"
+        "{% if account.country %}{{ account.country }}{% endif %}\n"
+        "{{ account.owner.manager.name }} {{ account.open_tickets }} {{ sender.name }}\n"
+    )
+    words = "Call {{ account.name }} in {{ account.country }}: renews"
+    rule = RULE.replace("Call {{ account.name }}: renews", words)
+    config = make_company(tmp_path, renewal_at_risk=rule, check_in=template)
+    checked = call_json("check", "--config", config)
+    assert checked["problems"] == []
+    never = "this is never sent or written, and no stream of the config fills"
+    text = "templates/renewal/check-in.txt"
+    map_it = "map it under “fields”"
+    assert sorted(checked["doubts"]) == [
+        f"{_AT}:10:16: without account.country {never} “country” of the table account; {map_it}",
+        f"{text}:3:32: without contact.role {never} “role” of the table contact; {map_it}",
+        f"{text}:5:12: without contact.locale {never} “locale” of the table contact; {map_it}",
+        (
+            f"{text}:7:18: without account.owner.manager {never} “manager” of the table user; "
+            f"{map_it}"
+        ),
+    ]
+
+
 def test_a_word_that_no_record_has_is_doubted(tmp_path: Path) -> None:
     asked = "  - tier: Gold\n  - not: [{tier: [silver, sliver, platinum]}]\n  - name: Akme"
     config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.doubts import doubts_about_records
 from crmsync.app.results.check import CheckResult
-from crmsync.app.unfilled import doubts_about_mappings
+from crmsync.app.unfilled import doubts_about_mappings, doubts_about_texts
+from crmsync.app.wording import texts_of, variables_of
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.model.actions import ActionKind
 from crmsync.plugins.contract import Reads
 from crmsync.rules.certain import certainties
-from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
+from crmsync.rules.language import EmailStep, place_of
 from crmsync.rules.reading.steps import REQUIRES
 from crmsync.sync.checks import check_mapping
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
-    from crmsync.config.yaml import Place
-    from crmsync.rules.language import Rule
     from crmsync.rules.reading.load import RuleSet
 
 
@@ -52,6 +51,7 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
         f"{found.place}: {found.sentence}" for rule in rules.rules for found in certainties(rule)
     ]
     doubts += doubts_about_mappings(workspace, rules)
+    doubts += doubts_about_texts(workspace, rules)
     doubts += doubts_about_records(workspace, rules)
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
@@ -140,35 +140,6 @@ def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:
                 place = place_of(step, REQUIRES)
                 text = f"{{{{ {path} }}}}"
                 problems += templates.check_inline(text, place, names, workspace.catalog)
-        for text, place in _texts(rule):
+        for text, place in texts_of(rule):
             problems += templates.check_inline(text, place, variables, workspace.catalog)
     return problems
-
-
-def variables_of(rule: Rule) -> dict[str, str | None]:
-    """What the texts of a rule can name, with the table of each record."""
-    return {
-        "account": "account",
-        "contact": "contact",
-        "owner": "user",
-        "today": None,
-        "now": None,
-        "rule": None,
-        rule.subject: rule.subject,
-    }
-
-
-def _texts(rule: Rule) -> Iterator[tuple[str, Place]]:
-    for step in rule.then:
-        match step:
-            case TaskStep():
-                yield step.subject, place_of(step, "subject")
-                yield step.body, place_of(step, "body")
-            case NoteStep():
-                yield step.text, place_of(step, "text")
-            case UpdateStep():
-                for name, value in step.fields.items():
-                    if isinstance(value, str):
-                        yield value, place_of(step, name)
-            case EmailStep():
-                continue

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.app.wording import texts_of, variables_of
 from crmsync.config.yaml import nearest
+from crmsync.errors import InvalidInputError
 from crmsync.rules.conditions import Comparison, Operator, Related, clauses
+from crmsync.rules.language import EmailStep, place_of
+from crmsync.rules.reading.steps import REQUIRES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crmsync.app.workspace import Workspace
     from crmsync.rules.conditions import Clause, Condition
+    from crmsync.rules.language import Rule
     from crmsync.rules.reading.load import RuleSet
+    from crmsync.templating.needs import Need
     from crmsync.warehouse.reader import Records
 
 _COMPARE = frozenset({Operator.IS, Operator.IS_NOT, Operator.IN, Operator.NOT_IN})
@@ -27,10 +33,7 @@ def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]
 
     What an author has said ``if_unknown`` of may be missing.
     """
-    filled: dict[str, set[str]] = {}
-    for connection in workspace.installation.settings.connections.values():
-        for stream in connection.streams.values():
-            filled.setdefault(stream.table, set(_OWN)).update(stream.fields)
+    filled = _filled(workspace)
     for rule in rules.rules:
         told: set[str] = set()
         for clause in _all_clauses(rule.when):
@@ -52,6 +55,53 @@ def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]
                         f"{clause.place}: no stream of the config fills “{name}” of the table "
                         f"{owner}, so it is always empty; map it under “fields”"
                     )
+
+
+def doubts_about_texts(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
+    """A sentence for each field that a text cannot do without, and that no stream fills."""
+    filled = _filled(workspace)
+    for rule in rules.rules:
+        for need in _needs(workspace, rule):
+            if workspace.catalog.tables[need.table].field(need.name) is None:
+                continue
+            if need.table not in filled:
+                why = f"no stream of the config has the table {need.table}"
+            elif need.name not in filled[need.table]:
+                why = (
+                    f"no stream of the config fills “{need.name}” of the table {need.table}; "
+                    "map it under “fields”"
+                )
+            else:
+                continue
+            yield f"{need.place}: without {need.path} this is never sent or written, and {why}"
+
+
+def _needs(workspace: Workspace, rule: Rule) -> Iterator[Need]:
+    """What the texts of a rule cannot do without; texts with mistakes are told elsewhere."""
+    templates, catalog = workspace.templates, workspace.catalog
+    variables = variables_of(rule)
+    try:
+        for step in rule.then:
+            names = variables
+            if isinstance(step, EmailStep):
+                names = variables | {"sender": "user"}
+                yield from templates.needs(step.template, names, catalog)
+            for path in step.requires:
+                text, place = f"{{{{ {path} }}}}", place_of(step, REQUIRES)
+                yield from templates.needs_inline(text, place, names, catalog)
+        for text, place in texts_of(rule):
+            yield from templates.needs_inline(text, place, variables, catalog)
+    except InvalidInputError:
+        return
+
+
+def _filled(workspace: Workspace) -> dict[str, set[str]]:
+    """The tables that a stream reads, each with the fields that one of them fills."""
+    filled: dict[str, set[str]] = {}
+    for connection in workspace.installation.settings.connections.values():
+        for stream in connection.streams.values():
+            filled.setdefault(stream.table, set(_OWN)).update(stream.fields)
+    return filled
 
 
 def doubts_about_values(workspace: Workspace, rules: RuleSet, records: Records) -> Iterator[str]:

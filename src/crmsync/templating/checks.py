@@ -48,14 +48,15 @@ class Scope:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
-    """A text to check. ``fixed`` is where it stands when it is part of another file."""
+class Source:
+    """A text to look at. ``fixed`` is where it stands when it is part of another file."""
 
     lines: list[str]
     shown_as: str
     fixed: Place | None = None
 
     def place(self, line: int, word: str | None = None) -> Place:
+        """Where a line of it begins, or a word in that line."""
         if self.fixed is not None:
             return self.fixed
         column = _column(self.lines, line, word)
@@ -86,7 +87,7 @@ def check_template(
 def check_text(text: str, place: Place, environment: ClosedEnvironment, scope: Scope) -> list[str]:
     """Every mistake in a text that stands in another file."""
     check = _Check(files=None, environment=environment, scope=scope)
-    _check_source(text, _Source(lines=[], shown_as=place.file, fixed=place), check)
+    _check_source(text, Source(lines=[], shown_as=place.file, fixed=place), check)
     return check.problems
 
 
@@ -125,7 +126,7 @@ def _check_file(file_name: str, check: _Check) -> None:
         check.problems.append(
             f"{file.place(1)}: this needs a front matter: “---”, “subject: …”, “---”"
         )
-    _check_source(file.body, _Source(lines=file.body.split("\n"), shown_as=file.shown_as), check)
+    _check_source(file.body, Source(lines=file.body.split("\n"), shown_as=file.shown_as), check)
 
 
 def _is_template(file_name: str) -> bool:
@@ -135,11 +136,11 @@ def _is_template(file_name: str) -> bool:
 
 def _check_front(file: TemplateFile, front: FrontMatter, check: _Check) -> None:
     place = file.front_places["subject"]
-    source = _Source(lines=[], shown_as=file.shown_as, fixed=place)
+    source = Source(lines=[], shown_as=file.shown_as, fixed=place)
     _check_source(front.subject, source, check)
     for index, path in enumerate(front.requires or ()):
         place = file.front_places[f"requires.{index}"]
-        source = _Source(lines=[], shown_as=file.shown_as, fixed=place)
+        source = Source(lines=[], shown_as=file.shown_as, fixed=place)
         if re.fullmatch(r"\w+(\.\w+)*", path):
             _check_source(f"{{{{ {path} }}}}", source, check)
         else:
@@ -148,7 +149,7 @@ def _check_front(file: TemplateFile, front: FrontMatter, check: _Check) -> None:
             )
 
 
-def _check_source(text: str, source: _Source, check: _Check) -> None:
+def _check_source(text: str, source: Source, check: _Check) -> None:
     try:
         _check_tree(text, source, check)
     except RecursionError:
@@ -158,7 +159,7 @@ def _check_source(text: str, source: _Source, check: _Check) -> None:
         )
 
 
-def _check_tree(text: str, source: _Source, check: _Check) -> None:
+def _check_tree(text: str, source: Source, check: _Check) -> None:
     try:
         tree = check.environment.parse(text)
     except TemplateSyntaxError as error:
@@ -171,7 +172,7 @@ def _check_tree(text: str, source: _Source, check: _Check) -> None:
         _check_names(tree, source, check)
 
 
-def _check_names(tree: nodes.Template, source: _Source, check: _Check) -> None:
+def _check_names(tree: nodes.Template, source: Source, check: _Check) -> None:
     globals_ = set(check.environment.globals)
     undeclared = meta.find_undeclared_variables(tree) - globals_
     unknown = {name for name in undeclared if name not in check.scope.variables}
@@ -197,20 +198,20 @@ def _check_names(tree: nodes.Template, source: _Source, check: _Check) -> None:
         _check_attribute(attribute, tables, source, check)
 
 
-def _table_of(node: nodes.Node, tables: Mapping[str, str], scope: Scope) -> str | None:
+def table_of(node: nodes.Node, tables: Mapping[str, str], scope: Scope) -> str | None:
     """The table of the record that an expression gives, where that can be seen."""
     if isinstance(node, nodes.Name):
         return tables.get(node.name)
     if isinstance(node, nodes.Getattr):
-        table = _table_of(node.node, tables, scope)
+        table = table_of(node.node, tables, scope)
         return None if table is None else scope.target(table, node.attr)
     return None
 
 
 def _check_attribute(
-    node: nodes.Getattr, tables: Mapping[str, str], source: _Source, check: _Check
+    node: nodes.Getattr, tables: Mapping[str, str], source: Source, check: _Check
 ) -> None:
-    table = _table_of(node.node, tables, check.scope)
+    table = table_of(node.node, tables, check.scope)
     if table is None or node.attr in check.scope.names(table):
         return
     hint = nearest(node.attr, check.scope.names(table))
@@ -218,7 +219,7 @@ def _check_attribute(
     check.problems.append(f"{place}: {table} has no field “{node.attr}”{hint}")
 
 
-def _check_filters(tree: nodes.Template, source: _Source, check: _Check) -> bool:
+def _check_filters(tree: nodes.Template, source: Source, check: _Check) -> bool:
     """Whether all filters and tests exist."""
     before = len(check.problems)
     for kind, word, known in (
@@ -233,7 +234,7 @@ def _check_filters(tree: nodes.Template, source: _Source, check: _Check) -> bool
     return len(check.problems) == before
 
 
-def _check_includes(tree: nodes.Template, source: _Source, check: _Check) -> None:
+def _check_includes(tree: nodes.Template, source: Source, check: _Check) -> None:
     for kind in (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport):
         for node in tree.find_all(kind):
             template = getattr(node, "template", None)

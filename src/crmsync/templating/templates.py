@@ -18,6 +18,7 @@ from crmsync.templating import checks
 from crmsync.templating.environment import Empty, empty, make_environment, sentence_of
 from crmsync.templating.files import TemplateFiles
 from crmsync.templating.locales import Reader, parse_locale, parse_zone, reading
+from crmsync.templating.needs import needs_of_template, needs_of_text
 from crmsync.templating.records import Record
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from crmsync.config.settings import Company
     from crmsync.model.catalog import Catalog
+    from crmsync.templating.needs import Need
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -183,6 +185,21 @@ class Templates:
         """The same for a text that stands in a rule."""
         scope = self._scope(variables, catalog)
         return checks.check_text(text, place, self._environment, scope)
+
+    def needs(self, name: str, variables: Mapping[str, str | None], catalog: Catalog) -> list[Need]:
+        """The fields without which a template is not sent; none where it does not exist.
+
+        Raises:
+            InvalidInputError: a file of it holds mistakes.
+        """
+        scope = self._scope(variables, catalog)
+        return needs_of_template(name, self._files, self._environment, scope)
+
+    def needs_inline(
+        self, text: str, place: Place, variables: Mapping[str, str | None], catalog: Catalog
+    ) -> list[Need]:
+        """The same for a text that stands in a rule."""
+        return needs_of_text(text, place, self._environment, self._scope(variables, catalog))
 
     def _scope(self, variables: Mapping[str, str | None], catalog: Catalog) -> checks.Scope:
         return checks.Scope(

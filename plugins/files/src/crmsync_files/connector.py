@@ -32,7 +32,8 @@ class FilesConnector:
     def __init__(self, context: ConnectionContext) -> None:
         assert isinstance(context.options, FilesOptions)  # noqa: S101  the spec names that model
         self._context = context
-        self._folder = Folder(context.options, context.folder)
+        taken = frozenset(stream_options(one).file for one in context.streams.values())
+        self._folder = Folder(context.options, context.folder, taken)
         self._writer = FolderWriter(self._folder, context.clock)
 
     def check(self) -> Sequence[Finding]:

@@ -58,10 +58,14 @@ class ExportFile:
 class Folder:
     """The connection's folder. Nothing here opens a file."""
 
-    def __init__(self, options: FilesOptions, relative_to: Path) -> None:
+    def __init__(
+        self, options: FilesOptions, relative_to: Path, taken: frozenset[str] = frozenset()
+    ) -> None:
+        """``taken`` are the files that streams name; a hint leaves them out."""
         self.path = relative_to / Path(options.path).expanduser()
         self.outbox = self.path / options.outbox
         self._as_configured = options.path
+        self._taken = taken
 
     def shown(self, name: str) -> str:
         """How a sentence names a file of this folder."""
@@ -131,4 +135,5 @@ class Folder:
                 f"the folder {self._as_configured} cannot be read: {error.strerror}",
                 origin=self._as_configured,
             ) from error
-        return [name for name in names if not name.startswith(".")]
+        ours = {*WRITTEN, self.outbox.name, *self._taken}
+        return [name for name in names if not name.startswith(".") and name not in ours]
