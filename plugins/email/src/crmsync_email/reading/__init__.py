@@ -1,0 +1,1 @@
+"""Reads mailboxes over IMAP: what people sent and received, and what machines answered."""

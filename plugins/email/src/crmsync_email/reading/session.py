@@ -1,0 +1,324 @@
+"""One connection to a mailbox: the few commands that reading needs, none of which changes it.
+
+Mails are fetched from their beginning and up to a bound: what they mean stands there, and what is
+attached is not read. So neither a mail of 50 MB nor a structure of thousands of parts is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientAbortError, LoginError
+
+from crmsync.errors import AuthError, RejectedError, TransientError
+from crmsync_email.reading.errors import RefusedError, answers
+from crmsync_email.reading.options import Security
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crmsync_email.reading.options import ImapOptions
+
+_SECONDS = 60.0  # without a byte from the server
+_SIZE, _DATE, _FLAGS, _TEXT = b"RFC822.SIZE", b"INTERNALDATE", b"FLAGS", b"BODY[]<0>"
+_ID_FIELD = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
+# RFC 5530: what passes by itself, so that nobody has to look at the password.
+_PASSING = re.compile(
+    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)\]|too many|try again|temporar", re.IGNORECASE
+)
+
+
+class Login(Protocol):
+    """How to log in."""
+
+    @property
+    def user(self) -> str:
+        """The name of the mailbox, usually its address."""
+        ...
+
+    @property
+    def is_token(self) -> bool:
+        """Whether the secret is an OAuth token (XOAUTH2) and no password."""
+        ...
+
+    def secret(self) -> str:
+        """The password, or a token that is valid now.
+
+        Raises:
+            ConnectorError: there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFolder:
+    r"""A folder as the server lists it; ``flags`` in lower case, such as ``\sent``."""
+
+    name: str
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderState:
+    """What tells whether there is new mail.
+
+    Attributes:
+        validity: UIDVALIDITY: UIDs mean nothing beside another one.
+        next_uid: no mail has it yet or a higher one; None where the server does not say.
+    """
+
+    validity: int
+    next_uid: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """A mail before it is fetched. ``size`` in bytes."""
+
+    uid: int
+    size: int
+    stored: datetime | None
+    draft: bool
+
+
+class MailboxSession:
+    """An open connection to a mailbox; to be used by one thread at a time.
+
+    Attributes:
+        calls: how many commands were sent, each one round trip.
+    """
+
+    def __init__(self, options: ImapOptions, login: Login) -> None:
+        """Connect and log in.
+
+        Raises:
+            AuthError: the server does not accept the login.
+            TransientError: the server cannot be reached, or takes nobody now.
+            RejectedError: it cannot be reached safely.
+        """
+        self.calls = 0
+        self._where = f"the mail server {options.host}"
+        self._client = self._connected(options)
+        try:
+            self._log_in(login)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self, options: ImapOptions) -> IMAPClient:
+        context = self._context(options)
+        with self._fatal("take anybody now"), self._answers():
+            client = IMAPClient(
+                options.host,
+                port=options.at_port,
+                ssl=options.security is Security.TLS,
+                ssl_context=context,
+                timeout=_SECONDS,
+            )
+        client.normalise_times = False
+        if options.security is Security.STARTTLS:
+            try:
+                with self._answers():
+                    client.starttls(context)
+            except RefusedError:
+                client.shutdown()
+                raise RejectedError(
+                    f"{self._where} offers no STARTTLS at port {options.at_port}, so the password "
+                    "was not sent; try security: tls"
+                ) from None
+            except BaseException:
+                client.shutdown()
+                raise
+        return client
+
+    def _context(self, options: ImapOptions) -> ssl.SSLContext | None:
+        if options.security is Security.NONE:
+            return None
+        try:
+            return ssl.create_default_context(cafile=options.ca_file)
+        except (OSError, ssl.SSLError):
+            raise RejectedError(
+                f"ca_file {options.ca_file} holds no certificates that can be read"
+            ) from None
+
+    def _log_in(self, login: Login) -> None:
+        secret = login.secret()
+        try:
+            with self._answers():
+                if login.is_token:
+                    self._client.oauth2_login(login.user, secret)
+                elif self._client.has_capability("AUTH=PLAIN"):
+                    self._client.plain_login(login.user, secret)
+                else:
+                    self._client.login(login.user, secret)
+        except (RefusedError, LoginError) as error:
+            # The server's own words may quote the password.
+            broken = isinstance(error.__context__, IMAPClientAbortError)
+            if broken or _PASSING.search(str(error)):
+                raise TransientError(f"{self._where} takes no logins now") from None
+            what = "the OAuth token" if login.is_token else "the password"
+            raise AuthError(
+                f"{self._where} does not accept {what} of {login.user}; some providers want IMAP "
+                "to be switched on for the mailbox, or a password for this program alone"
+            ) from None
+        except UnicodeEncodeError:
+            raise AuthError(
+                f"{self._where} takes no passwords with letters outside ASCII"
+            ) from None
+
+    def close(self) -> None:
+        """Log out, whatever state the connection is in."""
+        with suppress(Exception):
+            self._client.logout()
+        with suppress(Exception):
+            self._client.shutdown()
+
+    def folders(self) -> list[ListedFolder]:
+        """All folders that can hold mail.
+
+        Raises:
+            ConnectorError: the server does not say.
+        """
+        with self._fatal("list its folders"), self._answers():
+            listed = self._client.list_folders()
+        found = []
+        for flags, _, name in listed:
+            words = frozenset(flag.decode("ascii", "replace").lower() for flag in flags)
+            if not words & {"\\noselect", "\\nonexistent"}:
+                found.append(ListedFolder(name=str(name), flags=words))
+        return found
+
+    def status(self, folder: str) -> FolderState:
+        """Whether there is new mail in a folder, in one round trip.
+
+        Raises:
+            RefusedError: there is no such folder, or it may not be read.
+        """
+        with self._answers():
+            return _state(self._client.folder_status(folder, ["UIDVALIDITY", "UIDNEXT"]))
+
+    def examine(self, folder: str) -> FolderState:
+        """Open a folder so that nothing in it can be changed.
+
+        Raises:
+            RefusedError: there is no such folder, or it may not be read.
+        """
+        with self._answers():
+            return _state(self._client.select_folder(folder, readonly=True))
+
+    def uids(self, first: int, last: int | None) -> list[int]:
+        """The UIDs of the open folder from one to another, or to the end; in ascending order.
+
+        Raises:
+            RefusedError: the server does not say.
+        """
+        with self._answers():
+            found = self._client.search(["UID", f"{first}:{last or '*'}"])
+        # “n:*” names the last mail even where it is older (RFC 3501, 6.4.8).
+        return sorted(uid for uid in set(found) if uid >= first and (last is None or uid <= last))
+
+    def outlines(self, uids: Sequence[int]) -> list[Outline]:
+        """What these mails are, by UID; those that are gone meanwhile are left out.
+
+        Raises:
+            RefusedError: the server does not say.
+        """
+        with self._answers():
+            told = self._client.fetch(list(uids), ["RFC822.SIZE", "INTERNALDATE", "FLAGS"])
+        return [
+            Outline(
+                uid=uid,
+                size=int(one[_SIZE]),
+                stored=_aware(one.get(_DATE)),
+                draft=any(flag.lower() == b"\\draft" for flag in one.get(_FLAGS) or ()),
+            )
+            for uid, one in sorted(told.items())
+            if isinstance(one.get(_SIZE), int)
+        ]
+
+    def beginnings(self, uids: Sequence[int], length: int) -> dict[int, bytes]:
+        """The first bytes of these mails, by UID; those that are gone meanwhile are left out.
+
+        Raises:
+            RefusedError: the server does not give them.
+        """
+        with self._answers():
+            told = self._client.fetch(list(uids), [f"BODY.PEEK[]<0.{length}>"])
+        found = {}
+        for uid, one in told.items():
+            if _TEXT in one and not isinstance(one[_TEXT], bytes):
+                raise RefusedError(f"the server has no text of mail {uid}")
+            if _TEXT in one:
+                found[uid] = one[_TEXT][:length]
+        return found
+
+    def with_message_id(self, text: str) -> list[int]:
+        """The UIDs of the mails of the open folder whose Message-ID contains a text.
+
+        Raises:
+            RefusedError: the server does not search.
+        """
+        with self._answers():
+            return list(self._client.search(["HEADER", "Message-ID", text]))
+
+    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
+        """The Message-ID headers of these mails, as they stand there.
+
+        Raises:
+            RefusedError: the server does not say.
+        """
+        with self._answers():
+            told = self._client.fetch(list(uids), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+        return {
+            uid: one[_ID_FIELD].decode("latin-1")
+            for uid, one in told.items()
+            if isinstance(one.get(_ID_FIELD), bytes)
+        }
+
+    def append(self, folder: str, raw: bytes, at: datetime) -> None:
+        """Put a mail into a folder, as one that was read.
+
+        Raises:
+            RefusedError: the server does not take it.
+            TransientError: it may be there, or not.
+        """
+        with self._answers():
+            self._client.append(folder, raw, flags=[b"\\Seen"], msg_time=at)
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        """A command: what may go wrong with it, told in a sentence."""
+        self.calls += 1
+        with answers(self._where):
+            yield
+
+    @contextmanager
+    def _fatal(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except RefusedError as error:
+            raise TransientError(f"{self._where} does not {doing}{error}") from None
+
+
+def _state(told: dict[bytes, object]) -> FolderState:
+    validity, next_uid = told.get(b"UIDVALIDITY"), told.get(b"UIDNEXT")
+    if not isinstance(validity, int):
+        raise RefusedError("it has no UIDVALIDITY")
+    return FolderState(
+        validity=validity, next_uid=next_uid if isinstance(next_uid, int) and next_uid else None
+    )
+
+
+def _aware(value: object) -> datetime | None:
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,73 @@
+"""Which addresses are ours, and on which side of a mail somebody stands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.utils import getaddresses
+from typing import TYPE_CHECKING
+
+from crmsync.sync.public_domains import PUBLIC_DOMAINS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync_email.incoming.parts import Part
+
+_MOST = 200  # recipients of one mail; more are an announcement
+_LONGEST_HEADER = 32_000  # characters
+_ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]+@[^\s<>,;:\"()\[\]@]+")
+_ANGLED = re.compile(rf"<({_ADDRESS.pattern})>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """Our own addresses. All in lower case.
+
+    Attributes:
+        domains: of which every address is ours.
+    """
+
+    addresses: frozenset[str]
+    domains: frozenset[str]
+
+    @classmethod
+    def of(cls, told: Sequence[str], user: str) -> Ours:
+        """From the config, where ``@example.com`` is a domain, and from the login's name.
+
+        Where the config says nothing, the domain of the login is ours, unless anybody can have an
+        address there.
+        """
+        names = [name.lower() for name in told]
+        user = user.lower() if "@" in user else ""
+        domain = user.rpartition("@")[2]
+        if not names and domain and domain not in PUBLIC_DOMAINS:
+            names = [f"@{domain}"]
+        return cls(
+            addresses=frozenset({*(name for name in names if name[0] != "@"), user} - {""}),
+            domains=frozenset(name[1:] for name in names if name[0] == "@"),
+        )
+
+    def include(self, address: str) -> bool:
+        """Whether an address, in lower case, is ours."""
+        return address in self.addresses or address.rpartition("@")[2] in self.domains
+
+
+def addresses_of(mail: Part, *names: str) -> tuple[str, ...]:
+    """The addresses in these headers, in lower case, each once, in their order.
+
+    Headers are not decoded before they are taken apart: a comma in somebody's encoded name is none
+    between two people.
+    """
+    values = [str(value)[:_LONGEST_HEADER] for name in names for value in mail.get_all(name, [])]
+    found = (one for value in values for one in _taken_apart(value))
+    return tuple(dict.fromkeys(one for one in found if _ADDRESS.fullmatch(one)))[:_MOST]
+
+
+def _taken_apart(value: str) -> list[str]:
+    try:
+        found = [address.strip().lower() for _, address in getaddresses([value])]
+    except RecursionError:  # comments in comments
+        found = []
+    # Of what breaks the rules, such as a comma in a name without quotes, at least these are plain.
+    return [one for one in found if one] or [one.lower() for one in _ANGLED.findall(value)]
