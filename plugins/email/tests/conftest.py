@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
+from mail_servers import Dovecot, Postfix, why_no_dovecot, why_no_postfix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +20,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared data beside the checkout; set CRMSYNC_SHARED to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A mail server for mailboxes; each test takes a mailbox of its own."""
+    if (reason := why_no_dovecot()) is not None:
+        pytest.skip(reason)
+    with TemporaryDirectory(prefix="crmsync-dovecot-") as folder:
+        server = Dovecot.start(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
+    """A mail server that carries mail to `dovecot`."""
+    if (reason := why_no_postfix()) is not None:
+        pytest.skip(reason)
+    with TemporaryDirectory(prefix="crmsync-postfix-") as folder:
+        server = Postfix.start(Path(folder), lmtp=dovecot.lmtp)
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -157,7 +157,8 @@ def _report(*groups: str) -> bytes:
         "Auto-Submitted: auto-replied\n"
         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
         "--b\n\nYour mail could not be delivered.\n"
-        f"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.ours.example\n\n{fields}"
+        "--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.ours.example\n\n"
+        f"{fields}"
         "--b\nContent-Type: message/rfc822\n\nMessage-ID: <crmsync.1@ours.example>\n"
         "To: ann@customer.example\nSubject: Renewal\n\nHello\n--b--\n"
     ).encode()

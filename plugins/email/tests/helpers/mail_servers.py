@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -183,7 +182,7 @@ class Dovecot:
     imap: int
     imaps: int
     lmtp: int
-    pid: int
+    process: subprocess.Popen[bytes]
 
     @classmethod
     def start(cls, folder: Path, *, certificate: tuple[Path, Path] | None = None) -> Dovecot:
@@ -210,13 +209,12 @@ class Dovecot:
         )
         for port in (imap, lmtp, *((imaps,) if certificate else ())):
             wait_for_port(port, log)
-        return cls(folder=folder, imap=imap, imaps=imaps, lmtp=lmtp, pid=process.pid)
+        return cls(folder=folder, imap=imap, imaps=imaps, lmtp=lmtp, process=process)
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(self.pid, signal.SIGTERM)
-            os.waitpid(self.pid, 0)
+        self.process.terminate()
+        self.process.wait()
 
     def client(self, user: str) -> IMAPClient:
         """A connection to a mailbox, as another mail program has it."""

@@ -1,0 +1,250 @@
+"""Reading a mailbox of a real server (dovecot): what is new, once, and nothing is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from mailboxes import PasswordLogin, mail, new_user, opened, read, rows, subjects
+from wire_proxy import WireProxy
+
+from crmsync.errors import AuthError, RejectedError, TransientError
+from crmsync_email.reading.mailbox import Bounds
+from crmsync_email.reading.options import ImapOptions
+from crmsync_email.reading.session import MailboxSession
+
+if TYPE_CHECKING:
+    from mail_servers import Dovecot
+
+    from crmsync.model.pages import Page
+
+_SMALL = Bounds(mail=64 * 2**10, page_mails=3, page_bytes=2**20)
+_SENT = "Gesendetes"
+
+
+def test_each_mail_of_inbox_and_sent_is_read_once(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 8)])
+    dovecot.put(user, [mail(8, sender=user).replace(b"me@ours", b"bob@customer")], _SENT)
+    pages = read(dovecot.imap, user, bounds=_SMALL)
+    assert len(pages) == 4
+    assert subjects(pages) == [f"number {number}" for number in range(1, 9)]
+    assert [row["direction"] for row in rows(pages)] == ["inbound"] * 7 + ["outbound"]
+    assert read(dovecot.imap, user, cursor=pages[-1].cursor) == []
+    dovecot.put(user, [mail(9)])
+    assert subjects(read(dovecot.imap, user, cursor=pages[-1].cursor)) == ["number 9"]
+
+
+def test_after_each_page_a_reading_can_end(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 11)])
+    pages = read(dovecot.imap, user, bounds=_SMALL)
+    for number, page in enumerate(pages, start=1):
+        rest = read(dovecot.imap, user, bounds=_SMALL, cursor=page.cursor)
+        assert subjects(pages[:number]) + subjects(rest) == subjects(pages)
+
+
+def test_nothing_is_marked_read_or_moved(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1), mail(2)])
+    read(dovecot.imap, user)
+    with dovecot.client(user) as client:
+        status = client.folder_status("INBOX", ["MESSAGES", "UNSEEN", "RECENT"])
+    assert (status[b"MESSAGES"], status[b"UNSEEN"], status[b"RECENT"]) == (2, 2, 2)
+
+
+def test_a_mail_in_two_folders_is_one_activity(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    with dovecot.client(user) as client:
+        client.create_folder("Kunden")
+        client.select_folder("INBOX")
+        client.copy([1], "Kunden")
+    found = rows(read(dovecot.imap, user, folders=["inbox", "Kunden"]))
+    assert len(found) == 2
+    assert found[0] == found[1]
+
+
+def test_a_mailbox_that_was_made_anew_is_read_again_and_doubles_nothing(dovecot: Dovecot) -> None:
+    user = new_user()
+    with dovecot.client(user) as client:
+        client.create_folder("Kunden")
+    dovecot.put(user, [mail(1), mail(2)], "Kunden")
+    before = read(dovecot.imap, user, folders="Kunden")
+    with dovecot.client(user) as client:
+        client.delete_folder("Kunden")
+        client.create_folder("Kunden")
+    dovecot.put(user, [mail(3), mail(1)], "Kunden")
+    after = read(dovecot.imap, user, folders="Kunden", cursor=before[-1].cursor)
+    assert subjects(after) == ["number 3", "number 1"]
+    assert rows(after)[1]["id"] == rows(before)[0]["id"]
+
+
+def test_drafts_and_mail_from_before_the_beginning_are_left_out(dovecot: Dovecot) -> None:
+    user = new_user()
+    with dovecot.client(user) as client:
+        client.append("INBOX", mail(1), flags=[rb"\Draft"])
+    dovecot.put(user, [mail(2)])
+    assert subjects(read(dovecot.imap, user)) == ["number 2"]
+    assert subjects(read(dovecot.imap, user, since="2100-01-01")) == []
+
+
+def test_mail_that_is_gone_costs_one_look(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    (page,) = read(dovecot.imap, user)
+    dovecot.put(user, [mail(2)])
+    with dovecot.client(user) as client:
+        client.select_folder("INBOX")
+        client.delete_messages([2])
+        client.expunge()
+    (empty,) = read(dovecot.imap, user, cursor=page.cursor)
+    assert empty.records.num_rows == 0
+    assert read(dovecot.imap, user, cursor=empty.cursor) == []
+
+
+def test_what_is_asked_for_anew_is_read_anew(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    (page,) = read(dovecot.imap, user)
+    (again,) = read(dovecot.imap, user, cursor=page.cursor, ours="ann@customer.example")
+    assert again.records.num_rows == 0 or rows([again])[0]["direction"] == "outbound"
+    assert subjects(read(dovecot.imap, user, cursor="{broken")) == ["number 1"]
+
+
+def test_with_nothing_new_a_folder_costs_one_round_trip(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    pages = read(dovecot.imap, user)
+    with WireProxy(dovecot.imap) as proxy:
+        assert read(proxy.port, user, cursor=pages[-1].cursor) == []
+        words = [line.split()[1] for line in proxy.commands if len(line.split()) > 1]
+    assert words.count(b"STATUS") == 2
+    assert not {b"EXAMINE", b"SELECT", b"UID", b"FETCH"} & set(words)
+    assert len(words) <= 2 + 4  # CAPABILITY, AUTHENTICATE, LIST and LOGOUT beside it
+
+
+def test_a_folder_that_is_missing_is_told_when_the_others_were_read(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    found: list[Page] = []
+    with (
+        opened(dovecot.imap, user, folders=["Kunden", "inbox"]) as reading,
+        pytest.raises(RejectedError, match="the mailbox has no folder “Kunden”; has it been ren"),
+    ):
+        found.extend(reading.pages())
+    assert subjects(found) == ["number 1"]
+
+
+def test_a_folder_that_vanishes_under_the_reader_loses_nothing(dovecot: Dovecot) -> None:
+    user = new_user()
+    with dovecot.client(user) as client:
+        client.create_folder("Kunden")
+    dovecot.put(user, [mail(number) for number in range(1, 10)], "Kunden")
+    found = []
+    with opened(dovecot.imap, user, folders="Kunden", bounds=_SMALL) as reading:
+        pages = reading.pages()
+        found.append(next(pages))
+        with dovecot.client(user) as client:
+            client.delete_folder("Kunden")
+        with pytest.raises((TransientError, RejectedError)):
+            found.extend(pages)
+    with dovecot.client(user) as client:
+        client.create_folder("Kunden")
+    dovecot.put(user, [mail(number) for number in range(1, 10)], "Kunden")
+    again = read(dovecot.imap, user, folders="Kunden", cursor=found[-1].cursor)
+    assert subjects(again) == [f"number {number}" for number in range(1, 10)]
+
+
+def _read_into(found: list[Page], port: int, user: str) -> None:
+    with opened(port, user, bounds=_SMALL) as reading:
+        found.extend(reading.pages())
+
+
+@pytest.mark.parametrize("cut", range(200, 5_000, 400))
+def test_a_connection_that_breaks_anywhere_loses_nothing(dovecot: Dovecot, cut: int) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 10)])
+    found: list[Page] = []
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.cut_after = cut
+        with pytest.raises(TransientError, match=r"the mail server 127\.0\.0\.1"):
+            _read_into(found, proxy.port, user)
+    cursor = found[-1].cursor if found else None
+    found += read(dovecot.imap, user, cursor=cursor, bounds=_SMALL)
+    assert subjects(found) == [f"number {number}" for number in range(1, 10)]
+
+
+def test_a_server_that_says_goodbye_is_told_in_its_own_words(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = lambda line: (
+            b"* BYE Server shutting down for backup\r\n" if b"EXAMINE" in line else None
+        )
+        with pytest.raises(TransientError, match=r"ended the connection: .*shutting down for back"):
+            read(proxy.port, user)
+
+
+def test_one_mail_that_the_server_cannot_give_does_not_stop_the_others(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 6)])
+
+    def refuse(line: bytes) -> bytes | None:
+        words = line.split()
+        asked = words[3].split(b",") if b"BODY.PEEK" in line else []
+        if b"3" not in asked:
+            return None
+        return words[0] + b" NO [SERVERBUG] Internal error occurred.\r\n"
+
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = refuse
+        pages = read(proxy.port, user)
+    found = rows(pages)
+    assert [row["subject"] for row in found if row["id"]] == [f"number {n}" for n in (1, 2, 4, 5)]
+    (told,) = (row for row in found if not row["id"])
+    assert (told["_origin"], told["_row"]) == ("INBOX", 3)
+    assert "does not give this mail" in str(told["_problem"])
+    assert read(dovecot.imap, user, cursor=pages[-1].cursor) == []
+
+
+def test_of_a_mail_of_50_mb_only_the_beginning_is_fetched(dovecot: Dovecot) -> None:
+    user = new_user()
+    big = mail(1, body="Hello\r\n" + "x" * 70 + "\r\n") + (b"y" * 70 + b"\r\n") * 700_000
+    dovecot.put(user, [big, mail(2)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.cut_after = 2**20
+        pages = read(proxy.port, user)
+    assert subjects(pages) == ["number 1", "number 2"]
+    assert str(rows(pages)[0]["text"]).startswith("Hello")
+
+
+def test_hostile_mail_is_read_and_what_comes_after_it_too(dovecot: Dovecot) -> None:
+    user = new_user()
+    nested = "".join(
+        f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(3_000)
+    ).encode()
+    hostile = [
+        mail(1).replace(b"Subject", b"X-Long: " + b"x" * 300_000 + b"\r\nSubject"),
+        mail(2).replace(b"\r\n\r\n", b"\r\n" + b"X-Many: y\r\n" * 50_000 + b"\r\n"),
+        mail(3).replace(b"Subject: number 3\r\n\r\n", b"Subject: number 3\r\n" + nested),
+        mail(4).replace(b"Hello", b"\xff\xfe\x80 Hello"),
+        b"\r\n",
+        b"no header at all",
+        mail(7),
+    ]
+    dovecot.put(user, hostile)
+    found = rows(read(dovecot.imap, user))
+    assert len(found) == 7
+    assert found[-1]["subject"] == "number 7"
+    assert not [row for row in found if row["_problem"]]
+
+
+def test_a_wrong_password_is_told_without_it(dovecot: Dovecot) -> None:
+    options = ImapOptions.model_validate(
+        {"host": "127.0.0.1", "port": dovecot.imap, "security": "none"}
+    )
+    with pytest.raises(AuthError) as told:
+        MailboxSession(options, PasswordLogin(user="me@ours.example", password="wrong-61c"))  # noqa: S106
+    assert "does not accept the password of me@ours.example" in str(told.value)
+    assert "61c" not in str(told.value)
