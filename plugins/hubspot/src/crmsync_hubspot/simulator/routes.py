@@ -1,0 +1,44 @@
+"""Which API a path belongs to, whatever its version."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+_DATED = re.compile(r"20\d\d-(03|09)")
+_VERSIONED = {
+    ("crm", "v3"): {"objects", "properties", "pipelines", "owners"},
+    ("crm", "v4"): {"associations", "objects"},
+}
+
+
+def route_of(path: str) -> tuple[str, ...]:
+    """What is asked for: the API's name, and what follows its version; empty for none.
+
+    The APIs with a date for a version have it behind their name, the older ones before it.
+    The associations of one record are ``links``, and those of many ``associations``.
+    """
+    parts = tuple(unquote(part) for part in path.split("/") if part)
+    head = parts[:2]
+    if head in _VERSIONED and parts[2:3] and parts[2] in _VERSIONED[head]:
+        found = parts[2:]
+        single = head == ("crm", "v4") and parts[2] == "objects"
+        return _single(found) if single else found
+    if head == ("crm", "associations") and parts[2:3] == ("v4",):
+        return ("associations", *parts[3:])
+    if parts[:1] == ("crm",) and len(parts) > 2 and _DATED.fullmatch(parts[2]):  # noqa: PLR2004  a place
+        found = (parts[1], *parts[3:])
+        return _single(found) if parts[1] == "objects" and "associations" in parts[4:] else found
+    if parts[:1] == ("crm-object-schemas",) and parts[2:3] == ("schemas",):
+        return parts[2:]
+    if parts[:1] == ("account-info",):
+        return ("account", *parts[2:])
+    if parts[:1] == ("oauth",) and len(parts) > 1:
+        return ("oauth", *parts[2:]) if parts[1] == "v3" or _DATED.fullmatch(parts[1]) else ()
+    return ()
+
+
+def _single(found: tuple[str, ...]) -> tuple[str, ...]:
+    if len(found) > 3 and found[3] == "associations":  # noqa: PLR2004  a place
+        return ("links", *found[1:])
+    return ()

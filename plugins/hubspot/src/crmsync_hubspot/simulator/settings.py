@@ -1,0 +1,83 @@
+"""How a simulated portal is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+ALL_SCOPES = frozenset(
+    {
+        "oauth",
+        "tickets",
+        "e-commerce",
+        "sales-email-read",
+        "crm.objects.companies.read",
+        "crm.objects.companies.write",
+        "crm.objects.contacts.read",
+        "crm.objects.contacts.write",
+        "crm.objects.deals.read",
+        "crm.objects.deals.write",
+        "crm.objects.line_items.read",
+        "crm.objects.line_items.write",
+        "crm.objects.feedback_submissions.read",
+        "crm.objects.custom.read",
+        "crm.objects.custom.write",
+        "crm.objects.owners.read",
+        "crm.schemas.companies.read",
+        "crm.schemas.companies.write",
+        "crm.schemas.contacts.read",
+        "crm.schemas.contacts.write",
+        "crm.schemas.deals.read",
+        "crm.schemas.deals.write",
+        "crm.schemas.tickets.read",
+        "crm.schemas.tickets.write",
+        "crm.schemas.line_items.read",
+        "crm.schemas.custom.read",
+        "crm.schemas.custom.write",
+    }
+)
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """How a portal is set up; may be changed while it runs.
+
+    Attributes:
+        scopes: what the private app and the OAuth app were granted.
+        index_lag: how much later than a write a search sees it.
+        association_lag: how much later than a write of a record its associations are told.
+        burst: calls an app may make within ten seconds; ``searches`` an account within one.
+        daily: calls an account may make from midnight to midnight, in its own time zone.
+        unique_on: the vendor's types that take properties with unique values.
+        page_rows: the most records on a page of a listing; ``history_rows`` with history.
+        null_values: tell a property without a value as null, as the service does; else leave it
+            out, as its published description has it.
+        numeric_ends: tell the other end of an association as a number, as the service does; else
+            as a text, as its published description has it.
+    """
+
+    token: str = "pat-eu1-00000000-simulated"  # noqa: S105  it opens nothing real
+    client_id: str = "00000000-0000-4000-8000-000000000001"
+    client_secret: str = "00000000-0000-4000-8000-simulated001"  # noqa: S105  likewise
+    refresh_token: str = "eu1-0000-simulated-refresh"  # noqa: S105  likewise
+    redirect_uri: str = "http://localhost:3000/callback"
+    rotates: bool = True
+    token_lives: timedelta = timedelta(minutes=30)
+    portal_id: int = 48_000_001
+    app_id: int = 2_100_001
+    user_id: int = 71_000_001
+    time_zone: str = "Europe/Berlin"
+    currency: str = "EUR"
+    scopes: frozenset[str] = ALL_SCOPES
+    index_lag: timedelta = timedelta(seconds=5)
+    association_lag: timedelta = timedelta(0)
+    burst: int = 190
+    searches: int = 5
+    daily: int = 650_000
+    unique_on: frozenset[str] = frozenset({"companies", "contacts", "deals", "tickets"})
+    page_rows: int = 100
+    history_rows: int = 50
+    null_values: bool = False
+    numeric_ends: bool = False
+    retry_after: bool = True
+    webhook_targets: list[str] = field(default_factory=list)
