@@ -57,9 +57,9 @@ class PortalOnWire:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def make(self, name: str, **values: str) -> str:
+    def make(self, kind: str, /, **values: str) -> str:
         """A new record's id."""
-        return str(self.portal.create(name, values).id)
+        return str(self.portal.create(kind, values).id)
 
     def close(self) -> None:
         self.http.close()
