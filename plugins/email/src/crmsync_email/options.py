@@ -1,0 +1,100 @@
+"""What the config can say of a connection that sends mail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from crmsync.config.base import NamesField, Settings
+from crmsync.config.secrets import Secret
+from crmsync_email.addresses import domain_of, mailbox_of
+from crmsync_email.login import ON_THIS_MACHINE, Login, Security
+
+_PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
+
+
+def _one_address(text: str) -> str:
+    mailbox_of(text)
+    return text
+
+
+def _domains(names: list[str]) -> list[str]:
+    return [domain_of(name) for name in names]
+
+
+AddressField = Annotated[str, AfterValidator(_one_address)]
+
+
+class Rate(Settings):
+    """How many mails may go out: in a minute, and in a minute to one domain of recipients."""
+
+    per_minute: int | None = Field(default=None, ge=1)
+    per_minute_and_domain: int | None = Field(default=None, ge=1)
+
+
+class Dkim(Settings):
+    """The signature (RFC 6376): ``key`` is the private key in PEM form, RSA."""
+
+    domain: Annotated[str, AfterValidator(domain_of)]
+    selector: str = Field(min_length=1)
+    key: Secret
+
+
+class SendingOptions(Settings):
+    """What every connection that sends mail has.
+
+    ``address`` is its own. Senders whose domain is among ``domains`` stand on a mail themselves;
+    where that is not given, it is the domain of ``address``. For others the mail comes from
+    ``address``, under their name, and answers go to them. With ``redirect_to`` every mail goes to
+    that address instead of to its recipient.
+    """
+
+    address: AddressField
+    domains: Annotated[NamesField, AfterValidator(_domains)] | None = None
+    redirect_to: AddressField | None = None
+    rate: Rate = Rate()
+    dkim: Dkim | None = None
+
+    @property
+    def own_domains(self) -> frozenset[str]:
+        """The domains that may stand behind From."""
+        if self.domains is None:
+            return frozenset({mailbox_of(self.address).domain})
+        return frozenset(self.domains)
+
+
+class SmtpServer(Settings):
+    """A mail server that takes mail.
+
+    ``port`` is by default 465, 587 or 25, as ``security`` says. ``ca_file`` holds the certificates
+    of a company's own authority. ``hello`` is the name by which this machine presents itself.
+    """
+
+    host: str = Field(min_length=1)
+    port: int | None = Field(default=None, gt=0, lt=65_536)
+    security: Security = Security.STARTTLS
+    ca_file: str | None = None
+    hello: str | None = None
+
+    @model_validator(mode="after")
+    def _not_in_the_clear(self) -> SmtpServer:
+        if self.security is Security.NONE and self.host not in ON_THIS_MACHINE:
+            raise ValueError(
+                "security: none would send the password and all mail in the clear; write starttls "
+                "or tls"
+            )
+        return self
+
+    @property
+    def at_port(self) -> int:
+        """Where the server listens."""
+        return self.port or _PORTS[self.security]
+
+
+class SmtpOptions(SendingOptions, SmtpServer, Login):
+    """The keys of a connection that sends by a mail server, and does no more."""
+
+
+class NoStreamOptions(Settings):
+    """What only sends has no streams, and so a stream has no keys."""

@@ -1,0 +1,160 @@
+"""The connector: mail goes out through a mail server."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
+from crmsync.model.actions import Receipt, SendEmail
+from crmsync.plugins.contract import Finding
+from crmsync_email.addresses import mailbox_of
+from crmsync_email.login import AccessTokens
+from crmsync_email.sending.message import Identity, mail_of
+from crmsync_email.sending.rate import Pace
+from crmsync_email.sending.session import BrokenError, Session
+from crmsync_email.sending.signing import Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crmsync.clock import Clock
+    from crmsync.model.actions import Action
+    from crmsync_email.login import Login
+    from crmsync_email.options import SendingOptions, SmtpServer
+
+# The engine waits for five minutes; what was not begun by then was surely not sent.
+_CALL_SECONDS, _LAST_BEGIN_SECONDS = 270.0, 120.0
+
+
+class SmtpSender:
+    """Sends batches of mail over one session, which is opened again when it broke."""
+
+    def __init__(
+        self,
+        options: SendingOptions,
+        server: SmtpServer,
+        login: Login,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        tokens = None if login.oauth is None else AccessTokens(login.oauth, clock)
+        self._options, self._monotonic = options, monotonic
+        self.identity = identity_of(options)
+        self._pace = Pace(options.rate, clock)
+        self._session = Session(server, login, tokens, clock, monotonic=monotonic)
+        self._signer = None if options.dkim is None else Signer(options.dkim)
+
+    def check(self) -> Sequence[Finding]:
+        """Connect, log in, and ask whether mail from our own address would be taken."""
+        findings = redirection(self._options)
+        self._session.until(_CALL_SECONDS)
+        try:
+            self._session.open()
+            self._session.verify(self.identity.own.address)
+            if self._signer is not None:
+                self._signer.signed(b"From: a@example.com\r\n\r\n")
+        except BrokenError as error:
+            raise TransientError(f"the mail server {error}") from None
+        except ConnectorError as error:
+            return [*findings, Finding(sentence=str(error))]
+        return findings
+
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        """Send mails; all other actions are refused."""
+        begun = self._monotonic()
+        self._session.until(_CALL_SECONDS)
+        self._session.reset()
+        answers: list[Receipt | ConnectorError] = []
+        stopped: ConnectorError | None = None
+        for action in actions:
+            if not isinstance(action, SendEmail):
+                answers.append(RejectedError("a mail server takes mail, and nothing else"))
+                continue
+            if stopped is None and self._monotonic() - begun > _LAST_BEGIN_SECONDS:
+                stopped = TransientError("the mail server is slow, so this one waits for the next")
+            if stopped is not None:
+                answers.append(stopped)
+                continue
+            answer = self._answer(action)
+            answers.append(answer)
+            if isinstance(answer, QuotaError | AuthError):
+                stopped = answer
+            elif not isinstance(answer, Receipt):
+                stopped = self._ready_again()
+        return answers
+
+    def close(self) -> None:
+        """End the session."""
+        self._session.close()
+
+    def _answer(self, action: SendEmail) -> Receipt | ConnectorError:
+        try:
+            mail = mail_of(action, self.identity)
+            content = mail.content if self._signer is None else self._signer.signed(mail.content)
+            self._session.open()
+            late = self._pace.admit(mail.key, mail.recipient.domain)
+            if late is not None:
+                return late
+            self._session.send(mail, content)
+        except BrokenError as error:
+            return TransientError(f"the mail server {error}")
+        except ConnectorError as error:
+            return error
+        return Receipt(key=action.key, remote_id=mail.message_id)
+
+    def _ready_again(self) -> ConnectorError | None:
+        """What the rest of a batch meets, where the server is not there any more."""
+        self._session.reset()
+        try:
+            self._session.open()
+        except ConnectorError as error:
+            return error
+        return None
+
+
+class SmtpConnector:
+    """Mail goes out through a mail server."""
+
+    def __init__(self, sender: SmtpSender) -> None:
+        self._sender = sender
+
+    def check(self) -> Sequence[Finding]:
+        """Whether the server can be reached, takes the login, and lets us send."""
+        return self._sender.check()
+
+    def close(self) -> None:
+        """End the session."""
+        self._sender.close()
+
+    def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
+        """Send mails."""
+        return self._sender.apply(actions)
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        """Nothing: a mail server does not tell what it has taken."""
+        del keys
+        return {}
+
+
+def identity_of(options: SendingOptions) -> Identity:
+    """In whose name a connection may send."""
+    return Identity(
+        own=mailbox_of(options.address),
+        domains=options.own_domains,
+        redirect_to=None if options.redirect_to is None else mailbox_of(options.redirect_to),
+    )
+
+
+def redirection(options: SendingOptions) -> list[Finding]:
+    """That mail is redirected, which nobody may forget."""
+    if options.redirect_to is None:
+        return []
+    return [
+        Finding(
+            sentence=f"every mail goes to {options.redirect_to} instead of to its recipient, "
+            "because redirect_to says so",
+            fatal=False,
+        )
+    ]
