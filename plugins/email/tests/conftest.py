@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mail_servers import Dovecot, Postfix, why_no_dovecot, why_no_postfix
+from smtp_server import MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,3 +47,11 @@ def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def mail_server(tmp_path: Path) -> Iterator[MailServer]:
+    """A mail server that wants STARTTLS and a login."""
+    server = MailServer(tmp_path)
+    yield server
+    server.close()

@@ -11,7 +11,9 @@ from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError,
 if TYPE_CHECKING:
     from datetime import datetime
 
-_REST = timedelta(hours=1)  # allowances are mostly rolling sums, of which some comes back
+REST_AFTER_QUOTA = timedelta(
+    hours=1
+)  # allowances are mostly rolling sums, of which some comes back
 _FIRST_REFUSAL = 400
 _LAST_TEMPORARY = 499
 # Amazon SES, Google and Microsoft say so when the day's mails are used up.
@@ -49,7 +51,7 @@ def refusal(code: int, text: bytes | str, *, what: str, now: datetime) -> Connec
     words = words_of(text)
     told = f"the mail server refuses {what}: {code} {words}"
     if _USED_UP.search(words):
-        return QuotaError(told, until=now + _REST)
+        return QuotaError(told, until=now + REST_AFTER_QUOTA)
     if is_login_refused(code):
         return AuthError(told)
     if _FIRST_REFUSAL <= code <= _LAST_TEMPORARY:
