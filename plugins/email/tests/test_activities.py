@@ -10,7 +10,7 @@ from crmsync_email.reading.activities import FoundMail, MailActivity, activities
 from crmsync_email.reading.whose import Ours
 
 _ARRIVED = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
-_OURS = Ours.of([], "me@ours.example")
+_OURS = Ours.of([], ["me@ours.example"])
 _HEADERS = {
     "From": "Ann <ann@customer.example>",
     "To": "me@ours.example",
@@ -73,13 +73,13 @@ def test_mail_among_ourselves_is_nobodys_contact() -> None:
 
 
 def test_at_a_domain_that_everybody_has_only_the_login_is_ours() -> None:
-    ours = Ours.of([], "firm@gmail.com")
+    ours = Ours.of([], ["firm@gmail.com"])
     assert ours.include("firm@gmail.com")
     assert not ours.include("ann@gmail.com")
 
 
 def test_the_config_says_which_addresses_are_ours() -> None:
-    ours = Ours.of(["@ours.example", "firm@gmail.com"], "login")
+    ours = Ours.of(["@ours.example", "firm@gmail.com"], ["login"])
     assert ours.include("anybody@ours.example")
     assert ours.include("firm@gmail.com")
     assert not ours.include("login")

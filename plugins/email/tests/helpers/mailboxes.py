@@ -58,7 +58,7 @@ def opened(port: int, user: str, **options: object) -> Iterator[MailboxReading]:
     try:
         assert since is None or isinstance(since, str)
         assert bounds is None or isinstance(bounds, Bounds)
-        yield MailboxReading(session, told, user=user, since=since, bounds=bounds)
+        yield MailboxReading(session, told, own=[user], since=since, bounds=bounds)
     finally:
         session.close()
 

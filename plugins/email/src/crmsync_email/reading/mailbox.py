@@ -44,21 +44,21 @@ class Bounds:
 
 
 class MailboxReading:
-    """One reading of a mailbox."""
+    """One reading of a mailbox. ``own`` are the connection's addresses, and its login's name."""
 
     def __init__(
         self,
         session: MailboxSession,
         options: ImapOptions,
         *,
-        user: str,
+        own: Sequence[str],
         since: Cursor | None,
         bounds: Bounds | None = None,
     ) -> None:
         self._session = session
         self._options = options
-        self._ours = Ours.of(options.ours, user)
-        self._progress = progress_of(since, shape_of(options, user))
+        self._ours = Ours.of(options.ours, own)
+        self._progress = progress_of(since, shape_of(options, own))
         self._bounds = bounds or Bounds()
 
     def pages(self) -> Iterator[Page]:
@@ -195,8 +195,8 @@ def missing(asked: str) -> str:
     )
 
 
-def shape_of(options: ImapOptions, user: str) -> str:
+def shape_of(options: ImapOptions, own: Sequence[str]) -> str:
     """A digest of what decides how a mail is read; folders may come and go."""
     asked = options.model_dump(mode="json", include={"ours", "sent", "since"})
-    text = json.dumps([asked, user], sort_keys=True)
+    text = json.dumps([asked, sorted(own)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -32,20 +32,23 @@ class Ours:
     domains: frozenset[str]
 
     @classmethod
-    def of(cls, told: Sequence[str], user: str) -> Ours:
-        """From the config, where ``@example.com`` is a domain, and from the login's name.
+    def of(cls, told: Sequence[str], own: Sequence[str]) -> Ours:
+        """From the config, where ``@example.com`` is a domain, and from the connection's own.
 
-        Where the config says nothing, the domain of the login is ours, unless anybody can have an
-        address there.
+        Where the config says nothing, the domains of the connection's addresses are ours, unless
+        anybody can have an address there.
+
+        Args:
+            own: its addresses, among which the name of a login may be that is none.
         """
         names = [name.lower() for name in told]
-        user = user.lower() if "@" in user else ""
-        domain = user.rpartition("@")[2]
-        if not names and domain and domain not in PUBLIC_DOMAINS:
-            names = [f"@{domain}"]
+        addresses = [name.lower() for name in own if "@" in name]
+        domains = {name.rpartition("@")[2] for name in addresses} - set(PUBLIC_DOMAINS)
         return cls(
-            addresses=frozenset({*(name for name in names if name[0] != "@"), user} - {""}),
-            domains=frozenset(name[1:] for name in names if name[0] == "@"),
+            addresses=frozenset({*(name for name in names if name[0] != "@"), *addresses}),
+            domains=frozenset(name[1:] for name in names if name[0] == "@")
+            if names
+            else frozenset(domains),
         )
 
     def include(self, address: str) -> bool:

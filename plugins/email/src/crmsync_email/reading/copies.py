@@ -1,0 +1,85 @@
+"""Finds the copies of mails that we sent, which prove that a mail server has taken them.
+
+Where the server files no copy among sent mail itself, one travels to our own mailbox in the same
+SMTP transaction as the mail, so that both were taken or neither (docs/adr of this connector).
+People and their rules move mail, so all places are looked into where it may have gone.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from crmsync.errors import TransientError
+from crmsync.model.own_mail import local_part
+from crmsync_email.reading.errors import RefusedError
+from crmsync_email.reading.folders import wanted_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from crmsync_email.reading.options import ImapOptions
+    from crmsync_email.reading.session import ListedFolder, MailboxSession
+
+_USES = frozenset({"\\sent", "\\all", "\\archive", "\\trash", "\\junk"})
+_LOOKED_THROUGH = 1_000  # of each folder the newest mails, where a search may not know them yet
+_AT_ONCE = 250
+
+
+def copies_of(
+    session: MailboxSession, options: ImapOptions, keys: Sequence[str]
+) -> Mapping[str, str]:
+    """The Message-IDs, without brackets, of those of these effects that were sent, by key.
+
+    Raises:
+        TransientError: a folder cannot be looked into, so that nobody knows.
+    """
+    starts = {f"{local_part(key.rpartition('-')[2])}@".lower(): key for key in keys}
+    found: dict[str, str] = {}
+    for name in _places(options, session.folders()):
+        wanted = {start: key for start, key in starts.items() if key not in found}
+        if not wanted:
+            break
+        try:
+            found |= _in_folder(session, name, wanted)
+        except RefusedError as error:
+            raise TransientError(
+                f"whether a mail was sent cannot be told, because the folder “{name}” cannot be "
+                f"looked into{error}"
+            ) from None
+    return found
+
+
+def _places(options: ImapOptions, listed: Sequence[ListedFolder]) -> list[str]:
+    asked = (one.name for one in wanted_folders(options, listed) if one.name is not None)
+    used = (one.name for one in listed if one.flags & _USES)
+    return list(dict.fromkeys(chain(asked, ["INBOX"], used)))
+
+
+def _in_folder(session: MailboxSession, name: str, wanted: Mapping[str, str]) -> dict[str, str]:
+    state = session.examine(name)
+    found: dict[str, str] = {}
+    for start in wanted:
+        found |= _among(session, session.with_message_id(start), wanted)
+    if len(found) < len(wanted):
+        first = max(1, (state.next_uid or 1) - _LOOKED_THROUGH)
+        last = None if state.next_uid is None else state.next_uid - 1
+        newest = session.uids(first, last)[-_LOOKED_THROUGH:] if last != 0 else []
+        found |= _among(session, newest, wanted)
+    return found
+
+
+def _among(
+    session: MailboxSession, uids: Iterable[int], wanted: Mapping[str, str]
+) -> dict[str, str]:
+    """Which of these mails are wanted; a search is for “contains”, and only equality counts."""
+    found = {}
+    waiting = list(uids)
+    while waiting:
+        for told in session.message_ids(waiting[:_AT_ONCE]).values():
+            message_id = told.partition(":")[2].strip().strip("<>")
+            key = wanted.get(f"{message_id.partition('@')[0]}@".lower())
+            if key is not None:
+                found[key] = message_id
+        waiting = waiting[_AT_ONCE:]
+    return found
