@@ -103,8 +103,10 @@ def test_what_is_missing_is_told_in_the_words_of_who_looks_after_mailboxes(
     assert told == [
         "the mailbox has no folder “Gesendet”; did you mean “Gesendetes”?",
         "the mailbox has no folder “Kunde”; did you mean “Kunden”?",
-        "the mail server does not say which folder is the “archive”; write its name under "
-        "“folders” instead",
+        (
+            "the mail server does not say which folder is the “archive”; write its name under "
+            "“folders” instead"
+        ),
     ]
 
 
