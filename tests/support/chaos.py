@@ -228,7 +228,8 @@ _HOW = {0: "ended", KILLED: "killed", BUSY: "found another at work"}
 def assert_sound(world: Chaos, handling: KeyHandling) -> None:
     world.settle()
     print(f"{handling}: {world.report()}")  # noqa: T201  make chaos shows it
-    assert world.mistakes() == []
+    mistakes = world.mistakes()
+    assert not mistakes, "\n".join(mistakes)
     counts = world.counts()
     assert counts[State.DONE] > 0
     if handling is not KeyHandling.UNSAFE:
