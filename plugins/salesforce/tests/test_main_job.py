@@ -97,8 +97,11 @@ def test_the_main_job(config: Path, running: RunningOrg) -> None:
     assert (checked.exit_code, checked.stderr) == (0, ""), checked.stdout
     proved = call("connections", "check", "salesforce", "--config", config)
     assert proved.exit_code == 0, proved.stdout
+    today = running.service.used  # without --at, so at another time than all that follows
     sample = build(AT.astimezone(ZoneInfo(ZONE)))
     before = len(running.org.rows("Task"))
+    planned = call("plan", "--config", config, "--at", AT.isoformat()).stdout
+    assert "To write what is ready, salesforce is called at least 1 time." in planned
     first = call_json("run", "--config", config, "--at", AT.isoformat())
     made = [row for row in running.org.rows("Task") if row["Crmsync_Key__c"]]
     tasks = [row for row in made if not row["IsClosed"]]
@@ -120,3 +123,14 @@ def test_the_main_job(config: Path, running: RunningOrg) -> None:
     told = call("sync", "--config", config, "--at", (AT + timedelta(hours=2)).isoformat())
     assert re.search(r"salesforce was called 7 times; \d+ of 100,000 are used", told.stdout)
     assert len(running.org.rows("Task")) == before + len(made)
+    # One call for the tasks and notes, besides those that read.
+    status = call_json("status", "--config", config, "--at", (AT + timedelta(hours=3)).isoformat())
+    (spent,) = status["calls"]
+    assert spent["made"] == running.service.used
+    assert (spent["used"], spent["allowed"]) == (running.service.used, 100_000)
+    shown = call("status", "--config", config, "--at", (AT + timedelta(hours=23)).isoformat())
+    line = re.search(r"salesforce was called (\d+) times within a day; \d+ of", shown.stdout)
+    assert line is not None
+    assert int(line.group(1)) == spent["made"]
+    later = call_json("status", "--config", config, "--at", (AT + timedelta(days=2)).isoformat())
+    assert later["calls"][0]["made"] == today > 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 from crmsync.app.basis import basis_of
@@ -15,6 +17,7 @@ from crmsync.app.syncing import skipped, sync_all, sync_or_skip
 from crmsync.clock import NeverBefore, SystemClock, readable
 from crmsync.delivery.commit import commit_plan
 from crmsync.errors import CrmsyncError, StoppedError, TimeWentBackError
+from crmsync.ledger.states import State
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
 from crmsync.rules.incremental.standing import evaluated
@@ -83,7 +86,18 @@ def plan_cycle(
         sync = sync_or_skip(workspace, advance=advance)
     else:
         sync = skipped(workspace, "Taking what was last read.")
-    return _decide(workspace, sync, only=only, advance=advance).plan
+    plan = _decide(workspace, sync, only=only, advance=advance).plan
+    return replace(plan, calls_to_come=_calls_to_come(workspace, plan))
+
+
+def _calls_to_come(workspace: Workspace, plan: PlanResult) -> dict[str, int]:
+    """For each connection that counts its calls, in how many what is ready can be written."""
+    ready = Counter(one.connection for one in plan.actions if one.state == State.READY)
+    return {
+        name: ceil(ready[name] / workspace.spec(name).batch_size)
+        for name in plan.sync.calls
+        if ready[name]
+    }
 
 
 def run_cycle(

@@ -15,6 +15,7 @@ from crmsync.app.results.status import (
 )
 from crmsync.app.runs import told
 from crmsync.app.settling import undone_run
+from crmsync.app.spending import calls_spent
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
 from crmsync.clock import readable
@@ -92,6 +93,7 @@ def read_status(workspace: Workspace) -> StatusResult:
         daemon=_daemon(workspace),
         due=_due(workspace),
         waiting=_waiting(workspace),
+        calls=calls_spent(workspace),
         previewed=len(ledger.enrolments(statuses=[EnrolmentStatus.PREVIEWED])),
     )
 

@@ -279,10 +279,13 @@ class Workspace:
             InvalidInputError: its options hold mistakes.
             ConnectorError: it cannot be opened.
         """
+        from crmsync.app.spending import note_calls  # heavy
+
         connector = self.spec(name).open(self.context(name))
         try:
             yield connector
         finally:
+            note_calls(self, name, connector)
             connector.close()
 
     def remote_field(self, connection: str, table: str, field: str) -> tuple[str, str] | None:

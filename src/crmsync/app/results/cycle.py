@@ -83,6 +83,8 @@ class PlanResult:
     Attributes:
         audit: a sentence where evaluating only what changed would have answered otherwise.
         stopped: why the circuit breaker lets nothing out; None where it does not.
+        calls_to_come: how often each connection that counts its calls will at least be called
+            to write what is ready.
     """
 
     at: datetime
@@ -92,6 +94,7 @@ class PlanResult:
     held: tuple[HeldBack, ...]
     stopped: str | None = None
     audit: str | None = None
+    calls_to_come: dict[str, int] = field(default_factory=dict)
 
     @property
     def findings(self) -> bool:

@@ -68,6 +68,24 @@ class WaitingStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallsStatus:
+    """How often a remote was called.
+
+    Attributes:
+        made: by crmsync, within the last 24 hours.
+        used: of the remote's allowance, by whomever; None where the remote does not tell.
+        allowed: the whole of that allowance.
+        told_at: when that was so.
+    """
+
+    connection: str
+    made: int
+    used: int | None
+    allowed: int | None
+    told_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusResult:
     """The state of an installation.
 
@@ -81,6 +99,7 @@ class StatusResult:
         due: what waits and comes due within a day.
         waiting: what waits or is held, and why; the most first.
         previewed: how many records matched a rule when it was new, and wait for a person's word.
+        calls: of the connections whose remotes allow so many, and no more.
     """
 
     at: datetime
@@ -96,6 +115,7 @@ class StatusResult:
     due: tuple[DueStatus, ...] = ()
     waiting: tuple[WaitingStatus, ...] = ()
     previewed: int = 0
+    calls: tuple[CallsStatus, ...] = ()
 
     @property
     def findings(self) -> bool:

@@ -34,6 +34,10 @@ def print_plan(out: Console, result: PlanResult, *, full: bool) -> None:
     print_sync(out, result.sync)
     out.print()
     _print_all(out, result, full=full, most=None)
+    for name, calls in result.calls_to_come.items():
+        out.print(
+            f"To write what is ready, {safe(name)} is called at least {count(calls, 'time')}."
+        )
     out.print("[dim]Nothing was sent or written: this is a plan.[/]")
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crmsync.cli.reports.stopping import stop_sentence
-from crmsync.cli.reports.sync import print_quarantine
+from crmsync.cli.reports.sync import allowance_used, print_quarantine
 from crmsync.cli.reports.words import count, listed, safe
 from crmsync.clock import readable
 from crmsync.ledger.states import State
@@ -38,6 +38,11 @@ def print_status(out: Console, result: StatusResult) -> None:
         out.print(safe(stop_sentence(stop)), soft_wrap=True)
     for item in result.attention:
         out.print(f"[red]{safe(item)}[/]", soft_wrap=True)
+    for calls in result.calls:
+        allowance = allowance_used(calls.used, calls.allowed)
+        at = f" at {readable(calls.told_at)}" if allowance else ""
+        called = f"was called {count(calls.made, 'time')} within a day"
+        out.print(f"{safe(calls.connection)} {called}{allowance}{at}", soft_wrap=True)
     if result.last_run is not None:
         out.print(f"Last run: {escape(result.last_run)}")
     for due in result.due:

@@ -39,11 +39,7 @@ def print_sync(out: Console, result: SyncResult) -> None:
         )
     out.print(table)
     for name, calls in result.calls.items():
-        allowance = (
-            ""
-            if calls.used is None or calls.allowed is None
-            else f"; {calls.used:,} of {calls.allowed:,} are used"
-        )
+        allowance = allowance_used(calls.used, calls.allowed)
         out.print(f"{safe(name)} was called {count(calls.made, 'time')}{allowance}")
     for stream in result.streams:
         if stream.warning:
@@ -53,6 +49,13 @@ def print_sync(out: Console, result: SyncResult) -> None:
     print_quarantine(out, result.quarantined, result.quarantine)
     for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
         out.print(f"[red]{safe(sentence)}[/]", soft_wrap=True)
+
+
+def allowance_used(used: int | None, allowed: int | None) -> str:
+    """What of a remote's allowance is used, to go on a sentence; empty where it does not tell."""
+    if used is None or allowed is None:
+        return ""
+    return f"; {used:,} of {allowed:,} are used"
 
 
 def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> None:
