@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from crmsync.app.correspondence import Correspondences
 from crmsync.app.counting import Tally
 from crmsync.app.earlier_tasks import EarlierTasks
 from crmsync.app.results.cycle import HeldBack, PlannedAction
@@ -189,6 +190,10 @@ class Steps:
     def _suppression(self) -> Suppression:
         return Suppression(self.records, self.world, self.book)
 
+    @cached_property
+    def _correspondences(self) -> Correspondences:
+        return Correspondences(self.records, self.world, self.book)
+
     def _tally(self, due: Sequence[OpenStep]) -> Tally:
         caps = (cap for policy in self._policies.values() for cap in policy.caps)
         return Tally(
@@ -255,6 +260,10 @@ class Steps:
             asked_since=None if asked is None else asked.since,
             approval_expires=None if asked is None else asked.approver.expires,
         )
+        mail = draft.mail_to_customer
+        if mail is not None:
+            told = self._correspondences.of(mail.recipient)
+            draft = replace(draft, correspondence=told)
         return replace(draft, counts=tally.counts(draft))
 
     def _take(

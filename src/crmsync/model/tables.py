@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from crmsync.model.notices import NoticeKind
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -138,8 +140,6 @@ BASE_FIELDS = (
     _text("url", "Where a person finds it in the remote."),
 )
 
-NOTICES = ("hard_bounce", "soft_bounce", "complaint", "out_of_office")
-
 _TABLES = (
     Table(
         name="account",
@@ -241,7 +241,7 @@ _TABLES = (
             _text("sender", "The e-mail address, without a name, that a mail came from."),
             _word(
                 "notice",
-                NOTICES,
+                tuple(NoticeKind),
                 "What a mail that a machine wrote tells of an address; empty for all other mail.",
             ),
             _text(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import SendEmail
+from crmsync.policy.correspondence import NOTHING_TOLD, Correspondence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,6 +34,7 @@ class Draft:
         contact: the record of the customer who would get it; None where it goes to a colleague.
         colleague: the record of the user who would get it or do it.
         same_address: records of other contacts, of any account, with the contact's address.
+        correspondence: what mail has told of the address that a mail goes to.
         doubts: why a mark may be missing on the contact or account; one sentence each.
         stops: what people have said about the account, or about the address that a mail goes to.
         inhibited_by: the rules that inhibit this one, and that the account is in.
@@ -57,6 +59,7 @@ class Draft:
     contact: Row | None = None
     colleague: Row | None = None
     same_address: Sequence[Row] = ()
+    correspondence: Correspondence = NOTHING_TOLD
     doubts: Sequence[str] = ()
     stops: Sequence[Stop] = ()
     inhibited_by: Sequence[str] = ()

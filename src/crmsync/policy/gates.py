@@ -15,6 +15,7 @@ from crmsync.policy.drafts import PASS, Draft, Ruling
 from crmsync.policy.holdout import holdout
 from crmsync.policy.hours import hours
 from crmsync.policy.inhibition import inhibition
+from crmsync.policy.notices import absence, notices
 from crmsync.policy.staleness import staleness
 from crmsync.policy.suppression import freshness, suppression
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 GATES: tuple[Gate, ...] = (
     ability,
     suppression,
+    notices,
     inhibition,
     holdout,
     staleness,
@@ -37,6 +39,7 @@ GATES: tuple[Gate, ...] = (
     recipient,
     sender,
     approval,
+    absence,
     hours,
     caps,
 )

@@ -104,9 +104,14 @@ def _attached(activities: ir.Table) -> ir.Table:
 
 
 def _addressed(activities: ir.Table) -> ir.Table:
-    """``activity``, ``address`` and ``domain``, a row for each address."""
-    rows = activities.filter(activities.addresses.notnull())
-    rows = rows.select(activity=rows.id, address=rows.addresses.lower().split(" ").unnest())
+    """``activity``, ``address`` and ``domain``, a row for each address.
+
+    A bounce comes from a mail system; whom it is about is told by the address that it names.
+    """
+    named = activities.addresses.fill_null("") + " " + activities.notice_address.fill_null("")
+    rows = activities.select(activity="id", addresses=named.lower())
+    rows = rows.filter(rows.addresses != " ")
+    rows = rows.select("activity", address=rows.addresses.split(" ").unnest()).distinct()
     rows = rows.filter(rows.address.contains("@"))
     return rows.mutate(domain=rows.address.re_extract("@([^@]*)$", 1))
 

@@ -1,0 +1,102 @@
+"""What mail has told of the addresses of customers, read from the activities."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from crmsync.model.notices import NoticeKind
+from crmsync.model.records import Given
+from crmsync.policy.addresses import bare_address
+from crmsync.policy.correspondence import NOTHING_TOLD, Correspondence, Notice
+from crmsync.rules.evaluation.asked import PRESENT
+from crmsync.rules.evaluation.world import wanted
+from crmsync.warehouse.addresses import addresses_in, mails_from
+from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.variables import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import ibis.expr.types as ir
+
+    from crmsync.journeys.book import RecordBook
+    from crmsync.model.records import LiveRecords
+    from crmsync.rules.evaluation.world import World
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Correspondences:
+    """By address. Nothing is asked of the warehouse before the first mail to a customer."""
+
+    def __init__(self, records: LiveRecords, world: World, book: RecordBook) -> None:
+        self._records = records
+        self._world = world
+        self._book = book
+
+    def of(self, address: str) -> Correspondence:
+        """What is known of an address, with or without a name."""
+        bare = bare_address(address)
+        notices = self._notices.get(bare)
+        if notices is None:
+            return NOTHING_TOLD
+        heard_at, wrote_at = self._heard.get(bare, (None, None))
+        return Correspondence(notices=notices, heard_at=heard_at, wrote_at=wrote_at)
+
+    @cached_property
+    def _notices(self) -> Mapping[str, Sequence[Notice]]:
+        """Of the contacts in the book, by address."""
+        contacts = self._book.rows.get("contact", {}).values()
+        addresses = {bare_address(str(row.get("email") or "")) for row in contacts}
+        query = self._records.compiled("notices", self._told)
+        rows = self._records.query(query, self._given(addresses))
+        found: dict[str, list[Notice]] = {}
+        columns = [rows[name].to_pylist() for name in ("address", "notice", "reason", "until")]
+        for address, kind, reason, until, at in zip(*columns, _instants(rows["at"]), strict=True):
+            notice = Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
+            found.setdefault(address, []).append(notice)
+        return found
+
+    @cached_property
+    def _heard(self) -> Mapping[str, tuple[datetime, datetime | None]]:
+        """Of the addresses with notices: when mail came from them, and when a person wrote."""
+        query = self._records.compiled("heard of", self._came)
+        rows = self._records.query(query, self._given(self._notices.keys()))
+        both = zip(_instants(rows["heard"]), _instants(rows["wrote"]), strict=True)
+        return dict(zip(rows["address"].to_pylist(), both, strict=True))
+
+    def _given(self, addresses: Iterable[str]) -> Given:
+        return Given(values={PRESENT: self._world.now}) | self._world.ids(addresses)
+
+    def _told(self) -> ir.Table:
+        activity = self._past()
+        told = activity.filter(activity.notice.notnull(), activity.notice_address.notnull())
+        named = told.select(
+            "at",
+            notice="notice",
+            reason="notice_reason",
+            until="notice_until",
+            address=addresses_in(told.notice_address),
+        )
+        return named.semi_join(wanted(), [("address", "id")])
+
+    def _came(self) -> ir.Table:
+        mails = mails_from(self._past())
+        mails = mails.semi_join(wanted(), [("address", "id")])
+        return mails.group_by("address").aggregate(
+            heard=mails["at"].max(), wrote=mails["at"].max(where=mails.by_person)
+        )
+
+    def _past(self) -> ir.Table:
+        activity = self._records.table("activity")
+        present = variable(PRESENT, INSTANT).cast(activity["at"].type())
+        return activity.filter(activity["at"] <= present)
+
+
+def _instants(column: pa.ChunkedArray) -> list[datetime | None]:
+    microseconds = column.cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+    return [None if one is None else _EPOCH + timedelta(microseconds=one) for one in microseconds]
