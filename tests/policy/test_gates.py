@@ -212,6 +212,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
     assert [gate.__name__ for gate in GATES] == [
         "ability",
         "suppression",
+        "notices",
         "inhibition",
         "holdout",
         "staleness",
@@ -219,6 +220,7 @@ def test_whom_nobody_may_write_to_is_dropped_before_addresses_are_complained_abo
         "recipient",
         "sender",
         "approval",
+        "absence",
         "hours",
         "caps",
     ]
