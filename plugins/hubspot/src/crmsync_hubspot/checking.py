@@ -1,0 +1,124 @@
+"""Whether a portal has what a connection needs, told in its administrator's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmsync.config.yaml import nearest
+from crmsync.errors import AuthError
+from crmsync.plugins.contract import Finding
+from crmsync_hubspot import objects
+from crmsync_hubspot.errors import RefusedError
+from crmsync_hubspot.keys import MADE
+from crmsync_hubspot.options import HubSpotStreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_hubspot.client import HubSpotClient
+    from crmsync_hubspot.describing import Descriptions
+
+_FEW_CALLS = 0.1
+
+
+def findings(
+    client: HubSpotClient, descriptions: Descriptions, streams: Mapping[str, StreamRequest]
+) -> Iterator[Finding]:
+    """What is missing.
+
+    Raises:
+        ConnectorError: the portal cannot be asked.
+    """
+    # Any token may ask for this, so it tells whether the token is good.
+    client.call("GET", "/account-info/v3/details")
+    for name in MADE:
+        yield from _keys(client, descriptions, name)
+    for request in streams.values():
+        yield from _stream(client, descriptions, request)
+    used, allowed = client.budget.used, client.budget.allowed
+    if used is not None and allowed and allowed - used < _FEW_CALLS * allowed:
+        yield Finding(
+            sentence=f"the portal has only {allowed - used:,} of its {allowed:,} calls of today "
+            "left",
+            fatal=False,
+        )
+
+
+def _keys(client: HubSpotClient, descriptions: Descriptions, name: str) -> Iterator[Finding]:
+    wanted = client.options.key_property
+    try:
+        one = descriptions.properties(name).get(wanted)
+    except (RefusedError, AuthError) as error:
+        yield Finding(sentence=f"{name} cannot be written: {error}", fatal=False)
+        return
+    if one is None:
+        yield Finding(
+            sentence=f"{name} have no property {wanted} to keep keys in: “crmsync connections "
+            "setup” makes it, or an administrator does, under Settings, Properties: single-line "
+            "text, and unique where HubSpot offers that"
+        )
+    elif one["type"] != "string":
+        yield Finding(sentence=f"the property {wanted} of {name} is no text, so it keeps no keys")
+    elif not one.get("hasUniqueValue"):
+        yield Finding(
+            sentence=f"the property {wanted} of {name} is not unique, so crmsync itself looks for "
+            "a key before it makes anything, in a search that is minutes late; let only one "
+            "machine at a time write to this portal",
+            fatal=False,
+        )
+
+
+def _stream(
+    client: HubSpotClient, descriptions: Descriptions, request: StreamRequest
+) -> Iterator[Finding]:
+    assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
+    options = request.options
+    try:
+        there = {one.name for one in descriptions.fields(options, request.columns)}
+        _try(client, options)
+    except RefusedError as error:
+        yield Finding(sentence=str(error), stream=request.name)
+        return
+    for column in dict.fromkeys((*request.key, *request.columns)):
+        if column not in there:
+            yield Finding(
+                sentence=f"{options.object} have no property “{column}”{nearest(column, there)}; "
+                "write its internal name, from Settings, Properties",
+                stream=request.name,
+            )
+    missing = [name for name in options.history if name not in there]
+    if missing:
+        yield Finding(
+            sentence=f"{options.object} have no property “{missing[0]}”"
+            f"{nearest(missing[0], there)} whose history could be read",
+            stream=request.name,
+        )
+
+
+def _try(client: HubSpotClient, options: HubSpotStreamOptions) -> None:
+    """Read a little of a stream; what the token may not do, HubSpot then says."""
+    match options.object:
+        case "owners":
+            client.call("GET", "/crm/v3/owners/", query=[("limit", "1")])
+        case "pipelines" | "properties":
+            client.call("GET", f"/crm/v3/{options.object}/{options.of}")
+        case name:
+            targets = ",".join(options.associations_to)
+            query = [("limit", "1"), *([("associations", targets)] if targets else [])]
+            client.call("GET", f"/crm/v3/objects/{name}", query=query)
+            body = {
+                "filterGroups": [
+                    {
+                        "filters": [
+                            {
+                                "propertyName": objects.change_property(name),
+                                "operator": "GTE",
+                                "value": "0",
+                            }
+                        ]
+                    }
+                ],
+                "limit": 1,
+            }
+            client.call("POST", f"/crm/v3/objects/{name}/search", body=body, search=True)

@@ -1,0 +1,91 @@
+"""Whether a record still holds what a decision was based on."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from crmsync.errors import RejectedError
+from crmsync.model.actions import Receipt
+from crmsync.model.tables import ID_SEPARATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crmsync.model.actions import Scalar, UpdateFields
+
+_LINE_ENDS = re.compile(r"\r\n?")
+_MILLISECONDS = re.compile(r"-?\d{5,}")
+
+
+def compared(
+    update: UpdateFields, current: Mapping[str, Any] | None, kinds: Mapping[str, str]
+) -> Receipt | RejectedError | None:
+    """The answer to an update that need not, or must not, be made; None where it is due.
+
+    Args:
+        current: the record's properties; None where it is not there.
+        kinds: the types of properties, as the portal calls them.
+    """
+    if current is None:
+        return RejectedError("there is no such record, or the token may not see it")
+    if update.expected and holds(current, update.changes, kinds):
+        return Receipt(key=update.key, remote_id=update.record.id, already=True)
+    for name, expected in update.expected.items():
+        if not _same(kinds.get(name, ""), current.get(name), expected):
+            return RejectedError(
+                f"{name} was changed since this was decided, so it is left as it is"
+            )
+    return None
+
+
+def holds(
+    current: Mapping[str, Any], values: Mapping[str, Scalar], kinds: Mapping[str, str]
+) -> bool:
+    """Whether a record has these values."""
+    return all(_same(kinds.get(n, ""), current.get(n), value) for n, value in values.items())
+
+
+def sent(value: Scalar) -> str:
+    """A value as HubSpot takes it: text; an empty one empties a property."""
+    if value is None:
+        return ""
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _same(kind: str, there: object, value: Scalar) -> bool:
+    """Whether two ways to write a value of that type mean the same."""
+    if value is None or value == "":
+        return there is None or there == ""
+    if there is None or there == "":
+        return kind == "bool" and sent(value) == "false"
+    return _meant(kind, sent(there)) == _meant(kind, sent(value))  # type: ignore[arg-type]  # JSON
+
+
+def _meant(kind: str, text: str) -> object:
+    try:
+        match kind:
+            case "number":
+                # A reference that crmsync has read bears the connection's name in front.
+                return Decimal(text.rpartition(ID_SEPARATOR)[2])
+            case "bool":
+                return text.lower()
+            case "datetime":
+                return _instant(text).replace(microsecond=0)
+            case "date":
+                return _instant(text).date()
+            case "enumeration":
+                options = text.rpartition(ID_SEPARATOR)[2].split(";")
+                return frozenset(options)
+    except (ValueError, InvalidOperation):
+        return text
+    return _LINE_ENDS.sub("\n", text)
+
+
+def _instant(text: str) -> datetime:
+    if _MILLISECONDS.fullmatch(text):
+        return datetime.fromtimestamp(int(text) / 1000, UTC)
+    told = datetime.fromisoformat(text)
+    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)

@@ -1,0 +1,127 @@
+"""The keys of actions: found again in the portal, so that nothing is made twice.
+
+Where the portal keeps the property of keys unique, it refuses a second record of a key itself, and
+records are read by it at once. Where it does not, keys are searched for, and the search knows of a
+record some minutes late; what this process has made itself it knows without asking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crmsync.errors import AuthError
+from crmsync.model.actions import Receipt
+from crmsync_hubspot import objects
+from crmsync_hubspot.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crmsync_hubspot.client import HubSpotClient
+    from crmsync_hubspot.describing import Descriptions
+
+# The objects that actions make.
+MADE = ("tasks", "notes")
+
+
+class Keys:
+    """The keys that a portal knows."""
+
+    def __init__(self, client: HubSpotClient, descriptions: Descriptions) -> None:
+        self._client, self._descriptions = client, descriptions
+        self.property = client.options.key_property
+        self._made: dict[tuple[str, str], Receipt] = {}
+
+    def are_unique(self, object_name: str) -> bool:
+        """Whether the portal itself keeps a key from being used twice.
+
+        Raises:
+            AuthError: it has no property for keys.
+            ConnectorError: it cannot be asked.
+        """
+        definition = self._descriptions.properties(object_name).get(self.property)
+        if definition is None:
+            raise AuthError(
+                f"{object_name} have no property {self.property} to keep keys in; “crmsync "
+                "connections setup” makes it"
+            )
+        return bool(definition.get("hasUniqueValue"))
+
+    def note(self, object_name: str, receipt: Receipt) -> None:
+        """What was made is known from then on."""
+        self._made[object_name, receipt.key] = receipt
+
+    def known(self, object_name: str, keys: Sequence[str]) -> dict[str, Receipt]:
+        """What is there under these keys, before it is made.
+
+        Raises:
+            ConnectorError: that cannot be told now.
+        """
+        made = {key: one for key in keys if (one := self._made.get((object_name, key)))}
+        return made | self.found(object_name, [key for key in keys if key not in made])
+
+    def everywhere(self, keys: Sequence[str]) -> dict[str, Receipt]:
+        """What was made under these keys, of whatever kind.
+
+        Raises:
+            ConnectorError: that cannot be told now.
+        """
+        found: dict[str, Receipt] = {}
+        for object_name in MADE:
+            left = [key for key in dict.fromkeys(keys) if key not in found]
+            if left and self.property in self._descriptions.properties(object_name):
+                found |= self.found(object_name, left)
+        return found
+
+    def found(self, object_name: str, keys: Sequence[str]) -> dict[str, Receipt]:
+        """The records of an object that have these keys.
+
+        Raises:
+            ConnectorError: that cannot be told now.
+        """
+        found: dict[str, Receipt] = {}
+        ask = self._read if self.are_unique(object_name) else self._searched
+        for start in range(0, len(keys), objects.BATCH):
+            some = keys[start : start + objects.BATCH]
+            for record in ask(object_name, some):
+                key = record["properties"].get(self.property)
+                # The portal compares without case; keys differ in more.
+                if key in some:
+                    found[key] = Receipt(key=key, remote_id=str(record["id"]), already=True)
+        return found
+
+    def _read(self, object_name: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        body = {
+            "inputs": [{"id": key} for key in keys],
+            "idProperty": self.property,
+            "properties": [self.property],
+            "propertiesWithHistory": [],
+        }
+        path = f"/crm/v3/objects/{object_name}/batch/read"
+        try:
+            answer = self._client.call("POST", path, body=body, accepted=(200, 207))
+        except RefusedError as error:
+            if error.status != 404:  # noqa: PLR2004  HTTP: not found; none of them
+                raise
+            return []
+        results: list[dict[str, Any]] = answer.body.get("results") or []
+        return results
+
+    def _searched(self, object_name: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        wanted = {
+            "propertyName": self.property,
+            "operator": "IN",
+            # HubSpot compares lists of texts in small letters.
+            "values": sorted({key.lower() for key in keys}),
+        }
+        body = {
+            "filterGroups": [{"filters": [wanted]}],
+            "sorts": [{"propertyName": objects.OBJECT_ID, "direction": "ASCENDING"}],
+            "properties": [self.property],
+            "limit": objects.SEARCHED,
+        }
+        path = f"/crm/v3/objects/{object_name}/search"
+        answer = self._client.call("POST", path, body=body, search=True)
+        results: list[dict[str, Any]] = answer.body["results"]
+        # A key that was used twice by somebody else stands for its first record.
+        return list(reversed(results))

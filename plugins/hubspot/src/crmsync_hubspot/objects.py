@@ -1,0 +1,63 @@
+"""What is known of HubSpot's objects without asking a portal."""
+
+from __future__ import annotations
+
+# Objects of every portal, by the name that stands in paths.
+STANDARD = (
+    "companies",
+    "contacts",
+    "deals",
+    "tickets",
+    "tasks",
+    "emails",
+    "calls",
+    "meetings",
+    "notes",
+    "line_items",
+    "feedback_submissions",
+)
+# What is listed as a whole, because HubSpot tells no changes of it.
+DESCRIBED_BY_ANOTHER = ("pipelines", "properties")
+WITHOUT_CHANGES = ("owners", *DESCRIBED_BY_ANOTHER)
+
+# The canonical tables whose records an action can be about.
+OBJECT_OF_TABLE = {
+    "account": "companies",
+    "contact": "contacts",
+    "deal": "deals",
+    "ticket": "tickets",
+}
+
+# The columns of a stream that are no properties.
+ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT = (
+    "id",
+    "createdAt",
+    "updatedAt",
+    "archived",
+    "archivedAt",
+)
+TOP_LEVEL = (ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT)
+# `associations.companies` is the id of the company that a record is associated with: the primary
+# one, else that with the lowest id.
+ASSOCIATED = "associations."
+MERGED_IDS = "hs_merged_object_ids"
+OBJECT_ID = "hs_object_id"
+
+LISTED, SEARCHED, BATCH, HISTORY, ASSOCIATIONS = 100, 200, 100, 50, 1000  # records in a call
+
+
+def change_property(object_name: str) -> str:
+    """The property that says when a record was last changed."""
+    return "lastmodifieddate" if object_name == "contacts" else "hs_lastmodifieddate"
+
+
+def targets(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The objects that these columns name the associated records of."""
+    return tuple(
+        dict.fromkeys(c.removeprefix(ASSOCIATED) for c in columns if c.startswith(ASSOCIATED))
+    )
+
+
+def properties(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are properties."""
+    return tuple(c for c in columns if c not in TOP_LEVEL and not c.startswith(ASSOCIATED))

@@ -1,0 +1,329 @@
+"""Reads records: all of them by lists, and then what has changed by the portal's search.
+
+The search tells of a change seconds to minutes late, so a reading begins a look-back before the
+time at which the one before it began; what is read twice changes nothing. Within the time that is
+read, records come in the order of their ids, each page from behind the last id on: a record that
+changes meanwhile leaves that time, but moves no other, and however many share an instant, none is
+passed over. No search goes beyond its first page, so its cap of 10,000 records is never met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from crmsync.errors import TransientError
+from crmsync.model.pages import Page, Snapshot
+from crmsync.observe import logger
+from crmsync_hubspot import objects
+from crmsync_hubspot.cursor import (
+    ListPlace,
+    Types,
+    WindowPlace,
+    milliseconds,
+    progress_of,
+    written,
+)
+from crmsync_hubspot.options import HubSpotStreamOptions
+from crmsync_hubspot.tables import archived_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from crmsync.model.pages import Cursor
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_hubspot.client import HubSpotClient
+    from crmsync_hubspot.cursor import Progress
+
+    Results = list[dict[str, Any]]
+
+_LONGEST_ADDRESS = 15_000
+# Archived records are kept for 90 days; after that only a complete listing tells.
+_KEPT = 85 * 24 * 3600 * 1000
+_EMPTY_PAGES = 20
+
+
+class Rows(Protocol):
+    """What becomes of the records that are found.
+
+    Attributes:
+        properties: those to ask for.
+        targets: objects whose associations are wanted.
+        history: whether earlier values come before a record when it is first read.
+        keeps_types: whether it is to be known which properties are times.
+        tells_archived: whether archived records are rows too.
+    """
+
+    properties: tuple[str, ...]
+    targets: tuple[str, ...]
+    history: bool
+    keeps_types: bool
+    tells_archived: bool
+
+    def types(self) -> Types:
+        """Ask the portal which properties are times."""
+        ...
+
+    def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
+        """A page of a list."""
+        ...
+
+    def changed(self, results: Results, types: Types, since: int) -> pa.Table:
+        """Records of a search, which tells no associations."""
+        ...
+
+
+class StreamReading:
+    """One reading of a stream, from a cursor to the end."""
+
+    def __init__(
+        self, client: HubSpotClient, request: StreamRequest, rows: Rows, since: Cursor | None
+    ) -> None:
+        assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
+        self._client, self._rows, self._options = client, rows, request.options
+        self._object = request.options.object
+        self._path = f"/crm/v3/objects/{self._object}"
+        self._columns = tuple(dict.fromkeys((*request.columns, *request.key)))
+        self._progress: Progress = progress_of(since, request)
+        self._lateness = int(request.options.lateness.total_seconds() * 1000)
+        self._log = logger(stream=request.name, object=self._object)
+        self._told: Cursor | None = None
+
+    def pages(self) -> Iterator[Page]:
+        """The pages; none where nothing has changed.
+
+        Raises:
+            ConnectorError: one of the five; the cursor stays before what was not handed out.
+        """
+        before = self._progress
+        resumed = before.listing is not None
+        if self._must_list():
+            yield from self._listing()
+        if before.since is not None or resumed:
+            yield from self._changes()
+        if self._rows.tells_archived:
+            yield from self._archived()
+        fresh = replace(self._progress, since=before.since) != before
+        if fresh and self._told != self._progress.cursor():
+            yield self._page(self._rows.listed([], Types(), history=False))
+
+    def _now(self) -> int:
+        """The time up to which the portal can have told; never behind its own clock."""
+        now = self._client.clock.now()
+        seen = self._client.seen
+        return milliseconds(now if seen is None else min(now, seen))
+
+    def _must_list(self) -> bool:
+        progress = self._progress
+        if progress.listing is not None or progress.since is None:
+            return True
+        if progress.window is not None or progress.archive is not None:
+            return False
+        now = milliseconds(self._client.clock.now())
+        every = int(self._options.reread_every.length.total_seconds() * 1000)
+        if now - (progress.listed or 0) >= every:
+            return True
+        return self._rows.tells_archived and now - (progress.archived or 0) > _KEPT
+
+    def _listing(self) -> Iterator[Page]:
+        """All records, so that what is not among them is known to be gone."""
+        place = self._progress.listing
+        if place is None:
+            if self._rows.keeps_types:
+                self._progress = replace(self._progress, types=self._rows.types())
+            place = ListPlace(id=uuid4().hex, began=milliseconds(self._client.clock.now()))
+        # Earlier values make a record come more than once, so it is no listing then: what was
+        # archived, ever, is asked for behind it.
+        history = self._rows.history and self._progress.since is None
+        for results, after in self._list(place.after, archived=False):
+            ended = after is None
+            if ended:
+                self._progress = self._progress.listed_to_the_end(place, self._lateness)
+            else:
+                place = replace(place, after=after)
+                self._progress = replace(self._progress, listing=place, window=None)
+            if ended and history:
+                self._progress = replace(self._progress, archived=0)
+            table = self._rows.listed(results, self._types, history=history)
+            snapshot = None if history else Snapshot(id=place.id, last=ended)
+            yield self._page(table, snapshot)
+
+    @property
+    def _types(self) -> Types:
+        return self._progress.types or Types()
+
+    def _list(self, after: str | None, *, archived: bool) -> Iterator[tuple[Results, str | None]]:
+        """The pages of a list, each with the portal's token for the next."""
+        seen: set[str | None] = {after}
+        empty = 0
+        while True:
+            answer = self._asked_list(after, archived=archived)
+            results: Results = answer["results"]
+            following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            after = None if following is None else str(following)
+            if after is not None and after in seen:
+                raise TransientError(
+                    f"HubSpot's list of {self._object} comes back to a page that it has told, and "
+                    "has no end; it is read on from there the next time"
+                )
+            seen.add(after)
+            empty = 0 if results else empty + 1
+            if empty > _EMPTY_PAGES:
+                raise TransientError(f"HubSpot's list of {self._object} has nothing, and no end")
+            # The token says whether it goes on; a short page says nothing.
+            yield results, after
+            if after is None:
+                return
+
+    def _asked_list(self, after: str | None, *, archived: bool) -> dict[str, Any]:
+        wanted = () if archived else self._rows.properties
+        first, rest = _in_an_address(wanted)
+        query = [("limit", str(objects.LISTED)), ("archived", "true" if archived else "false")]
+        query += [("properties", ",".join(first))] if first else []
+        if self._rows.targets and not archived:
+            query.append(("associations", ",".join(self._rows.targets)))
+        query += [] if after is None else [("after", after)]
+        answer: dict[str, Any] = self._client.call("GET", self._path, query=query).body
+        if rest and answer["results"]:
+            self._complete(answer["results"], rest)
+        return answer
+
+    def _complete(self, results: Results, names: Sequence[str]) -> None:
+        """Ask for the properties that an address has no room for; a body has."""
+        found = self._batch({"properties": list(names)}, [str(one["id"]) for one in results])
+        for result in results:
+            more = found.get(str(result["id"]))
+            # A record that went away meanwhile is told as archived, or comes no more.
+            result["properties"] |= {} if more is None else more["properties"]
+
+    def _batch(self, asked: Mapping[str, Any], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return batch_read(self._client, self._object, asked, ids)
+
+    def _changes(self) -> Iterator[Page]:
+        """What has changed since the last reading, in the order of ids."""
+        progress = self._progress
+        assert progress.since is not None  # noqa: S101  a listing has set it
+        place = progress.window or WindowPlace(until=milliseconds(self._client.clock.now()), last=0)
+        # As many as one call for associations takes.
+        gathered: Results = []
+        for results, last, ended in self._search(progress.since, place):
+            gathered += results
+            place = replace(place, last=last)
+            if ended or len(gathered) >= objects.ASSOCIATIONS:
+                if ended:
+                    until = min(place.until, self._now())
+                    since = max(progress.since, until - self._lateness)
+                    self._progress = replace(self._progress, since=since, window=None)
+                else:
+                    self._progress = replace(self._progress, window=place)
+                if gathered:
+                    yield self._page(self._rows.changed(gathered, self._types, progress.since))
+                gathered = []
+
+    def _search(self, since: int, place: WindowPlace) -> Iterator[tuple[Results, int, bool]]:
+        """Pages of changes, each with its last id, and whether it is the last page."""
+        last, token, empty = place.last, None, 0
+        while True:
+            answer = self._asked_search(since, place.until, last, token)
+            results: Results = answer["results"]
+            following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            ended = following is None
+            highest = max((int(one["id"]) for one in results), default=last)
+            if results and highest <= last:
+                raise TransientError(f"HubSpot's search of {self._object} repeats itself")
+            empty = 0 if results else empty + 1
+            if empty > _EMPTY_PAGES:
+                raise TransientError(f"HubSpot's search of {self._object} has no end")
+            # An empty page that is not the last has no id to go on from.
+            token = None if results or ended else str(following)
+            last = highest
+            yield results, last, ended
+            if ended:
+                return
+
+    def _asked_search(self, since: int, until: int, last: int, token: str | None) -> dict[str, Any]:
+        changed = objects.change_property(self._object)
+        filters: list[dict[str, str]] = [
+            {
+                "propertyName": changed,
+                "operator": "BETWEEN",
+                "value": str(since),
+                "highValue": str(max(since, until)),
+            }
+        ]
+        if last:
+            filters.append(
+                {"propertyName": objects.OBJECT_ID, "operator": "GT", "value": str(last)}
+            )
+        body: dict[str, Any] = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": objects.OBJECT_ID, "direction": "ASCENDING"}],
+            "properties": list(self._rows.properties),
+            "limit": objects.SEARCHED,
+        }
+        body |= {} if token is None else {"after": token}
+        answer: dict[str, Any] = self._client.call(
+            "POST", f"{self._path}/search", body=body, search=True
+        ).body
+        return answer
+
+    def _archived(self) -> Iterator[Page]:
+        """What was archived: no search tells it, so the archive is listed now and then."""
+        progress = self._progress
+        if progress.since is None or progress.archived is None:
+            return
+        place = progress.archive
+        if place is None:
+            now = milliseconds(self._client.clock.now())
+            every = int(self._options.archived_every.length.total_seconds() * 1000)
+            if now - progress.archived < every:
+                return
+            place = ListPlace(id="archive", began=now)
+        floor = written(max(0, progress.archived - self._lateness))
+        for results, after in self._list(place.after, archived=True):
+            gone = [one for one in results if str(one.get(objects.ARCHIVED_AT) or "~") >= floor]
+            if after is None:
+                self._progress = replace(self._progress, archived=place.began, archive=None)
+            else:
+                place = replace(place, after=after)
+                self._progress = replace(self._progress, archive=place)
+            if gone:
+                yield self._page(archived_table(gone, self._columns))
+
+    def _page(self, table: pa.Table, snapshot: Snapshot | None = None) -> Page:
+        self._told = self._progress.cursor()
+        return Page(records=table, cursor=self._told, snapshot=snapshot)
+
+
+def batch_read(
+    client: HubSpotClient, object_name: str, asked: Mapping[str, Any], ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Records by id, a hundred in a call; those that are not there are left out.
+
+    Raises:
+        ConnectorError: the portal cannot be asked.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    size = objects.HISTORY if "propertiesWithHistory" in asked else objects.BATCH
+    for start in range(0, len(ids), size):
+        body = {"inputs": [{"id": one} for one in ids[start : start + size]], **asked}
+        body.setdefault("properties", [])
+        body.setdefault("propertiesWithHistory", [])
+        path = f"/crm/v3/objects/{object_name}/batch/read"
+        # 207: some of them are not there.
+        answer = client.call("POST", path, body=body, accepted=(200, 207))
+        found |= {str(one["id"]): one for one in answer.body.get("results") or ()}
+    return found
+
+
+def _in_an_address(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """As many names as an address has room for, and the rest."""
+    length = 0
+    for place, name in enumerate(names):
+        length += len(name) + 3  # a comma is written as three characters
+        if length > _LONGEST_ADDRESS:
+            return list(names[:place]), list(names[place:])
+    return list(names), []

@@ -1,0 +1,129 @@
+"""What becomes of records that were found: their rows, or those of their associations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crmsync_hubspot import objects
+from crmsync_hubspot.cursor import Types, written
+from crmsync_hubspot.linking import asked_for, beside
+from crmsync_hubspot.options import HubSpotStreamOptions
+from crmsync_hubspot.reading import batch_read
+from crmsync_hubspot.tables import link_table, record_table, with_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from crmsync.plugins.contract import StreamRequest
+    from crmsync_hubspot.client import HubSpotClient
+    from crmsync_hubspot.describing import Descriptions
+    from crmsync_hubspot.linking import Links
+    from crmsync_hubspot.reading import Results
+
+_NEVER_MERGED = {"tasks", "emails", "calls", "meetings", "notes", "feedback_submissions"}
+
+
+class _Linked:
+    """Records of an object, and their links to others."""
+
+    def __init__(self, client: HubSpotClient, source: str, targets: tuple[str, ...]) -> None:
+        self._client, self._source = client, source
+        self.targets = targets
+
+    def _beside(self, results: Results) -> dict[str, Links]:
+        """The links in a list's answer, asked for where it tells too little of them."""
+        found: dict[str, Links] = {}
+        for target in self.targets:
+            found[target], unclear = beside(results, self._source, target)
+            if unclear:
+                found[target] |= asked_for(self._client, self._source, target, unclear)
+        return found
+
+    def _asked(self, results: Results) -> dict[str, Links]:
+        ids = [str(one["id"]) for one in results]
+        return {
+            target: asked_for(self._client, self._source, target, ids) for target in self.targets
+        }
+
+
+class RecordRows(_Linked):
+    """The rows of a stream of records."""
+
+    tells_archived = True
+
+    def __init__(
+        self, client: HubSpotClient, descriptions: Descriptions, request: StreamRequest
+    ) -> None:
+        assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
+        self._options, self._descriptions = request.options, descriptions
+        self._columns = tuple(dict.fromkeys((*request.columns, *request.key)))
+        super().__init__(client, request.options.object, objects.targets(self._columns))
+        merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
+        wanted = (*objects.properties(self._columns), *request.options.history, *merges)
+        self.properties = tuple(dict.fromkeys(wanted))
+        self._history = tuple(request.options.history)
+        self.history = bool(self._history)
+        self.keeps_types = True
+
+    def types(self) -> Types:
+        """Ask the portal which properties are times."""
+        return self._descriptions.types(self._options.object, self.properties)
+
+    def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
+        """A page of a list; with their history, records come as often as they have changed."""
+        links = self._beside(results)
+        return self._table(self._versions(results, 0) if history else results, types, links)
+
+    def changed(self, results: Results, types: Types, since: int) -> pa.Table:
+        """Records of a search, which tells no associations."""
+        links = self._asked(results)
+        return self._table(self._versions(results, since), types, links)
+
+    def _table(self, results: Sequence[Any], types: Types, links: dict[str, Links]) -> pa.Table:
+        return record_table(results, self._columns, types, links)
+
+    def _versions(self, results: Results, since: int) -> Sequence[Any]:
+        if not self._history or not results:
+            return results
+        asked = {"propertiesWithHistory": list(self._history)}
+        ids = [str(one["id"]) for one in results]
+        told = batch_read(self._client, self._options.object, asked, ids)
+        histories = {key: one.get("propertiesWithHistory") or {} for key, one in told.items()}
+        floor = written(since)
+        return with_history(results, histories, self._history, lambda at: at >= floor)
+
+
+class LinkRows(_Linked):
+    """The rows of a stream of associations.
+
+    They have no time of change, so those of each record that has changed lately are read again.
+    """
+
+    tells_archived = False
+    keeps_types = False
+    history = False
+    properties: tuple[str, ...] = (objects.OBJECT_ID,)
+
+    def __init__(self, client: HubSpotClient, request: StreamRequest) -> None:
+        assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
+        options = request.options
+        super().__init__(client, options.object, tuple(options.associations_to))
+
+    def types(self) -> Types:
+        """There are none."""
+        return Types()
+
+    def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
+        """A page of a list."""
+        del types, history
+        return self._table(results, self._beside(results))
+
+    def changed(self, results: Results, types: Types, since: int) -> pa.Table:
+        """Records of a search, which tells no associations."""
+        del types, since
+        return self._table(results, self._asked(results))
+
+    def _table(self, results: Results, links: dict[str, Links]) -> pa.Table:
+        return link_table([str(one["id"]) for one in results], self.targets, links)

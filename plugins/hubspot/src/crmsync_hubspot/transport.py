@@ -1,0 +1,112 @@
+"""Sends requests through hubspot-api-client's raw request path.
+
+That library has no time-out of its own, does not retry, hides answers that it does not expect, and
+takes ten times as long to make its models as the JSON takes to be read. So its connections are
+used, and nothing above them: each request has a time-out, and what breaks is named by what happens
+next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import orjson
+import urllib3
+from hubspot.crm.objects.configuration import Configuration
+from hubspot.crm.objects.rest import RESTClientObject
+
+from crmsync.errors import AuthError, TransientError, UncertainError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
+_CONNECTIONS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An answer, whatever its status. Names of headers are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Connections to one portal."""
+
+    def __init__(self, url: str, ca_file: str | None) -> None:
+        self._url = url
+        configuration = Configuration(host=url)
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        configuration.ssl_ca_cert = ca_file
+        self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.clear()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Sequence[tuple[str, str]],
+        body: Any,  # noqa: ANN401  JSON
+        *,
+        writing: bool,
+    ) -> Response:
+        """The answer to a request.
+
+        Raises:
+            TransientError: it did not go out, or it only asked for something.
+            UncertainError: it was on its way, and may have changed something.
+            AuthError: whoever answers cannot prove to be HubSpot.
+        """
+        sent = dict(headers) | {"Accept": "application/json"}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        address = self._url + path
+        if query:
+            address += "?" + urlencode(query)
+        try:
+            answer = self._pool.request(
+                method,
+                address,
+                body=None if body is None else orjson.dumps(body),
+                headers=sent,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise broken(error, writing=writing) from None
+        return Response(
+            status=answer.status,
+            headers={name.lower(): value for name, value in answer.headers.items()},
+            body=answer.data,
+        )
+
+
+def broken(error: Exception, *, writing: bool) -> TransientError | UncertainError | AuthError:
+    """The error for a request that broke off; the library's own text quotes the request."""
+    if isinstance(error, urllib3.exceptions.SSLError):
+        # A connection that breaks off in the middle is an SSLError, too.
+        if "CERTIFICATE_VERIFY_FAILED" in repr(error):
+            return AuthError(
+                "the certificate of HubSpot's API is not trusted here; behind a company's proxy, "
+                "name its certificates with ca_file"
+            )
+    elif isinstance(
+        error,
+        urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
+    ):
+        return TransientError("HubSpot cannot be reached")
+    slow = isinstance(error, urllib3.exceptions.TimeoutError)
+    what = "did not answer in time" if slow else "broke the connection off"
+    if writing:
+        return UncertainError(f"HubSpot {what}, and may have done what it was asked for")
+    return TransientError(f"HubSpot {what}")
