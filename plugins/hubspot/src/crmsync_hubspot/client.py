@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = logger()
 # How often a call is made again before whoever called is told, and how long is waited in all.
-_TRIES = 4
+TRIES = 4
 LONGEST_WAIT = 12.0
 _REFUSED = 300
 _OK = (200,)
@@ -89,7 +89,7 @@ class HubSpotClient:
             ConnectorError: one of the five.
         """
         waited, renewed = 0.0, False
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             self.budget.wait(search=search)
             token = self.tokens.token()
             try:
@@ -112,7 +112,7 @@ class HubSpotClient:
                 last, why = error, str(error)
                 wait = error.retry_after
                 seconds = float(attempt) if wait is None else wait.total_seconds()
-            if attempt == _TRIES or waited + seconds > LONGEST_WAIT:
+            if attempt == TRIES or waited + seconds > LONGEST_WAIT:
                 raise last
             _log.info("call_again", path=path, why=why, seconds=seconds)
             waiting.sleep(seconds)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _LONGEST_ADDRESS = 15_000
 # Archived records are kept for 90 days; after that only a complete listing tells.
 _KEPT = 85 * 24 * 3600 * 1000
-_EMPTY_PAGES = 20
+_EMPTY_PAGES, _ASKED_AGAIN = 20, 2
 
 
 class Rows(Protocol):
@@ -162,17 +162,21 @@ class StreamReading:
         while True:
             answer = self._asked_list(after, archived=archived)
             results: Results = answer["results"]
-            following = ((answer.get("paging") or {}).get("next") or {}).get("after")
-            after = None if following is None else str(following)
-            if after is not None and after in seen:
+            following = _following(answer)
+            for _ in range(_ASKED_AGAIN):
+                if following is None or following not in seen:
+                    break
+                # It leads back to a page that was told already; most of the time not for long.
+                answer = self._asked_list(after, archived=archived)
+                results, following = answer["results"], _following(answer)
+            after = following
+            empty = 0 if results else empty + 1
+            if (after is not None and after in seen) or empty > _EMPTY_PAGES:
                 raise TransientError(
-                    f"HubSpot's list of {self._object} comes back to a page that it has told, and "
-                    "has no end; it is read on from there the next time"
+                    f"HubSpot's list of {self._object} leads back to where it was, and has no "
+                    "end; it is read on from there the next time"
                 )
             seen.add(after)
-            empty = 0 if results else empty + 1
-            if empty > _EMPTY_PAGES:
-                raise TransientError(f"HubSpot's list of {self._object} has nothing, and no end")
             # The token says whether it goes on; a short page says nothing.
             yield results, after
             if after is None:
@@ -229,7 +233,7 @@ class StreamReading:
         while True:
             answer = self._asked_search(since, place.until, last, token)
             results: Results = answer["results"]
-            following = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            following = _following(answer)
             ended = following is None
             highest = max((int(one["id"]) for one in results), default=last)
             if results and highest <= last:
@@ -238,7 +242,7 @@ class StreamReading:
             if empty > _EMPTY_PAGES:
                 raise TransientError(f"HubSpot's search of {self._object} has no end")
             # An empty page that is not the last has no id to go on from.
-            token = None if results or ended else str(following)
+            token = None if results else following
             last = highest
             yield results, last, ended
             if ended:
@@ -317,6 +321,12 @@ def batch_read(
         answer = client.call("POST", path, body=body, accepted=(200, 207))
         found |= {str(one["id"]): one for one in answer.body.get("results") or ()}
     return found
+
+
+def _following(answer: Mapping[str, Any]) -> str | None:
+    """The token of the next page; None on the last."""
+    after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+    return None if after is None else str(after)
 
 
 def _in_an_address(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from crmsync_hubspot.linking import Links
 
 _MILLISECONDS = re.compile(r"-?\d{5,}")
+_TIMES = {objects.CREATED, objects.UPDATED, objects.ARCHIVED_AT}
+_CHANGE = {"hs_lastmodifieddate", "lastmodifieddate"}
 
 
 def record_table(
@@ -52,7 +54,8 @@ def _column(
     links: Mapping[str, Links],
 ) -> list[str | None]:
     if column in objects.TOP_LEVEL:
-        return [_text(result.get(column)) for result in results]
+        values = [_text(result.get(column)) for result in results]
+        return [_instant(value) for value in values] if column in _TIMES else values
     if column.startswith(objects.ASSOCIATED):
         there = links[column.removeprefix(objects.ASSOCIATED)]
         return [foremost(there.get(str(result["id"]), ())) for result in results]
@@ -75,8 +78,8 @@ def _merged(result: Mapping[str, Any]) -> list[str]:
 def _of_tombstone(column: str, loser: str, survivor: Mapping[str, Any]) -> str | None:
     if column in {objects.ID, objects.OBJECT_ID}:
         return loser
-    if column in {objects.UPDATED, "hs_lastmodifieddate", "lastmodifieddate"}:
-        return _text(survivor.get(objects.UPDATED))
+    if column in {objects.UPDATED, *_CHANGE}:
+        return _instant(_text(survivor.get(objects.UPDATED)))
     return None
 
 
@@ -87,14 +90,11 @@ def archived_table(results: Sequence[Mapping[str, Any]], columns: Sequence[str])
         if column in {objects.ID, objects.OBJECT_ID}:
             values[column] = [str(one["id"]) for one in results]
         elif column in {objects.UPDATED, objects.ARCHIVED_AT, *_CHANGE}:
-            values[column] = [_text(one.get(objects.ARCHIVED_AT)) for one in results]
+            values[column] = [_instant(_text(one.get(objects.ARCHIVED_AT))) for one in results]
         else:
             values[column] = [None] * len(results)
     table = pa.table({name: pa.array(told, pa.string()) for name, told in values.items()})
     return table.append_column(DELETED, pa.array([True] * len(results), pa.bool_()))
-
-
-_CHANGE = {"hs_lastmodifieddate", "lastmodifieddate"}
 
 
 def link_table(
