@@ -1,0 +1,158 @@
+"""What goes wrong without the care that this connector takes.
+
+Each test runs the code that one would write first, against the same simulated org, and sees it
+fail; the test that it names shows the connector in the same place.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceExpiredSession
+from simple_salesforce.format import format_soql
+
+from crmsync_salesforce.simulator.messages import Fault
+from crmsync_salesforce.simulator.values import told
+from crmsync_salesforce.transport import http_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from org_under_test import TestedOrg
+
+
+@pytest.fixture
+def plain(org: TestedOrg) -> Any:
+    """simple-salesforce as it is, logged in; only that it knows this simulator's certificate."""
+    api = Salesforce(
+        instance_url=org.server.address,
+        session_id=org.service.sessions.open(),
+        session=http_session(str(org.server.certificate)),
+        version="62.0",
+    )
+    # It has a flow for each login; which one it is makes no difference here.
+    api._salesforce_login_partial = lambda: (org.service.sessions.open(), api.sf_instance)  # noqa: SLF001  it has no other way
+    return api
+
+
+def rows(plain: Any, query: str, since: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = plain.query(format_soql(query, since=since))["records"]
+    return found
+
+
+def names(found: list[dict[str, Any]]) -> list[str]:
+    return [row["Name"] for row in found]
+
+
+def from_the_last_stamp(plain: Any, most: int) -> Iterator[list[str]]:
+    """Pages that begin with the last stamp, as long as there are any (airbyte #17148, #6122)."""
+    since = "1970-01-02T00:00:00Z"
+    for _ in range(most):
+        page = rows(
+            plain,
+            "SELECT Name, SystemModstamp FROM Account WHERE SystemModstamp >= {since:literal} "
+            "ORDER BY SystemModstamp LIMIT 5",
+            since,
+        )
+        yield names(page)
+        if len(page) < 5:
+            return
+        since = page[-1]["SystemModstamp"].replace("+0000", "Z")
+
+
+def test_pages_from_the_last_stamp_loop_for_ever(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_bulk_import_in_one_second_ends_and_comes_once."""
+    for number in range(12):
+        org.org.create("Account", {"Name": f"A{number}"})
+    pages = list(from_the_last_stamp(plain, most=50))
+    assert len(pages) == 50
+    assert len({name for page in pages for name in page}) < 12
+
+
+def test_pages_behind_the_last_stamp_lose_its_others(org: TestedOrg, plain: Any) -> None:
+    """Ours: the same."""
+    for number in range(12):
+        org.org.create("Account", {"Name": f"A{number}"})
+    first = rows(plain, "SELECT Name, SystemModstamp FROM Account ORDER BY SystemModstamp LIMIT 5")
+    last = first[-1]["SystemModstamp"].replace("+0000", "Z")
+    behind = "SELECT Name, SystemModstamp FROM Account WHERE SystemModstamp > {since:literal}"
+    assert rows(plain, behind, last) == []
+
+
+def test_behind_the_latest_stamp_what_is_late_is_lost(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_row_that_becomes_visible_late_is_read (airbyte #27146)."""
+    org.org.create("Account", {"Name": "first"})
+    latest = told(org.clock.now())
+    org.clock.pass_time(timedelta(minutes=1))
+    late = org.org.create("Account", {"Name": "late"})
+    org.org.stamp("Account", late, org.clock.now() - timedelta(minutes=2))
+    behind = "SELECT Name FROM Account WHERE SystemModstamp > {since:literal}"
+    assert rows(plain, behind, latest) == []
+
+
+def test_pages_by_number_meet_records_twice(org: TestedOrg, plain: Any) -> None:
+    """Ours: the laws, test_a_change_during_the_read_is_not_lost (airbyte #20471)."""
+    ids = [org.org.create("Account", {"Name": name}) for name in ("a", "b", "c", "d")]
+    by_stamp = "SELECT Name FROM Account ORDER BY SystemModstamp LIMIT 2 OFFSET "
+    seen = names(rows(plain, by_stamp + "0"))
+    org.clock.pass_time(timedelta(minutes=1))
+    org.org.update("Account", ids[0], {"Phone": "1"})
+    seen += names(rows(plain, by_stamp + "2"))
+    assert sorted(seen) != ["a", "b", "c", "d"]
+
+
+def test_a_plain_query_knows_no_archived_tasks(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_archived_activities_are_read."""
+    closed = {"Subject": "old", "Status": "Completed", "ActivityDate": "2024-01-02"}
+    org.org.create("Task", closed)
+    org.org.archive()
+    assert rows(plain, "SELECT Subject FROM Task") == []
+
+
+def test_a_usual_csv_reader_takes_names_for_nothing() -> None:
+    """Ours: test_names_are_text_and_nothing_else (airbyte, test_preserve_na_values)."""
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415  only here
+
+    text = b'"Name"\n"NA"\n"NULL"\n"007"\n'
+    table = arrow_csv.read_csv(
+        io.BytesIO(text), convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True)
+    )
+    assert table["Name"].to_pylist() != ["NA", "NULL", "007"]
+
+
+def test_the_header_of_a_second_page_becomes_a_record() -> None:
+    """Ours: test_the_header_of_later_pages_is_no_record."""
+    pages = ['"Name"\n"a"\n', '"Name"\n"b"\n']
+    read = list(csv.DictReader(io.StringIO("".join(pages))))
+    assert {"Name": "Name"} in read
+
+
+def test_the_library_alone_asks_for_ever(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_an_org_that_ends_each_session_is_not_asked_for_ever (simple-salesforce #804)."""
+    org.service.faults.extend([Fault.EXPIRED_SESSION] * 2000)
+    with pytest.raises((RecursionError, SalesforceExpiredSession)):
+        plain.Account.describe()
+    assert len(org.service.requests) > 2
+
+
+def test_the_library_alone_loses_the_headers(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_an_expired_session_is_renewed_once_with_the_same_headers."""
+    org.service.faults.append(Fault.EXPIRED_SESSION)
+    plain.query("SELECT Id FROM Account", headers={"Sforce-Query-Options": "batchSize=200"})
+    first, second = org.service.requests
+    assert first.headers["sforce-query-options"] == "batchSize=200"
+    assert "sforce-query-options" not in second.headers
+
+
+def test_the_library_alone_gives_up_a_bulk_job(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_session_that_dies_in_a_bulk_job_is_renewed (simple-salesforce #619)."""
+    org.org.create("Account", {"Name": "a"})
+    org.service.faults.append(Fault.EXPIRED_SESSION)
+    org.service.spared = 1
+    with pytest.raises(SalesforceExpiredSession):
+        list(plain.bulk2.Account.query("SELECT Name FROM Account"))
