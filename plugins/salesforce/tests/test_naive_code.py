@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def plain(org: TestedOrg) -> Any:
     """simple-salesforce as it is, logged in; only that it knows this simulator's certificate."""
-    api = Salesforce(
+    api: Any = Salesforce(
         instance_url=org.server.address,
         session_id=org.service.sessions.open(),
         session=http_session(str(org.server.certificate)),
