@@ -67,13 +67,28 @@ def test_check_doubts_exports_that_nobody_renews(folder: Path, connect: Connect)
         at = (now - timedelta(days=days)).timestamp()
         os.utime(folder / name, (at, at))
     doubt = (
-        "the newest export is crm/accounts-2.csv, written 4 days ago; what is read counts as "
-        "fresh from when it was read, so is the export still running?"
+        "the newest export is crm/accounts-2.csv, written 4 days ago; is the export still "
+        "running? What is read counts as known as of then"
     )
     assert sentences(connect("accounts-*.csv", now=now)) == [(doubt, False)]
     a_day_ago = (now - timedelta(days=1)).timestamp()
     os.utime(folder / "accounts-1.csv", (a_day_ago, a_day_ago))
     assert sentences(connect("accounts-*.csv", now=now)) == []
+
+
+def test_what_is_read_is_as_old_as_the_newest_of_its_files(folder: Path, connect: Connect) -> None:
+    for name, day in (("accounts-1.csv", 1), ("accounts-2.csv", 4)):
+        (folder / name).write_text("id,name\n1,a\n")
+        at = datetime(2026, 2, day, 7, tzinfo=UTC).timestamp()
+        os.utime(folder / name, (at, at))
+    files = connect("accounts-*.csv")
+    assert files.written_at("accounts") is None
+    (page,) = files.read("accounts", None)
+    assert files.written_at("accounts") == datetime(2026, 2, 4, 7, tzinfo=UTC)
+    # Nothing has changed, so nothing is read; it is as old as before.
+    again = connect("accounts-*.csv")
+    assert list(again.read("accounts", page.cursor)) == []
+    assert again.written_at("accounts") == datetime(2026, 2, 4, 7, tzinfo=UTC)
 
 
 def test_check_names_a_missing_folder(folder: Path, connect: Connect) -> None:

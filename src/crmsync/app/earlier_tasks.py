@@ -72,7 +72,7 @@ class EarlierTasks:
             return None
         doubts = self._world.freshness.reasons(task.connection, (_ACTIVITY,))
         read = [
-            state.read_at
+            state.known_at
             for state in self._world.freshness.states
             if (state.connection, state.table) == (task.connection, _ACTIVITY)
         ]

@@ -58,6 +58,7 @@ def read_status(workspace: Workspace) -> StatusResult:
                 table=state.table,
                 records=counts[state.table],
                 read_at=state.read_at and state.read_at.astimezone(workspace.zone),
+                written_at=state.written_at and state.written_at.astimezone(workspace.zone),
                 stale=_is_stale(workspace, state),
                 error=state.error,
                 rows=state.rows,
@@ -179,7 +180,7 @@ def _sentence(effect: EffectShown, undo: str) -> str:
 
 def _is_stale(workspace: Workspace, state: StreamState) -> bool:
     bound: timedelta = workspace.installation.settings.freshness.bound(state.table).length
-    return state.read_at is not None and workspace.clock.now() - state.read_at > bound
+    return state.known_at is not None and workspace.clock.now() - state.known_at > bound
 
 
 def _last_run(workspace: Workspace) -> str | None:

@@ -168,8 +168,8 @@ class Board:
         for state in states:
             names = (state.connection, state.stream)
             self._unreadable.labels(*names).set(unreadable.get(names, 0))
-            if state.read_at is not None:
-                self._ages.labels(*names).set_function(partial(self._age, state.read_at))
+            if state.known_at is not None:
+                self._ages.labels(*names).set_function(partial(self._age, state.known_at))
 
     def _age(self, at: datetime) -> float:
         return (self._clock.now() - at).total_seconds()

@@ -26,6 +26,7 @@ class StreamState:
 
     Attributes:
         read_at: when the last read that reached the end of the stream began; None before one did.
+        written_at: when what it read was written, where that was before; None else.
         error: the sentence of the last read's error; None where it ended well.
         rows: how many records the stream would have, could all its rows be used; 0 where all can,
             or nearly all.
@@ -39,6 +40,12 @@ class StreamState:
     error: str | None = None
     rows: int = 0
     missing: int = 0
+    written_at: datetime | None = None
+
+    @property
+    def known_at(self) -> datetime | None:
+        """The instant as of which the stream is known; None where it never was read."""
+        return self.read_at if self.written_at is None else self.written_at
 
 
 class Kept:

@@ -126,6 +126,18 @@ class Reads(Protocol):
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """A connector that reads what somebody else has written before, such as an export."""
+
+    def written_at(self, stream: str) -> datetime | None:
+        """Called after a read of a stream that reached its end: when what it read was written.
+
+        By this machine's clock, in UTC. None: it was as the remote knew it at that moment.
+        """
+        ...
+
+
+@runtime_checkable
 class Writes(Protocol):
     """A connector to which actions can be applied."""
 

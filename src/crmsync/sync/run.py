@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from crmsync.clock import SystemClock
 from crmsync.errors import AuthError, ConnectorError, CrmsyncError, PluginError, QuotaError
 from crmsync.observe import logger, redact
 from crmsync.plugins.calls import HangsError, call_within, hangs
+from crmsync.plugins.contract import Dated
 from crmsync.sync.digests import mapping_digest
 from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.reports import StreamReport
@@ -43,6 +45,8 @@ BATCH_SECONDS = 5.0
 
 # For one page of a connector; then nobody waits for it any more.
 LONGEST_WAIT = timedelta(minutes=15)
+# What is younger when it is read counts as written then.
+_NEW = timedelta(minutes=1)
 
 _Answer = TypeVar("_Answer")
 
@@ -168,8 +172,23 @@ class _StreamSync:
             stream=self.stream.name,
             table=self.stream.table.name,
             read_at=None if error else read_at,
+            written_at=None if error else self._written_at(read_at),
             error=error,
         )
+
+    def _written_at(self, read_at: datetime) -> datetime | None:
+        """When what was read was written; None where that is as good as when it was read.
+
+        Its age is by the machine's clock, which its files bear too, also where ``--at`` says that
+        it is another time.
+        """
+        if not isinstance(self.connector, Dated):
+            return None
+        written_at: object = self.connector.written_at(self.stream.name)
+        if not isinstance(written_at, datetime) or written_at.tzinfo is None:
+            return None  # a stranger's plugin may say anything
+        age = SystemClock().now() - written_at
+        return read_at - age if age >= _NEW else None
 
     def _read(self, since: Cursor | None, mapper: StreamMapper) -> str | None:
         """Read and merge; answers with the error's sentence, or None."""

@@ -154,16 +154,16 @@ class PastRecords:
         holds all that was.
         """
         return [
-            replace(state, read_at=self.at, error=None)
-            if state.read_at is not None and state.read_at >= self.at
+            replace(state, read_at=self.at, written_at=None, error=None)
+            if state.known_at is not None and state.known_at >= self.at
             else state
             for state in self._states
         ]
 
     @cached_property
     def latest_read(self) -> datetime | None:
-        """When a stream was last read to its end; None where none ever was."""
-        return max((s.read_at for s in self._states if s.read_at is not None), default=None)
+        """As of when a stream is known at the latest; None where none was read to its end."""
+        return max((s.known_at for s in self._states if s.known_at is not None), default=None)
 
     def is_filled(self, table: str, field: str) -> bool:  # noqa: ARG002  it is not looked for
         """Whether it is known that there are no empty ones; see `RecordSource`."""

@@ -156,19 +156,21 @@ class Records:
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""
-        states_of = sge.select("connection", "stream", "read_at", "error")
+        states_of = sge.select("connection", "stream", "read_at", "written_at", "error")
         rows = self._database.fetch(states_of.from_(named(STREAM_STATE, BOOKS))).to_pylist()
         kept = {(row["connection"], row["stream"]): row for row in rows}
         states = []
         for (connection, stream), table in self._streams.items():
             row = kept.get((connection, stream), {})
+            again = self._read_again.get((connection, stream))
             missing, rows_in_all = self._missing.get((connection, stream), (0, 0))
             states.append(
                 StreamState(
                     connection=connection,
                     stream=stream,
                     table=table,
-                    read_at=self._read_again.get((connection, stream), row.get("read_at")),
+                    read_at=again or row.get("read_at"),
+                    written_at=None if again else row.get("written_at"),
                     error=row.get("error"),
                     missing=missing,
                     rows=rows_in_all,

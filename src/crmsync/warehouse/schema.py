@@ -109,6 +109,11 @@ def _tokens_of_writes(database: Database) -> None:
     database.create(WRITE, BOOKS, {"number": dt.int64, "token": dt.string})
 
 
+def _age_of_streams(database: Database) -> None:
+    # As in StreamState.
+    database.add_column(STREAM_STATE, BOOKS, "written_at", INSTANT)
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
 MIGRATIONS: tuple[Migration, ...] = (
@@ -117,6 +122,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _meanings_of_fields,
     _changes,
     _tokens_of_writes,
+    _age_of_streams,
 )
 
 

@@ -46,6 +46,7 @@ class ReadNote:
     Attributes:
         read_at: the instant at which a read that reached the end began; None keeps what was
             noted before.
+        written_at: when what it read was written, where that was before; None else.
         error: why it did not reach the end.
     """
 
@@ -53,6 +54,7 @@ class ReadNote:
     stream: str
     table: str
     read_at: datetime | None = None
+    written_at: datetime | None = None
     error: str | None = None
 
 
@@ -96,7 +98,9 @@ class Writer:
             for note in notes:
                 _change(states, note.connection, note.stream, note.table, error=note.error)
                 if note.read_at is not None:
-                    states[note.connection, note.stream]["read_at"] = note.read_at.isoformat()
+                    state, written = states[note.connection, note.stream], note.written_at
+                    state["read_at"] = note.read_at.isoformat()
+                    state["written_at"] = None if written is None else written.isoformat()
             self._keep_states(states, [(note.connection, note.stream) for note in notes])
 
     def begin_anew(
@@ -155,8 +159,9 @@ class Writer:
 
     def _states(self) -> _States:
         rows = self._database.fetch(sge.select("*").from_(named(STREAM_STATE, BOOKS)))
-        place = rows.column_names.index("read_at")
-        rows = rows.set_column(place, "read_at", rows["read_at"].cast(pa.string()))
+        for name in ("read_at", "written_at"):
+            place = rows.column_names.index(name)
+            rows = rows.set_column(place, name, rows[name].cast(pa.string()))
         return {(row["connection"], row["stream"]): row for row in rows.to_pylist()}
 
     def _keep_states(self, states: _States, streams: Collection[tuple[str, str]]) -> None:
@@ -170,7 +175,7 @@ class Writer:
 def _change(
     states: _States, connection: str, stream: str, table: str, **changes: str | None
 ) -> None:
-    state = states.setdefault((connection, stream), {"read_at": None})
+    state = states.setdefault((connection, stream), {"read_at": None, "written_at": None})
     state |= {"connection": connection, "stream": stream, "table_name": table} | changes
 
 

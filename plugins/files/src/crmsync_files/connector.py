@@ -17,6 +17,7 @@ from crmsync_files.writing import FolderWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from crmsync.model.actions import Action, Receipt
     from crmsync.model.pages import Cursor, Page
@@ -35,6 +36,7 @@ class FilesConnector:
         taken = frozenset(stream_options(one).file for one in context.streams.values())
         self._folder = Folder(context.options, context.folder, taken)
         self._writer = FolderWriter(self._folder, context.clock)
+        self._readings: dict[str, StreamReading] = {}
 
     def check(self) -> Sequence[Finding]:
         """Whether the folder is there and writable, and the files with their columns."""
@@ -66,8 +68,8 @@ class FilesConnector:
         days = int(age // 86_400)
         if days >= _LONG_AGO:
             yield Finding(
-                sentence=f"the newest export is {newest.shown}, written {days} days ago; what is "
-                "read counts as fresh from when it was read, so is the export still running?",
+                sentence=f"the newest export is {newest.shown}, written {days} days ago; is the "
+                "export still running? What is read counts as known as of then",
                 fatal=False,
             )
 
@@ -111,7 +113,14 @@ class FilesConnector:
             TransientError: a file changed while it was read.
         """
         request = self._context.streams[stream]
-        return StreamReading(self._folder, request, since, self._context.clock).pages()
+        reading = StreamReading(self._folder, request, since, self._context.clock)
+        self._readings[stream] = reading
+        return reading.pages()
+
+    def written_at(self, stream: str) -> datetime | None:
+        """When the newest file of the stream was written that the last reading knew."""
+        reading = self._readings.get(stream)
+        return None if reading is None else reading.written_at
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         """Write tasks, notes and updates to their files, and mail to the outbox."""

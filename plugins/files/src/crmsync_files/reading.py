@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -118,6 +119,12 @@ class StreamReading:
                     yield self._page()
                 raise
         yield self._page(last=True)
+
+    @property
+    def written_at(self) -> datetime | None:
+        """When the newest of the files was written that were read, now or before."""
+        times = [file.identity.mtime_ns for file in self._progress.files.values()]
+        return datetime.fromtimestamp(max(times) / 10**9, UTC) if times else None
 
     def _refuse_reserved_names(self) -> None:
         for column in self._columns:

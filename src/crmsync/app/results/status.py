@@ -18,6 +18,7 @@ class StreamStatus:
 
     Attributes:
         records: how many live ones its table has.
+        written_at: when what was read was written, where that was before it was read.
         rows: how many records it would have, could all its rows be used; 0 where nearly all can.
         missing: of how many of them nothing is there.
     """
@@ -31,6 +32,7 @@ class StreamStatus:
     error: str | None
     rows: int = 0
     missing: int = 0
+    written_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,10 @@ def _print_streams(out: Console, result: StatusResult) -> None:
         if stream.error:
             read_at += f"  [red]{safe(stream.error)}[/]"
         elif stream.stale:
-            read_at += "  [yellow]too long ago[/]"
+            written = (
+                "" if stream.written_at is None else f"written {readable(stream.written_at)}, "
+            )
+            read_at += f"  [yellow]{written}too long ago[/]"
         elif stream.missing:
             read_at += f"  [yellow]{stream.missing:,} of {stream.rows:,} rows cannot be read[/]"
         table.add_row(

@@ -66,8 +66,8 @@ class Freshness:
         """When what was read of the streams of a connection gets too old."""
         for state in self.states:
             mine = state.connection in {connection, *self._mailboxes}
-            if mine and state.read_at is not None:
-                end = state.read_at.astimezone(UTC) + self.bound(state.table) + _MOMENT
+            if mine and state.known_at is not None:
+                end = state.known_at.astimezone(UTC) + self.bound(state.table) + _MOMENT
                 if self.now < end <= until:
                     yield end
 
@@ -100,6 +100,11 @@ class Freshness:
         age, bound = self.now - state.read_at, self.bound(state.table)
         if age > bound:
             return f"{named} was last read {_hours(age)} ago, longer than {_hours(bound)}"
+        if state.written_at is not None and (age := self.now - state.written_at) > bound:
+            return (
+                f"what was read of {named} was written {_hours(age)} ago, longer than "
+                f"{_hours(bound)}; is its export still running?"
+            )
         return None
 
 
