@@ -58,8 +58,8 @@ def test_a_mail_of_friday_night_goes_out_on_monday_at_ten(tmp_path: Path) -> Non
     Daemon(work=work, clock=days, sleep=sleep, stop=days.over, board=board).run()
     work.close()
     done = {effect.action.kind.value: effect for effect in ledger.effects(states=[State.DONE])}
-    assert done["task"].created_at == START
-    assert done["email"].created_at == START
+    assert ledger.history_of(done["task"].id)[0].at == START
+    assert ledger.history_of(done["email"].id)[0].at == START
     assert done["email"].updated_at == MONDAY_AT_TEN
     assert len(ledger.effects()) == 2
     assert board.unready() == ()

@@ -115,27 +115,6 @@ def _execute_whole(
     return touched
 
 
-def execute_both(
-    connection: sa.Connection,
-    first: Build,
-    second: Build,
-    rows: Sequence[dict[str, object]],
-    **constants: object,
-) -> None:
-    """Execute two statements over the same rows, that do not build upon each other."""
-    if far_away(connection):
-        _execute_whole(connection, _together(first, second), rows, constants)
-    else:
-        execute_rows(connection, first, rows, **constants)
-        execute_rows(connection, second, rows, **constants)
-
-
-@cache
-def _together(first: Build, second: Build) -> Build:
-    """One trip to the server instead of two."""
-    return lambda rows: second(rows).add_cte(first(rows).cte("first"))
-
-
 @cache
 def _built(build: Build, dialect: str) -> sa.Insert | sa.Update:
     return build(Rows(dialect))
@@ -182,7 +161,7 @@ def rows_where(
     if not values:
         return ()
     wanted = _where(query, column, connection.dialect.name)
-    return connection.execute(wanted, _passed(values) | constants).all()
+    return connection.execute(wanted, _passed(connection, values) | constants).all()
 
 
 def update_where(
@@ -199,19 +178,40 @@ def update_where(
     """
     if values:
         wanted = _where(update, column, connection.dialect.name)
-        connection.execute(wanted, _passed(values) | constants)
+        connection.execute(wanted, _passed(connection, values) | constants)
 
 
-def _passed(values: Sequence[object]) -> dict[str, object]:
-    return {_WANTED: orjson.dumps(values).decode()}
+def insert_where(
+    connection: sa.Connection,
+    column: sa.Column[Any],
+    values: Sequence[object],
+    into: tuple[sa.Column[Any], ...],
+    query: sa.Select[Any],
+    **constants: object,
+) -> None:
+    """Insert into these columns of a table what `rows_where` would answer."""
+    if values:
+        wanted = _inserting(into, query, column, connection.dialect.name)
+        connection.execute(wanted, _passed(connection, values) | constants)
+
+
+@cache
+def _inserting(
+    into: tuple[sa.Column[Any], ...], query: sa.Select[Any], column: sa.Column[Any], dialect: str
+) -> sa.Insert:
+    return sa.insert(into[0].table).from_select([*into], _where(query, column, dialect))
+
+
+def _passed(connection: sa.Connection, values: Sequence[object]) -> dict[str, object]:
+    return {_WANTED: [*values] if far_away(connection) else orjson.dumps(values).decode()}
 
 
 @cache
 def _where(query: _Filtered, column: sa.Column[Any], dialect: str) -> _Filtered:
-    passed = sa.bindparam(_WANTED, type_=sa.Text)
     if dialect == "postgresql":
-        each = sa.func.json_array_elements_text(sa.cast(passed, sa.JSON)).column_valued("value")
-        return query.where(column.in_(sa.select(sa.cast(each, column.type))))
+        # Of a table that is made of JSON it would guess wrong how much it has to look up.
+        return query.where(column == sa.any_(sa.bindparam(_WANTED, type_=sa.ARRAY(column.type))))
+    passed = sa.bindparam(_WANTED, type_=sa.Text)
     value = sa.func.json_each(passed).table_valued("value").c.value
     return query.where(column.in_(sa.select(value)))
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, execute_both, rows_where, update_where
-from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, Claim, effect_of, read_effects_by_id
-from crmsync.ledger.moves import Move, move_effects, writing_down
-from crmsync.ledger.schema import Instant, effect
+from crmsync.ledger.batches import rows_where, update_where
+from crmsync.ledger.effects import IS_STEP, action_of, read_effects_by_id
+from crmsync.ledger.moves import Move, move_effects, write_down
+from crmsync.ledger.schema import Instant, effect, enrolment
 from crmsync.ledger.states import State, check_transition
+from crmsync.ledger.values.effects import Effect
+from crmsync.ledger.values.enrolments import EnrolmentRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-
-    from crmsync.ledger.values.effects import Effect
 
     # Whether nobody can still be sending what this worker had claimed until then.
     IsFree = Callable[[str | None, datetime | None], bool]
@@ -66,50 +67,77 @@ def claim_ready(
         run_id: takes only what the gates of this run have let pass, and what an undo takes back;
             None takes all that is ready.
     """
-    rows = _ready(connection, name, limit, effect.c.not_before <= now, run_id)
+    asked = {"connection": name, "now": now, "of_run": run_id, "limit": limit}
+    rows = [*connection.execute(_ready(is_due=True, of_run=run_id is not None), asked)]
     if len(rows) < limit:
-        rows += _ready(connection, name, limit - len(rows), effect.c.not_before.is_(None), run_id)
+        asked["limit"] = limit - len(rows)
+        rows += connection.execute(_ready(is_due=False, of_run=run_id is not None), asked)
     check_transition(State.READY, State.SENDING)
-    moves = [{"id": row.id, **_CLAIMED} for row in rows]
-    times = {"at": now, "lease_until": lease_until}
-    execute_both(connection, _claiming, writing_down, moves, actor=worker, **times)
-    claim = Claim(worker=worker, at=now, lease_until=lease_until)
-    return tuple([effect_of(row, claim) for row in rows])
+    ids = [row.id for row in rows]
+    update_where(
+        connection, effect.c.id, ids, _CLAIM, holder=worker, until=lease_until, updated_at=now
+    )
+    moved = (State.READY, State.SENDING)
+    write_down(connection, effect.c.id, ids, *moved, reason="claimed", at=now, actor=worker)
+    return tuple([_claimed(row, name, worker, now, lease_until) for row in rows])
 
 
-def _ready(
-    connection: sa.Connection,
-    name: str,
-    limit: int,
-    due: sa.ColumnElement[bool],
-    run_id: int | None,
-) -> list[sa.Row[Any]]:
-    """What is ready and due, in the order of the index; without what others are claiming."""
-    query = SELECT_EFFECTS.where(effect.c.state == State.READY, effect.c.connection == name, due)
-    if run_id is not None:
-        # No gate is asked about what an undo takes back, so any run may go on with it.
-        query = query.where(sa.or_(effect.c.run_id == run_id, sa.not_(IS_STEP)))
-    query = query.order_by(effect.c.not_before, effect.c.id).limit(limit)
-    locked = query.with_for_update(skip_locked=True, of=effect)
-    return [*connection.execute(locked)]
+@cache
+def _ready(*, is_due: bool, of_run: bool) -> sa.Select[Any]:
+    """What is ready, in the order of the index; without what others are claiming.
 
-
-_CLAIMED = {"before": State.READY.value, "after": State.SENDING.value, "reason": "claimed"}
-
-
-def _claiming(rows: Rows) -> sa.Update:
-    columns = rows.columns(id=sa.Integer, after=sa.Text)
-    return (
-        sa.update(effect)
-        .where(effect.c.id == columns["id"])
-        .values(
-            state=columns["after"],
-            attempts=effect.c.attempts + 1,
-            not_before=None,
-            worker=sa.bindparam("actor", type_=sa.Text),
-            lease_until=sa.bindparam("lease_until", type_=Instant),
-            updated_at=sa.bindparam("at", type_=Instant),
+    Args:
+        is_due: what has waited for its time, which has come; otherwise what waits for none.
+    """
+    columns = effect.c
+    now = sa.bindparam("now", type_=Instant)
+    query = (
+        sa.select(
+            columns.id,
+            columns.key,
+            columns.run_id,
+            columns.step,
+            columns.payload,
+            columns.attempts,
+            columns.in_doubt,
+            columns.error,
+            enrolment.c.rule,
+            enrolment.c.subject,
+            enrolment.c.key.label("enrolment_key"),
         )
+        .join(enrolment, enrolment.c.id == columns.enrolment_id)
+        .where(
+            columns.state == State.READY,
+            columns.connection == sa.bindparam("connection"),
+            columns.not_before <= now if is_due else columns.not_before.is_(None),
+        )
+    )
+    if of_run:
+        # No gate is asked about what an undo takes back, so any run may go on with it.
+        query = query.where(sa.or_(columns.run_id == sa.bindparam("of_run"), sa.not_(IS_STEP)))
+    query = query.order_by(columns.not_before, columns.id).limit(sa.bindparam("limit"))
+    return query.with_for_update(skip_locked=True, of=effect)
+
+
+def _claimed(
+    row: tuple[Any, ...], connection: str, worker: str, at: datetime, until: datetime
+) -> Effect:
+    number, key, run_id, step, payload, attempts, in_doubt, error, rule, subject, entered = row
+    return Effect(
+        id=number,
+        key=key,
+        run_id=run_id,
+        enrolment=EnrolmentRef(rule=rule, subject=subject, key=entered),
+        step=step,
+        connection=connection,
+        action=action_of(key, payload),
+        state=State.SENDING,
+        attempts=attempts + 1,
+        in_doubt=in_doubt,
+        updated_at=at,
+        worker=worker,
+        lease_until=until,
+        error=error,
     )
 
 
@@ -214,22 +242,23 @@ def settle_effects(
         wall_clock: since when nobody is sending what has become uncertain.
     """
     ids = [settlement.effect.id for settlement in settlements]
-    current = {row.id: row for row in rows_where(connection, effect.c.id, ids, _CURRENT)}
+    current = {number: row for number, *row in rows_where(connection, effect.c.id, ids, _CURRENT)}
     moves: list[Move] = []
     late: list[Effect] = []
     for settlement in settlements:
-        row = current[settlement.effect.id]
-        ours = row.state == settlement.effect.state and row.worker == worker
-        if not (ours or (row.state == State.UNCERTAIN and settlement.after is State.DONE)):
-            late.append(settlement.effect)
+        claimed = settlement.effect
+        state, holder, attempts = current[claimed.id]
+        ours = state == claimed.state and holder == worker
+        if not (ours or (state == State.UNCERTAIN and settlement.after is State.DONE)):
+            late.append(claimed)
             continue
         moves.append(
             Move(
-                effect_id=row.id,
-                before=State(row.state),
+                effect_id=claimed.id,
+                before=State(state),
                 after=settlement.after,
                 reason=settlement.reason,
-                attempts=row.attempts if settlement.counted else row.attempts - 1,
+                attempts=attempts if settlement.counted else attempts - 1,
                 in_doubt=settlement.in_doubt,
                 not_before=settlement.not_before,
                 remote_id=settlement.remote_id,
@@ -251,6 +280,12 @@ def settle_effects(
 
 _TAKE = sa.update(effect).values(
     worker=sa.bindparam("holder", type_=sa.Text), lease_until=sa.bindparam("until", type_=Instant)
+)
+_CLAIM = _TAKE.values(
+    state=State.SENDING.value,
+    attempts=effect.c.attempts + 1,
+    not_before=None,
+    updated_at=sa.bindparam("updated_at", type_=Instant),
 )
 _KEEP = _TAKE.where(effect.c.state == State.UNCERTAIN, effect.c.worker.is_(None))
 _CURRENT = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from crmsync.model.actions import Action
+
 
 SELECT_EFFECTS: sa.Select[Any] = sa.select(
     effect.c.id,
@@ -34,7 +35,6 @@ SELECT_EFFECTS: sa.Select[Any] = sa.select(
     effect.c.state,
     effect.c.attempts,
     effect.c.in_doubt,
-    effect.c.created_at,
     effect.c.updated_at,
     effect.c.not_before,
     effect.c.worker,
@@ -164,26 +164,11 @@ def read_step_states(
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Who has taken effects since they were read, when, and until when."""
-
-    worker: str
-    at: datetime
-    lease_until: datetime
-
-
-def effect_of(row: tuple[Any, ...], claim: Claim | None = None) -> Effect:
-    """An effect from a row of `SELECT_EFFECTS`, and claimed since where a claim is given."""
+def effect_of(row: tuple[Any, ...]) -> Effect:
+    """An effect from a row of `SELECT_EFFECTS`."""
     number, key, run_id, rule, subject, enrolment_key, step, connection, payload, *rest = row
-    state, attempts, in_doubt, created_at, updated_at, not_before, *rest = rest
-    worker, lease_until, remote_id, url, error = rest
-    if claim is not None:
-        state, attempts, not_before = State.SENDING, attempts + 1, None
-        worker, updated_at, lease_until = claim.worker, claim.at, claim.lease_until
-    action = from_payload(payload)
-    if action.key != key:
-        raise StoreError(f"the ledger is damaged: effect {key} holds an action of another key")
+    state, attempts, in_doubt, updated_at, not_before, worker, lease_until, *rest = rest
+    remote_id, url, error = rest
     return Effect(
         id=number,
         key=key,
@@ -191,11 +176,10 @@ def effect_of(row: tuple[Any, ...], claim: Claim | None = None) -> Effect:
         enrolment=EnrolmentRef(rule=rule, subject=subject, key=enrolment_key),
         step=step,
         connection=connection,
-        action=action,
+        action=action_of(key, payload),
         state=State(state),
         attempts=attempts,
         in_doubt=in_doubt,
-        created_at=created_at,
         updated_at=updated_at,
         not_before=not_before,
         worker=worker,
@@ -204,3 +188,15 @@ def effect_of(row: tuple[Any, ...], claim: Claim | None = None) -> Effect:
         url=url,
         error=error,
     )
+
+
+def action_of(key: str, payload: dict[str, Any]) -> Action:
+    """What the effect of this key is to do.
+
+    Raises:
+        StoreError: it is not what was stored.
+    """
+    action = from_payload(payload)
+    if action.key != key:
+        raise StoreError(f"the ledger is damaged: effect {key} holds an action of another key")
+    return action

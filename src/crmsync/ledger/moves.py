@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, as_text, execute_both, speakable
+from crmsync.ledger.batches import Rows, as_text, execute_rows, insert_where, speakable
 from crmsync.ledger.schema import Instant, effect, transition
 from crmsync.ledger.states import State, check_transition
 
@@ -61,13 +62,12 @@ def move_effects(
         }
         for move in moves
     ]
-    execute_both(connection, _moving, writing_down, rows, at=at, actor=actor)
-
-
-# When effects were moved and by whom, in statements that are told it once for all rows.
-WHEN_AND_WHO = (sa.bindparam("at", type_=Instant), sa.bindparam("actor", type_=sa.Text))
-# The columns of what is written down of a move.
-HISTORY = ["effect_id", "before", "after", "reason", "at", "actor"]
+    execute_rows(connection, _moving, rows, at=at)
+    alike: defaultdict[tuple[State, State, str], list[int]] = defaultdict(list)
+    for move in moves:
+        alike[move.before, move.after, move.reason].append(move.effect_id)
+    for (before, after, reason), ids in alike.items():
+        write_down(connection, effect.c.id, ids, before, after, reason=reason, at=at, actor=actor)
 
 
 def _moving(rows: Rows) -> sa.Update:
@@ -95,7 +95,31 @@ def _moving(rows: Rows) -> sa.Update:
     )
 
 
-def writing_down(rows: Rows) -> sa.Insert:
-    """Moves into the history: the effect's id, before, after, reason; at, actor for all."""
-    columns = rows.columns(id=sa.Integer, before=sa.Text, after=sa.Text, reason=sa.Text)
-    return sa.insert(transition).from_select(HISTORY, sa.select(*columns.values(), *WHEN_AND_WHO))
+def write_down(
+    connection: sa.Connection,
+    column: sa.Column[Any],
+    values: Sequence[object],
+    before: State | None,
+    after: State,
+    *,
+    reason: str,
+    at: datetime,
+    actor: str,
+) -> None:
+    """Write down a move of the effects in which the column has one of these values."""
+    said = {"reason": speakable(reason), "at": at, "actor": speakable(actor)}
+    moved = {"before": before, "after": after, **said}
+    insert_where(connection, column, values, _HISTORY, _MOVED, **moved)
+
+
+_HISTORY = (
+    transition.c.effect_id,
+    transition.c.before,
+    transition.c.after,
+    transition.c.reason,
+    transition.c.at,
+    transition.c.actor,
+)
+_MOVED = sa.select(
+    effect.c.id, *[sa.bindparam(column.name, type_=column.type) for column in _HISTORY[1:]]
+).order_by(effect.c.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,15 +11,14 @@ from crmsync.ledger.batches import (
     Rows,
     as_text,
     execute_rows,
-    far_away,
     rows_where,
     speakable,
 )
 from crmsync.ledger.effects import IS_STEP
 from crmsync.ledger.enrolments import moved_meanwhile
-from crmsync.ledger.moves import HISTORY, WHEN_AND_WHO, Move, move_effects
+from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.payload import dump
-from crmsync.ledger.schema import Instant, effect, enrolment, transition
+from crmsync.ledger.schema import Instant, effect, enrolment
 from crmsync.ledger.states import WAITING, State, check_transition
 
 if TYPE_CHECKING:
@@ -70,17 +70,22 @@ def _record_fresh(
 ) -> None:
     for state in {new.state for new in effects}:
         check_transition(State.PLANNED, state)
-    # Where an enrolment is missing or a key is there after all, there is one row less.
     rows = [_new_row(new, position) for position, new in enumerate(effects)]
-    if far_away(connection):
-        constants = {"run_id": run_id, "at": at, "actor": actor}
-        recorded = execute_rows(connection, _recording_with_history, rows, **constants) // 2
-    else:
+    try:
         recorded = execute_rows(connection, _recording, rows, run_id=run_id, at=at)
-        execute_rows(connection, _writing_planned, rows, at=at, actor=actor)
-        execute_rows(connection, _writing_asked, rows, at=at, actor=actor)
-    if recorded != len(effects):
+    except sa.exc.IntegrityError as error:  # an enrolment is missing
+        raise moved_meanwhile() from error
+    if recorded != len(effects):  # a key is there after all
         raise moved_meanwhile()
+    alike: defaultdict[tuple[State, str], list[str]] = defaultdict(list)
+    for new in effects:
+        alike[new.state, new.reason].append(new.action.key)
+    planned: Any = {"reason": "its step is due", "at": at, "actor": actor}
+    keys = [new.action.key for new in effects]
+    write_down(connection, effect.c.key, keys, None, State.PLANNED, **planned)
+    for (state, reason), keys in alike.items():
+        asked = planned | {"reason": reason}
+        write_down(connection, effect.c.key, keys, State.PLANNED, state, **asked)
 
 
 def _new_row(new: NewEffect, position: int) -> dict[str, object]:
@@ -94,7 +99,6 @@ def _new_row(new: NewEffect, position: int) -> dict[str, object]:
         "kind": str(new.action.kind),
         "payload": dump(new.action),
         "state": str(new.state),
-        "reason": speakable(new.reason),
         "not_before": as_text(new.not_before),
         "error": speakable(new.reason) if new.state is State.DROPPED else None,
     }
@@ -105,57 +109,24 @@ def _recording(rows: Rows) -> sa.Insert:
     texts = dict.fromkeys((*own, "rule", "enrolment_key", "payload"), sa.Text())
     columns = rows.columns(**texts, position=sa.Integer, not_before=Instant)
     at = sa.bindparam("at", type_=Instant)
+    # Looked up for each: PostgreSQL would rather read all enrolments than join a few.
+    entered = sa.select(enrolment.c.id).where(
+        enrolment.c.rule == columns["rule"], enrolment.c.key == columns["enrolment_key"]
+    )
     values: dict[str, sa.ColumnElement[Any]] = {
         **{name: columns[name] for name in own},
         "payload": rows.as_json(columns["payload"]),
         "not_before": columns["not_before"],
-        "enrolment_id": enrolment.c.id,
+        "enrolment_id": entered.scalar_subquery(),
         "run_id": sa.bindparam("run_id", type_=sa.Integer),
         "attempts": sa.literal(0),
         "in_doubt": sa.false(),
         "created_at": at,
         "updated_at": at,
     }
-    found = sa.select(*values.values()).where(
-        enrolment.c.rule == columns["rule"], enrolment.c.key == columns["enrolment_key"]
-    )
     # Effects are numbered in the order of their steps.
-    found = rows.in_order(found, columns["position"])
+    found = rows.in_order(sa.select(*values.values()), columns["position"])
     return rows.insert_unless_there(effect, "key", values, found)
-
-
-def _recording_with_history(rows: Rows) -> sa.Insert:
-    """All in one trip to the server; two moves are written down for each effect."""
-    fresh = _recording(rows).returning(effect.c.id, effect.c.key).cte("fresh")
-    columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
-    asked = _asked_move(fresh.c.id, columns).where(fresh.c.key == columns["key"])
-    return sa.insert(transition).from_select(
-        HISTORY, sa.union_all(_planned_move(fresh.c.id), asked)
-    )
-
-
-def _writing_planned(rows: Rows) -> sa.Insert:
-    moves = _planned_move(effect.c.id).where(effect.c.key == rows.columns(key=sa.Text)["key"])
-    return sa.insert(transition).from_select(HISTORY, moves)
-
-
-def _writing_asked(rows: Rows) -> sa.Insert:
-    columns = rows.columns(key=sa.Text, state=sa.Text, reason=sa.Text)
-    moves = _asked_move(effect.c.id, columns).where(effect.c.key == columns["key"])
-    return sa.insert(transition).from_select(HISTORY, moves)
-
-
-def _planned_move(number: sa.ColumnElement[int]) -> sa.Select[Any]:
-    nothing: sa.ColumnElement[Any] = sa.null()
-    moved = (nothing, sa.literal(State.PLANNED.value), sa.literal("its step is due"))
-    return sa.select(number, *moved, *WHEN_AND_WHO)
-
-
-def _asked_move(
-    number: sa.ColumnElement[int], columns: Mapping[str, sa.ColumnElement[Any]]
-) -> sa.Select[Any]:
-    moved = (sa.literal(State.PLANNED.value), columns["state"], columns["reason"])
-    return sa.select(number, *moved, *WHEN_AND_WHO)
 
 
 def _asked(new: NewEffect, row: _KeyRow) -> Move:

@@ -70,7 +70,6 @@ class Effect:
     state: State
     attempts: int
     in_doubt: bool
-    created_at: datetime
     updated_at: datetime
     not_before: datetime | None = None
     worker: str | None = None
