@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from mailboxes import PasswordLogin, mail, new_user
+from mailboxes import mail, new_user, password_login
 from wire_proxy import WireProxy
 
 from crmsync.errors import TransientError
@@ -33,7 +33,7 @@ def _session(port: int, user: str, **told: object) -> Iterator[tuple[MailboxSess
     options = ImapOptions.model_validate(
         {"host": "127.0.0.1", "port": port, "security": "none"} | told
     )
-    session = MailboxSession(options, PasswordLogin(user=user))
+    session = MailboxSession(options, password_login(user))
     try:
         yield session, options
     finally:
@@ -42,7 +42,7 @@ def _session(port: int, user: str, **told: object) -> Iterator[tuple[MailboxSess
 
 def _found(port: int, user: str) -> Mapping[str, str]:
     with _session(port, user) as (session, options):
-        return copies_of(session, options, _KEYS)
+        return copies_of(session, options, _KEYS, among_sent=True)
 
 
 def test_copies_are_found_where_servers_people_and_rules_put_them(dovecot: Dovecot) -> None:

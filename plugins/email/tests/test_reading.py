@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from mailboxes import PasswordLogin, mail, new_user, opened, read, rows, subjects
+from mailboxes import mail, new_user, opened, password_login, read, rows, subjects
 from wire_proxy import WireProxy
 
 from crmsync.errors import AuthError, RejectedError, TransientError
@@ -245,6 +245,6 @@ def test_a_wrong_password_is_told_without_it(dovecot: Dovecot) -> None:
         {"host": "127.0.0.1", "port": dovecot.imap, "security": "none"}
     )
     with pytest.raises(AuthError) as told:
-        MailboxSession(options, PasswordLogin(user="me@ours.example", password="wrong-61c"))  # noqa: S106
+        MailboxSession(options, password_login("me@ours.example", "wrong-61c"))
     assert "does not accept the password of me@ours.example" in str(told.value)
     assert "61c" not in str(told.value)

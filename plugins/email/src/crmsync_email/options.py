@@ -1,7 +1,8 @@
-"""What the config can say of a connection that sends mail."""
+"""What the config can say of a connection that sends or reads mail."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,7 +11,10 @@ from crmsync.config.base import NamesField, Settings
 from crmsync.config.secrets import Secret
 from crmsync_email.addresses import domain_of, mailbox_of
 from crmsync_email.login import ON_THIS_MACHINE, Login, Security
+from crmsync_email.reading.options import ImapOptions
 
+# support.google.com/mail/answer/7126229, learn.microsoft.com “SMTP AUTH client submission”.
+_COPYING_HOSTS = ("smtp.gmail.com", "smtp.office365.com", "smtp-mail.outlook.com")
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
@@ -94,6 +98,48 @@ class SmtpServer(Settings):
 
 class SmtpOptions(SendingOptions, SmtpServer, Login):
     """The keys of a connection that sends by a mail server, and does no more."""
+
+
+class SentCopy(StrEnum):
+    """Where the copy of a mail is by which it is found that it was sent."""
+
+    BCC = "bcc"  # it goes to our own address, hidden, together with the mail
+    SERVER = "server"  # the mail server puts it into the folder of sent mail
+
+
+class MailboxOptions(SendingOptions, Login):
+    """The keys of a connection that reads a mailbox, and sends from it where ``smtp`` is given.
+
+    ``sent_copy`` is by default ``server`` for the mail servers of Google and Microsoft, which put
+    what was sent into the mailbox themselves, and ``bcc`` for all others.
+    """
+
+    imap: ImapOptions
+    smtp: SmtpServer | None = None
+    sent_copy: SentCopy | None = None
+
+    @model_validator(mode="after")
+    def _somebody_logs_in(self) -> MailboxOptions:
+        if self.user is None:
+            raise ValueError("whose mailbox is it? give user, and password or oauth")
+        return self
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What tells mail of our own: the address, and the login's name."""
+        return (mailbox_of(self.address).address, self.user or "")
+
+    @property
+    def copies_itself(self) -> bool:
+        """Whether the mail server puts what was sent into the mailbox."""
+        if self.sent_copy is not None:
+            return self.sent_copy is SentCopy.SERVER
+        host = "" if self.smtp is None else self.smtp.host.lower()
+        return host.endswith(_COPYING_HOSTS)
+
+
+class MailboxStreamOptions(Settings):
+    """A stream of a mailbox has no keys of its own: what is read is the mailbox's."""
 
 
 class NoStreamOptions(Settings):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from mail_servers import PASSWORD
 
+from crmsync.clock import FixedClock
+from crmsync.testing.samples import START
+from crmsync_email.login import Login
 from crmsync_email.reading.mailbox import Bounds, MailboxReading
 from crmsync_email.reading.options import ImapOptions
-from crmsync_email.reading.session import MailboxSession
+from crmsync_email.reading.session import ImapLogin, MailboxSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,18 +22,14 @@ if TYPE_CHECKING:
     from crmsync.model.pages import Page
 
 _NUMBERS = count(1)
+_VARIABLE = "CRMSYNC_TEST_MAILBOX"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PasswordLogin:
-    """Logs in with the password that every mailbox has."""
-
-    user: str
-    password: str = PASSWORD
-    is_token: bool = False
-
-    def secret(self) -> str:
-        return self.password
+def password_login(user: str, password: str = PASSWORD) -> ImapLogin:
+    """Logs in with a password, by default the one that every mailbox has."""
+    os.environ[_VARIABLE] = password
+    login = Login.model_validate({"user": user, "password": f"env:{_VARIABLE}"})
+    return ImapLogin(login, FixedClock(instant=START))
 
 
 def new_user() -> str:
@@ -54,7 +53,7 @@ def opened(port: int, user: str, **options: object) -> Iterator[MailboxReading]:
     told = ImapOptions.model_validate(
         {"host": "127.0.0.1", "port": port, "security": "none"} | options
     )
-    session = MailboxSession(told, PasswordLogin(user=user))
+    session = MailboxSession(told, password_login(user))
     try:
         assert since is None or isinstance(since, str)
         assert bounds is None or isinstance(bounds, Bounds)

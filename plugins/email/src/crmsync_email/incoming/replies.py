@@ -31,7 +31,7 @@ def reply_in(text: str) -> str:
     short = _BLANKS.sub("\n\n", text[: 4 * _LONGEST].replace("\r\n", "\n"))[:_LONGEST]
     unquoted = _without_quotes(short)
     reply = str(_PARSER.parse_reply(unquoted) or "").strip()
-    return "\n".join(line.rstrip() for line in reply.splitlines())
+    return "\n".join(line.rstrip() for line in reply.split("\n"))
 
 
 # In any language: a date, a time or an address, and a colon at the end.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from crmsync.errors import TransientError
 from crmsync.model.own_mail import local_part
 from crmsync_email.reading.errors import RefusedError
-from crmsync_email.reading.folders import wanted_folders
+from crmsync_email.reading.folders import sent_folder, wanted_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,16 +27,25 @@ _AT_ONCE = 250
 
 
 def copies_of(
-    session: MailboxSession, options: ImapOptions, keys: Sequence[str]
+    session: MailboxSession, options: ImapOptions, keys: Sequence[str], *, among_sent: bool
 ) -> Mapping[str, str]:
     """The Message-IDs, without brackets, of those of these effects that were sent, by key.
+
+    Args:
+        among_sent: whether the server puts copies into the folder of sent mail.
 
     Raises:
         TransientError: a folder cannot be looked into, so that nobody knows.
     """
+    listed = session.folders()
+    if among_sent and sent_folder(options, listed) is None:
+        raise TransientError(
+            "whether a mail was sent cannot be told, because nothing tells in which folder sent "
+            "mail lies; name it under “sent”"
+        )
     starts = {f"{local_part(key.rpartition('-')[2])}@".lower(): key for key in keys}
     found: dict[str, str] = {}
-    for name in _places(options, session.folders()):
+    for name in _places(options, listed):
         wanted = {start: key for start, key in starts.items() if key not in found}
         if not wanted:
             break

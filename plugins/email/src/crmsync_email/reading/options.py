@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
 from crmsync.config.base import NamesField, Settings
+from crmsync_email.login import ON_THIS_MACHINE, Security
 
 _OURS = re.compile(r"[^@\s,<>]*@[^@\s,<>]+")
-_ON_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
-
-
-class Security(StrEnum):
-    """How the wire is protected."""
-
-    TLS = "tls"
-    STARTTLS = "starttls"
-    NONE = "none"
 
 
 def _ours(names: list[str]) -> list[str]:
@@ -58,7 +49,7 @@ class ImapOptions(Settings):
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> ImapOptions:
-        if self.security is Security.NONE and self.host not in _ON_THIS_MACHINE:
+        if self.security is Security.NONE and self.host not in ON_THIS_MACHINE:
             raise ValueError(
                 "security: none would send the password and all mail in the clear; write tls or "
                 "starttls"

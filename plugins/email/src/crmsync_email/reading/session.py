@@ -6,46 +6,55 @@ attached is not read. So neither a mail of 50 MB nor a structure of thousands of
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, LoginError
 
-from crmsync.errors import AuthError, RejectedError, TransientError
+from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError
+from crmsync_email.login import AccessTokens, Security
 from crmsync_email.reading.errors import RefusedError, answers
-from crmsync_email.reading.options import Security
+from crmsync_email.sending.answers import REST_AFTER_QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crmsync.clock import Clock
+    from crmsync_email.login import Login
     from crmsync_email.reading.options import ImapOptions
 
+# Its debug log holds all that servers say, and some quote the password that they refuse.
+logging.getLogger("imapclient").setLevel(logging.WARNING)
 _SECONDS = 60.0  # without a byte from the server
 _SIZE, _DATE, _FLAGS, _TEXT = b"RFC822.SIZE", b"INTERNALDATE", b"FLAGS", b"BODY[]<0>"
 _ID_FIELD = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
+# Google: “Account exceeded command or bandwidth limits”; Microsoft: “… is throttled”.
+_USED_UP = re.compile(r"\[OVERQUOTA\]|bandwidth|command limit|throttl", re.IGNORECASE)
 # RFC 5530: what passes by itself, so that nobody has to look at the password.
 _PASSING = re.compile(
-    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)\]|too many|try again|temporar", re.IGNORECASE
+    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]|too many|try again|temporar", re.IGNORECASE
 )
 
 
-class Login(Protocol):
-    """How to log in."""
+class ImapLogin:
+    """How to log in to a mailbox: by a password, or by an access token (XOAUTH2)."""
 
-    @property
-    def user(self) -> str:
-        """The name of the mailbox, usually its address."""
-        ...
+    def __init__(self, login: Login, clock: Clock) -> None:
+        self.user = login.user or ""
+        self.clock = clock
+        self._password = login.password
+        self._tokens = None if login.oauth is None else AccessTokens(login.oauth, clock)
 
     @property
     def is_token(self) -> bool:
-        """Whether the secret is an OAuth token (XOAUTH2) and no password."""
-        ...
+        """Whether the secret is an access token."""
+        return self._tokens is not None
 
     def secret(self) -> str:
         """The password, or a token that is valid now.
@@ -53,7 +62,15 @@ class Login(Protocol):
         Raises:
             ConnectorError: there is none.
         """
-        ...
+        if self._tokens is not None:
+            return self._tokens.token()
+        return "" if self._password is None else self._password.reveal()
+
+    def renew(self) -> bool:
+        """The secret was refused; whether there may be another one now."""
+        if self._tokens is not None:
+            self._tokens.forget()
+        return self._tokens is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +111,7 @@ class MailboxSession:
         calls: how many commands were sent, each one round trip.
     """
 
-    def __init__(self, options: ImapOptions, login: Login) -> None:
+    def __init__(self, options: ImapOptions, login: ImapLogin) -> None:
         """Connect and log in.
 
         Raises:
@@ -147,7 +164,30 @@ class MailboxSession:
                 f"ca_file {options.ca_file} holds no certificates that can be read"
             ) from None
 
-    def _log_in(self, login: Login) -> None:
+    def _log_in(self, login: ImapLogin) -> None:
+        refused = self._refusal(login)
+        if refused is not None and login.renew():  # perhaps it was taken back before its time
+            refused = self._refusal(login)
+        if refused is None:
+            return
+        # The server's own words may quote the password.
+        if _USED_UP.search(str(refused)):
+            raise QuotaError(
+                f"{self._where} has given as much of the mailbox of {login.user} as it gives in a "
+                "day",
+                until=login.clock.now() + REST_AFTER_QUOTA,
+            ) from None
+        broken = isinstance(refused.__context__, IMAPClientAbortError)
+        if broken or _PASSING.search(str(refused)):
+            raise TransientError(f"{self._where} takes no logins now") from None
+        what = "the OAuth token" if login.is_token else "the password"
+        raise AuthError(
+            f"{self._where} does not accept {what} of {login.user}; some providers want IMAP to be "
+            "switched on for the mailbox, or a password for this program alone"
+        ) from None
+
+    def _refusal(self, login: ImapLogin) -> Exception | None:
+        """None where the server has accepted the login."""
         secret = login.secret()
         try:
             with self._answers():
@@ -158,19 +198,12 @@ class MailboxSession:
                 else:
                     self._client.login(login.user, secret)
         except (RefusedError, LoginError) as error:
-            # The server's own words may quote the password.
-            broken = isinstance(error.__context__, IMAPClientAbortError)
-            if broken or _PASSING.search(str(error)):
-                raise TransientError(f"{self._where} takes no logins now") from None
-            what = "the OAuth token" if login.is_token else "the password"
-            raise AuthError(
-                f"{self._where} does not accept {what} of {login.user}; some providers want IMAP "
-                "to be switched on for the mailbox, or a password for this program alone"
-            ) from None
+            return error
         except UnicodeEncodeError:
             raise AuthError(
                 f"{self._where} takes no passwords with letters outside ASCII"
             ) from None
+        return None
 
     def close(self) -> None:
         """Log out, whatever state the connection is in."""

@@ -94,8 +94,14 @@ class Session:
             self.close()
             raise TransientError(f"the mail server {host} {_why(error)}") from None
 
-    def send(self, mail: Mail, content: bytes) -> None:
+    def send(
+        self, mail: Mail, content: bytes, *, return_to: str, copy_to: str | None = None
+    ) -> None:
         """Hand one mail over.
+
+        Args:
+            return_to: where bounces go.
+            copy_to: who gets the same mail, hidden: the server takes both or neither.
 
         Raises:
             BrokenError: the wire broke before the mail could have been taken.
@@ -110,10 +116,13 @@ class Session:
             )
         if "size" in self.abilities:
             options.insert(0, f"SIZE={len(content)}")
-        sender, recipient = mail.sender.address, mail.recipient.address
-        command = " ".join([f"MAIL FROM:<{sender}>", *options])
-        self._ask(command, {_OK}, what=f"the sender {sender}")
+        recipient = mail.recipient.address
+        command = " ".join([f"MAIL FROM:<{return_to}>", *options])
+        self._ask(command, {_OK}, what=f"the sender {return_to}")
         self._ask(f"RCPT TO:<{recipient}>", {_OK, 251}, what=f"the recipient {recipient}")
+        if copy_to is not None and copy_to.lower() != recipient.lower():
+            what = f"the copy to our own {copy_to}, by which it could be found"
+            self._ask(f"RCPT TO:<{copy_to}>", {_OK, 251}, what=what)
         self._ask("DATA", {_GO_ON}, what="the mail")
         self._hand_over(content, recipient)
 

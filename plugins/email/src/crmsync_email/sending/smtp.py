@@ -28,7 +28,10 @@ _CALL_SECONDS, _LAST_BEGIN_SECONDS = 270.0, 120.0
 
 
 class SmtpSender:
-    """Sends batches of mail over one session, which is opened again when it broke."""
+    """Sends batches of mail over one session, which is opened again when it broke.
+
+    Bounces come to the connection's own address; with ``copies`` a hidden copy of each mail, too.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,13 @@ class SmtpSender:
         login: Login,
         clock: Clock,
         *,
+        copies: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         tokens = None if login.oauth is None else AccessTokens(login.oauth, clock)
         self._options, self._monotonic = options, monotonic
         self.identity = identity_of(options)
+        self._copy_to = self.identity.own.address if copies else None
         self._pace = Pace(options.rate, clock)
         self._session = Session(server, login, tokens, clock, monotonic=monotonic)
         self._signer = None if options.dkim is None else Signer(options.dkim)
@@ -97,7 +102,8 @@ class SmtpSender:
             late = self._pace.admit(mail.key, mail.recipient.domain)
             if late is not None:
                 return late
-            self._session.send(mail, content)
+            own = self.identity.own.address
+            self._session.send(mail, content, return_to=own, copy_to=self._copy_to)
         except BrokenError as error:
             return TransientError(f"the mail server {error}")
         except ConnectorError as error:
