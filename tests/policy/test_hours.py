@@ -288,3 +288,17 @@ def test_hours_that_never_come_hold() -> None:
     )
     ruling = hours(_DRAFT, never, _NIGHT)
     assert (ruling.answer, ruling.gate) == (Answer.HOLD, "hours")
+
+
+@given(st.sampled_from(_CHANGES), st.integers(-24 * 60, 48 * 60))
+@settings(max_examples=60)
+def test_until_it_closes_it_is_open(change: tuple[str, str], minutes: int) -> None:
+    zone, day = change
+    here = openings(zone, weekdays=["01:30-02:30", "09:00-18:00"], sunday="00:00-24:00")
+    now = at(day) + minutes * _MINUTE
+    closes = here.closes(now)
+    assert (closes is None) is not here.is_open(now)
+    if closes is not None:
+        assert now < closes <= now + timedelta(days=2)
+        assert all(here.is_open(now + n * _MINUTE) for n in range((closes - now) // _MINUTE))
+        assert here.is_open(closes - timedelta(seconds=1))

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.app.results.sync import SyncResult
     from crmsync.app.workspace import Workspace
-    from crmsync.clock import Clock
     from crmsync.delivery.deliver import DeliveryReport
     from crmsync.warehouse.reader import Records
+    from crmsync.warehouse.store import Stamp
 
 # How often a run evaluates everybody, to hold the shorter way against it.
 _AUDITED_EACH = timedelta(days=1)
@@ -206,6 +206,7 @@ def _act(
     report: DeliveryReport | None = None
     while True:
         pace.go_on()
+        stamp = workspace.warehouse.stamp()
         decided = _decide_and_remember(workspace, premises, sync, full=full, advance=advance)
         passing("run.decided")
         first = first or decided
@@ -221,8 +222,12 @@ def _act(
             stops=decided.stops,
         )
         passing("plan.recorded")
+        until = workspace.clock.now() + _GOOD_FOR
         validity = _Validity(
-            clock=workspace.clock, until=workspace.clock.now() + _GOOD_FOR, pace=pace
+            workspace=workspace,
+            until=until if decided.good_until is None else min(until, decided.good_until),
+            stamp=stamp,
+            pace=pace,
         )
         delivered = hand_over(workspace, run_id, advance=advance, stop=validity.is_over)
         report = delivered if report is None else _together(report, delivered)
@@ -234,18 +239,25 @@ def _act(
 class _Validity:
     """How long what the gates have let pass may go out without their being asked again.
 
+    What people say meanwhile (mute, suppress, reject) takes it back by itself.
+
     Attributes:
+        stamp: of the warehouse, taken before it was decided.
         ended: it was asked after its end.
     """
 
-    clock: Clock
+    workspace: Workspace
     until: datetime
+    stamp: Stamp
     pace: Pace
+    asked: int = 0
     ended: bool = False
 
     def is_over(self) -> bool:
-        """Asked before each batch."""
-        self.ended = self.clock.now() > self.until
+        """Asked before each batch. The first goes out, so that there is an end to deciding anew."""
+        is_first, self.asked = not self.asked, self.asked + 1
+        changed = not is_first and self.workspace.warehouse.stamp() != self.stamp
+        self.ended = self.workspace.clock.now() >= self.until or changed
         return self.ended or self.pace.stop()
 
 

@@ -60,6 +60,8 @@ class Decided:
         composed: the actions of the due steps by key, before any gate was asked.
         stops: what people had said by then.
         earlier: rules as they were, by which some of those inside go.
+        good_until: when (UTC) the hours of something end that may go out now; None where no hours
+            matter.
     """
 
     plan: PlanResult
@@ -72,6 +74,7 @@ class Decided:
     withheld: tuple[Withheld, ...]
     stops: tuple[Stop, ...]
     earlier: tuple[Rule, ...] = ()
+    good_until: datetime | None = None
 
 
 def _nobody(_label: str, _done: int) -> None:
@@ -149,6 +152,7 @@ def decide(
         effects=tuple(steps.effects),
         decisions=tuple(steps.decisions),
         withheld=tuple(steps.withheld()),
+        good_until=min(steps.ends, default=None),
         stops=stops,
         earlier=moves.texts.rules,
     )

@@ -36,6 +36,7 @@ from crmsync.model.actions import (
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
+from crmsync.policy.hours import open_until
 from crmsync.rules.evaluation.evaluate import Evaluation
 from crmsync.rules.explaining.explain import explain_all
 from crmsync.rules.language import goes_on_behind
@@ -83,6 +84,7 @@ class Steps:
         outbox: how far the steps of earlier runs have come.
         let_out: what this run lets out, and no run before it did.
         composed: the actions by key, before any gate was asked.
+        ends: when the hours end of that which may go out.
         outcomes: steps that are skipped because a value that they require is empty.
     """
 
@@ -103,6 +105,7 @@ class Steps:
     held: list[HeldBack] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     outcomes: list[StepOutcome] = field(default_factory=list)
+    ends: list[datetime] = field(default_factory=list)
 
     def take(self, due: Sequence[OpenStep]) -> None:
         """Compose and ask about each step."""
@@ -134,6 +137,7 @@ class Steps:
                 continue
             if ruling.answer is Answer.PASS:
                 tally.add(draft)
+                self._note_end(draft)
             self._take(step, composed, draft, ruling)
         order = {step.key: number for number, step in enumerate(due)}
         self.actions.sort(key=lambda action: order[action.key])
@@ -143,6 +147,11 @@ class Steps:
             replace(action, why=why.get((action.rule, action.subject), ()))
             for action in self.actions
         ]
+
+    def _note_end(self, draft: Draft) -> None:
+        end = open_until(draft, self._policies[draft.rule], self.world.now)
+        if end is not None:
+            self.ends.append(end)
 
     def withheld(self) -> Iterator[Withheld]:
         """What is ready, and what no gate has let pass this time."""

@@ -76,6 +76,20 @@ class Openings:
             begin = end
         return None
 
+    def closes(self, instant: datetime) -> datetime | None:
+        """Until when (UTC) it is surely open, where it is open then; None where it is closed."""
+        local = instant.astimezone(self.zone)
+        minutes = local.hour * 60 + local.minute
+        for span in self.spans(local.date()):
+            if span.opens <= minutes < span.closes:
+                midnight = datetime.combine(local.date(), time(), tzinfo=self.zone)
+                wall = midnight + timedelta(minutes=span.closes)  # on the wall, as in `_beginnings`
+                ends = [wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)]
+                changed = self._clock_change(instant, instant + _DAY)
+                later = [end for end in (*ends, changed) if end is not None and end > instant]
+                return min(later, default=None)
+        return None
+
     def _beginnings(self, begin: datetime, end: datetime) -> Iterator[datetime]:
         """Whenever it may begin to be open, and perhaps other instants."""
         first, last = begin.astimezone(self.zone).date(), end.astimezone(self.zone).date()
@@ -130,6 +144,14 @@ def hours(draft: Draft, policy: Policy, now: datetime) -> Ruling:
         f"it is {_clock(now, place.zone)} where {place.who} is ({place.zone.key}), and the next "
         f"hours there begin on {_clock(opening, place.zone)}",
     )
+
+
+def open_until(draft: Draft, policy: Policy, now: datetime) -> datetime | None:
+    """Until when an action that the hours let pass may go out; None where they do not matter."""
+    place = None if policy.hours is None else _place(draft, policy.hours)
+    if policy.hours is None or place is None or place.zone is None:
+        return None
+    return Openings(hours=policy.hours, zone=place.zone, country=place.country).closes(now)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _States = dict[tuple[str, str], dict[str, str | None]]  # rows by connection and stream
 
+Stamp = tuple[tuple[int, int] | None, ...]
+
 _WAIT = timedelta(seconds=60)
 
 
@@ -239,6 +241,18 @@ class Warehouse:
                 yield Writer(database, self.tables, self._streams)
             finally:
                 database.close()
+
+    def stamp(self) -> Stamp:
+        """Another one once anything was written; costs no opening."""
+        found: list[tuple[int, int] | None] = []
+        for path in (self.path, self.path.with_name(self.path.name + ".wal")):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                found.append(None)
+            else:
+                found.append((status.st_mtime_ns, status.st_size))
+        return tuple(found)
 
     @property
     def _called(self) -> str:
