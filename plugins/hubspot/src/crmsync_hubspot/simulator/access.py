@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from crmsync_hubspot.simulator.errors import PortalError
+from crmsync_hubspot.simulator.errors import PortalError, not_found
 from crmsync_hubspot.simulator.messages import Answer, Request
 
 if TYPE_CHECKING:
@@ -113,17 +113,10 @@ class Access:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         if request.method != "POST" or kind != "application/x-www-form-urlencoded":
             raise PortalError("HTTP 415 Unsupported Media Type", status=415)
+        if request.route != ("oauth", "token"):
+            raise not_found()
         form = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
-        match request.route:
-            case ("oauth", "token"):
-                return self._token(form)
-            case ("oauth", "token", "introspect"):
-                return self._introspect(form)
-            case ("oauth", "token", "revoke"):
-                self._refresh_tokens.discard(form.get("token", ""))
-                self._tokens.pop(form.get("token", ""), None)
-                return Answer(status=204)
-        raise PortalError("resource not found", status=404, category="OBJECT_NOT_FOUND")
+        return self._token(form)
 
     def _token(self, form: dict[str, str]) -> Answer:
         settings = self._settings
@@ -150,7 +143,7 @@ class Access:
             self._refresh_tokens.discard(old)
             new = f"eu1-{secrets.token_urlsafe(30)}"
             self._refresh_tokens.add(new)
-        access = f"C{secrets.token_urlsafe(150)}"
+        access = f"C{secrets.token_urlsafe(220)}"
         self._tokens[access] = self._clock.now() + settings.token_lives
         self.refreshes += 1
         body: dict[str, Any] = {
@@ -164,29 +157,6 @@ class Access:
             "scopes": sorted(settings.scopes),
         }
         return Answer(body=body, headers={"Cache-Control": "no-store"})
-
-    def _introspect(self, form: dict[str, str]) -> Answer:
-        settings, token = self._settings, form.get("token", "")
-        if token in self._refresh_tokens:
-            use, extra = "refresh_token", {}
-        elif token in self._tokens:
-            use = "access_token"
-            left = int((self._tokens[token] - self._clock.now()).total_seconds())
-            extra = {"expires_in": max(left, 0), "is_private_distribution": True}
-        else:
-            raise _refused("BAD_TOKEN", "missing or unknown token")
-        body = {
-            "active": True,
-            "app_id": settings.app_id,
-            "client_id": settings.client_id,
-            "hub_id": settings.portal_id,
-            "scopes": sorted(settings.scopes),
-            "token": token,
-            "token_type": "bearer",
-            "token_use": use,
-            "user_id": settings.user_id,
-        }
-        return Answer(body=body | extra)
 
 
 def object_scopes(name: str, *, custom: bool, writes: bool) -> tuple[str, ...]:

@@ -170,7 +170,8 @@ class LinksApi:
         if number is None:
             raise PortalError(f"{source.name} and {target.name} cannot be associated")
         back = self._portal.links.plain(target.name, source.name)
-        spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+        category = self._portal.links.types[source.name, target.name][number].category
+        spec = {"associationCategory": category, "associationTypeId": number}
         inverse = spec | {"associationTypeId": back}
         results, errors = [], []
         for one in inputs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync_hubspot.simulator.access import Access, expired
 from crmsync_hubspot.simulator.account_api import AccountApi
+from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
 from crmsync_hubspot.simulator.errors import PortalError, not_found
 from crmsync_hubspot.simulator.limits import Limits, refusal
 from crmsync_hubspot.simulator.links_api import LinksApi
@@ -75,6 +76,7 @@ class Service:
         self._objects = ObjectsApi(portal, self.access)
         self._links = LinksApi(portal, self.access)
         self._schema = SchemaApi(portal, self.access)
+        self._custom = CustomObjectsApi(portal, self.access)
         self._account = AccountApi(portal, self.access, self.limits)
 
     def answer(self, request: Request) -> Answer:
@@ -190,6 +192,8 @@ class Service:
                 return self._schema.properties(request)
             case _, ("pipelines", _, *_):
                 return self._schema.pipelines(request)
+            case _, ("schemas", *_):
+                return self._custom.answer(request)
             case "GET", ("owners",) | ("owners", _):
                 return self._account.owners(request)
             case "GET", ("account", "details"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 ALL_SCOPES = frozenset(
@@ -80,4 +80,3 @@ class Settings:
     null_values: bool = False
     numeric_ends: bool = False
     retry_after: bool = True
-    webhook_targets: list[str] = field(default_factory=list)
