@@ -13,11 +13,12 @@ from crmsync.plugins.contract import ConnectorSpec, SimulatorSpec
 from crmsync.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from crmsync.plugins.contract import (
         ConnectionContext,
         Connector,
+        HeardRequest,
         Simulator,
         SimulatorRequest,
     )
@@ -27,6 +28,12 @@ def _open(context: ConnectionContext) -> Connector:
     from crmsync_hubspot.connector import HubSpotConnector  # noqa: PLC0415  heavy
 
     return HubSpotConnector(context)
+
+
+def _hear(context: ConnectionContext, request: HeardRequest) -> Collection[str]:
+    from crmsync_hubspot.hearing import heard  # noqa: PLC0415  rarely needed
+
+    return heard(context, request)
 
 
 def _simulate(request: SimulatorRequest) -> Simulator:
@@ -55,6 +62,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
                 # tasks and notes, HubSpot does not promise.
                 ActionKind.TASK: KeyHandling.LOOKUP,
                 ActionKind.NOTE: KeyHandling.LOOKUP,
+                ActionKind.LOG: KeyHandling.LOOKUP,
                 # No property of the record that is updated keeps the key.
                 ActionKind.UPDATE: KeyHandling.UNSAFE,
                 ActionKind.WITHDRAWAL: KeyHandling.NATIVE,
@@ -63,6 +71,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             # The portal's search knows of a record some minutes after it was made; how long a
             # request may run there, HubSpot does not say.
             lands_within=timedelta(minutes=10),
+            hear=_hear,
         )
     ]
 

@@ -11,6 +11,7 @@ from crmsync_hubspot import objects
 from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.keys import MADE
 from crmsync_hubspot.options import HubSpotStreamOptions
+from crmsync_hubspot.records import search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ def findings(
     client.call("GET", "/account-info/v3/details")
     for name in MADE:
         yield from _keys(client, descriptions, name)
+    yield from _message_ids(client, descriptions)
     for request in streams.values():
         yield from _stream(client, descriptions, request)
     used, allowed = client.budget.used, client.budget.allowed
@@ -66,6 +68,19 @@ def _keys(client: HubSpotClient, descriptions: Descriptions, name: str) -> Itera
             "a key before it makes anything, in a search that is minutes late; let only one "
             "machine at a time write to this portal",
             fatal=False,
+        )
+
+
+def _message_ids(client: HubSpotClient, descriptions: Descriptions) -> Iterator[Finding]:
+    wanted = client.options.message_id_property
+    try:
+        missing = wanted not in descriptions.properties("emails")
+    except (RefusedError, AuthError):
+        return  # the keys' finding says so
+    if missing:
+        yield Finding(
+            sentence=f"emails have no property {wanted}, by which logged mails are known again: "
+            "“crmsync connections setup” makes it, as single-line text"
         )
 
 
@@ -107,18 +122,9 @@ def _try(client: HubSpotClient, options: HubSpotStreamOptions) -> None:
             targets = ",".join(options.associations_to)
             query = [("limit", "1"), *([("associations", targets)] if targets else [])]
             client.call("GET", f"/crm/v3/objects/{name}", query=query)
-            body = {
-                "filterGroups": [
-                    {
-                        "filters": [
-                            {
-                                "propertyName": objects.change_property(name),
-                                "operator": "GTE",
-                                "value": "0",
-                            }
-                        ]
-                    }
-                ],
-                "limit": 1,
+            ever = {
+                "propertyName": objects.change_property(name),
+                "operator": "GTE",
+                "value": "0",
             }
-            client.call("POST", f"/crm/v3/objects/{name}/search", body=body, search=True)
+            search(client, name, [ever], properties=[objects.OBJECT_ID], limit=1)

@@ -13,6 +13,7 @@ from crmsync.errors import AuthError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot import objects
 from crmsync_hubspot.errors import RefusedError
+from crmsync_hubspot.records import batch_read, search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from crmsync_hubspot.describing import Descriptions
 
 # The objects that actions make.
-MADE = ("tasks", "notes")
+MADE = ("tasks", "notes", "emails")
 
 
 class Keys:
@@ -91,21 +92,13 @@ class Keys:
         return found
 
     def _read(self, object_name: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-        body = {
-            "inputs": [{"id": key} for key in keys],
-            "idProperty": self.property,
-            "properties": [self.property],
-            "propertiesWithHistory": [],
-        }
-        path = f"/crm/v3/objects/{object_name}/batch/read"
+        asked = {"idProperty": self.property, "properties": [self.property]}
         try:
-            answer = self._client.call("POST", path, body=body, accepted=(200, 207))
+            return list(batch_read(self._client, object_name, asked, keys).values())
         except RefusedError as error:
             if error.status != 404:  # noqa: PLR2004  HTTP: not found; none of them
                 raise
             return []
-        results: list[dict[str, Any]] = answer.body.get("results") or []
-        return results
 
     def _searched(self, object_name: str, keys: Sequence[str]) -> list[dict[str, Any]]:
         wanted = {
@@ -114,14 +107,13 @@ class Keys:
             # HubSpot compares lists of texts in small letters.
             "values": sorted({key.lower() for key in keys}),
         }
-        body = {
-            "filterGroups": [{"filters": [wanted]}],
-            "sorts": [{"propertyName": objects.OBJECT_ID, "direction": "ASCENDING"}],
-            "properties": [self.property],
-            "limit": objects.SEARCHED,
-        }
-        path = f"/crm/v3/objects/{object_name}/search"
-        answer = self._client.call("POST", path, body=body, search=True)
-        results: list[dict[str, Any]] = answer.body["results"]
-        # A key that was used twice by somebody else stands for its first record.
+        answer = search(
+            self._client,
+            object_name,
+            [wanted],
+            properties=[self.property],
+            limit=objects.SEARCHED,
+        )
+        results: list[dict[str, Any]] = answer["results"]
+        # A key that somebody has copied to another record stands for the first one.
         return list(reversed(results))

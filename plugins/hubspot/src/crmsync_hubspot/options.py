@@ -59,8 +59,10 @@ class HubSpotOptions(Settings):
 
     ``access_token`` is that of a private app; instead of it ``client_id``, ``client_secret`` and
     ``refresh_token`` of a public app, whose access tokens this connector renews.
-    ``key_property`` keeps the keys of actions on tasks and notes. ``daily_share`` is how much of
-    the portal's daily calls may be used up, by whomever, before this connection rests.
+    ``client_secret`` is also what webhooks are signed with.
+    ``key_property`` keeps the keys of actions on tasks, notes and mails, ``message_id_property``
+    the Message-ID of mails. ``daily_share`` is how much of the portal's daily calls may be used up,
+    by whomever, before this connection rests.
     ``url`` is another address of the API, and ``ca_file`` holds the certificates of a company's
     proxy.
     """
@@ -70,6 +72,7 @@ class HubSpotOptions(Settings):
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
     key_property: PropertyName = "crmsync_key"
+    message_id_property: PropertyName = "crmsync_message_id"
     daily_share: float = Field(default=0.8, gt=0, le=1)
     url: Annotated[str, AfterValidator(_url)] = "https://api.hubapi.com"
     ca_file: str | None = None

@@ -26,10 +26,11 @@ from crmsync_hubspot.cursor import (
     written,
 )
 from crmsync_hubspot.options import HubSpotStreamOptions
+from crmsync_hubspot.records import batch_read, following, search
 from crmsync_hubspot.tables import archived_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -161,15 +162,15 @@ class StreamReading:
         empty = 0
         while True:
             answer = self._asked_list(after, archived=archived)
-            results: Results = answer["results"]
-            following = _following(answer)
+            more = following(answer)
             for _ in range(_ASKED_AGAIN):
-                if following is None or following not in seen:
+                if more is None or more not in seen:
                     break
                 # It leads back to a page that was told already; most of the time not for long.
                 answer = self._asked_list(after, archived=archived)
-                results, following = answer["results"], _following(answer)
-            after = following
+                more = following(answer)
+            results: Results = answer["results"]
+            after = more
             empty = 0 if results else empty + 1
             if (after is not None and after in seen) or empty > _EMPTY_PAGES:
                 raise TransientError(
@@ -197,14 +198,12 @@ class StreamReading:
 
     def _complete(self, results: Results, names: Sequence[str]) -> None:
         """Ask for the properties that an address has no room for; a body has."""
-        found = self._batch({"properties": list(names)}, [str(one["id"]) for one in results])
+        ids = [str(one["id"]) for one in results]
+        found = batch_read(self._client, self._object, {"properties": list(names)}, ids)
         for result in results:
             more = found.get(str(result["id"]))
             # A record that went away meanwhile is told as archived, or comes no more.
             result["properties"] |= {} if more is None else more["properties"]
-
-    def _batch(self, asked: Mapping[str, Any], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return batch_read(self._client, self._object, asked, ids)
 
     def _changes(self) -> Iterator[Page]:
         """What has changed since the last reading, in the order of ids."""
@@ -233,8 +232,8 @@ class StreamReading:
         while True:
             answer = self._asked_search(since, place.until, last, token)
             results: Results = answer["results"]
-            following = _following(answer)
-            ended = following is None
+            more = following(answer)
+            ended = more is None
             highest = max((int(one["id"]) for one in results), default=last)
             if results and highest <= last:
                 raise TransientError(f"HubSpot's search of {self._object} repeats itself")
@@ -242,17 +241,16 @@ class StreamReading:
             if empty > _EMPTY_PAGES:
                 raise TransientError(f"HubSpot's search of {self._object} has no end")
             # An empty page that is not the last has no id to go on from.
-            token = None if results else following
+            token = None if results else more
             last = highest
             yield results, last, ended
             if ended:
                 return
 
     def _asked_search(self, since: int, until: int, last: int, token: str | None) -> dict[str, Any]:
-        changed = objects.change_property(self._object)
         filters: list[dict[str, str]] = [
             {
-                "propertyName": changed,
+                "propertyName": objects.change_property(self._object),
                 "operator": "BETWEEN",
                 "value": str(since),
                 "highValue": str(max(since, until)),
@@ -262,17 +260,14 @@ class StreamReading:
             filters.append(
                 {"propertyName": objects.OBJECT_ID, "operator": "GT", "value": str(last)}
             )
-        body: dict[str, Any] = {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": objects.OBJECT_ID, "direction": "ASCENDING"}],
-            "properties": list(self._rows.properties),
-            "limit": objects.SEARCHED,
-        }
-        body |= {} if token is None else {"after": token}
-        answer: dict[str, Any] = self._client.call(
-            "POST", f"{self._path}/search", body=body, search=True
-        ).body
-        return answer
+        return search(
+            self._client,
+            self._object,
+            filters,
+            properties=self._rows.properties,
+            limit=objects.SEARCHED,
+            after=token or "0",
+        )
 
     def _archived(self) -> Iterator[Page]:
         """What was archived: no search tells it, so the archive is listed now and then."""
@@ -300,33 +295,6 @@ class StreamReading:
     def _page(self, table: pa.Table, snapshot: Snapshot | None = None) -> Page:
         self._told = self._progress.cursor()
         return Page(records=table, cursor=self._told, snapshot=snapshot)
-
-
-def batch_read(
-    client: HubSpotClient, object_name: str, asked: Mapping[str, Any], ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Records by id, a hundred in a call; those that are not there are left out.
-
-    Raises:
-        ConnectorError: the portal cannot be asked.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    size = objects.HISTORY if "propertiesWithHistory" in asked else objects.BATCH
-    for start in range(0, len(ids), size):
-        body = {"inputs": [{"id": one} for one in ids[start : start + size]], **asked}
-        body.setdefault("properties", [])
-        body.setdefault("propertiesWithHistory", [])
-        path = f"/crm/v3/objects/{object_name}/batch/read"
-        # 207: some of them are not there.
-        answer = client.call("POST", path, body=body, accepted=(200, 207))
-        found |= {str(one["id"]): one for one in answer.body.get("results") or ()}
-    return found
-
-
-def _following(answer: Mapping[str, Any]) -> str | None:
-    """The token of the next page; None on the last."""
-    after = ((answer.get("paging") or {}).get("next") or {}).get("after")
-    return None if after is None else str(after)
 
 
 def _in_an_address(names: Sequence[str]) -> tuple[list[str], list[str]]:

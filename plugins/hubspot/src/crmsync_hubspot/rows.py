@@ -8,7 +8,7 @@ from crmsync_hubspot import objects
 from crmsync_hubspot.cursor import Types, written
 from crmsync_hubspot.linking import asked_for, beside
 from crmsync_hubspot.options import HubSpotStreamOptions
-from crmsync_hubspot.reading import batch_read
+from crmsync_hubspot.records import batch_read
 from crmsync_hubspot.tables import link_table, record_table, with_history
 
 if TYPE_CHECKING:

@@ -22,20 +22,24 @@ def set_up(client: HubSpotClient, descriptions: Descriptions, *, dry_run: bool) 
         ConnectorError: the token may not make it.
     """
     descriptions.forget()
-    name = client.options.key_property
+    options = client.options
+    wanted = [(name, options.key_property, "crmsync key") for name in MADE]
+    wanted.append(("emails", options.message_id_property, "Message-ID"))
     made: list[str] = []
-    for object_name in MADE:
+    for object_name, name, label in wanted:
         if name in descriptions.properties(object_name):
             continue
-        unique = True if dry_run else _made(client, object_name)
-        kind = "unique" if unique else "not unique, which this portal refuses"
-        made.append(f"the property {name} of {object_name}: single-line text, {kind}")
+        unique = name == options.key_property
+        if not dry_run:
+            unique = _made(client, object_name, name, label, unique=unique)
+        told = ", unique" if unique else ""
+        made.append(f"the property {name} of {object_name}: single-line text{told}")
     descriptions.forget()
     return made
 
 
-def _made(client: HubSpotClient, object_name: str) -> bool:
-    """Make the property; whether it is unique."""
+def _made(client: HubSpotClient, object_name: str, name: str, label: str, *, unique: bool) -> bool:
+    """Make the property; whether it is unique, which HubSpot does not promise for all objects."""
     path = f"/crm/v3/properties/{object_name}"
     group = {"name": _GROUP, "label": _GROUP, "displayOrder": -1}
     try:
@@ -44,21 +48,20 @@ def _made(client: HubSpotClient, object_name: str) -> bool:
         if error.status != _CONFLICT:
             raise
     one: dict[str, Any] = {
-        "name": client.options.key_property,
-        "label": "crmsync key",
+        "name": name,
+        "label": label,
         "description": "Written by crmsync, so that nothing is made twice.",
         "groupName": _GROUP,
         "type": "string",
         "fieldType": "text",
-        "hasUniqueValue": True,
+        "hasUniqueValue": unique,
     }
     try:
         client.call("POST", path, body=one, writing=True, accepted=(201,))
-    except RefusedError as error:
-        if error.status == 403:  # noqa: PLR2004  HTTP: forbidden
+    except RefusedError:
+        if not unique:
             raise
     else:
-        return True
-    # HubSpot does not promise unique values for all objects.
+        return unique
     client.call("POST", path, body=one | {"hasUniqueValue": False}, writing=True, accepted=(201,))
     return False

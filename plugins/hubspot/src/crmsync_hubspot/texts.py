@@ -10,7 +10,7 @@ _BREAKS = re.compile(r"<br\s*/?>|</p>|</div>|</li>", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 # Halves of characters cannot be sent at all, and what follows a NUL is lost on many ways.
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-LONGEST_BODY = 65_536
+LONGEST = 65_536
 
 
 def as_html(text: str) -> str:

@@ -16,7 +16,7 @@ from crmsync_hubspot import batches, texts
 from crmsync_hubspot.comparing import compared, holds, sent
 from crmsync_hubspot.describing import is_writable
 from crmsync_hubspot.options import HubSpotStreamOptions
-from crmsync_hubspot.reading import batch_read
+from crmsync_hubspot.records import batch_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

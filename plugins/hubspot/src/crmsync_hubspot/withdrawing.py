@@ -9,7 +9,7 @@ from crmsync.model.actions import Receipt
 from crmsync_hubspot import objects
 from crmsync_hubspot.comparing import holds
 from crmsync_hubspot.cursor import milliseconds, written
-from crmsync_hubspot.reading import batch_read
+from crmsync_hubspot.records import batch_read
 from crmsync_hubspot.texts import as_html, reads_alike
 
 if TYPE_CHECKING:

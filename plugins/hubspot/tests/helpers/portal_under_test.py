@@ -31,6 +31,8 @@ KEY = "crmsync_key"
 UNIQUE = frozenset({"companies", "contacts", "deals", "tickets", "tasks", "notes", "emails"})
 KEYS = tuple(f"{name} {KEY} string" for name in ("tasks", "notes", "emails"))
 UNIQUE_KEYS = tuple(f"{line} unique" for line in KEYS)
+MESSAGE_ID = "crmsync_message_id"
+OTHERS = (f"emails {MESSAGE_ID} string",)
 
 
 class VirtualTime:
@@ -85,7 +87,7 @@ class TestedPortal:
         self.folder = folder
         self.clock = VirtualTime(datetime.fromisoformat(start.isoformat()))
         self.settings = settings or Settings(unique_on=UNIQUE)
-        self.portal = Portal(self.clock, self.settings, custom=custom)
+        self.portal = Portal(self.clock, self.settings, custom=(*custom, *OTHERS))
         self.service = Service(self.portal)
         self.server = SimulatorServer(self.service)
         for name in ("token", "client_secret", "refresh_token"):
@@ -248,7 +250,8 @@ class PortalUnderTest(RemoteUnderTest):
             for row in self.tested.rows("companies")
         ]
         tasks = [self._task_effect(row) for row in self.tested.rows("tasks")]
-        return companies + tasks + [self._note_effect(row) for row in self.tested.rows("notes")]
+        notes = [self._note_effect(row) for row in self.tested.rows("notes")]
+        return companies + tasks + notes + [self._mail(row) for row in self.tested.rows("emails")]
 
     def complete_task(self, key: str) -> None:
         self._portal.update("tasks", self._task(key), {"hs_task_status": "COMPLETED"})
@@ -278,6 +281,17 @@ class PortalUnderTest(RemoteUnderTest):
             kind=ActionKind.NOTE,
             texts={"text": read(row.get("hs_note_body", ""))},
             record=self._company("notes", row["id"]),
+        )
+
+    def _mail(self, row: dict[str, str]) -> Effect:
+        names = {"subject": "hs_email_subject", "text": "hs_email_text", "html": "hs_email_html"}
+        return Effect(
+            key=row.get(KEY, ""),
+            kind=ActionKind.LOG,
+            texts={ours: row[theirs] for ours, theirs in names.items() if theirs in row},
+            record=self._company("emails", row["id"]),
+            message_id=row.get(MESSAGE_ID, ""),
+            at=datetime.fromisoformat(row["hs_timestamp"]),
         )
 
     def _company(self, kind: str, record_id: str) -> str:
