@@ -82,12 +82,13 @@ class TestedPortal:
         *,
         start: datetime = START,
         custom: Sequence[str] = UNIQUE_KEYS,
+        others: Sequence[str] = OTHERS,
         settings: Settings | None = None,
     ) -> None:
         self.folder = folder
         self.clock = VirtualTime(datetime.fromisoformat(start.isoformat()))
         self.settings = settings or Settings(unique_on=UNIQUE)
-        self.portal = Portal(self.clock, self.settings, custom=(*custom, *OTHERS))
+        self.portal = Portal(self.clock, self.settings, custom=(*custom, *others))
         self.service = Service(self.portal)
         self.server = SimulatorServer(self.service)
         for name in ("token", "client_secret", "refresh_token"):
