@@ -13,6 +13,8 @@ _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]"
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"')
 _LITERAL = re.compile(r"\[[0-9A-Fa-f:.]+\]|\[IPv6:[0-9A-Fa-f:.]+\]")
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 253  # octets: RFC 5321, 4.5.3.1
 
 
@@ -77,7 +79,7 @@ def _ascii(domain: str, text: str) -> str:
         # What people type: capitals, full-width letters, the ideographic full stop.
         known = idna.encode(domain, uts46=True, transitional=False).decode("ascii")
     except idna.IDNAError as error:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", domain):
+        if not _HOST.fullmatch(domain):
             raise ValueError(f"“{text}” has no domain that exists anywhere: {error}") from None
         known = domain  # of names with an underscore, say, DNS is more tolerant than IDNA
     if len(known) > _LONGEST_DOMAIN:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import socket
 import ssl
+import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -87,6 +88,9 @@ class MailServer:
         self.logins: list[str] = []
         self.tokens = {TOKEN}
         self.ways: set[str] = {"PLAIN", "LOGIN"}
+        self.international = True
+        self._closed = False
+        self._protocols: list[SMTP] = []
         self._context = _tls(self.certificate, folder / "mail-key.pem")
         implicit = self._context if security is Security.TLS else None
         self._controller = Controller(
@@ -101,7 +105,9 @@ class MailServer:
         return int(self._controller.port)
 
     def close(self) -> None:
-        self._controller.stop(no_assert=True)
+        if not self._closed:
+            self._closed = True
+            self._controller.stop(no_assert=True)
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """Where and how to log in, as the config would say it."""
@@ -133,7 +139,15 @@ class MailServer:
     def _protocol(self) -> SMTP:
         self.sessions += 1
         starttls = self._context if self.security is Security.STARTTLS else None
-        return _Protocol(self, starttls)
+        self._protocols.append(_Protocol(self, starttls))
+        return self._protocols[-1]
+
+    def cut_all(self) -> None:
+        """End all sessions, as servers do with those that are idle."""
+        for protocol in self._protocols:
+            if protocol.transport is not None:
+                self._controller.loop.call_soon_threadsafe(_cut, protocol)
+        time.sleep(0.05)
 
     async def handle_MAIL(  # noqa: N802  the name that aiosmtpd looks for
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -175,11 +189,11 @@ class _Protocol(SMTP):
         self._mail_server = server
         super().__init__(
             server,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=server.international,
             tls_context=starttls,
             require_starttls=starttls is not None,
             auth_require_tls=starttls is not None,
-            auth_required=True,
+            auth_required=starttls is not None,  # else aiosmtpd warns
             authenticator=self._check,
             auth_exclude_mechanism={"LOGIN", "PLAIN"} - server.ways,
         )

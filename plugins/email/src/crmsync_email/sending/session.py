@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from crmsync_email.options import SmtpServer
     from crmsync_email.sending.message import Mail
 
-_ANSWER_SECONDS = 30.0
-_TAKING_SECONDS = 120.0  # after the mail: many servers look into it before they answer
+ANSWER_SECONDS = 30.0
+TAKING_SECONDS = 120.0  # after the mail: many servers look into it before they answer
 _READY, _OK, _GO_ON, _CHALLENGE, _LOGGED_IN = 220, 250, 354, 334, 235
 _CLOSING = 421
 # What a machine without a name of its own says (RFC 5321, 4.1.3); to look for one asks the network.
@@ -168,7 +168,7 @@ class Session:
         if not quoted.endswith(b"\r\n"):
             quoted += b"\r\n"
         try:
-            self._wait_at_most(_TAKING_SECONDS)
+            self._wait_at_most(TAKING_SECONDS)
             smtp.send(quoted)
         except (OSError, smtplib.SMTPException) as error:
             # Without the final dot no server takes a mail (RFC 5321, 4.1.1.4).
@@ -176,7 +176,7 @@ class Session:
             raise BrokenError(_why(error)) from None
         try:
             smtp.send(b".\r\n")
-            self._wait_at_most(_TAKING_SECONDS)
+            self._wait_at_most(TAKING_SECONDS)
             code, text = smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self.close()
@@ -189,7 +189,7 @@ class Session:
 
     def _connect(self) -> None:
         server, hello = self._server, self._server.hello or _NAMELESS
-        seconds = self._left(_ANSWER_SECONDS)
+        seconds = self._left(ANSWER_SECONDS)
         context = ssl.create_default_context(cafile=server.ca_file)
         host, port = server.host, server.at_port
         try:
@@ -271,7 +271,7 @@ class Session:
         """
         smtp = self._alive()
         try:
-            self._wait_at_most(_ANSWER_SECONDS)
+            self._wait_at_most(ANSWER_SECONDS)
             smtp.send(command.encode() + b"\r\n")
             return smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
@@ -302,7 +302,7 @@ class Session:
 
 def _why(error: Exception) -> str:
     """What happened, for the end of a sentence; a library's own text may quote what was sent."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return "did not answer in time"
     if isinstance(error, ConnectionRefusedError):
         return "refuses connections"
