@@ -83,7 +83,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "kind", "words"), REFUSALS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("fault", "kind", "words"), REFUSALS, ids=str)
 def test_what_was_surely_not_taken_is_told_as_such(
     fault: Fault, kind: type[ConnectorError], words: str, connect: Any, mail_server: MailServer
 ) -> None:

@@ -16,53 +16,70 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crmsync.plugins.contract import ConnectionContext, Connector
+    from crmsync_email.options import SendingOptions
+
+_BATCH = 50
 
 
-def _open_smtp(context: ConnectionContext) -> Connector:
-    from crmsync_email.options import SmtpOptions  # noqa: PLC0415  heavy
-    from crmsync_email.sending.smtp import SmtpConnector, SmtpSender  # noqa: PLC0415  heavy
+def _open(context: ConnectionContext) -> Connector:
+    from crmsync_email.opening import opened  # noqa: PLC0415  heavy
 
-    options = context.options
-    assert isinstance(options, SmtpOptions)  # noqa: S101  the spec names that model
-    return SmtpConnector(SmtpSender(options, options, options, context.clock))
+    return opened(context)
 
 
-def _open_mailbox(context: ConnectionContext) -> Connector:
-    from crmsync_email.mailbox import MailboxConnector  # noqa: PLC0415  heavy
+def _sends(
+    name: str,
+    description: str,
+    options: type[SendingOptions],
+    *,
+    handling: KeyHandling = KeyHandling.UNSAFE,
+    lands_within: timedelta = timedelta(minutes=1),
+) -> ConnectorSpec:
+    """A connector that sends mail, and does no more.
 
-    return MailboxConnector(context)
+    UNSAFE where the remote does not tell afterwards what it has taken.
+    """
+    from crmsync_email.options import NoStreamOptions  # noqa: PLC0415  heavy
+
+    return ConnectorSpec(
+        name=name,
+        description=description,
+        options=options,
+        stream_options=NoStreamOptions,
+        open=_open,
+        actions={ActionKind.EMAIL: handling},
+        batch_size=_BATCH,
+        lands_within=lands_within,
+    )
 
 
 @hookimpl
 def crmsync_connectors() -> Sequence[ConnectorSpec]:
     """The connectors for mail."""
-    from crmsync_email.options import (  # noqa: PLC0415  heavy
-        MailboxOptions,
-        MailboxStreamOptions,
-        NoStreamOptions,
-        SmtpOptions,
-    )
+    from crmsync_email import options  # noqa: PLC0415  heavy
 
     return [
         ConnectorSpec(
             name="mailbox",
             description="A mailbox is read by IMAP, and mail goes out from it by SMTP.",
-            options=MailboxOptions,
-            stream_options=MailboxStreamOptions,
-            open=_open_mailbox,
+            options=options.MailboxOptions,
+            stream_options=options.MailboxStreamOptions,
+            open=_open,
             actions={ActionKind.EMAIL: KeyHandling.LOOKUP},
-            batch_size=50,
+            batch_size=_BATCH,
             # How long a server may take to deliver the copy to the mailbox on its own machine.
             lands_within=timedelta(minutes=15),
         ),
-        ConnectorSpec(
-            name="smtp",
-            description="Mail goes out through a mail server.",
-            options=SmtpOptions,
-            stream_options=NoStreamOptions,
-            open=_open_smtp,
-            # A mail server does not tell what it has taken.
-            actions={ActionKind.EMAIL: KeyHandling.UNSAFE},
-            batch_size=50,
+        _sends("smtp", "Mail goes out through a mail server.", options.SmtpOptions),
+        _sends(
+            "postmark",
+            "Mail goes out through Postmark.",
+            options.PostmarkOptions,
+            handling=KeyHandling.LOOKUP,
+            # Nobody promises how soon its search knows a mail.
+            lands_within=timedelta(minutes=15),
         ),
+        _sends("sendgrid", "Mail goes out through SendGrid.", options.SendgridOptions),
+        _sends("mailgun", "Mail goes out through Mailgun.", options.MailgunOptions),
+        _sends("ses", "Mail goes out through Amazon SES.", options.SesOptions),
     ]

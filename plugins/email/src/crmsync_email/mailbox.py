@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from crmsync.errors import ConnectorError, RejectedError
 from crmsync.model.actions import Receipt
 from crmsync.plugins.contract import Finding
-from crmsync_email.options import MailboxOptions
+from crmsync_email.options import MailboxOptions, placed
 from crmsync_email.reading.checking import findings
 from crmsync_email.reading.copies import copies_of
 from crmsync_email.reading.mailbox import Bounds, MailboxReading
@@ -23,24 +22,34 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync.model.pages import Cursor, Page
     from crmsync.plugins.contract import ConnectionContext, RemoteField
-    from crmsync_email.options import SmtpServer
-    from crmsync_email.reading.options import ImapOptions
+    from crmsync_email.sending.signing import Signer
 
 
 class MailboxConnector:
     """Reads mail as activities; sends mail, and finds by its copies what was sent."""
 
-    def __init__(self, context: ConnectionContext, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        context: ConnectionContext,
+        *,
+        signer: Signer | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
         assert isinstance(context.options, MailboxOptions)  # noqa: S101  the spec names that model
         self._options = options = context.options
-        self._imap = _placed(options.imap, context.folder)
+        self._imap = placed(options.imap, context.folder)
         self._bounds = bounds
         self._login = ImapLogin(options, context.clock)
         self._sender = None
         if options.smtp is not None:
-            server = _placed(options.smtp, context.folder)
+            server = placed(options.smtp, context.folder)
             self._sender = SmtpSender(
-                options, server, options, context.clock, copies=not options.copies_itself
+                options,
+                server,
+                options,
+                context.clock,
+                copies=not options.copies_itself,
+                signer=signer,
             )
 
     def check(self) -> Sequence[Finding]:
@@ -103,13 +112,3 @@ class MailboxConnector:
             yield session
         finally:
             session.close()
-
-
-_Server = TypeVar("_Server", "ImapOptions", "SmtpServer")
-
-
-def _placed(server: _Server, folder: Path) -> _Server:
-    """Options whose certificates are looked for where paths in the config begin."""
-    if server.ca_file is None:
-        return server
-    return server.model_copy(update={"ca_file": str(folder / Path(server.ca_file).expanduser())})

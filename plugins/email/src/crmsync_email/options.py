@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -58,7 +60,6 @@ class SendingOptions(Settings):
     domains: Annotated[NamesField, AfterValidator(_domains)] | None = None
     redirect_to: AddressField | None = None
     rate: Rate = Rate()
-    dkim: Dkim | None = None
 
     @property
     def own_domains(self) -> frozenset[str]:
@@ -99,6 +100,53 @@ class SmtpServer(Settings):
 class SmtpOptions(SendingOptions, SmtpServer, Login):
     """The keys of a connection that sends by a mail server, and does no more."""
 
+    dkim: Dkim | None = None
+
+
+def _https(text: str) -> str:
+    parts = urlsplit(text)
+    local = parts.scheme == "http" and parts.hostname in ON_THIS_MACHINE
+    if not parts.hostname or parts.query or not (parts.scheme == "https" or local):
+        raise ValueError(f"“{text}” is not the address of a provider: it begins with https://")
+    return text.rstrip("/")
+
+
+UrlField = Annotated[str, AfterValidator(_https)]
+
+
+class PostmarkOptions(SendingOptions):
+    """The keys of a connection to Postmark: a server's token, and the stream of its mails."""
+
+    token: Secret
+    stream: str = Field(default="outbound", pattern=r"^[A-Za-z0-9_-]+$")
+    url: UrlField = "https://api.postmarkapp.com"
+
+
+class SendgridOptions(SendingOptions):
+    """The keys of a connection to SendGrid; in the EU, ``url`` is https://api.eu.sendgrid.com."""
+
+    api_key: Secret
+    url: UrlField = "https://api.sendgrid.com"
+
+
+class MailgunOptions(SendingOptions):
+    """The keys of a connection to Mailgun; in the EU, ``url`` is https://api.eu.mailgun.net."""
+
+    api_key: Secret
+    domain: Annotated[str, AfterValidator(domain_of)]
+    url: UrlField = "https://api.mailgun.net"
+
+
+class SesOptions(SendingOptions):
+    """The keys of a connection to Amazon SES, with an access key of AWS."""
+
+    region: str = Field(pattern=r"^[a-z0-9-]+$")
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None = None
+    configuration_set: str | None = None
+    url: UrlField | None = None
+
 
 class SentCopy(StrEnum):
     """Where the copy of a mail is by which it is found that it was sent."""
@@ -117,6 +165,7 @@ class MailboxOptions(SendingOptions, Login):
     imap: ImapOptions
     smtp: SmtpServer | None = None
     sent_copy: SentCopy | None = None
+    dkim: Dkim | None = None
 
     @model_validator(mode="after")
     def _somebody_logs_in(self) -> MailboxOptions:
@@ -144,3 +193,13 @@ class MailboxStreamOptions(Settings):
 
 class NoStreamOptions(Settings):
     """What only sends has no streams, and so a stream has no keys."""
+
+
+_Server = TypeVar("_Server", ImapOptions, SmtpServer, SmtpOptions)
+
+
+def placed(server: _Server, folder: Path) -> _Server:
+    """Options whose certificates are looked for where paths in the config begin."""
+    if server.ca_file is None:
+        return server
+    return server.model_copy(update={"ca_file": str(folder / Path(server.ca_file).expanduser())})

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
-from crmsync_email.addresses import mailbox_of
 from crmsync_email.login import AccessTokens
-from crmsync_email.sending.message import Identity, mail_of
+from crmsync_email.sending.identity import identity_of, redirection
+from crmsync_email.sending.message import mail_of
 from crmsync_email.sending.rate import Pace
 from crmsync_email.sending.session import BrokenError, Session
-from crmsync_email.sending.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync_email.login import Login
     from crmsync_email.options import SendingOptions, SmtpServer
+    from crmsync_email.sending.signing import Signer
 
 # The engine waits for five minutes; what was not begun by then was surely not sent.
 _CALL_SECONDS, _LAST_BEGIN_SECONDS = 270.0, 120.0
@@ -41,6 +41,7 @@ class SmtpSender:
         clock: Clock,
         *,
         copies: bool = False,
+        signer: Signer | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         tokens = None if login.oauth is None else AccessTokens(login.oauth, clock)
@@ -49,7 +50,7 @@ class SmtpSender:
         self._copy_to = self.identity.own.address if copies else None
         self._pace = Pace(options.rate, clock)
         self._session = Session(server, login, tokens, clock, monotonic=monotonic)
-        self._signer = None if options.dkim is None else Signer(options.dkim)
+        self._signer = signer
 
     def check(self) -> Sequence[Finding]:
         """Connect, log in, and ask whether mail from our own address would be taken."""
@@ -142,25 +143,3 @@ class SmtpConnector:
         """Nothing: a mail server does not tell what it has taken."""
         del keys
         return {}
-
-
-def identity_of(options: SendingOptions) -> Identity:
-    """In whose name a connection may send."""
-    return Identity(
-        own=mailbox_of(options.address),
-        domains=options.own_domains,
-        redirect_to=None if options.redirect_to is None else mailbox_of(options.redirect_to),
-    )
-
-
-def redirection(options: SendingOptions) -> list[Finding]:
-    """That mail is redirected, which nobody may forget."""
-    if options.redirect_to is None:
-        return []
-    return [
-        Finding(
-            sentence=f"every mail goes to {options.redirect_to} instead of to its recipient, "
-            "because redirect_to says so",
-            fatal=False,
-        )
-    ]
