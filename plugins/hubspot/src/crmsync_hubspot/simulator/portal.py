@@ -311,7 +311,11 @@ class Portal:
         if due:
             self._late_links = [one for one in self._late_links if one[0] > now]
         for name, record_id, other, end, numbers in due:
-            self.links.add(name, record_id, other, end, numbers)
+            # One of them may have been merged meanwhile.
+            own, far = (
+                self.tables[kind].surviving(one) for kind, one in ((name, record_id), (other, end))
+            )
+            self.links.add(name, own, other, far, numbers)
 
     def checkpoint(self, name: str) -> Callable[[], None]:
         """Remember the present; what it returns undoes the writes to a type since then."""
