@@ -276,6 +276,16 @@ def test_a_merge_makes_a_record_that_both_ids_lead_to(wire: PortalOnWire) -> Non
     assert wire("POST", f"{OBJECTS}/companies/merge", json=itself).status_code == 400
 
 
+def test_a_merge_can_keep_the_id_of_the_primary_record(wire: PortalOnWire) -> None:
+    wire.settings.merge_keeps_id = True
+    first, second = wire.make("contacts", email="a@b.example"), wire.make("contacts", city="Bern")
+    body = {"primaryObjectId": first, "objectIdToMerge": second}
+    merged = wire.post(f"{OBJECTS}/contacts/merge", body)
+    assert (merged["id"], merged["properties"]["hs_merged_object_ids"]) == (first, second)
+    assert wire.get(f"{OBJECTS}/contacts/{second}", properties="city")["id"] == first
+    assert [one["id"] for one in wire.get(f"{OBJECTS}/contacts")["results"]] == [first]
+
+
 def test_owners_are_told_with_those_who_left_apart(wire: PortalOnWire) -> None:
     numbers = [wire.portal.add_owner(f"o{n}@x.example", "O", str(n)) for n in range(3)]
     wire.portal.owners[numbers[1]].archived = True

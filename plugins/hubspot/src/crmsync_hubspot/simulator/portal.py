@@ -221,7 +221,7 @@ class Portal:
             del table.merged[record_id]
 
     def merge(self, name: str, primary: int, other: int) -> Record:
-        """Merge two records into a new one, which has the values of the primary one first.
+        """Merge two records into one, which has the values of the primary one first.
 
         Raises:
             PortalError: one of them is not there.
@@ -231,15 +231,16 @@ class Portal:
             first, second = self.get(name, primary), self.get(name, other)
             if first.id == second.id:
                 raise PortalError("Cannot merge an object with itself")
-            values = second.items() | first.items()
+            now = self.now()
+            new_id = first.id if self.settings.merge_keeps_id else self.minted(name)
             former = [*_ids(first), *_ids(second), str(first.id), str(second.id)]
-            values["hs_merged_object_ids"] = ";".join(dict.fromkeys(former))
-            now, new_id = self.now(), self.minted(name)
+            told = [one for one in dict.fromkeys(former) if one != str(new_id)]
+            values = second.items() | first.items() | {"hs_merged_object_ids": ";".join(told)}
             for old in (first, second):
-                self.links.move(name, old.id, new_id)
-                table.drop(old.id, new_id)
-            created = min(first.created, second.created)
-            made = record(new_id, created, now, None, values)
+                if old.id != new_id:
+                    self.links.move(name, old.id, new_id)
+                    table.drop(old.id, new_id)
+            made = record(new_id, min(first.created, second.created), now, None, values)
             self._put(kind, made)
             event = Event(
                 at=now, kind=name, action="merge", record_id=new_id, merged=(first.id, second.id)

@@ -50,6 +50,7 @@ class Settings:
         daily: calls an account may make from midnight to midnight, in its own time zone.
         unique_on: the vendor's types that take properties with unique values.
         page_rows: the most records on a page of a listing; ``history_rows`` with history.
+        merge_keeps_id: a merged record has the id of the primary one, as contacts had until 2025.
         null_values: tell a property without a value as null, as the service does; else leave it
             out, as its published description has it.
         numeric_ends: tell the other end of an association as a number, as the service does; else
@@ -77,6 +78,7 @@ class Settings:
     unique_on: frozenset[str] = frozenset({"companies", "contacts", "deals", "tickets"})
     page_rows: int = 100
     history_rows: int = 50
+    merge_keeps_id: bool = False
     null_values: bool = False
     numeric_ends: bool = False
     retry_after: bool = True
