@@ -7,7 +7,7 @@ import pytest
 
 from crmsync.app.shipped import EXAMPLE_CONFIG, shipped
 from crmsync.clock import SystemClock
-from crmsync.config import daemon, hours, mapping, policy, settings
+from crmsync.config import daemon, hours, mapping, policy, public, settings
 from crmsync.config.load import load_config
 from crmsync.config.settings import Config
 from crmsync.config.yaml import load_yaml
@@ -19,9 +19,19 @@ from crmsync.plugins.manager import Plugins
 from crmsync.rules.reading.load import load_rules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import BaseModel
 
 EXAMPLE = shipped(EXAMPLE_CONFIG)
+
+
+def switched_on() -> str:
+    """With the blocks that would not work before somebody has filled them in."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    return re.sub(r"^#(?=public:|unsubscribe:|  \w)", "", text, flags=re.MULTILINE)
+
+
 FILES = Plugins().connector("files")
 
 
@@ -37,6 +47,15 @@ def test_it_is_valid() -> None:
     FILES.open(context).close()
 
 
+def test_it_is_valid_with_what_is_switched_off(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(switched_on(), encoding="utf-8")
+    settings = load_config(config).settings
+    assert settings.public == public.PublicSettings(url="https://crm.example.com")
+    assert settings.unsubscribe is not None
+    assert settings.unsubscribe.mailto == "unsubscribe@example.com"
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -44,6 +63,8 @@ def test_it_is_valid() -> None:
         settings.Company,
         settings.Freshness,
         daemon.DaemonSettings,
+        public.PublicSettings,
+        public.UnsubscribeSettings,
         policy.Policy,
         policy.Approvals,
         policy.Holdout,
@@ -57,7 +78,7 @@ def test_it_is_valid() -> None:
     ],
 )
 def test_every_option_stands_in_it(model: type[BaseModel]) -> None:
-    text = EXAMPLE.read_text(encoding="utf-8")
+    text = switched_on()
     code = "\n".join(line.partition(" #")[0] for line in text.splitlines() if line[:1] != "#")
     for name, field in model.model_fields.items():
         assert re.search(rf"\b{field.alias or name}: ?", code), f"{name} is not explained"

@@ -188,7 +188,7 @@ def test_nothing_is_misspelt_in_rules_and_templates() -> None:
         for step in rule.then:
             if isinstance(step, EmailStep):
                 used.add(step.template)
-                names = {**variables, "sender": "user"}
+                names = {**variables, "sender": "user", "unsubscribe_url": None}
                 problems += TEMPLATES.check([step.template], names, CATALOG)
     assert problems == []
     assert used == set(TEMPLATES.names()), "a template that no rule uses"
@@ -212,3 +212,18 @@ def test_tasks_and_notes_read_well(rule: Rule, snapshot: SnapshotAssertion) -> N
         for problem in TEMPLATES.check_inline(text, rule.place, variables, CATALOG)
     ]
     assert problems == []
+
+
+@pytest.mark.parametrize("locale", ["en_GB", "de_DE"])
+@pytest.mark.parametrize("name", TEMPLATES.names())
+def test_what_advertises_bears_the_link_where_there_is_one(name: str, locale: str) -> None:
+    link = "https://crm.example.com/unsubscribe/abc-DEF_1"
+    mail = TEMPLATES.email(name, context() | {"unsubscribe_url": link}, locale, "Europe/Berlin")
+    assert isinstance(mail, RenderedEmail)
+    assert mail.html is not None
+    commercial = mail.email_class == "commercial"
+    assert (f"\n{link}\n" in mail.text) == commercial
+    assert (f'<a href="{link}"' in mail.html) == commercial
+    for part in (mail.text, mail.html):
+        assert "“unsubscribe”" not in part
+        assert "„Abmelden“" not in part

@@ -8,6 +8,9 @@ import mailbox
 import re
 import signal
 import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +21,8 @@ from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
 from support.commands import call_json
 from support.company import CONFIG, FILES, RULE, make_company
-from support.daemons import PATIENCE, command, running
+from support.daemons import PATIENCE, command, running, until
+from support.public import BASE, BLOCK, SECRET, mails
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +146,39 @@ def test_a_bad_config_at_the_start_is_told_like_everywhere(config: Path) -> None
     (sentence,) = told.stderr.splitlines()
     assert "config.yaml:" in sentence
     assert "“hourly” is no schedule" in sentence
+
+
+def test_a_link_out_of_its_mail_is_answered_and_the_crm_is_told(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a mail program presses it: one POST, and within seconds it is in the CRM's own field."""
+    monkeypatch.setenv("CRMSYNC_UNSUBSCRIBE_SECRET", SECRET)
+    config.write_text(config.read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
+    with running(config, tmp_path / "log") as daemon:
+        daemon.waits_for("daemon.cycle")
+        (mail,) = mails(config)
+        link = mail["List-Unsubscribe"].split(">")[0].removeprefix("<")
+        assert link.startswith(f"{BASE}/unsubscribe/")
+        public = str(daemon.waits_for("daemon.started")["public"])
+        here = public + link.removeprefix(BASE)
+        with urllib.request.urlopen(here, timeout=30) as page:  # noqa: S310  http
+            assert b"<button" in page.read()
+        assert call_json("status", "--config", config)["stops"] == []
+        one_click = urllib.parse.urlencode({"List-Unsubscribe": "One-Click"}).encode()
+        with urllib.request.urlopen(here, one_click, timeout=30) as page:  # noqa: S310  http
+            assert page.status == 200
+        (stop,) = call_json("status", "--config", config)["stops"]
+        assert (stop["kind"], stop["said_by"]) == ("unsubscribed", "unsubscribe link")
+        updates = config.parent / "crm" / "updates.csv"
+        until(updates.exists, "the update")
+        assert "contact,C1,unsubscribed" in updates.read_text(encoding="utf-8")
+        assert "crmsync_unsubscribes_total 1.0" in daemon.asks("/metrics")[1]
+        # What watchers ask is not told to those outside.
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(f"{public}/metrics", timeout=30)  # noqa: S310  http
+        assert told.value.code == 404
+        told.value.close()
+        assert daemon.ends(signal.SIGTERM) == 0
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "acme.example" not in said
+    assert link.rsplit("/", 1)[1] not in said

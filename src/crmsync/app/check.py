@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.doubts import doubts_about_records
 from crmsync.app.results.check import CheckResult
 from crmsync.app.unfilled import doubts_about_mappings, doubts_about_texts
+from crmsync.app.unsubscribing import check_links, doubts_about_unsubscribing
 from crmsync.app.wording import texts_of, variables_of
 from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
@@ -16,6 +17,7 @@ from crmsync.rules.certain import certainties
 from crmsync.rules.language import EmailStep, place_of
 from crmsync.rules.reading.steps import REQUIRES
 from crmsync.sync.checks import check_mapping
+from crmsync.templating.templates import UNSUBSCRIBE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +52,8 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     problems += [
         f"{found.place}: {found.sentence}" for rule in rules.rules for found in certainties(rule)
     ]
+    problems += check_links(workspace)
+    doubts += doubts_about_unsubscribing(workspace, rules)
     doubts += doubts_about_mappings(workspace, rules)
     doubts += doubts_about_texts(workspace, rules)
     doubts += doubts_about_records(workspace, rules)
@@ -129,7 +133,7 @@ def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:
         variables = variables_of(rule)
         for step in rule.then:
             if isinstance(step, EmailStep):
-                names = variables | {"sender": "user"}
+                names = variables | {"sender": "user", UNSUBSCRIBE_URL: None}
                 found = templates.check([step.template], names, workspace.catalog)
                 # A template that is missing is a mistake of the rule, so it has the rule's place.
                 at = f"{place_of(step, 'template')}: " if step.template not in known else ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from crmsync.app.basis import basis_of
 from crmsync.app.deciding import Decided, decide, world_of
 from crmsync.app.delivering import find_out, hand_over
+from crmsync.app.opting_out import write_opt_outs
 from crmsync.app.remembering import Remembered, remember, remembered
 from crmsync.app.results.cycle import DeliveryCount, PlanResult, RunResult
 from crmsync.app.syncing import skipped, sync_all, sync_or_skip
@@ -167,6 +168,9 @@ def _run(
     try:
         found = find_out(workspace, run.id, advance=advance, stop=pace.stop)
         passing("run.found_out")
+        if write_opt_outs(workspace, run.id):
+            written = hand_over(workspace, run.id, advance=advance, stop=pace.stop)
+            found = _together(found, written)
         decided, delivered = _act(workspace, run.id, sync, full=full, advance=advance, pace=pace)
         report = found if delivered is None else _together(found, delivered)
         passing("run.delivered")

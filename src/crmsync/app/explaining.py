@@ -185,13 +185,20 @@ def _stops(workspace: Workspace, records: Records, table: str, subject: str) -> 
     stops = Stops(workspace.ledger.stops(now=workspace.clock.now()), records)
     row = records.rows(table, [subject]).get(subject, {})
     account = subject if table == "account" else str(row.get("account"))
-    addressed = stops.of_address(str(row.get("email") or ""))
+    email = str(row.get("email") or "")
     return (
         *(
             f"its account was muted {stop.told(workspace.zone)}"
             for stop in stops.of_account(account)
         ),
-        *(f"its address was suppressed {stop.told(workspace.zone)}" for stop in addressed),
+        *(
+            f"its address was suppressed {stop.told(workspace.zone)}"
+            for stop in stops.of_address(email)
+        ),
+        *(
+            f"its address gets no commercial mail: said {stop.told(workspace.zone)}"
+            for stop in stops.unsubscribed(email)
+        ),
     )
 
 

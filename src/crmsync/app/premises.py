@@ -33,6 +33,7 @@ class Premises:
         plugins: what is installed beside the core, and what it brings.
         resting: the rules that nobody may enter now, each with the instant (UTC) at which its
             schedule comes next, if it ever does.
+        unsubscribe_url: by address, the link out of commercial mail; None where mails have none.
     """
 
     config: Config
@@ -47,3 +48,4 @@ class Premises:
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
     plugins: Sequence[PluginReport] = ()
     resting: Mapping[str, datetime | None] = field(default_factory=dict)
+    unsubscribe_url: Callable[[str], str] | None = None

@@ -11,6 +11,7 @@ from crmsync.clock import SystemClock
 from crmsync.delivery.worker import may_take_over
 from crmsync.errors import UsageError
 from crmsync.ledger.decided import decide_effects
+from crmsync.ledger.opt_outs import OPT_OUT
 from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.actions import ActionKind
@@ -52,8 +53,12 @@ def retry(
             )
     _check(effects, may, "tried again")
     active = {one.ref for one in workspace.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
-    inside = [effect for effect in effects if effect.enrolment in active]
-    left = [_why_left(workspace, effect) for effect in effects if effect.enrolment not in active]
+
+    def goes_on(effect: Effect) -> bool:
+        return effect.enrolment in active or effect.step == OPT_OUT
+
+    inside = [effect for effect in effects if goes_on(effect)]
+    left = [_why_left(workspace, effect) for effect in effects if not goes_on(effect)]
     said = "a person had it tried again"
     result = _decide(workspace, inside, State.PLANNED, by=by, reason=reason, said=said)
     return replace(result, left=tuple(left))

@@ -116,6 +116,7 @@ class Steps:
             templates=self.premises.templates,
             now=self.world.now,
             remote_field=self.premises.remote_field,
+            unsubscribe_url=self.premises.unsubscribe_url,
         )
         earlier = EarlierTasks(self.premises, self.records, self.world, due)
         # Where a cap leaves room for some, those of the more important rules are asked first.

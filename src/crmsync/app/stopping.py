@@ -14,7 +14,7 @@ from crmsync.journeys.people import record_name
 from crmsync.ledger.effects import read_effects
 from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
-from crmsync.ledger.stops import StopKind, lift_stop, say_stop
+from crmsync.ledger.stops import StopKind, is_stopped, lift_stop, say_stop
 from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.tables import global_id
@@ -22,13 +22,16 @@ from crmsync.policy.addresses import address_problem, bare_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     import sqlalchemy as sa
 
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.values.effects import Effect
+
+# Who has said so, where it was the owner of the address.
+UNSUBSCRIBE_LINK = "unsubscribe link"
 
 
 def suppress(workspace: Workspace, address: str, *, by: str, reason: str) -> StopResult:
@@ -67,7 +70,10 @@ def lift_suppression(workspace: Workspace, address: str, *, by: str) -> StopResu
         UsageError: it is not one address, or is not suppressed.
     """
     target = _address(address)
-    lifted = _lift(workspace, StopKind.ADDRESS, [target], by=by)
+    lifted = (
+        *_lift(workspace, StopKind.ADDRESS, [target], by=by),
+        *_lift(workspace, StopKind.UNSUBSCRIBED, [target], by=by),
+    )
     if not lifted:
         raise UsageError(f"{target} is not suppressed; “crmsync status” lists what is")
     return StopResult(lifted=tuple(_shown(workspace, one, target) for one in lifted))
@@ -144,13 +150,7 @@ def _say(
     def record(connection: sa.Connection) -> tuple[tuple[Stop, ...], Stop, list[Withheld]]:
         lifted = lift_stop(connection, kind, target, by=by, at=now)
         said = say_stop(connection, kind, target, by=by, at=now, reason=reason, until=until)
-        # A run that is delivering now takes nothing up any more that is no longer ready.
-        verb = "suppressed" if kind is StopKind.ADDRESS else "muted"
-        sentence = f"the {kind} was {verb} {said.told(workspace.zone)}"
-        ready = read_effects(connection, states=[State.READY])
-        held = [Withheld(key=one.key, reason=sentence) for one in _concerned(ready, said)]
-        withhold(connection, held, at=now, actor=by)
-        return lifted, said, held
+        return lifted, said, _take_back(connection, said, workspace.zone)
 
     lifted, said, held = workspace.ledger.write(record)
     return StopResult(
@@ -160,15 +160,58 @@ def _say(
     )
 
 
+def unsubscribe(workspace: Workspace, address: str) -> bool:
+    """Send no commercial mail to an address any more: its owner has said so, by a link.
+
+    What is recorded already is so once; answers whether this was news.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
+    target, now = bare_address(address), workspace.clock.now()
+
+    def record(connection: sa.Connection) -> bool:
+        # Another request may have recorded it since the look.
+        if is_stopped(connection, StopKind.UNSUBSCRIBED, target, now=now):
+            return False
+        said = say_stop(connection, StopKind.UNSUBSCRIBED, target, by=UNSUBSCRIBE_LINK, at=now)
+        _take_back(connection, said, workspace.zone)
+        return True
+
+    with workspace.ledger.reading() as connection:
+        if is_stopped(connection, StopKind.UNSUBSCRIBED, target, now=now):
+            return False
+    return workspace.ledger.write(record)
+
+
+def _take_back(connection: sa.Connection, said: Stop, zone: tzinfo) -> list[Withheld]:
+    """A run that is delivering now takes nothing up any more that is no longer ready."""
+    sentence = f"{_VERBS[said.kind]} {said.told(zone)}"
+    ready = read_effects(connection, states=[State.READY])
+    held = [Withheld(key=one.key, reason=sentence) for one in _concerned(ready, said)]
+    withhold(connection, held, at=said.said_at, actor=said.said_by)
+    return held
+
+
+_VERBS = {
+    StopKind.ADDRESS: "the address was suppressed",
+    StopKind.ACCOUNT: "the account was muted",
+    StopKind.UNSUBSCRIBED: "commercial mail to the address was declined",
+}
+
+
 def _concerned(effects: Sequence[Effect], stop: Stop) -> Iterator[Effect]:
     """Those that may still be taken back, and that a stop concerns."""
     for effect in effects:
         action = effect.action
         if effect.in_doubt or isinstance(action, WithdrawTask | LogEmail):
             continue
-        if stop.kind is StopKind.ADDRESS:
+        if stop.kind is not StopKind.ACCOUNT:
+            every = stop.kind is StopKind.ADDRESS
             concerned = (
-                isinstance(action, SendEmail) and bare_address(action.recipient) == stop.target
+                isinstance(action, SendEmail)
+                and bare_address(action.recipient) == stop.target
+                and (every or action.email_class != "service")
             )
         else:
             about = (action.record,) if isinstance(action, UpdateFields) else action.about

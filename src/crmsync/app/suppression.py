@@ -93,6 +93,8 @@ class Stops:
         found: list[Stop] = []
         if isinstance(action, SendEmail):
             found += self.of_address(action.recipient)
+            if action.email_class != "service":  # what is not plainly service is commercial
+                found += self.unsubscribed(action.recipient)
         if account is not None:
             found += self.of_account(str(account["id"]))
         return tuple(found)
@@ -100,6 +102,10 @@ class Stops:
     def of_address(self, text: str) -> Sequence[Stop]:
         """Those on an address, with or without a name."""
         return self._by_target.get((StopKind.ADDRESS, bare_address(text)), ())
+
+    def unsubscribed(self, text: str) -> Sequence[Stop]:
+        """Those by which an address, with or without a name, wants no commercial mail."""
+        return self._by_target.get((StopKind.UNSUBSCRIBED, bare_address(text)), ())
 
     def of_account(self, account: str) -> Sequence[Stop]:
         """Those on an account, by its global id, and on those that were merged into it."""

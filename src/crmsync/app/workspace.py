@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from crmsync.app.links import UnsubscribeLinks
     from crmsync.app.premises import Premises
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
@@ -169,6 +170,22 @@ class Workspace:
         url = self.installation.settings.ledger
         return Ledger(self.state / "ledger.sqlite" if url is None else url.reveal())
 
+    @cached_property
+    def unsubscribe_links(self) -> UnsubscribeLinks | None:
+        """Links out of commercial mail; None where the config wants none.
+
+        Raises:
+            AuthError: a secret is not there, or too short.
+        """
+        from crmsync.app.links import UnsubscribeLinks
+
+        settings = self.installation.settings
+        wanted = settings.unsubscribe
+        if wanted is None or settings.public is None:
+            return None
+        secrets = [secret.reveal() for secret in (wanted.secret, *wanted.earlier_secrets)]
+        return UnsubscribeLinks(settings.public.url, secrets)
+
     @property
     def premises(self) -> Premises:
         """What this installation's decisions rest on, beside the records.
@@ -176,9 +193,11 @@ class Workspace:
         Raises:
             InvalidInputError: a rule or segment holds mistakes.
             StoreError: the ledger cannot be opened.
+            AuthError: the secret of the links out of commercial mail is not there.
         """
         from crmsync.app.premises import Premises
 
+        links = self.unsubscribe_links
         return Premises(
             config=self.installation.settings,
             catalog=self.catalog,
@@ -191,6 +210,7 @@ class Workspace:
             abilities=self.abilities,
             remote_field=self.remote_field,
             plugins=self.plugins.reports,
+            unsubscribe_url=None if links is None else links.url,
         )
 
     def abilities(self, connection: str) -> tuple[ActionKind, ...]:

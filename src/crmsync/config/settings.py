@@ -7,12 +7,20 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from crmsync.config.base import CalendarDurationField, Settings
 from crmsync.config.daemon import DaemonSettings, ScheduleField
 from crmsync.config.mapping import StreamSettings
 from crmsync.config.policy import Policy
+from crmsync.config.public import PublicSettings, UnsubscribeSettings
 from crmsync.config.secrets import DatabaseUrl
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import Duration, parse_duration
@@ -137,4 +145,13 @@ class Config(Settings):
     freshness: Freshness = Freshness()
     policy: Policy = Policy()
     daemon: DaemonSettings = DaemonSettings()
+    # Without it, nobody outside reaches the daemon.
+    public: PublicSettings | None = None
+    unsubscribe: UnsubscribeSettings | None = None
     teams: dict[str, list[str]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _links_lead_somewhere(self) -> Config:
+        if self.unsubscribe is not None and self.public is None:
+            raise ValueError("“unsubscribe” needs “public: {url: https://…}”, where links lead to")
+        return self

@@ -37,7 +37,7 @@ _SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
 class Board:
-    """One writer, the loop; any number of readers.
+    """The loop writes, and what answers those outside; anybody reads.
 
     Args:
         clock: ages are told at its present.
@@ -107,6 +107,17 @@ class Board:
         )
         self._bad_files = gauge(
             "crmsync_files_refused", "Mistakes in files that are not in force.", registry=registry
+        )
+        self._hooks = Counter(
+            "crmsync_hooks",
+            "What remotes told by themselves, by whether it could be believed.",
+            ["connection", "outcome"],
+            registry=registry,
+        )
+        self._unsubscribes = Counter(
+            "crmsync_unsubscribes",
+            "Addresses whose owners declined commercial mail by a link.",
+            registry=registry,
         )
         self._since.set(clock.now().timestamp())
 
@@ -179,6 +190,14 @@ class Board:
         self._effects.clear()
         for (state, kind), count in counts.items():
             self._effects.labels(state.value, kind.value).set(count)
+
+    def heard(self, connection: str, *, believed: bool) -> None:
+        """A remote told something by itself, or somebody else in its name."""
+        self._hooks.labels(connection, "believed" if believed else "refused").inc()
+
+    def unsubscribed(self) -> None:
+        """Somebody declined commercial mail."""
+        self._unsubscribes.inc()
 
     # What watchers ask
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from crmsync.daemon.hints import Hints
 from crmsync.daemon.timetable import BackOff, Timetable
 from crmsync.errors import CrmsyncError, StoppedError
 from crmsync.ledger.coming import WAKE_NOTE, Note
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 POLL = timedelta(minutes=1)
 # Two cycles never follow each other more closely than this, whatever is due.
 _SHORTEST_GAP = timedelta(minutes=1)
+# But for one that a customer's own word waits for.
+_WANTED_GAP = timedelta(seconds=10)
 _SHORTEST_PAUSE = timedelta(seconds=1)
 # How far ahead a cycle looks for what comes due, where no schedule comes before.
 _HORIZON = timedelta(days=1)
@@ -78,6 +81,7 @@ class Daemon:
         clock: tells the present.
         sleep: returns after so long, or earlier where it is to stop.
         stop: whether it is to stop.
+        hints: what others want to be done soon.
     """
 
     work: Work
@@ -85,7 +89,10 @@ class Daemon:
     sleep: Callable[[timedelta], None]
     stop: Callable[[], bool]
     board: Board
+    hints: Hints = field(default_factory=Hints)
     act_at: datetime | None = None
+    acted_at: datetime | None = None
+    hinted: set[str] = field(default_factory=set)
     back_off: BackOff = field(default_factory=BackOff)
     connections: Timetable = field(init=False)
     rules: Timetable = field(init=False)
@@ -123,6 +130,7 @@ class Daemon:
             company_zone=zone,
             answered=answered(CONNECTION, work.connections),
         )
+        self.hinted &= self.connections.schedules.keys()
         # A rule waits for the first time that its schedule comes; a connection is read at once.
         self.rules = Timetable(
             schedules=work.rules,
@@ -138,7 +146,9 @@ class Daemon:
             self._read_schedules(self._marks())
             self.connections.back_offs |= back_offs
             self.act_at = now
+        self._take_hints(now)
         due = self.connections.due(now)
+        due += [name for name in self._hinted_due(now) if name not in due]
         if due:
             self._sync(due)
         if (due or self._is_time(now)) and self.back_off.allows(now) and not self.stop():
@@ -147,6 +157,26 @@ class Daemon:
         elif due:
             self._note()
 
+    def _take_hints(self, now: datetime) -> None:
+        connections, cycle = self.hints.take()
+        self.hinted |= {name for name in connections if name in self.connections.schedules}
+        if cycle:
+            earliest = now if self.acted_at is None else self.acted_at + _WANTED_GAP
+            soon = now if earliest > now + _WANTED_GAP else max(now, earliest)
+            self.act_at = soon if self.act_at is None else min(self.act_at, soon)
+
+    def _hinted_due(self, now: datetime) -> list[str]:
+        return [name for name in sorted(self.hinted) if self._hinted_at(name, now) <= now]
+
+    def _hinted_at(self, name: str, now: datetime) -> datetime:
+        """When a connection of which something was heard is read: however much is heard, seldom."""
+        last = self.connections.answered.get(name)
+        back_off = self.connections.back_offs.get(name)
+        if back_off is not None and not back_off.allows(now) and back_off.until is not None:
+            return back_off.until
+        # A clock that jumped back does not make it wait longer.
+        return now if last is None or last > now else max(now, last + _SHORTEST_GAP)
+
     def _is_time(self, now: datetime) -> bool:
         # What lies too far ahead was noted before the clock jumped back.
         act_at = self.act_at
@@ -154,6 +184,7 @@ class Daemon:
         return came or bool(self.rules.due(now))
 
     def _sync(self, names: Sequence[str]) -> None:
+        self.hinted -= {*names}  # what is heard meanwhile is another hint
         outcome = self.work.sync(names)
         now = self.clock.now()
         for name in names:
@@ -167,7 +198,7 @@ class Daemon:
                 )
 
     def _act(self) -> None:
-        now = self.clock.now()
+        self.acted_at = now = self.clock.now()
         open_now = self.rules.due(now)
         resting = {
             name: self.rules.next_of(name, now)
@@ -209,6 +240,7 @@ class Daemon:
             for name in self.connections.schedules
             if (at := self.connections.next_of(name, now)) is not None
         ]
+        reads += [(self._hinted_at(name, now), f"a hint from {name}") for name in self.hinted]
         acts = [
             (at, f"the schedule of {name}")
             for name in self.rules.schedules

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.reloading import fingerprint, put_in_force
 from crmsync.daemon.board import Board
+from crmsync.daemon.hints import Hints
 from crmsync.daemon.loop import Daemon
+from crmsync.daemon.public.installed import InstalledOutside
+from crmsync.daemon.public.server import open_to_public
+from crmsync.daemon.public.site import PublicSite
 from crmsync.daemon.server import serving
 from crmsync.daemon.signals import stopping
 from crmsync.daemon.work import InstalledWork
@@ -56,14 +60,22 @@ def serve(config: Path, clock: Clock, *, listen: str | None = None) -> None:
         address = listen or settings.listen
         if address is not None:
             address = stack.enter_context(serving(board, address))
+        hints = Hints(stop.wake)
+        public = workspace.installation.settings.public
+        outside = None
+        if public is not None:
+            site = PublicSite(outside=InstalledOutside(lambda: work.workspace, clock, hints, board))
+            outside = stack.enter_context(open_to_public(site, public.listen))
         _log.info(
             "daemon.started",
             process=os.getpid(),
             connections=len(work.connections),
             rules=len(workspace.rules.rules),
             watchers=address or "nowhere",
+            public=outside or "nowhere",
         )
-        Daemon(work=work, clock=clock, sleep=stop.sleep, stop=stop, board=board).run()
+        loop = Daemon(work=work, clock=clock, sleep=stop.sleep, stop=stop, board=board, hints=hints)
+        loop.run()
         _log.info("daemon.stopped", by=None if stop.by is None else stop.by.name)
     if work.reader.hanging:
         # Python waits at its end for threads that libraries began; one that hangs never ends.

@@ -42,6 +42,10 @@ class Stopping:
 
     def look(self, _number: int, _frame: FrameType | None) -> None:
         """What SIGHUP calls: the files are looked at now."""
+        self.wake()
+
+    def wake(self) -> None:
+        """End the sleep, or the next one. From any thread."""
         os.write(self._wake, b".")
 
     def handle(self, number: int, _frame: FrameType | None) -> None:

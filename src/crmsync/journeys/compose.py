@@ -33,6 +33,7 @@ from crmsync.model.actions import (
 )
 from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
+from crmsync.policy.addresses import bare_address
 from crmsync.rules.language import (
     EmailStep,
     NeededApproval,
@@ -44,7 +45,7 @@ from crmsync.rules.language import (
 )
 from crmsync.rules.reading.steps import REQUIRES
 from crmsync.templating.records import Record
-from crmsync.templating.templates import Skip
+from crmsync.templating.templates import UNSUBSCRIBE_URL, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +101,7 @@ class Composer:
     Attributes:
         remote_field: connection, table and canonical field to the stream and the remote's
             own field; None where the mapping cannot be turned round.
+        unsubscribe_url: by address, the link out of commercial mail; None where mails have none.
     """
 
     config: Config
@@ -107,6 +109,7 @@ class Composer:
     templates: Templates
     now: datetime
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
+    unsubscribe_url: Callable[[str], str] | None = None
 
     def compose(self, due: OpenStep) -> Composed:
         """The action of a step.
@@ -193,8 +196,11 @@ class Composer:
         company = self.config.company
         zone = reader.get("time_zone") or (account or {}).get("time_zone") or company.time_zone
         context = self._context(due, row) | {"sender": self.book.record("user", from_row)}
+        link = None
         if table == "contact":
             context["contact"] = self.book.record("contact", reader)
+            link = self._link(reader)
+        context[UNSUBSCRIBE_URL] = link
         self._require(step, context)
         rendered = self.templates.email(
             step.template, context, locale=reader.get("locale") or company.locale, zone=zone
@@ -205,6 +211,7 @@ class Composer:
             identifier = message_id(due.key, from_address)
         except ValueError:
             raise HeldError(f"“{from_address}” is no address that a mail can come from") from None
+        email_class = step.email_class or rendered.email_class
         action = SendEmail(
             key=due.key,
             message_id=identifier,
@@ -213,7 +220,8 @@ class Composer:
             subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,
-            email_class=step.email_class or rendered.email_class,
+            email_class=email_class,
+            headers=self._way_out(link) if link and email_class != "service" else {},
             about=self._about(due, row, reader if table == "contact" else None),
             at=self.now,
         )
@@ -229,6 +237,23 @@ class Composer:
             locale=rendered.locale,
             connection=self.config.mail,
         )
+
+    def _link(self, reader: Row) -> str | None:
+        """By which they say that they want no more; None where there are no such links."""
+        if self.unsubscribe_url is None:
+            return None
+        return self.unsubscribe_url(bare_address(str(reader.get("email") or "")))
+
+    def _way_out(self, link: str) -> Mapping[str, str]:
+        """The headers of RFC 2369 and 8058, by which mail programs offer it themselves."""
+        settings = self.config.unsubscribe
+        ways = [f"<{link}>"]
+        if settings is not None and settings.mailto is not None:
+            ways.append(f"<mailto:{settings.mailto}?subject=unsubscribe>")
+        return {
+            "List-Unsubscribe": ", ".join(ways),
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
 
     def _note(self, due: OpenStep, step: NoteStep, row: Row) -> Composed:
         context = self._context(due, row)

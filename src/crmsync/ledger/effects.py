@@ -55,7 +55,11 @@ _MADE_OR_CHANGED = sa.case(
 )
 _PORTION = 500  # well below what any database takes as parameters of one statement
 # What takes a task back, or logs a mail, is no step of a rule, and asks no gate.
-IS_STEP = effect.c.kind.not_in([ActionKind.WITHDRAWAL.value, ActionKind.LOG.value])
+OWN_STEP = "~"  # begins the names of steps of our own, that no rule has
+IS_STEP = sa.and_(
+    effect.c.kind.not_in([ActionKind.WITHDRAWAL.value, ActionKind.LOG.value]),
+    sa.not_(effect.c.step.startswith(OWN_STEP)),
+)
 
 
 def read_effects(

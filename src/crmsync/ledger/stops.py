@@ -23,12 +23,13 @@ class StopKind(StrEnum):
     """What is stopped."""
 
     ADDRESS = "address"  # no mail to it, of whatever class
+    UNSUBSCRIBED = "unsubscribed"  # no commercial mail to it; the customer says so
     ACCOUNT = "account"  # nothing at all for it: no mail, task, note or update
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """A person's word that an address or an account is to be left alone.
+    """A person's word that an address or an account is to be left alone; ours or the customer's.
 
     Attributes:
         id: the ledger's number.
@@ -62,9 +63,14 @@ class Stop:
 
 def read_stops(connection: sa.Connection, *, now: datetime) -> tuple[Stop, ...]:
     """Those that hold at an instant, in the order in which they were said."""
-    in_force = sa.and_(stop.c.lifted_at.is_(None), sa.or_(stop.c.until.is_(None), _after(now)))
-    rows = connection.execute(sa.select(stop).where(in_force).order_by(stop.c.id))
+    rows = connection.execute(sa.select(stop).where(_in_force(now)).order_by(stop.c.id))
     return tuple(_stop(row) for row in rows)
+
+
+def is_stopped(connection: sa.Connection, kind: StopKind, target: str, *, now: datetime) -> bool:
+    """Whether somebody has said so, and it holds at an instant."""
+    said = sa.exists().where(stop.c.kind == kind, stop.c.target == target, _in_force(now))
+    return bool(connection.scalar(sa.select(said)))
 
 
 def say_stop(
@@ -105,8 +111,7 @@ def lift_stop(
         .where(
             stop.c.kind == kind,
             stop.c.target == target,
-            stop.c.lifted_at.is_(None),
-            sa.or_(stop.c.until.is_(None), _after(at)),
+            _in_force(at),
         )
         .values(lifted_by=speakable(by), lifted_at=at)
         .returning(stop)
@@ -140,8 +145,8 @@ def _one_at_a_time(connection: sa.Connection) -> None:
         hold_until_the_end(connection, Lock.WORDS)
 
 
-def _after(instant: datetime) -> sa.ColumnElement[bool]:
-    return stop.c.until > instant
+def _in_force(at: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(stop.c.lifted_at.is_(None), sa.or_(stop.c.until.is_(None), stop.c.until > at))
 
 
 def _stop(row: sa.Row[Any]) -> Stop:

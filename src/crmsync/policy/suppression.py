@@ -48,6 +48,10 @@ def _stopped(draft: Draft) -> Ruling:
     for stop in draft.stops:
         if stop.kind is StopKind.ADDRESS:
             return drop("suppression", f"the address was suppressed {stop.told(zone)}")
+        if stop.kind is StopKind.UNSUBSCRIBED:
+            return drop(
+                "suppression", f"commercial mail to the address was declined {stop.told(zone)}"
+            )
     # Of several mutes, those of merged accounts, the one that lasts longest counts.
     last = max(draft.stops, key=lambda stop: stop.until or _FOR_EVER)
     reason = f"the account was muted {last.told(zone)}"

@@ -59,6 +59,10 @@ class Skip:
     reason: str
 
 
+# In mails to customers, the link by which they say that they want no more; empty without one.
+UNSUBSCRIBE_URL = "unsubscribe_url"
+
+
 class Templates:
     """A folder of templates, rendered in the name of a company.
 
@@ -102,7 +106,7 @@ class Templates:
         """
         asked = parse_locale(locale) or self._company_locale
         parts = self._files.parts(name, asked, self._company_locale)
-        variables = self._variables(context, parts.locale)
+        variables = self._variables({UNSUBSCRIBE_URL: None, **context}, parts.locale)
         for path in parts.requires:
             reason = self._missing(path, variables, parts.text.front_places["requires"])
             if reason is not None:
@@ -123,6 +127,14 @@ class Templates:
             email_class=parts.email_class,
             locale=str(parts.locale),
         )
+
+    def email_class(self, name: str) -> str:
+        """``commercial`` or ``service``, as the template says it for all languages.
+
+        Raises:
+            InvalidInputError: there is no such template, or its front matter holds mistakes.
+        """
+        return self._files.parts(name, self._company_locale, self._company_locale).email_class
 
     def inline(
         self,

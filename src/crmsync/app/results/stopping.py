@@ -14,7 +14,7 @@ class StopShown:
     """A person's word that an account or an address is to be left alone.
 
     Attributes:
-        kind: ``account`` or ``address``.
+        kind: ``account``, ``address``, or ``unsubscribed``: an address and commercial mail alone.
         target: the account's global id, or the address.
         name: what a person would call the account; the address.
     """

@@ -121,7 +121,12 @@ class _Run:
             connections=connections,
             abilities=lambda _connection: tuple(ActionKind),
             remote_field=lambda _connection, table, field: (table, field),
+            unsubscribe_url=None if setting.config.unsubscribe is None else lambda _: _NO_LINK,
         )
+
+
+# What stands in the mails of rule tests, which need no secret.
+_NO_LINK = "https://unsubscribe.invalid/link"
 
 
 def _with_done(stage: Stage, ledger: Ledger) -> RecordsByTable:

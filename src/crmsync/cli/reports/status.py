@@ -14,11 +14,15 @@ from crmsync.clock import readable
 from crmsync.ledger.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from crmsync.app.results.status import DaemonStatus, StatusResult
+    from crmsync.app.results.stopping import StopShown
 
 _MOST_REASONS = 8
+_MOST_DECLINED = 5
 
 
 def print_status(out: Console, result: StatusResult) -> None:
@@ -34,8 +38,7 @@ def print_status(out: Console, result: StatusResult) -> None:
     for state, number in result.effects.items():
         out.print(f"  {number:>7,} {state}")
     _print_waiting(out, result)
-    for stop in result.stops:
-        out.print(safe(stop_sentence(stop)), soft_wrap=True)
+    _print_stops(out, result.stops)
     for item in result.attention:
         out.print(f"[red]{safe(item)}[/]", soft_wrap=True)
     for calls in result.calls:
@@ -50,6 +53,15 @@ def print_status(out: Console, result: StatusResult) -> None:
         what += [count(due.steps, "step")] if due.steps else []
         out.print(f"  due in the hour from {readable(due.hour)}: {listed(what)}")
     _print_daemon(out, result.daemon)
+
+
+def _print_stops(out: Console, stops: Sequence[StopShown]) -> None:
+    """Those by our own words; of customers who have unsubscribed, how many and the last few."""
+    declined = [stop for stop in stops if stop.kind == "unsubscribed"]
+    for stop in [*(one for one in stops if one not in declined), *declined[-_MOST_DECLINED:]]:
+        out.print(safe(stop_sentence(stop)), soft_wrap=True)
+    if len(declined) > _MOST_DECLINED:
+        out.print(f"{len(declined):,} addresses in all get no commercial mail by their own wish.")
 
 
 def _print_waiting(out: Console, result: StatusResult) -> None:

@@ -37,6 +37,8 @@ def stop_sentence(stop: StopShown) -> str:
         named = stop.name if stop.name == stop.target else f"{stop.name} ({stop.target})"
         told = f"{named} is muted: no mail, task, note or update"
         told += ", until it is lifted" if stop.until is None else f" until {readable(stop.until)}"
+    elif stop.kind == "unsubscribed":
+        told = f"{stop.name} gets no commercial mail"
     else:
         told = f"{stop.name} is suppressed: no mail goes there"
     why = f": {stop.reason}" if stop.reason else ""

@@ -1,0 +1,107 @@
+"""Writes what customers have declined into the CRM's own field, on every record that they have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from crmsync.config.mapping import OTHERWISE
+from crmsync.ledger.opt_outs import OptOut, record_opt_outs
+from crmsync.ledger.stops import StopKind
+from crmsync.model.actions import ActionKind, RecordRef
+from crmsync.model.records import Given
+from crmsync.model.tables import split_global_id
+from crmsync.warehouse.variables import given_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import ibis.expr.types as ir
+
+    from crmsync.app.workspace import Workspace
+    from crmsync.config.mapping import FieldMapping
+    from crmsync.ledger.stops import Stop
+    from crmsync.warehouse.reader import Records
+
+_TABLE, _FIELD = "contact", "unsubscribed"
+_DECLINED = "declined_addresses"
+
+
+def write_opt_outs(workspace: Workspace, run_id: int) -> bool:
+    """Record an update of each contact who has declined by a link and whose record lacks it.
+
+    Once for each word and contact: who takes the mark away in the CRM is not overruled, and the
+    word itself holds until it is lifted.
+
+    Returns:
+        Whether anything is to be handed over.
+    """
+    now = workspace.clock.now()
+    stops = [one for one in workspace.ledger.stops(now=now) if one.kind is StopKind.UNSUBSCRIBED]
+    if not stops:
+        return False
+    with workspace.warehouse.reading() as records:
+        found = [*_unmarked(workspace, records, stops)]
+    return bool(
+        workspace.ledger.write(
+            lambda connection: record_opt_outs(connection, found, run_id=run_id, at=now)
+        )
+    )
+
+
+def _unmarked(workspace: Workspace, records: Records, stops: Sequence[Stop]) -> Iterator[OptOut]:
+    by_address = {stop.target: stop.id for stop in stops}
+    for row in _contacts(records, by_address):
+        connection, remote_id = split_global_id(row["id"])
+        field = opt_out_field(workspace, connection)
+        if field is not None:
+            stream, column, word = field
+            yield OptOut(
+                stop=by_address[row["address"]],
+                contact=row["id"],
+                connection=connection,
+                stream=stream,
+                record=RecordRef(table=_TABLE, id=remote_id),
+                changes=((column, word),),
+            )
+
+
+def _contacts(records: Records, addresses: Mapping[str, int]) -> list[dict[str, Any]]:
+    """``id`` and ``address`` of the contacts with these addresses that are not marked."""
+
+    def build() -> ir.Table:
+        contacts = records.table(_TABLE)
+        unmarked = contacts.filter(~contacts.unsubscribed.fill_null(False))
+        spelt = unmarked.select("id", address=unmarked.email.strip().lower())
+        return spelt.semi_join(given_table(_DECLINED, {"address": "string"}), "address")
+
+    kept = records.keep(pa.table({"address": pa.array(sorted(addresses), pa.string())}))
+    given = Given(tables={_DECLINED: kept})
+    rows: list[dict[str, Any]] = records.query(
+        records.compiled("unmarked contacts", build), given
+    ).to_pylist()
+    return rows
+
+
+def opt_out_field(workspace: Workspace, connection: str) -> tuple[str, str, str | bool] | None:
+    """Where a connection keeps that a contact wants no mail: stream, its own field and word.
+
+    None where it cannot be written there.
+    """
+    if ActionKind.UPDATE not in workspace.abilities(connection):
+        return None
+    found = workspace.remote_field(connection, _TABLE, _FIELD)
+    if found is None:
+        return None
+    stream, column = found
+    word = _yes(workspace.connection(connection).streams[stream].fields[_FIELD])
+    return None if word is None else (stream, column, word)
+
+
+def _yes(mapping: FieldMapping) -> str | bool | None:
+    """The remote's own word for “yes”; None where nobody can tell it."""
+    if not mapping.values:
+        return True
+    words = (word for word, means in mapping.values.items() if means is True)
+    return next((word for word in words if word not in {"", OTHERWISE}), None)

@@ -1,0 +1,1 @@
+"""What the daemon answers to people and systems outside: unsubscribe links, and hooks."""
