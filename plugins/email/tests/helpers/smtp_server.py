@@ -75,6 +75,10 @@ class Taken:
         assert isinstance(message, EmailMessage)
         return message
 
+    @property
+    def message_id(self) -> str:
+        return str(self.message["Message-ID"])
+
 
 class MailServer:
     """A running server."""
