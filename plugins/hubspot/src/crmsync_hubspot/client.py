@@ -48,8 +48,8 @@ class HubSpotClient:
     """A portal.
 
     Attributes:
-        seen: the portal's own time (UTC) before which the last answer was not begun; None before
-            the first.
+        ahead: how far the portal's clock is before ours, as its last answer told, and rather less;
+            None before the first.
     """
 
     def __init__(self, options: HubSpotOptions, name: str, folder: Path, clock: Clock) -> None:
@@ -58,7 +58,7 @@ class HubSpotClient:
         self.budget = Budget(options.daily_share, clock)
         self.tokens = Tokens(options, name, folder, clock)
         self._transport = Transport(options.url, ca_file)
-        self.seen: datetime | None = None
+        self.ahead: timedelta | None = None
 
     def __repr__(self) -> str:
         return f"HubSpotClient({self.options.url})"
@@ -66,6 +66,10 @@ class HubSpotClient:
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
+
+    def portal_time(self) -> datetime:
+        """The portal's present, rather too early; ours where it has told nothing yet."""
+        return self.clock.now() + (self.ahead or timedelta())
 
     def call(
         self,
@@ -134,7 +138,7 @@ class HubSpotClient:
         headers = {"Authorization": f"Bearer {token}"}
         response = self._transport.send(method, path, headers, query, body, writing=writing)
         self.budget.note(response.headers)
-        self.seen = _seen_in(response, waiting.now() - began)
+        self._note_time(response, waiting.now() - began)
         if response.status >= _REFUSED:
             raise refusal_of(
                 response.status,
@@ -154,6 +158,15 @@ class HubSpotClient:
             raise (UncertainError(words) if writing else TransientError(words)) from None
         return Answer(status=response.status, body=told)
 
+    def _note_time(self, response: Response, seconds: float) -> None:
+        """Learn what time it is there."""
+        try:
+            told = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return
+        # The answer was begun when the request went out, and the header has no fractions.
+        self.ahead = told - timedelta(seconds=seconds + 1) - self.clock.now()
+
     def _not_accepted(self) -> AuthError:
         if self.tokens.renewable:
             return AuthError(
@@ -164,13 +177,3 @@ class HubSpotClient:
             "HubSpot does not accept the access token; copy it anew from Settings, Integrations, "
             "Private Apps"
         )
-
-
-def _seen_in(response: Response, seconds: float) -> datetime | None:
-    """The portal's time before which an answer was not begun."""
-    try:
-        told = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return None
-    # The answer was begun when the request went out, and the header has no fractions.
-    return told - timedelta(seconds=seconds + 1)

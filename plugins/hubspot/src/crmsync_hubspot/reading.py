@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 _LONGEST_ADDRESS = 15_000
 # Archived records are kept for 90 days; after that only a complete listing tells.
-_KEPT = 85 * 24 * 3600 * 1000
+_A_DAY = 24 * 3600 * 1000
+_KEPT = 85 * _A_DAY
 _EMPTY_PAGES, _ASKED_AGAIN = 20, 2
 
 
@@ -112,10 +113,8 @@ class StreamReading:
             yield self._page(self._rows.listed([], Types(), history=False))
 
     def _now(self) -> int:
-        """The time up to which the portal can have told; never behind its own clock."""
-        now = self._client.clock.now()
-        seen = self._client.seen
-        return milliseconds(now if seen is None else min(now, seen))
+        """The portal's own time; ours, which may be wrong, only until it has told its."""
+        return milliseconds(self._client.portal_time())
 
     def _must_list(self) -> bool:
         progress = self._progress
@@ -135,12 +134,13 @@ class StreamReading:
         if place is None:
             if self._rows.keeps_types:
                 self._progress = replace(self._progress, types=self._rows.types())
-            place = ListPlace(id=uuid4().hex, began=milliseconds(self._client.clock.now()))
+            place = ListPlace(id=uuid4().hex, began=self._now())
         # Earlier values make a record come more than once, so it is no listing then: what was
         # archived, ever, is asked for behind it.
         history = self._rows.history and self._progress.since is None
         for results, after in self._list(place.after, archived=False):
             ended = after is None
+            place = replace(place, began=min(place.began, self._now()))
             if ended:
                 self._progress = self._progress.listed_to_the_end(place, self._lateness)
             else:
@@ -209,16 +209,18 @@ class StreamReading:
         """What has changed since the last reading, in the order of ids."""
         progress = self._progress
         assert progress.since is not None  # noqa: S101  a listing has set it
-        place = progress.window or WindowPlace(until=milliseconds(self._client.clock.now()), last=0)
+        place = progress.window
+        if place is None:
+            # What the portal's clock says, the first answer tells.
+            known = self._client.ahead is not None
+            place = WindowPlace(until=self._now() + (0 if known else _A_DAY), last=0)
         # As many as one call for associations takes.
         gathered: Results = []
-        for results, last, ended in self._search(progress.since, place):
+        for results, place, ended in self._search(progress.since, place):  # noqa: B020  it goes on
             gathered += results
-            place = replace(place, last=last)
             if ended or len(gathered) >= objects.ASSOCIATIONS:
                 if ended:
-                    until = min(place.until, self._now())
-                    since = max(progress.since, until - self._lateness)
+                    since = max(progress.since, place.until - self._lateness)
                     self._progress = replace(self._progress, since=since, window=None)
                 else:
                     self._progress = replace(self._progress, window=place)
@@ -226,40 +228,42 @@ class StreamReading:
                     yield self._page(self._rows.changed(gathered, self._types, progress.since))
                 gathered = []
 
-    def _search(self, since: int, place: WindowPlace) -> Iterator[tuple[Results, int, bool]]:
-        """Pages of changes, each with its last id, and whether it is the last page."""
-        last, token, empty = place.last, None, 0
+    def _search(
+        self, since: int, place: WindowPlace
+    ) -> Iterator[tuple[Results, WindowPlace, bool]]:
+        """Pages of changes, each with the place behind it, and whether it is the last page."""
+        token: str | None = None
+        empty = 0
         while True:
-            answer = self._asked_search(since, place.until, last, token)
+            answer = self._asked_search(since, place, token)
             results: Results = answer["results"]
             more = following(answer)
-            ended = more is None
-            highest = max((int(one["id"]) for one in results), default=last)
-            if results and highest <= last:
-                raise TransientError(f"HubSpot's search of {self._object} repeats itself")
+            highest = max((int(one["id"]) for one in results), default=place.last)
             empty = 0 if results else empty + 1
-            if empty > _EMPTY_PAGES:
-                raise TransientError(f"HubSpot's search of {self._object} has no end")
+            if (results and highest <= place.last) or empty > _EMPTY_PAGES:
+                raise TransientError(
+                    f"HubSpot's search of {self._object} leads back to where it was, and has no end"
+                )
             # An empty page that is not the last has no id to go on from.
             token = None if results else more
-            last = highest
-            yield results, last, ended
-            if ended:
+            # The first answer tells what time it is there.
+            place = WindowPlace(until=min(place.until, self._now()), last=highest)
+            yield results, place, more is None
+            if more is None:
                 return
 
-    def _asked_search(self, since: int, until: int, last: int, token: str | None) -> dict[str, Any]:
+    def _asked_search(self, since: int, place: WindowPlace, token: str | None) -> dict[str, Any]:
         filters: list[dict[str, str]] = [
             {
                 "propertyName": objects.change_property(self._object),
                 "operator": "BETWEEN",
                 "value": str(since),
-                "highValue": str(max(since, until)),
+                "highValue": str(max(since, place.until)),
             }
         ]
-        if last:
-            filters.append(
-                {"propertyName": objects.OBJECT_ID, "operator": "GT", "value": str(last)}
-            )
+        if place.last:
+            last = str(place.last)
+            filters.append({"propertyName": objects.OBJECT_ID, "operator": "GT", "value": last})
         return search(
             self._client,
             self._object,
@@ -276,7 +280,7 @@ class StreamReading:
             return
         place = progress.archive
         if place is None:
-            now = milliseconds(self._client.clock.now())
+            now = self._now()
             every = int(self._options.archived_every.length.total_seconds() * 1000)
             if now - progress.archived < every:
                 return
