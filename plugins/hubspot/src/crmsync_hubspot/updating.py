@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from crmsync.config.yaml import nearest
 from crmsync.errors import ConnectorError, RejectedError, UncertainError
 from crmsync.model.actions import Receipt
-from crmsync_hubspot import batches, texts
+from crmsync_hubspot import texts
+from crmsync_hubspot.batches import Batch
 from crmsync_hubspot.comparing import compared, holds, sent
 from crmsync_hubspot.describing import is_writable
 from crmsync_hubspot.options import HubSpotStreamOptions
@@ -78,7 +79,7 @@ class Updates:
                 inputs[place] = {"id": update.record.id, "properties": values}
             else:
                 outcomes[place] = settled
-        answers = batches.written(self._client, name, "update", inputs)
+        answers = Batch(self._client, name, "update").written(inputs)
         doubtful = {
             place: updates[place]
             for place, answer in answers.items()

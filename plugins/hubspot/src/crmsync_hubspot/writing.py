@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import ConnectorError, RejectedError
 from crmsync.model.actions import Receipt, SendEmail, UpdateFields, WithdrawTask
-from crmsync_hubspot import batches, texts
+from crmsync_hubspot import texts
+from crmsync_hubspot.batches import Batch
 from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.keys import Keys
 from crmsync_hubspot.making import OBJECT, Inputs, Made
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import Action
     from crmsync.plugins.contract import StreamRequest
-    from crmsync_hubspot.batches import Outcomes
+    from crmsync_hubspot.batches import Outcome, Outcomes
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.describing import Descriptions
 
@@ -41,7 +42,7 @@ class PortalWriter:
         self._inputs = Inputs(client)
         self._updates = Updates(client, descriptions, streams)
 
-    def apply(self, actions: Sequence[Action]) -> list[batches.Outcome]:
+    def apply(self, actions: Sequence[Action]) -> list[Outcome]:
         """A receipt or an error for each action, in order."""
         outcomes: Outcomes = {}
         made: dict[str, dict[int, Made]] = {}
@@ -108,7 +109,8 @@ class PortalWriter:
             outcomes = {place: known[key] for place, key in keys.items() if key in known}
         new = {place: one for place, one in inputs.items() if place not in outcomes}
         refused: dict[int, str] = {}
-        for place, answer in batches.written(self._client, object_name, "create", new).items():
+        batch = Batch(self._client, object_name, "create", named_by=self._keys.property)
+        for place, answer in batch.written(new).items():
             outcomes[place] = answer
             if isinstance(answer, Receipt):
                 receipt = replace(answer, key=keys[place])
