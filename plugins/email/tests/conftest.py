@@ -42,7 +42,7 @@ def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
     if (reason := why_no_postfix()) is not None:
         pytest.skip(reason)
     with TemporaryDirectory(prefix="crmsync-postfix-") as folder:
-        server = Postfix.start(Path(folder), lmtp=dovecot.lmtp)
+        server = Postfix.start(Path(folder), dovecot)
         try:
             yield server
         finally:

@@ -67,6 +67,12 @@ service imap-login {{
     ssl = {ssl}
   }}
 }}
+service auth {{
+  inet_listener {{
+    address = 127.0.0.1
+    port = {auth}
+  }}
+}}
 service lmtp {{
   inet_listener lmtp {{
     address = 127.0.0.1
@@ -95,6 +101,9 @@ inet_protocols = ipv4
 myhostname = mx.test
 mydestination =
 mynetworks = 127.0.0.0/8
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:127.0.0.1:{auth}
 smtpd_relay_restrictions = permit_mynetworks, reject
 virtual_mailbox_domains = static:all
 virtual_mailbox_maps = static:all
@@ -175,13 +184,15 @@ class Dovecot:
     """A dovecot that runs; a mailbox is made when somebody first asks for it.
 
     Attributes:
-        imap, imaps, lmtp: its ports; STARTTLS is offered at ``imap`` where it has a certificate.
+        imap, imaps, lmtp, auth: its ports; at the last one it tells a postfix whose password is
+            right. STARTTLS is offered at ``imap`` where it has a certificate.
     """
 
     folder: Path
     imap: int
     imaps: int
     lmtp: int
+    auth: int
     process: subprocess.Popen[bytes]
 
     @classmethod
@@ -191,7 +202,7 @@ class Dovecot:
         (folder / "run").mkdir()
         (folder / "mail").mkdir()
         shutil.chown(folder / "mail", _OWNER, _OWNER)
-        imap, imaps, lmtp = free_port(), free_port(), free_port()
+        imap, imaps, lmtp, auth = (free_port() for _ in range(4))
         lines = ""
         if certificate is not None:
             lines = f"ssl_cert = <{certificate[0]}\nssl_key = <{certificate[1]}"
@@ -199,7 +210,7 @@ class Dovecot:
         config.write_text(
             _DOVECOT_CONF.format(
                 folder=folder, owner=_OWNER, password=PASSWORD, imap=imap,
-                imaps=imaps if certificate else 0, lmtp=lmtp, certificate=lines,
+                imaps=imaps if certificate else 0, lmtp=lmtp, auth=auth, certificate=lines,
                 ssl="yes" if certificate else "no",
             )
         )  # fmt: skip
@@ -209,7 +220,7 @@ class Dovecot:
         )
         for port in (imap, lmtp, *((imaps,) if certificate else ())):
             wait_for_port(port, log)
-        return cls(folder=folder, imap=imap, imaps=imaps, lmtp=lmtp, process=process)
+        return cls(folder=folder, imap=imap, imaps=imaps, lmtp=lmtp, auth=auth, process=process)
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
@@ -237,8 +248,8 @@ class Postfix:
     smtp: int
 
     @classmethod
-    def start(cls, folder: Path, *, lmtp: int) -> Postfix:
-        """Start one in a fresh directory; mail is delivered by LMTP to that port."""
+    def start(cls, folder: Path, mailboxes: Dovecot) -> Postfix:
+        """Start one in a fresh directory; mail is delivered to mailboxes, whose passwords count."""
         folder.chmod(0o755)
         for name in ("queue", "data", "config"):
             (folder / name).mkdir()
@@ -246,7 +257,9 @@ class Postfix:
         smtp = free_port()
         (folder / "transport").write_text("")
         config = folder / "config"
-        (config / "main.cf").write_text(_POSTFIX_MAIN.format(folder=folder, lmtp=lmtp))
+        (config / "main.cf").write_text(
+            _POSTFIX_MAIN.format(folder=folder, lmtp=mailboxes.lmtp, auth=mailboxes.auth)
+        )
         (config / "master.cf").write_text(_POSTFIX_MASTER.format(smtp=smtp))
         started = subprocess.run(
             [_POSTFIX, "-c", config, "start"], capture_output=True, text=True, check=False
