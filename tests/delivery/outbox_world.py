@@ -206,12 +206,14 @@ def send(
     batch_size: int = 100,
     patience: Patience = WAITS,
     worker: str | None = None,
+    post: bool = False,
 ) -> DeliveryReport:
-    """Deliver to the connection “crm”."""
+    """Deliver to the connection “crm”, which logs what “post” has sent where there is that."""
     target = Target(writes=remote, spec=spec(handling, batch_size=batch_size))
     return deliver(
         ledger,
-        {"crm": target},
+        {"crm": target, "post": target} if post else {"crm": target},
+        loggers=["crm"],
         clock=FixedClock(instant=at),
         lease_clock=FixedClock(instant=wall_clock),
         patience=patience,

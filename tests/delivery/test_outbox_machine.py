@@ -79,6 +79,7 @@ class Outbox(RuleBasedStateMachine):
         self.planned: list[str] = []
         self.there: set[State] = set()  # which states there are effects in
         self.crashed: list[tuple[Effect, ...]] = []
+        self.mails = True  # by another connection than the customer's
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
@@ -96,14 +97,23 @@ class Outbox(RuleBasedStateMachine):
     def asked(self, number: int, state: State) -> NewEffect:
         later = self.now + timedelta(hours=1) if state is State.DEFERRED else None
         kind = ActionKind.WITHDRAWAL if number % 3 == 0 else ActionKind.TASK
+        if self.mails and number % 3 == 1:
+            return new_effect(
+                number, kind=ActionKind.EMAIL, connection="post", state=state, not_before=later
+            )
         return new_effect(number, kind=kind, state=state, not_before=later)
+
+    def steps(self, *states: State) -> list[Effect]:
+        """The effects that a rule asked for."""
+        found = self.ledger.effects(states=states)
+        return [one for one in found if one.action.kind is not ActionKind.LOG]
 
     @precondition(lambda self: self.there & WAITING)
     @rule(data=st.data(), state=st.sampled_from(ASKED))
     def ask_again(self, data: st.DataObject, state: State) -> None:
         """A later run composes what still waits, and the gates answer anything."""
         inside = {one.ref for one in self.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
-        waiting = [e for e in self.ledger.effects(states=WAITING) if e.enrolment in inside]
+        waiting = [e for e in self.steps(*WAITING) if e.enrolment in inside]
         if waiting:
             effect = data.draw(st.sampled_from(waiting))
             self.commit(effects=[self.asked(self.planned.index(effect.key), state)])
@@ -111,9 +121,10 @@ class Outbox(RuleBasedStateMachine):
     @precondition(lambda self: State.READY in self.there)
     @rule(data=st.data())
     def withhold(self, data: st.DataObject) -> None:
-        ready = [effect.key for effect in self.ledger.effects(states=[State.READY])]
-        key = data.draw(st.sampled_from(ready))
-        self.commit(withheld=[Withheld(key=key, reason="its account was muted")])
+        ready = [effect.key for effect in self.steps(State.READY)]
+        if ready:
+            key = data.draw(st.sampled_from(ready))
+            self.commit(withheld=[Withheld(key=key, reason="its account was muted")])
 
     def commit(self, **decided: Any) -> None:
         run_id = self.ledger.start_run("run", at=self.now, started_at=self.now)
@@ -150,6 +161,7 @@ class Outbox(RuleBasedStateMachine):
                 at=self.now,
                 reason="Jo says so",
                 is_free=lambda _holder, _until: True,
+                loggers=["crm"],
             )
 
     @precondition(lambda self: self.there & {State.READY, State.SENDING, State.UNCERTAIN})
@@ -184,16 +196,21 @@ class Outbox(RuleBasedStateMachine):
             at=self.now,
             wall_clock=self.now,
             batch_size=size,
+            post=True,
         )
         self.remote.answers = []
 
     @precondition(lambda self: State.READY in self.there)
-    @rule(got_through=st.integers(0, 3), size=st.integers(1, 3))
-    def claim_and_die(self, got_through: int, size: int) -> None:
+    @rule(
+        got_through=st.integers(0, 3),
+        size=st.integers(1, 3),
+        name=st.sampled_from(["crm", "post"]),
+    )
+    def claim_and_die(self, got_through: int, size: int, name: str) -> None:
         with self.ledger.writing() as connection:
             effects = claim_ready(
                 connection,
-                "crm",
+                name,
                 worker=f"dead-{len(self.crashed)}",
                 now=self.now,
                 lease_until=self.now + WAITS.lease,
@@ -260,17 +277,32 @@ class Outbox(RuleBasedStateMachine):
                 assert effect.in_doubt == (effect.state is State.UNCERTAIN)
             assert effect.attempts <= WAITS.most_attempts
 
+    @precondition(lambda self: hasattr(self, "ledger"))
+    @invariant()
+    def what_was_mailed_has_its_log_and_nothing_else_has(self) -> None:
+        effects = self.ledger.effects()
+        mailed = [
+            f"log-{one.key}"
+            for one in effects
+            if one.action.kind is ActionKind.EMAIL and one.state is State.DONE
+        ]
+        logs = [one.key for one in effects if one.action.kind is ActionKind.LOG]
+        assert sorted(logs) == sorted(mailed)
+
     def settle_everything(self) -> None:
         """In the end, whatever happened, everything is settled, and nothing was lost."""
         self.let_all_out()
-        for _ in range(WAITS.most_attempts + 2):
-            self.now += timedelta(days=1)
-            self.send()
-        for effect in self.ledger.effects(states=[State.UNCERTAIN]):
-            assert self.handling is KeyHandling.UNSAFE
-            self.decide(effect, State.DONE if effect.key in self.remote.keys else State.DROPPED)
+        for _ in range(2):  # a mail that a person finds at the remote is logged afterwards
+            for _ in range(WAITS.most_attempts + 2):
+                self.now += timedelta(days=1)
+                self.send()
+            for effect in self.ledger.effects(states=[State.UNCERTAIN]):
+                assert self.handling is KeyHandling.UNSAFE
+                found = effect.key in self.remote.keys
+                self.decide(effect, State.DONE if found else State.DROPPED)
         effects = self.ledger.effects()
-        assert [effect.key for effect in effects] == self.planned
+        assert [effect.key for effect in self.steps()] == self.planned
+        self.what_was_mailed_has_its_log_and_nothing_else_has()
         there = set(self.remote.keys)
         for effect in effects:
             assert effect.state in {State.DONE, State.REJECTED, State.DROPPED}
@@ -280,7 +312,7 @@ class Outbox(RuleBasedStateMachine):
 
     def let_all_out(self) -> None:
         inside = {one.ref for one in self.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
-        waiting = self.ledger.effects(states=WAITING)
+        waiting = self.steps(*WAITING)
         numbers = [self.planned.index(e.key) for e in waiting if e.enrolment in inside]
         self.commit(effects=[self.asked(number, State.READY) for number in numbers])
         for effect in waiting:
@@ -300,6 +332,7 @@ def test_each_move_of_the_table_is_made_by_somebody(empty_ledgers: EmptyLedgers)
     seen: set[tuple[State, State]] = set()
     world = Outbox(empty_ledgers, seen)
     world.begin(KeyHandling.LOOKUP)
+    world.mails = False
 
     def decide(number: int, after: State) -> None:
         by_key = {effect.key: effect for effect in world.ledger.effects()}

@@ -182,6 +182,7 @@ def _run(
         plan=decided.plan,
         delivery=DeliveryCount(
             done=report.done - report.already,
+            logged=report.logged,
             already=report.already,
             waiting=report.waiting,
             rejected=report.rejected,
@@ -406,6 +407,7 @@ def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
     return replace(
         second,
         done=first.done + second.done,
+        logged=first.logged + second.logged,
         already=first.already + second.already,
         rejected=first.rejected + second.rejected,
         problems=tuple(dict.fromkeys((*first.problems, *second.problems))),

@@ -43,6 +43,8 @@ def hand_over(
 ) -> DeliveryReport:
     """What this run's gates have let pass; and what kept a connection from being opened."""
     names = workspace.ledger.connections_with_work()
+    if workspace.installation.settings.mail in names:
+        names |= workspace.loggers
     targets: dict[str, Target] = {}
     problems: list[str] = []
     done = 0
@@ -65,6 +67,7 @@ def hand_over(
             workspace.ledger,
             targets,
             clock=workspace.clock,
+            loggers=workspace.loggers,
             run_id=run_id,
             progress=progress,
             stop=stop,

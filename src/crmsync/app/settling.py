@@ -55,7 +55,8 @@ def retry(
     active = {one.ref for one in workspace.ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])}
 
     def goes_on(effect: Effect) -> bool:
-        return effect.enrolment in active or effect.step == OPT_OUT
+        # A mail that was sent is logged, whatever has become of its customer.
+        return effect.enrolment in active or effect.step == OPT_OUT or _is_log(effect)
 
     inside = [effect for effect in effects if goes_on(effect)]
     left = [_why_left(workspace, effect) for effect in effects if not goes_on(effect)]
@@ -96,6 +97,10 @@ def landed(workspace: Workspace, keys: Sequence[str], *, by: str, reason: str) -
     _check(effects, (State.UNCERTAIN,), "said to have landed")
     said = "a person found it at the remote"
     return _decide(workspace, effects, State.DONE, by=by, reason=reason, said=said)
+
+
+def _is_log(effect: Effect) -> bool:
+    return effect.action.kind is ActionKind.LOG
 
 
 def _why_left(workspace: Workspace, effect: Effect) -> str:
@@ -161,6 +166,7 @@ def _decide(
             at=at,
             reason=kept,
             is_free=lambda holder, until: may_take_over(holder, until, wall_clock),
+            loggers=workspace.loggers,
         )
     )
     return SettledResult(now=after, by=by, reason=reason, effects=shown(workspace, effects))

@@ -26,6 +26,7 @@ from crmsync.ledger.values.effects import NewEffect, Withheld
 from crmsync.ledger.values.enrolments import SKIPPED, StepOutcome
 from crmsync.ledger.values.runs import Answer, Decision
 from crmsync.model.actions import (
+    ActionKind,
     AddNote,
     CreateTask,
     LogEmail,
@@ -33,6 +34,7 @@ from crmsync.model.actions import (
     UpdateFields,
     WithdrawTask,
 )
+from crmsync.model.tables import split_global_id
 from crmsync.model.verdicts import Truth
 from crmsync.policy.drafts import Draft, Ruling
 from crmsync.policy.gates import as_decision, ask_gates
@@ -375,7 +377,14 @@ class Steps:
             state=state,
             reason="" if state is State.READY else ruling.reason,
             not_before=ruling.until,
+            logged_in=self._logged_in(step, composed),
         )
+
+    def _logged_in(self, step: OpenStep, composed: Composed) -> str | None:
+        source = split_global_id(step.enrolment.subject)[0]
+        if not isinstance(composed.action, SendEmail) or composed.connection == source:
+            return None
+        return source if ActionKind.LOG in self.premises.abilities(source) else None
 
 
 def _waits_on(before: StepState | None, ruling: Ruling, draft: Draft) -> bool:

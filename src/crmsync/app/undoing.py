@@ -199,7 +199,9 @@ class _Undoing:
         at = f"at “{effect.connection}”" + (f", {effect.url}" if effect.url else "")
         match effect.action:
             case SendEmail():
-                return "a mail that was sent cannot be called back"
+                logged = effect.source in self.workspace.loggers - {effect.connection}
+                stays = f", and its log in “{effect.source}” stays" if logged else ""
+                return f"a mail that was sent cannot be called back{stays}"
             case AddNote():
                 return f"a note stays; take it away {at}"
             case UpdateFields(changes=changes, expected=expected):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -222,6 +222,17 @@ class Workspace:
         if connection not in self.installation.settings.connections:
             return ()
         return tuple(self.spec(connection).actions)
+
+    @cached_property
+    def loggers(self) -> frozenset[str]:
+        """The connections that can put mail on record which another one has sent."""
+        from crmsync.model.actions import ActionKind
+
+        found = set()
+        for name in self.installation.settings.connections:
+            with suppress(InvalidInputError):  # one that does not work here logs nothing
+                found |= {name} if ActionKind.LOG in self.abilities(name) else set()
+        return frozenset(found)
 
     def connection(self, name: str) -> ConnectionSettings:
         """The settings of a connection.

@@ -21,12 +21,13 @@ from crmsync.ledger.claims import (
     settle_effects,
 )
 from crmsync.ledger.states import State
+from crmsync.model.actions import ActionKind
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
 from crmsync.plugins.calls import HangsError, call_within, hangs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy as sa
@@ -52,7 +53,8 @@ class DeliveryReport:
     """What became of the outbox.
 
     Attributes:
-        done: landed in this delivery, ``already`` of them before it.
+        done: landed in this delivery, ``already`` of them before it; without logged mails.
+        logged: mails that were put on record in the CRM of their customers.
         rejected: dead letters of this delivery.
         waiting: effects that are ready, and for which it is too early or no connection is there.
         uncertain: effects of which is still unknown whether they landed.
@@ -61,6 +63,7 @@ class DeliveryReport:
 
     done: int = 0
     already: int = 0
+    logged: int = 0
     rejected: int = 0
     waiting: int = 0
     uncertain: int = 0
@@ -72,6 +75,7 @@ def deliver(
     targets: Mapping[str, Target],
     *,
     clock: Clock,
+    loggers: Collection[str] = (),
     run_id: int | None = None,
     worker: str | None = None,
     patience: Patience | None = None,
@@ -86,6 +90,7 @@ def deliver(
         ledger: holds the outbox.
         targets: by name of the connection.
         clock: decides what is due; may stand still (``--at``).
+        loggers: the connections that can log mail which another one has sent.
         run_id: sends only what the gates of this run have let pass; None sends all that is ready.
         worker: a name that no other delivery has; made up where it is not given.
         patience: leases, attempts, waits.
@@ -101,6 +106,7 @@ def deliver(
         ledger=ledger,
         targets=targets,
         clock=clock,
+        loggers=frozenset(loggers),
         run_id=run_id,
         worker=worker or worker_name(),
         patience=patience or Patience(),
@@ -116,6 +122,7 @@ class _Delivery:
     ledger: Ledger
     targets: Mapping[str, Target]
     clock: Clock
+    loggers: frozenset[str]
     run_id: int | None
     worker: str
     patience: Patience
@@ -125,6 +132,8 @@ class _Delivery:
     stop: Callable[[], bool]
     settled: Counter[State] = field(default_factory=Counter)
     already: int = 0
+    logged: int = 0
+    mailed: bool = False
     total: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -140,6 +149,7 @@ class _Delivery:
         passing("delivery.begun")
         self.total = self.ledger.effect_counts().get(State.READY, 0)
         pauses = self.ledger.pauses(at=self.clock.now())
+        drained = []
         for name, target in sorted(self.targets.items()):
             if name in pauses:
                 self._report_pause(name, *pauses[name])
@@ -148,8 +158,12 @@ class _Delivery:
                     f"the connection “{name}” is left alone: an earlier call to it has still not "
                     "come back; if that lasts, end this crmsync and start it again"
                 )
-            elif self._reconcile(name, target):
-                self._drain(name, target)
+            elif self._reconcile(name, target) and self._drain(name, target):
+                drained.append(name)
+        # What connections behind them in the alphabet have sent is logged now.
+        for name in drained if self.mailed else ():
+            if name in self.loggers:
+                self._drain(name, self.targets[name])
         return self._report()
 
     def _expire_leases(self) -> None:
@@ -181,6 +195,7 @@ class _Delivery:
             patience=self.patience,
             now=self.clock.now(),
             wall_clock=self.lease_clock.now(),
+            loggers=self.loggers,
         )
         self._count(found.settlements)
         self.problems += found.problems
@@ -188,11 +203,12 @@ class _Delivery:
             return True
         return not self._stops(name, [found.error])
 
-    def _drain(self, name: str, target: Target) -> None:
+    def _drain(self, name: str, target: Target) -> bool:
+        """Whether the connection can be asked again: it was not left alone before the end."""
         while not self.stop():
             effects = self._claim(name, target.spec.batch_size)
             if not effects:
-                return
+                return True
             if self._too_late(name, effects):
                 continue
             passing("delivery.claimed")
@@ -212,7 +228,8 @@ class _Delivery:
             self._settle(name, settlements)
             passing("delivery.settled")
             if self._stops(name, answers):
-                return
+                return False
+        return False
 
     def _claim(self, name: str, limit: int) -> tuple[Effect, ...]:
         def claim(connection: sa.Connection) -> tuple[Effect, ...]:
@@ -294,7 +311,12 @@ class _Delivery:
 
         def settle(connection: sa.Connection) -> tuple[Effect, ...]:
             late = settle_effects(
-                connection, settlements, worker=self.worker, at=at, wall_clock=wall_clock
+                connection,
+                settlements,
+                worker=self.worker,
+                at=at,
+                loggers=self.loggers,
+                wall_clock=wall_clock,
             )
             passing("delivery.settling")
             return late
@@ -321,7 +343,13 @@ class _Delivery:
 
     def _count(self, settlements: Sequence[Settlement]) -> None:
         self.settled.update(settlement.after for settlement in settlements)
-        self.already += sum(settlement.already for settlement in settlements)
+        for settlement in settlements:
+            kind = settlement.effect.action.kind
+            self.mailed |= kind is ActionKind.EMAIL
+            if kind is ActionKind.LOG:
+                self.logged += settlement.after is State.DONE
+            else:
+                self.already += settlement.already
         handled = sum(self.settled.values())
         self.progress(handled, max(handled, self.total))
 
@@ -356,8 +384,9 @@ class _Delivery:
                     f"{count} effects wait for the connection “{name}”, which is not there"
                 )
         return DeliveryReport(
-            done=self.settled[State.DONE],
+            done=self.settled[State.DONE] - self.logged,
             already=self.already,
+            logged=self.logged,
             rejected=self.settled[State.REJECTED],
             waiting=counts.get(State.READY, 0),
             uncertain=counts.get(State.UNCERTAIN, 0),

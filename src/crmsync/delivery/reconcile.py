@@ -20,7 +20,7 @@ from crmsync.observe.failpoints import passing
 from crmsync.plugins.calls import call_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from crmsync.delivery.settings import Patience
@@ -55,6 +55,7 @@ def reconcile(
     patience: Patience,
     now: datetime,
     wall_clock: datetime,
+    loggers: Collection[str] = (),
 ) -> Reconciled:
     """Settle a connection's uncertain effects by how it honours keys.
 
@@ -103,7 +104,9 @@ def reconcile(
             if (settlement := _settlement(effect, found, patience)) is not None
         ]
         ledger.write(
-            lambda connection: settle_effects(connection, settlements, worker=worker, at=now)
+            lambda connection: settle_effects(
+                connection, settlements, worker=worker, at=now, loggers=loggers
+            )
         )
         passing("delivery.found_out")
     finally:

@@ -14,11 +14,12 @@ from crmsync.ledger.effects import IS_STEP, action_of, read_effects_by_id
 from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.schema import Instant, effect, enrolment
 from crmsync.ledger.states import State, check_transition
+from crmsync.ledger.unasked import WHY_LOGGED, logs_of, record_unasked
 from crmsync.ledger.values.effects import Effect
 from crmsync.ledger.values.enrolments import EnrolmentRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     # Whether nobody can still be sending what this worker had claimed until then.
@@ -231,20 +232,24 @@ def settle_effects(
     *,
     worker: str,
     at: datetime,
+    loggers: Collection[str] = (),
     wall_clock: datetime | None = None,
 ) -> tuple[Effect, ...]:
     """Record outcomes; answers with the effects that were no longer this worker's to settle.
 
+    What logs a mail is recorded with the outcome of the mail.
     A receipt that comes late, after the lease, still settles an effect that became uncertain:
     it is the truth that is being looked for.
 
     Args:
+        loggers: the connections that can log mail.
         wall_clock: since when nobody is sending what has become uncertain.
     """
     ids = [settlement.effect.id for settlement in settlements]
     current = {number: row for number, *row in rows_where(connection, effect.c.id, ids, _CURRENT)}
     moves: list[Move] = []
     late: list[Effect] = []
+    done: list[Effect] = []
     for settlement in settlements:
         claimed = settlement.effect
         state, holder, attempts = current[claimed.id]
@@ -252,6 +257,8 @@ def settle_effects(
         if not (ours or (state == State.UNCERTAIN and settlement.after is State.DONE)):
             late.append(claimed)
             continue
+        if settlement.after is State.DONE:
+            done.append(claimed)
         moves.append(
             Move(
                 effect_id=claimed.id,
@@ -267,6 +274,8 @@ def settle_effects(
             )
         )
     move_effects(connection, moves, at=at, actor=worker)
+    logs = logs_of(done, loggers)
+    record_unasked(connection, logs, at=at, by=worker, reason=WHY_LOGGED)
     doubtful = [one for one in settlements if one.after is State.UNCERTAIN]
     ended = [one.effect.id for one in doubtful if not one.under_way]
     update_where(connection, effect.c.id, ended, _KEEP, holder=None, until=wall_clock)

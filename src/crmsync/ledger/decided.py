@@ -12,9 +12,11 @@ from crmsync.ledger.effects import SELECT_EFFECTS, effect_of
 from crmsync.ledger.moves import Move, move_effects
 from crmsync.ledger.schema import effect
 from crmsync.ledger.states import State
+from crmsync.ledger.unasked import WHY_LOGGED, logs_of, make_ready, record_unasked
+from crmsync.model.actions import LogEmail, WithdrawTask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from crmsync.ledger.claims import IsFree
@@ -38,8 +40,14 @@ def decide_effects(
     at: datetime,
     reason: str,
     is_free: IsFree,
+    loggers: Collection[str] = (),
 ) -> None:
     """Move effects as a person says; their attempts begin anew.
+
+    What no gate is asked about is ready at once where it is to be tried again.
+
+    Args:
+        loggers: the connections that can log mail.
 
     Raises:
         StoreBusyError: one is no longer in the state in which the person saw it, or a process may
@@ -74,6 +82,12 @@ def decide_effects(
         for row in rows
     ]
     move_effects(connection, moves, at=at, actor=by)
+    if after is State.PLANNED:
+        unasked = [one for one in effects if isinstance(one.action, LogEmail | WithdrawTask)]
+        make_ready(connection, unasked, State.PLANNED, at=at, by=by, reason=reason)
+    if after is State.DONE:
+        logs = logs_of(effects, loggers)
+        record_unasked(connection, logs, at=at, by=by, reason=WHY_LOGGED)
 
 
 _LOCKED = sa.select(effect).order_by(effect.c.id).with_for_update()

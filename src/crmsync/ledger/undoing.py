@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import rows_where, speakable
+from crmsync.ledger.batches import rows_where
 from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, effect_of
 from crmsync.ledger.enrolments import stop_enrolments
 from crmsync.ledger.moves import Move, move_effects
 from crmsync.ledger.outbox import drop_waiting
-from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import effect, enrolment, transition
 from crmsync.ledger.states import WAITING, State
+from crmsync.ledger.unasked import Unasked, make_ready, record_unasked
 from crmsync.ledger.values.enrolments import EnrolmentStatus
-from crmsync.model.actions import ActionKind, CreateTask, WithdrawTask
+from crmsync.model.actions import CreateTask, WithdrawTask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -153,13 +152,14 @@ def take_back(
     drop_waiting(connection, dict.fromkeys(left.inside, reason), at=at, actor=by)
     _drop_rejected(connection, left.rejected, at=at, by=by, reason=reason)
     fresh = [task for task in tasks if task.key not in left.withdrawals]
-    _record(connection, fresh, run_id=run_id, at=at, by=by, reason=reason)
+    wanted = [_withdrawal(task, run_id) for task in fresh]
+    record_unasked(connection, wanted, at=at, by=by, reason=reason)
     refused = [
         found
         for task in tasks
         if (found := left.withdrawals.get(task.key)) and found.state is State.REJECTED
     ]
-    _make_ready(connection, refused, State.REJECTED, at=at, by=by, reason=reason)
+    make_ready(connection, refused, State.REJECTED, at=at, by=by, reason=reason)
 
 
 def _drop_rejected(
@@ -188,78 +188,9 @@ _LOCKED = (
 )
 
 
-def _record(
-    connection: sa.Connection,
-    tasks: Sequence[Effect],
-    *,
-    run_id: int,
-    at: datetime,
-    by: str,
-    reason: str,
-) -> None:
-    if not tasks:
-        return
-    enrolments = _enrolments(connection, tasks)
-    rows = [_row(task) | {"enrolment_id": enrolments[task.id]} for task in tasks]
-    constants = {"run_id": run_id, "created_at": at, "updated_at": at}
-    connection.execute(sa.insert(effect), [row | constants for row in rows])
-    recorded = rows_where(connection, effect.c.key, [row["key"] for row in rows], SELECT_EFFECTS)
-    effects = [effect_of(row) for row in recorded]
-    connection.execute(
-        sa.insert(transition),
-        [
-            {
-                "effect_id": one.id,
-                "before": None,
-                "after": State.PLANNED,
-                "at": at,
-                "reason": speakable(reason),
-                "actor": speakable(by),
-            }
-            for one in effects
-        ],
-    )
-    _make_ready(connection, effects, State.PLANNED, at=at, by=by, reason="no gate is asked")
-
-
-def _enrolments(connection: sa.Connection, effects: Sequence[Effect]) -> dict[int, int]:
-    rows = rows_where(connection, effect.c.id, [one.id for one in effects], _ENROLMENTS)
-    return {row.id: row.enrolment_id for row in rows}
-
-
-_ENROLMENTS = sa.select(effect.c.id, effect.c.enrolment_id)
-
-
-def _row(task: Effect) -> dict[str, Any]:
+def _withdrawal(task: Effect, run_id: int) -> Unasked:
     assert isinstance(task.action, CreateTask)  # noqa: S101  only tasks are taken back
-    key = withdrawal_key(task.key)
-    action = WithdrawTask(key=key, task=task.action, remote_id=task.remote_id or "")
-    return {
-        "key": key,
-        "step": task.step,
-        "connection": task.connection,
-        "kind": ActionKind.WITHDRAWAL.value,
-        "payload": json.loads(dump(action)),
-        "state": State.PLANNED,
-        "attempts": 0,
-        "in_doubt": False,
-    }
-
-
-def _make_ready(
-    connection: sa.Connection,
-    effects: Sequence[Effect],
-    before: State,
-    *,
-    at: datetime,
-    by: str,
-    reason: str,
-) -> None:
-    steps = [State.PLANNED, State.READY] if before is State.REJECTED else [State.READY]
-    for after in steps:
-        moves = [
-            Move(effect_id=one.id, before=before, after=after, reason=reason, attempts=0)
-            for one in effects
-        ]
-        move_effects(connection, moves, at=at, actor=by)
-        before = after
+    action = WithdrawTask(
+        key=withdrawal_key(task.key), task=task.action, remote_id=task.remote_id or ""
+    )
+    return Unasked(origin=task, action=action, connection=task.connection, run_id=run_id)

@@ -34,6 +34,8 @@ class PlannedAction:
         state: ready, deferred or dropped.
         why: one sentence for each clause that led to it.
         changes: for an update, the remote's field to its new value.
+        logged_in: of a mail, the connection in which it is put on record once it was sent; None
+            where it is not, or where the connection that sends it does so itself.
     """
 
     key: str
@@ -53,6 +55,7 @@ class PlannedAction:
     reason: str = ""
     not_before: datetime | None = None
     why: tuple[str, ...] = ()
+    logged_in: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class DeliveryCount:
 
     done: int = 0
     already: int = 0
+    logged: int = 0
     waiting: int = 0
     rejected: int = 0
     uncertain: int = 0

@@ -157,6 +157,8 @@ def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, 
         due = f", due {action.due}" if action.due else ""
         state = "" if action.state == "ready" else f" [yellow]({_state(action, at)})[/]"
         title = f": {escape(action.title)}" if action.title else ""
+        if action.logged_in is not None and action.state != "dropped":
+            state = f"[dim], logged in {escape(action.logged_in)}[/]{state}"
         noun = noun_of(action.kind)
         out.print(f"    → {noun} for {escape(action.to)}{due}{title}{state}", soft_wrap=True)
         if full and action.text:
@@ -186,6 +188,7 @@ def _print_delivery(out: Console, result: RunResult) -> None:
     told = [
         (delivery.done, "delivered", "green"),
         (delivery.already, "there already", "green"),
+        (delivery.logged, "logged in the CRM", "green"),
         (delivery.waiting, "waiting for another attempt", "yellow"),
         (delivery.rejected, "refused", "red"),
         (delivery.uncertain, "uncertain", "red"),
