@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from crmsync.errors import AuthError, UntrustedError
+from crmsync_hubspot.objects import STANDARD, WITHOUT_CHANGES
 from crmsync_hubspot.options import HubSpotOptions, HubSpotStreamOptions
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _OBJECT_OF_TYPE = {
     "0-48": "calls",
     "0-49": "emails",
 }
+_CUSTOM = "2-"
 _OBJECT_OF_NAME = {
     "contact": "contacts",
     "company": "companies",
@@ -70,8 +72,15 @@ def heard(context: ConnectionContext, request: HeardRequest) -> Collection[str]:
         name
         for name, stream in context.streams.items()
         if isinstance(stream.options, HubSpotStreamOptions)
-        and (None in changed or changed & {stream.options.object, *stream.options.associations_to})
+        and (None in changed or changed & _about(stream.options))
     ]
+
+
+def _about(options: HubSpotStreamOptions) -> set[str | None]:
+    """The objects that a stream tells of; of a custom one the number is not known here."""
+    told: set[str | None] = {options.object, *options.associations_to}
+    known = told <= {*STANDARD, *WITHOUT_CHANGES}
+    return told if known else told | {_CUSTOM}
 
 
 def _trust(request: HeardRequest, secret: str) -> None:
@@ -105,5 +114,7 @@ def _objects(body: bytes) -> list[str | None]:
         # “company.propertyChange”, or “object.propertyChange” with the type's number.
         name = str(event.get("subscriptionType") or "").partition(".")[0]
         kind = str(event.get("objectTypeId") or "")
-        found.append(_OBJECT_OF_TYPE.get(kind) or _OBJECT_OF_NAME.get(name) or (kind or None))
+        found.append(_OBJECT_OF_TYPE.get(kind) or _OBJECT_OF_NAME.get(name))
+        if kind.startswith(_CUSTOM):
+            found[-1:] = [kind, _CUSTOM]
     return found

@@ -74,7 +74,14 @@ class Tokens:
 
     def _renew(self) -> None:
         refresh = self._refresh_token()
-        answer = self._asked(refresh)
+        try:
+            answer = self._asked(refresh)
+        except AuthError:
+            # Another process may have renewed the login a moment ago, and kept what it got.
+            newer = self._refresh_token()
+            if newer == refresh:
+                raise
+            refresh, answer = newer, self._asked(newer)
         token, new = str(answer["access_token"]), str(answer.get("refresh_token") or refresh)
         remember_secret(token)
         remember_secret(new)
@@ -85,7 +92,7 @@ class Tokens:
         self._expires = self._clock.now() + max(lives - _EARLIER, lives / 2)
 
     def _asked(self, refresh: str) -> dict[str, Any]:
-        """The endpoint's answer; a renewal may be asked for again without harm."""
+        """The endpoint's answer; after one that was lost there is nothing but to ask again."""
         options = self._options
         assert options.client_id is not None  # noqa: S101  the options' own check
         form = {

@@ -1,0 +1,251 @@
+"""The portal's limits, and what it answers beyond them; nobody waits in real time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.clock import FixedClock
+from crmsync.errors import (
+    AuthError,
+    ConnectorError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+    UncertainError,
+)
+from crmsync.testing.samples import START
+from crmsync_hubspot import transport
+from crmsync_hubspot.budget import Budget
+from crmsync_hubspot.client import TRIES
+from crmsync_hubspot.errors import refusal_of
+from crmsync_hubspot.simulator.messages import Fault
+
+if TYPE_CHECKING:
+    from portal_under_test import TestedPortal
+
+    from crmsync_hubspot.client import HubSpotClient
+
+
+def client_of(tested: TestedPortal, **changes: object) -> HubSpotClient:
+    return tested.connect(options=tested.options(**changes))._client  # noqa: SLF001  what is tested
+
+
+def details(client: HubSpotClient) -> None:
+    client.call("GET", "/account-info/v3/details")
+
+
+def search(client: HubSpotClient) -> None:
+    body = {"filterGroups": [], "sorts": [], "properties": [], "limit": 1, "after": "0"}
+    client.call("POST", "/crm/v3/objects/companies/search", body=body, search=True)
+
+
+@pytest.mark.parametrize("burst", [100, 190, 250])
+def test_calls_keep_to_the_ten_seconds(tested: TestedPortal, burst: int) -> None:
+    tested.settings.burst = burst
+    client = client_of(tested)
+    began = tested.clock.now()
+    for _ in range(burst * 3):
+        details(client)
+    took = (tested.clock.now() - began).total_seconds()
+    assert tested.service.limits.refused == {}
+    # Three times as many as an interval takes, spread over three intervals and little more.
+    assert 15 < took < 32
+
+
+def test_searches_keep_to_their_own_second(tested: TestedPortal) -> None:
+    client = client_of(tested)
+    began = tested.clock.now()
+    for _ in range(50):
+        search(client)
+    took = (tested.clock.now() - began).total_seconds()
+    assert tested.service.limits.refused == {}
+    assert 9 < took < 13
+
+
+def test_searches_do_not_wait_for_other_calls(tested: TestedPortal) -> None:
+    tested.settings.burst = 20
+    client = client_of(tested)
+    for _ in range(20):
+        details(client)
+    before = tested.clock.slept
+    search(client)
+    assert tested.clock.slept == before
+
+
+def test_what_others_use_is_left_to_them(tested: TestedPortal) -> None:
+    """Another user of the same app makes calls too: the answers tell, and nobody is refused."""
+    tested.settings.burst = 100
+    ours, others = client_of(tested), client_of(tested)
+    for _ in range(30):
+        details(others)
+    for _ in range(60):
+        details(ours)
+    for _ in range(60):
+        details(ours)
+    assert tested.service.limits.refused == {}
+
+
+def test_threads_share_a_window(tested: TestedPortal) -> None:
+    tested.settings.burst = 40
+    client = client_of(tested)
+
+    def use() -> None:
+        for _ in range(20):
+            details(client)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.budget.made == 80 + sum(tested.service.limits.refused.values())
+    assert tested.service.limits.refused.get("TEN_SECONDLY_ROLLING", 0) <= 4
+
+
+def test_a_share_of_the_day_is_left_to_others(tested: TestedPortal) -> None:
+    tested.settings.daily = 100
+    client = client_of(tested, daily_share=0.5)
+    for _ in range(50):
+        details(client)
+    with pytest.raises(QuotaError, match=r"50 of the portal's 100 calls.*stops at 50%") as caught:
+        details(client)
+    assert caught.value.until > tested.clock.now() + timedelta(minutes=59)
+    assert len(tested.service.calls) == 50
+    # An hour later it is asked again whether there are more.
+    tested.clock.pass_time(timedelta(hours=1))
+    details(client)
+    assert len(tested.service.calls) == 51
+
+
+def test_calls_are_counted_and_the_days_are_told(tested: TestedPortal) -> None:
+    connector = tested.connect()
+    connector.describe("records")
+    list(connector.read("records", None))
+    told = connector.call_count()
+    assert (told.made, told.used, told.allowed) == (2, 2, 650_000)
+
+
+def test_by_oauth_the_day_is_not_told(tested: TestedPortal) -> None:
+    connector = tested.connect(options=tested.oauth())
+    connector.describe("records")
+    told = connector.call_count()
+    assert (told.made, told.used, told.allowed) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [(Fault.TEN_SECONDLY, 10), (Fault.BARE_429, 10), (Fault.LOCKED, 2), (Fault.UNAVAILABLE, 1)],
+)
+@pytest.mark.parametrize("retry_after", [True, False])
+def test_where_waiting_helps_it_waits(
+    tested: TestedPortal, fault: Fault, seconds: int, retry_after: bool
+) -> None:
+    tested.settings.retry_after = retry_after
+    client = client_of(tested)
+    tested.service.faults.append(fault)
+    details(client)
+    assert seconds <= tested.clock.slept < seconds + 2
+
+
+def test_a_search_that_was_too_fast_waits_a_second(tested: TestedPortal) -> None:
+    tested.settings.retry_after = False
+    client = client_of(tested)
+    tested.service.faults.append(Fault.SECONDLY)
+    search(client)
+    assert 1 <= tested.clock.slept < 2
+
+
+def test_when_the_day_is_used_up_it_stops(tested: TestedPortal) -> None:
+    client = client_of(tested)
+    tested.service.faults.append(Fault.DAILY)
+    with pytest.raises(QuotaError, match="used up"):
+        details(client)
+    assert tested.clock.slept == 0
+    assert len(tested.service.requests) == 1
+
+
+def test_while_a_portal_moves_it_is_left_alone(tested: TestedPortal) -> None:
+    client = client_of(tested)
+    tested.service.faults.append(Fault.MIGRATION)
+    with pytest.raises(QuotaError) as caught:
+        details(client)
+    assert caught.value.until == tested.clock.now() + timedelta(minutes=1)
+
+
+def test_a_token_of_another_data_centre_is_told(tested: TestedPortal) -> None:
+    client = client_of(tested)
+    tested.service.faults.append(Fault.ORIGIN_DNS)
+    with pytest.raises(AuthError, match="copy the token anew"):
+        details(client)
+
+
+@pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.GATEWAY_TIMEOUT, Fault.SERVER_ERROR,
+                                   Fault.CUT_BEFORE, Fault.CUT_WITHIN, Fault.NOT_JSON])  # fmt: skip
+def test_a_read_outlasts_what_soon_passes(tested: TestedPortal, fault: Fault) -> None:
+    client = client_of(tested)
+    tested.service.faults.extend([fault] * (TRIES - 1))
+    details(client)
+    tested.service.faults.extend([fault] * TRIES)
+    with pytest.raises(TransientError):
+        details(client)
+
+
+def test_every_call_has_a_time_out(tested: TestedPortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor's library waits for ever."""
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    client = client_of(tested)
+    tested.service.faults.append(Fault.SLOW)
+    details(client)
+    assert not tested.service.faults
+    tested.service.faults.append(Fault.SLOW)
+    with pytest.raises(UncertainError, match="did not answer in time"):
+        client.call(
+            "POST", "/crm/v3/objects/tasks/batch/archive", body={"inputs": []}, writing=True
+        )
+
+
+def test_nobody_there_is_told(tested: TestedPortal) -> None:
+    client = client_of(tested, url="http://127.0.0.1:9")
+    with pytest.raises(TransientError, match="cannot be reached"):
+        client.call("POST", "/crm/v3/objects/tasks/batch/create", body={}, writing=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "writing", "expected"),
+    [
+        (403, b'{"category":"MISSING_SCOPES","message":"no"}', False, RejectedError),
+        (403, b'{"category":"MISSING_SCOPES","message":"no"}', True, AuthError),
+        (404, b'{"category":"OBJECT_NOT_FOUND","message":"no"}', False, RejectedError),
+        (409, b'{"category":"CONFLICT","message":"Existing ID: 1"}', True, RejectedError),
+        (400, b'{"category":"VALIDATION_ERROR","message":"no"}', True, RejectedError),
+        (414, b"", False, RejectedError),
+        (423, b"", True, TransientError),
+        (429, b'{"policyName":"DAILY","message":"x"}', False, QuotaError),
+        (477, b"", True, QuotaError),
+        (500, b"", True, UncertainError),
+        (500, b"", False, TransientError),
+        (502, b"<html>", True, UncertainError),
+        (503, b"", True, TransientError),
+        (504, b"", True, UncertainError),
+        (530, b"error code: 1016", True, AuthError),
+    ],
+)
+def test_each_status_is_named_by_what_happens_next(
+    status: int, body: bytes, writing: bool, expected: type[ConnectorError]
+) -> None:
+    error = refusal_of(status, {}, body, writing=writing, now=START)
+    assert type(error) is expected or (
+        expected is RejectedError and isinstance(error, RejectedError)
+    )
+    assert str(error)
+
+
+def test_headers_that_make_no_sense_do_no_harm() -> None:
+    budget = Budget(0.8, FixedClock(instant=START))
+    budget.note({"x-hubspot-ratelimit-max": "many", "x-hubspot-ratelimit-daily": "0"})
+    budget.wait(search=False)
+    assert budget.used is None
