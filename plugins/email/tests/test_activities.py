@@ -230,7 +230,7 @@ def test_a_complaint_names_who_complained_where_that_is_told() -> None:
 )
 def test_hostile_headers_harm_nobody(raw: bytes) -> None:
     for one in _all(raw):
-        told = [one.subject, one.text, one.message_id or "", *one.answers, *one.addresses]
+        told = [one.subject, one.text or "", one.message_id or "", *one.answers, *one.addresses]
         for text in told:
             assert "\0" not in text
             text.encode()

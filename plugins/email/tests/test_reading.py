@@ -112,6 +112,16 @@ def test_what_is_asked_for_anew_is_read_anew(dovecot: Dovecot) -> None:
     assert subjects(read(dovecot.imap, user, cursor="{broken")) == ["number 1"]
 
 
+def test_columns_that_are_mapped_later_are_read_for_all_mails(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    (page,) = read(dovecot.imap, user, columns=["subject"])
+    assert rows([page])[0]["text"] is None
+    assert read(dovecot.imap, user, columns=["subject"], cursor=page.cursor) == []
+    (again,) = read(dovecot.imap, user, columns=["subject", "text"], cursor=page.cursor)
+    assert rows([again])[0]["text"] == "Hello"
+
+
 def test_with_nothing_new_a_folder_costs_one_round_trip(dovecot: Dovecot) -> None:
     user = new_user()
     dovecot.put(user, [mail(1)])

@@ -38,7 +38,7 @@ class MailboxConnector:
         assert isinstance(context.options, MailboxOptions)  # noqa: S101  the spec names that model
         self._options = options = context.options
         self._imap = placed(options.imap, context.folder)
-        self._bounds = bounds
+        self._streams, self._bounds = context.streams, bounds
         self._login = ImapLogin(options, context.clock)
         self._sender = None
         if options.smtp is not None:
@@ -78,10 +78,15 @@ class MailboxConnector:
         Raises:
             ConnectorError: the mailbox, or one of its folders, cannot be read.
         """
-        del stream
+        request = self._streams.get(stream)
         with self._session() as session:
             yield from MailboxReading(
-                session, self._imap, own=self._options.own, since=since, bounds=self._bounds
+                session,
+                self._imap,
+                own=self._options.own,
+                columns=None if request is None else request.columns,
+                since=since,
+                bounds=self._bounds,
             ).pages()
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:

@@ -7,6 +7,7 @@ a port of its own, for instance to a server that refuses. Every mailbox has the 
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import socket
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jwt
 from imapclient import IMAPClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PASSWORD = "correct-horse"  # noqa: S105  of mailboxes that live for a test
+_TOKEN_KEY = b"of tokens that live for a test, too"
 _DOVECOT, _POSTFIX = Path("/usr/sbin/dovecot"), Path("/usr/sbin/postfix")
 _LMTP = Path("/usr/lib/dovecot/lmtp")
 _OWNER = "mail"  # a user that Debian always has
@@ -37,7 +40,7 @@ listen = 127.0.0.1
 ssl = {ssl}
 {certificate}
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2
 auth_failure_delay = 0
 mail_location = maildir:{folder}/mail/%u
 mail_uid = {owner}
@@ -51,7 +54,13 @@ default_process_limit = 30
 default_vsz_limit = 1G
 mail_max_userip_connections = 50
 passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
+}}
+passdb {{
   driver = static
+  mechanisms = plain login
   args = password={password}
 }}
 userdb {{
@@ -86,6 +95,12 @@ namespace inbox {{
     auto = create
   }}
 }}
+"""
+
+_OAUTH2_CONF = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = sub
 """
 
 _POSTFIX_MAIN = """
@@ -214,6 +229,10 @@ class Dovecot:
                 ssl="yes" if certificate else "no",
             )
         )  # fmt: skip
+        (folder / "oauth2.conf").write_text(_OAUTH2_CONF.format(folder=folder))
+        keys = folder / "keys" / "default" / "HS256"
+        keys.mkdir(parents=True)
+        (keys / "default").write_bytes(base64.b64encode(_TOKEN_KEY))
         log = folder / "dovecot.log"
         process = subprocess.Popen(
             [_DOVECOT, "-F", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -232,6 +251,13 @@ class Dovecot:
         client = IMAPClient("127.0.0.1", port=self.imap, ssl=False, timeout=_PATIENCE)
         client.login(user, PASSWORD)
         return client
+
+    @staticmethod
+    def token(user: str, *, seconds: int = 600) -> str:
+        """An access token for a mailbox, as an identity provider gives it."""
+        now = int(time.time())
+        claims = {"sub": user, "iat": now - 700, "exp": now + seconds}
+        return jwt.encode(claims, _TOKEN_KEY, algorithm="HS256")
 
     def put(self, user: str, mails: Iterable[bytes], folder: str = "INBOX") -> None:
         """Put mails into a folder, as a mail program does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mail_servers import PASSWORD
 
@@ -48,8 +48,9 @@ def mail(number: int = 1, *, sender: str = "ann@customer.example", body: str = "
 
 @contextmanager
 def opened(port: int, user: str, **options: object) -> Iterator[MailboxReading]:
-    """A reading of a mailbox; ``since`` and ``bounds`` are those of the reading."""
+    """A reading of a mailbox; ``cursor``, ``columns`` and ``bounds`` are those of the reading."""
     since, bounds = options.pop("cursor", None), options.pop("bounds", None)
+    columns: Any = options.pop("columns", None)
     told = ImapOptions.model_validate(
         {"host": "127.0.0.1", "port": port, "security": "none"} | options
     )
@@ -57,7 +58,7 @@ def opened(port: int, user: str, **options: object) -> Iterator[MailboxReading]:
     try:
         assert since is None or isinstance(since, str)
         assert bounds is None or isinstance(bounds, Bounds)
-        yield MailboxReading(session, told, own=[user], since=since, bounds=bounds)
+        yield MailboxReading(session, told, own=[user], columns=columns, since=since, bounds=bounds)
     finally:
         session.close()
 

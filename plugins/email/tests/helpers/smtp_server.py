@@ -95,7 +95,7 @@ class MailServer:
         self.international = True
         self._closed = False
         self._protocols: list[SMTP] = []
-        self._context = _tls(self.certificate, folder / "mail-key.pem")
+        self._context = certified(self.certificate, folder / "mail-key.pem")
         implicit = self._context if security is Security.TLS else None
         self._controller = Controller(
             self, hostname="127.0.0.1", port=_free_port(), ssl_context=implicit, ready_timeout=20
@@ -249,7 +249,8 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _tls(certificate: Path, key_file: Path) -> ssl.SSLContext:
+def certified(certificate: Path, key_file: Path) -> ssl.SSLContext:
+    """Make a certificate for this machine, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a mail server for tests")])
     now = datetime.now(UTC)

@@ -54,6 +54,7 @@ class MailActivity:
 
     Attributes:
         id: the same for the same mail in every folder, and in a mailbox that was made anew.
+        text: what its author wrote, without what they quote; None where it was not asked for.
         notice_until: the last day of somebody's absence.
     """
 
@@ -62,7 +63,7 @@ class MailActivity:
     direction: str
     automated: bool
     subject: str
-    text: str
+    text: str | None
     message_id: str | None
     answers: tuple[str, ...]
     addresses: tuple[str, ...]
@@ -73,7 +74,7 @@ class MailActivity:
     notice_until: date | None = None
 
 
-def activities_of(found: FoundMail, ours: Ours) -> list[MailActivity]:
+def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> list[MailActivity]:
     """What a mail tells; nothing where it stayed among ourselves, which is nobody's contact."""
     mail = parsed(found.raw)
     senders, receivers = addresses_of(mail, "From"), addresses_of(mail, *_RECEIVERS)
@@ -94,7 +95,7 @@ def activities_of(found: FoundMail, ours: Ours) -> list[MailActivity]:
         direction="outbound" if outbound else "inbound",
         automated=kind.is_automated,
         subject=_clean(header(mail, "Subject"))[:_LONGEST_SUBJECT],
-        text=_clean(own_words(mail)),
+        text=_clean(own_words(mail)) if with_text else None,
         message_id=message_id,
         answers=_ids(mail, "In-Reply-To", "References")[:_MOST_ANSWERED],
         addresses=strangers,

@@ -44,7 +44,12 @@ class Bounds:
 
 
 class MailboxReading:
-    """One reading of a mailbox. ``own`` are the connection's addresses, and its login's name."""
+    """One reading of a mailbox.
+
+    Args:
+        own: the connection's addresses, and its login's name.
+        columns: those that are wanted; None for all. The text costs the most.
+    """
 
     def __init__(
         self,
@@ -52,13 +57,15 @@ class MailboxReading:
         options: ImapOptions,
         *,
         own: Sequence[str],
+        columns: Sequence[str] | None = None,
         since: Cursor | None,
         bounds: Bounds | None = None,
     ) -> None:
         self._session = session
         self._options = options
         self._ours = Ours.of(options.ours, own)
-        self._progress = progress_of(since, shape_of(options, own))
+        self._progress = progress_of(since, shape_of(options, own, columns))
+        self._with_text = columns is None or "text" in columns
         self._bounds = bounds or Bounds()
 
     def pages(self) -> Iterator[Page]:
@@ -135,7 +142,9 @@ class MailboxReading:
             for one in wanted
             if one.uid in texts
             for activity in activities_of(
-                FoundMail(raw=texts[one.uid], stored=one.stored, sent=folder.sent), self._ours
+                FoundMail(raw=texts[one.uid], stored=one.stored, sent=folder.sent),
+                self._ours,
+                with_text=self._with_text,
             )
         ]
         self._reached(name, state, outlines[-1].uid)
@@ -195,8 +204,8 @@ def missing(asked: str) -> str:
     )
 
 
-def shape_of(options: ImapOptions, own: Sequence[str]) -> str:
+def shape_of(options: ImapOptions, own: Sequence[str], columns: Sequence[str] | None) -> str:
     """A digest of what decides how a mail is read; folders may come and go."""
     asked = options.model_dump(mode="json", include={"ours", "sent", "since"})
-    text = json.dumps([asked, sorted(own)], sort_keys=True)
+    text = json.dumps([asked, sorted(own), sorted(columns or ())], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -143,14 +143,14 @@ class MailboxSession:
             try:
                 with self._answers():
                     client.starttls(context)
-            except RefusedError:
-                client.shutdown()
-                raise RejectedError(
-                    f"{self._where} offers no STARTTLS at port {options.at_port}, so the password "
-                    "was not sent; try security: tls"
-                ) from None
-            except BaseException:
-                client.shutdown()
+            except BaseException as error:
+                with suppress(OSError):
+                    client.shutdown()
+                if isinstance(error, RefusedError):
+                    raise RejectedError(
+                        f"{self._where} offers no STARTTLS at port {options.at_port}, so the "
+                        "password was not sent; try security: tls"
+                    ) from None
                 raise
         return client
 
