@@ -35,7 +35,7 @@ def refused(answer: httpx.Response) -> str:
     body = answer.json()
     assert answer.status_code == 429
     assert (body["status"], body["errorType"]) == ("error", "RATE_LIMIT")
-    assert "category" not in body
+    assert body["category"] == "RATE_LIMITS"
     return str(body["policyName"])
 
 
@@ -53,6 +53,13 @@ def test_ten_seconds_hold_so_many_calls(wire: PortalOnWire) -> None:
     wire.clock.pass_time(timedelta(seconds=1))
     assert wire("GET", COMPANIES).status_code == 200
     assert wire.service.limits.refused == {"TEN_SECONDLY_ROLLING": 2}
+
+
+def test_the_service_itself_tells_no_category_of_a_limit(wire: PortalOnWire) -> None:
+    wire.settings.limit_category = Settings.as_observed().limit_category
+    wire.service.faults.append(Fault.DAILY)
+    body = wire("GET", COMPANIES).json()
+    assert (body["policyName"], "category" in body) == ("DAILY", False)
 
 
 def test_searches_have_a_limit_of_their_own(wire: PortalOnWire) -> None:

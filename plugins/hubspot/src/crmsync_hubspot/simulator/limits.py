@@ -100,12 +100,13 @@ class Limits:
         return len(calls)
 
 
-def refusal(policy: str) -> dict[str, Any]:
-    """The body of a 429, which has no ``category``."""
-    return {
+def refusal(policy: str, *, with_category: bool) -> dict[str, Any]:
+    """The body of a 429."""
+    body = {
         "status": "error",
         "message": _MESSAGES[policy],
         "errorType": "RATE_LIMIT",
         "correlationId": str(uuid.uuid4()),
         "policyName": policy,
     }
+    return body | ({"category": "RATE_LIMITS"} if with_category else {})

@@ -206,7 +206,8 @@ class Service:
         headers = {}
         if self.settings.retry_after and policy != "DAILY":
             headers["Retry-After"] = str(self.limits.retry_after(policy))
-        return Answer(status=429, body=refusal(policy), headers=headers)
+        body = refusal(policy, with_category=self.settings.limit_category)
+        return Answer(status=429, body=body, headers=headers)
 
     def _late(self, answer: Answer, fault: Fault | None) -> Answer:
         """What a fault makes of an answer, after everything has happened."""

@@ -51,10 +51,14 @@ class Settings:
         unique_on: the vendor's types that take properties with unique values.
         page_rows: the most records on a page of a listing; ``history_rows`` with history.
         merge_keeps_id: a merged record has the id of the primary one, as contacts had until 2025.
-        null_values: tell a property without a value as null, as the service does; else leave it
-            out, as its published description has it.
-        numeric_ends: tell the other end of an association as a number, as the service does; else
-            as a text, as its published description has it.
+        null_values: tell a property or a label without a value as null; else leave it out.
+        numeric_ends: tell the other end of an association as a number; else as a text.
+        limit_category: a 429 has a ``category``, as every other error has.
+        retry_after: a 429 says when to come again, unless the day is used up.
+
+    Where the service does one thing and its published description has another, which concerns
+    nulls, ends and categories of limits, the defaults are the description's; `as_observed` gives
+    the service's.
     """
 
     token: str = "pat-eu1-00000000-simulated"  # noqa: S105  it opens nothing real
@@ -81,4 +85,10 @@ class Settings:
     merge_keeps_id: bool = False
     null_values: bool = False
     numeric_ends: bool = False
+    limit_category: bool = True
     retry_after: bool = True
+
+    @classmethod
+    def as_observed(cls) -> Settings:
+        """A portal that answers as the service does where its description says otherwise."""
+        return cls(null_values=True, numeric_ends=True, limit_category=False)
