@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,8 +168,8 @@ def test_a_folder_that_vanishes_under_the_reader_loses_nothing(dovecot: Dovecot)
     assert subjects(again) == [f"number {number}" for number in range(1, 10)]
 
 
-def _read_into(found: list[Page], port: int, user: str) -> None:
-    with opened(port, user, bounds=_SMALL) as reading:
+def _read_into(found: list[Page], port: int, user: str, **options: object) -> None:
+    with opened(port, user, bounds=_SMALL, **options) as reading:
         found.extend(reading.pages())
 
 
@@ -216,6 +218,66 @@ def test_one_mail_that_the_server_cannot_give_does_not_stop_the_others(dovecot: 
     assert (told["_origin"], told["_row"]) == ("INBOX", 3)
     assert "does not give this mail" in str(told["_problem"])
     assert read(dovecot.imap, user, cursor=pages[-1].cursor) == []
+
+
+def test_a_mail_that_the_server_passes_over_is_told(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 5)])
+    with WireProxy(dovecot.imap) as proxy:
+        # The server says OK, and gives all but the third.
+        proxy.change = lambda line: (
+            line.replace(b"1,2,3,4", b"1,2,4") if b"BODY.PEEK" in line else line
+        )
+        found = rows(read(proxy.port, user))
+    assert [row["subject"] for row in found if row["id"]] == [f"number {n}" for n in (1, 2, 4)]
+    assert [row["_row"] for row in found if row["_problem"]] == [3]
+
+
+def test_mail_that_is_taken_away_while_it_is_read_is_no_problem(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 5)])
+
+    def take_away(line: bytes) -> bytes | None:
+        if b"BODY.PEEK" in line:
+            with dovecot.client(user) as client:
+                client.select_folder("INBOX")
+                client.delete_messages([2])
+                client.expunge()
+        return None
+
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = take_away
+        found = rows(read(proxy.port, user))
+    assert [row["_problem"] for row in found] == [None] * len(found)
+    assert {row["subject"] for row in found} >= {"number 1", "number 3", "number 4"}
+
+
+def test_whatever_breaks_while_mail_arrives_and_mailboxes_are_made_anew(dovecot: Dovecot) -> None:
+    user, dice = new_user(), random.Random(20261123)
+    with dovecot.client(user) as client:
+        client.create_folder("Kunden")
+    known: dict[object, object] = {}
+    written, cursor = 0, None
+    for _ in range(25):
+        for _ in range(dice.randrange(4)):
+            written += 1
+            dovecot.put(user, [mail(written)], dice.choice(["INBOX", "Kunden"]))
+        if dice.random() < 0.2:
+            with dovecot.client(user) as client:
+                client.rename_folder("Kunden", f"Alt{written}")
+                client.create_folder("Kunden")
+                client.select_folder(f"Alt{written}")
+                if client.search():
+                    client.copy(client.search(), "Kunden")
+        found: list[Page] = []
+        with WireProxy(dovecot.imap) as proxy, suppress(TransientError):
+            proxy.cut_after = dice.choice([None, dice.randrange(100, 6_000)])
+            _read_into(found, proxy.port, user, folders=["inbox", "Kunden"], cursor=cursor)
+        cursor = found[-1].cursor if found else cursor
+        known |= {row["id"]: row["subject"] for row in rows(found)}
+    for page in read(dovecot.imap, user, folders=["inbox", "Kunden"], cursor=cursor):
+        known |= {row["id"]: row["subject"] for row in rows([page])}
+    assert sorted(map(str, known.values())) == sorted(f"number {n + 1}" for n in range(written))
 
 
 def test_of_a_mail_of_50_mb_only_the_beginning_is_fetched(dovecot: Dovecot) -> None:

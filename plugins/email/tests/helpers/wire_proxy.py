@@ -21,6 +21,7 @@ class WireProxy:
         cut_after: how many bytes of the server's a connection may bring before it breaks.
         reply: asked about each line of a client's; bytes are sent instead of passing the line on,
             and empty bytes end the connection.
+        change: what is passed on of a line of a client's.
     """
 
     def __init__(self, target: int) -> None:
@@ -28,6 +29,7 @@ class WireProxy:
         self.commands: list[bytes] = []
         self.cut_after: int | None = None
         self.reply: Callable[[bytes], bytes | None] = lambda _: None
+        self.change: Callable[[bytes], bytes] = lambda line: line
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self._sockets: list[socket.socket] = []
@@ -69,7 +71,7 @@ class WireProxy:
                 self.commands.append(line.rstrip())
                 said = self.reply(line)
                 if said is None:
-                    server.sendall(line)
+                    server.sendall(self.change(line))
                 elif said:
                     client.sendall(said)
                 else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crmsync_email.reading.options import ImapOptions
     from crmsync_email.reading.session import FolderState, MailboxSession, Outline
 
+_NOT_GIVEN = "the mail server does not give this mail"
 _AT_ONCE = 500  # mails whose sizes are asked in one command
 _WINDOW = 50_000  # UIDs in which mails are looked for at once, so that an answer stays small
 
@@ -167,9 +168,22 @@ class MailboxReading:
         if not uids:
             return {}, []
         try:
-            return self._session.beginnings(uids, self._bounds.mail), []
+            texts = self._session.beginnings(uids, self._bounds.mail)
         except RefusedError:
-            pass
+            return self._one_by_one(name, state, uids)
+        missing = [uid for uid in uids if uid not in texts]
+        unread = [(name, uid, _NOT_GIVEN) for uid in self._still_there(missing)]
+        return texts, unread
+
+    def _still_there(self, uids: Sequence[int]) -> list[int]:
+        """Those of these mails that nobody has taken away meanwhile."""
+        if not uids:
+            return []
+        return sorted(set(uids) & set(self._session.uids(min(uids), max(uids))))
+
+    def _one_by_one(
+        self, name: str, state: FolderState, uids: Sequence[int]
+    ) -> tuple[dict[int, bytes], list[tuple[str, int, str]]]:
         texts: dict[int, bytes] = {}
         unread = []
         for uid in uids:
@@ -177,7 +191,7 @@ class MailboxReading:
                 texts |= self._session.beginnings([uid], self._bounds.mail)
             except RefusedError as error:
                 self._assert_there(name, state)
-                unread.append((name, uid, f"the mail server does not give this mail{error}"))
+                unread.append((name, uid, f"{_NOT_GIVEN}{error}"))
         return texts, unread
 
     def _assert_there(self, name: str, state: FolderState) -> None:

@@ -257,26 +257,17 @@ class MailboxSession:
         return sorted(uid for uid in set(found) if uid >= first and (last is None or uid <= last))
 
     def outlines(self, uids: Sequence[int]) -> list[Outline]:
-        """What these mails are, by UID; those that are gone meanwhile are left out.
+        """What these mails are, by UID; of those of which nothing is told, the UID alone.
 
         Raises:
             RefusedError: the server does not say.
         """
         with self._answers():
             told = self._client.fetch(list(uids), ["RFC822.SIZE", "INTERNALDATE", "FLAGS"])
-        return [
-            Outline(
-                uid=uid,
-                size=int(one[_SIZE]),
-                stored=_aware(one.get(_DATE)),
-                draft=any(flag.lower() == b"\\draft" for flag in one.get(_FLAGS) or ()),
-            )
-            for uid, one in sorted(told.items())
-            if isinstance(one.get(_SIZE), int)
-        ]
+        return [_outline(uid, told.get(uid, {})) for uid in uids]
 
     def beginnings(self, uids: Sequence[int], length: int) -> dict[int, bytes]:
-        """The first bytes of these mails, by UID; those that are gone meanwhile are left out.
+        """The first bytes of these mails, by UID; those that the server leaves out are not there.
 
         Raises:
             RefusedError: the server does not give them.
@@ -345,6 +336,16 @@ def _state(told: dict[bytes, object]) -> FolderState:
         raise RefusedError("it has no UIDVALIDITY")
     return FolderState(
         validity=validity, next_uid=next_uid if isinstance(next_uid, int) and next_uid else None
+    )
+
+
+def _outline(uid: int, told: dict[bytes, object]) -> Outline:
+    size, flags = told.get(_SIZE), told.get(_FLAGS)
+    return Outline(
+        uid=uid,
+        size=size if isinstance(size, int) else 0,
+        stored=_aware(told.get(_DATE)),
+        draft=isinstance(flags, tuple) and any(flag.lower() == b"\\draft" for flag in flags),
     )
 
 
