@@ -101,7 +101,7 @@ class OneRefusalForAll(MemoryConnector):
         return answers
 
 
-@killed_by("a_refused_action_leaves_the_others_alone", "RejectedError was due in place 6")
+@killed_by("a_refused_action_leaves_the_others_alone", "RejectedError was due in place 7")
 class PutsRefusalsLast(MemoryConnector):
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         return sorted(super().apply(actions), key=lambda a: isinstance(a, ConnectorError))

@@ -97,7 +97,7 @@ class _WritingHalf:
 class _OnlyReads(MemoryUnderTest):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.spec = replace(self.spec, actions={})
+        self.spec = replace(self.spec, actions={}, custom=())
         self.absent = {
             Feature.WRITES: "it is an archive",
             Failure.REJECTED: "nothing is written, so nothing is refused",
@@ -114,7 +114,7 @@ class _OnlySends(MemoryUnderTest):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         actions = {ActionKind.EMAIL: KeyHandling.NATIVE, ActionKind.TASK: KeyHandling.NATIVE}
-        self.spec = replace(self.spec, actions=actions)
+        self.spec = replace(self.spec, actions=actions, custom=())
         self.remote.kinds = tuple(actions)
         self.absent = {
             Feature.READS: "it is a mail gateway",

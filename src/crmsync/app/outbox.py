@@ -11,10 +11,13 @@ from crmsync.ledger.decided import effects_beginning
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     SendEmail,
     UpdateFields,
     WithdrawTask,
+    name_of,
+    text_of,
 )
 from crmsync.model.tables import global_id
 
@@ -72,7 +75,7 @@ def shown(workspace: Workspace, effects: Sequence[Effect]) -> tuple[EffectShown,
             subject=effect.enrolment.subject,
             subject_name=names.get(effect.enrolment.subject, effect.enrolment.subject),
             step=effect.step,
-            kind=effect.action.kind,
+            kind=name_of(effect.action),
             connection=effect.connection,
             to=_to(effect, names),
             title=_title(effect.action),
@@ -114,5 +117,7 @@ def _title(action: Action) -> str:
             return task.subject
         case AddNote():
             return action.text
+        case CustomAction():
+            return text_of(action)
         case UpdateFields():
             return ", ".join(f"{name} = {value}" for name, value in action.changes.items())

@@ -31,10 +31,12 @@ from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     SendEmail,
     UpdateFields,
     WithdrawTask,
+    text_of,
 )
 from crmsync.model.tables import ID_SEPARATOR
 
@@ -94,6 +96,8 @@ def show_action(workspace: Workspace, key: str) -> ReviewShown:
             text, due = task.body, task.due
         case AddNote() as note:
             text = note.text
+        case CustomAction() as custom:
+            text = text_of(custom)
         case UpdateFields() as update:
             changes = dict(update.changes)
     return ReviewShown(
@@ -144,7 +148,7 @@ def words_of(workspace: Workspace, key: str) -> tuple[str, str]:
             return task.subject, task.body
         case AddNote() as note:
             return "", note.text
-    raise UsageError(f"{effect.key} changes fields, and has no words to edit; reject it instead")
+    raise UsageError(f"{effect.key} has no words to edit; reject it instead")
 
 
 def edit(
@@ -268,7 +272,7 @@ def _awaiting(workspace: Workspace, keys: Sequence[str]) -> tuple[Effect, ...]:
 
 def _worded(effect: Effect, subject: str | None, text: str | None) -> Action:
     action = effect.action
-    if isinstance(action, UpdateFields | WithdrawTask | LogEmail):
+    if isinstance(action, UpdateFields | WithdrawTask | LogEmail | CustomAction):
         raise UsageError(f"{effect.key} has no words to edit")
     if isinstance(action, AddNote):
         if subject is not None:

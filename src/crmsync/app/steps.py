@@ -29,10 +29,13 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     SendEmail,
     UpdateFields,
     WithdrawTask,
+    name_of,
+    text_of,
 )
 from crmsync.model.tables import split_global_id
 from crmsync.model.verdicts import Truth
@@ -367,7 +370,7 @@ class Steps:
             subject_name=self.name(step.rule.subject, step.enrolment.subject),
             account=display_name(composed.account or {}),
             step=step.id,
-            kind=composed.action.kind,
+            kind=name_of(composed.action),
             connection=composed.connection,
             to=composed.to,
             title=title,
@@ -408,6 +411,8 @@ def _texts(action: Action) -> tuple[str, str, date | None, dict[str, object]]:
             return action.subject, action.text, None, {}
         case AddNote():
             return "", action.text, None, {}
+        case CustomAction():
+            return "", text_of(action), None, {}
         case UpdateFields():
             changes = ", ".join(f"{name} = {value}" for name, value in action.changes.items())
             return changes, "", None, dict(action.changes)

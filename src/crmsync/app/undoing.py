@@ -13,7 +13,14 @@ from crmsync.clock import SystemClock
 from crmsync.errors import CrmsyncError, UsageError
 from crmsync.ledger.states import State
 from crmsync.ledger.undoing import read_left, read_withdrawals, take_back
-from crmsync.model.actions import ActionKind, AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import (
+    ActionKind,
+    AddNote,
+    CreateTask,
+    CustomAction,
+    SendEmail,
+    UpdateFields,
+)
 from crmsync.observe.failpoints import passing
 
 if TYPE_CHECKING:
@@ -204,6 +211,8 @@ class _Undoing:
                 return f"a mail that was sent cannot be called back{stays}"
             case AddNote():
                 return f"a note stays; take it away {at}"
+            case CustomAction():
+                return f"“{effect.action.name}” was done; undo it {at}"
             case UpdateFields(changes=changes, expected=expected):
                 fields = ", ".join(
                     f"{name} was “{expected[name]}” before" if name in expected else name

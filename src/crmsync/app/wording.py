@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.rules.language import EmailStep, NoteStep, TaskStep, UpdateStep, place_of
+from crmsync.rules.language import CustomStep, EmailStep, NoteStep, TaskStep, UpdateStep, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,9 @@ def texts_of(rule: Rule) -> Iterator[tuple[str, Place]]:
                 yield step.body, place_of(step, "body")
             case NoteStep():
                 yield step.text, place_of(step, "text")
+            case CustomStep():
+                for key, text in step.texts.items():
+                    yield text, place_of(step, key)
             case UpdateStep():
                 for name, value in step.fields.items():
                     if isinstance(value, str):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
     from crmsync.ledger.store import Ledger
-    from crmsync.model.actions import ActionKind
+    from crmsync.model.actions import ActionKind, CustomKind
     from crmsync.plugins.contract import Connector, ConnectorSpec
     from crmsync.rules.reading.load import RuleSet
     from crmsync.templating.templates import Templates
@@ -62,7 +62,17 @@ class Workspace:
         return Catalog(
             tables=self.installation.tables(),
             facts=tuple(fact.spec for fact in self.plugins.facts),
+            kinds=self._kinds(),
         )
+
+    def _kinds(self) -> dict[str, dict[str, CustomKind]]:
+        """The kinds of action that connections of the config add, by name and connection."""
+        found: dict[str, dict[str, CustomKind]] = {}
+        for name, connection in self.installation.settings.connections.items():
+            spec = self.plugins.connectors.get(connection.connector)
+            for kind in () if spec is None else spec.custom:
+                found.setdefault(kind.name, {})[name] = kind
+        return found
 
     @cached_property
     def rules(self) -> RuleSet:

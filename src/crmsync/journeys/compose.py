@@ -21,12 +21,12 @@ from crmsync.journeys.people import (
     record_name,
     sender,
 )
-from crmsync.journeys.threads import continued
 from crmsync.model.actions import (
     Action,
     ActionKind,
     AddNote,
     CreateTask,
+    CustomAction,
     RecordRef,
     Scalar,
     SendEmail,
@@ -36,6 +36,7 @@ from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
 from crmsync.policy.addresses import bare_address
 from crmsync.rules.language import (
+    CustomStep,
     EmailStep,
     NeededApproval,
     NoteStep,
@@ -138,6 +139,8 @@ class Composer:
                 return self._note(due, due.step, row)
             case UpdateStep():
                 return self._update(due, due.step, row)
+            case CustomStep():
+                return self._custom(due, due.step, row)
 
     def approver(self, due: OpenStep, composed: Composed) -> Approver | None:
         """Who must approve an action, and within what time; None where nobody must.
@@ -213,21 +216,16 @@ class Composer:
         except ValueError:
             raise HeldError(f"“{from_address}” is no address that a mail can come from") from None
         email_class = step.email_class or rendered.email_class
-        subject, headers = rendered.subject, dict[str, str]()
-        if step.continues and table == "contact":
-            subject, headers = continued(subject, self.book.last_mails().get(reader["id"]))
-        if link and email_class != "service":
-            headers |= self._way_out(link)
         action = SendEmail(
             key=due.key,
             message_id=identifier,
             sender=from_address,
             recipient=address(reader),
-            subject=subject,
+            subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,
             email_class=email_class,
-            headers=headers,
+            headers=self._way_out(link) if link and email_class != "service" else {},
             about=self._about(due, row, reader if table == "contact" else None),
             at=self.now,
         )
@@ -272,6 +270,23 @@ class Composer:
         )
         action = AddNote(key=due.key, text=text, about=self._about(due, row))
         return self._composed(due, row, action, to=record_name(row))
+
+    def _custom(self, due: OpenStep, step: CustomStep, row: Row) -> Composed:
+        context = self._context(due, row)
+        self._require(step, context)
+        zone = self.config.company.time_zone
+        texts = {
+            key: self._inline(text, context, zone, place_of(step, key))
+            for key, text in step.texts.items()
+        }
+        is_theirs = split_global_id(due.enrolment.subject)[0] == step.by
+        action = CustomAction(
+            key=due.key,
+            name=step.kind,
+            texts=texts,
+            about=self._about(due, row) if is_theirs else (),
+        )
+        return self._composed(due, row, action, to=record_name(row), connection=step.by)
 
     def _update(self, due: OpenStep, step: UpdateStep, row: Row) -> Composed:
         table, target = due.rule.subject, row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import AddNote, CreateTask, CustomAction, SendEmail, UpdateFields
 
 if TYPE_CHECKING:
     from crmsync.model.actions import Action
@@ -27,6 +27,8 @@ def with_words_of(seen: Action, fresh: Action) -> Action | None:
             return replace(fresh, subject=seen.subject, body=seen.body)
         case AddNote(), AddNote() if seen.about == fresh.about:
             return replace(fresh, text=seen.text)
+        case CustomAction(), CustomAction() if (seen.name, seen.about) == (fresh.name, fresh.about):
+            return replace(fresh, texts=seen.texts)
         case UpdateFields(), UpdateFields() if (seen.record, seen.changes) == (
             fresh.record,
             fresh.changes,

@@ -15,6 +15,7 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     RecordRef,
     SendEmail,
@@ -88,6 +89,7 @@ _CLASSES: dict[str, tuple[type[Action], list[tuple[str, Callable[[Any], Any]]]]]
         ActionKind.EMAIL.value: SendEmail,
         ActionKind.NOTE.value: AddNote,
         ActionKind.UPDATE.value: UpdateFields,
+        ActionKind.CUSTOM.value: CustomAction,
         ActionKind.WITHDRAWAL.value: WithdrawTask,
         ActionKind.LOG.value: LogEmail,
     }.items()

@@ -24,8 +24,28 @@ class ActionKind(StrEnum):
     EMAIL = "email"
     NOTE = "note"
     UPDATE = "update"
+    CUSTOM = "custom"  # of a kind that a connector has added; `CustomAction.name` says which
     WITHDRAWAL = "withdrawal"  # by `crmsync undo` alone; no rule asks for it
     LOG = "log"  # after a mail went out by another connection; no rule asks for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomKind:
+    """A kind of action that a connector adds to the language of rules.
+
+    It is for colleagues and for systems: nothing that reaches customers, since the gates know no
+    reader of it, and so ask neither whether they want it nor whether it is day where they are.
+
+    Attributes:
+        name: what a rule writes for it, such as ``notify``: small letters, digits, underscores.
+        takes: what it can say, each a text: key to a sentence about it.
+        needed: those of them without which it is nothing.
+    """
+
+    name: str
+    description: str
+    takes: Mapping[str, str]
+    needed: tuple[str, ...] = ()
 
 
 class KeyHandling(StrEnum):
@@ -120,6 +140,24 @@ class UpdateFields:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CustomAction:
+    """An action of a kind that the connector has added.
+
+    Attributes:
+        name: of its `CustomKind`.
+        texts: what it says, by the keys of its kind; never empty.
+        about: records of this very connection, the subject first; empty where the subject came
+            from another one.
+    """
+
+    key: str
+    name: str
+    texts: Mapping[str, str]
+    about: tuple[RecordRef, ...] = ()
+    kind: ActionKind = field(default=ActionKind.CUSTOM, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithdrawTask:
     """A task that this connection made is taken back: deleted, or closed as not done.
 
@@ -171,7 +209,19 @@ class LogEmail:
     kind: ActionKind = field(default=ActionKind.LOG, init=False)
 
 
-Action = CreateTask | SendEmail | AddNote | UpdateFields | WithdrawTask | LogEmail
+Action = CreateTask | SendEmail | AddNote | UpdateFields | WithdrawTask | LogEmail | CustomAction
+
+
+def text_of(action: CustomAction) -> str:
+    """What it says, for people to look at."""
+    if len(action.texts) == 1:
+        return next(iter(action.texts.values()))
+    return "\n".join(f"{key}: {text}" for key, text in action.texts.items())
+
+
+def name_of(action: Action) -> str:
+    """What a rule writes for such an action."""
+    return action.name if isinstance(action, CustomAction) else action.kind.value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from crmsync.model.tables import Field, FieldType, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crmsync.model.actions import CustomKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class FactSpec:
@@ -49,10 +51,15 @@ class Relation:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """All tables of an installation, custom fields included, and all installed facts."""
+    """All tables of an installation, custom fields included, and all installed facts.
+
+    Attributes:
+        kinds: the kinds of action that connectors add, by name, and by the connection that does it.
+    """
 
     tables: Mapping[str, Table]
     facts: tuple[FactSpec, ...] = ()
+    kinds: Mapping[str, Mapping[str, CustomKind]] = field(default_factory=dict)
     _relations: dict[tuple[str, str], Relation] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

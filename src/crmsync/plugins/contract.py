@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from crmsync.clock import Clock
     from crmsync.errors import ConnectorError
-    from crmsync.model.actions import Action, ActionKind, KeyHandling, Receipt
+    from crmsync.model.actions import Action, ActionKind, CustomKind, KeyHandling, Receipt
     from crmsync.model.catalog import FactSpec
     from crmsync.model.pages import Cursor, Page
     from crmsync.model.tables import FieldType
@@ -248,6 +248,8 @@ class ConnectorSpec:
         actions: the kinds of action it can apply, each with how it honours the key.
         batch_size: how many actions one call of `apply` takes at most, and keys one of `find`.
         open: called when a connection is first needed.
+        custom: the kinds of action that it adds to the language of rules; how it honours their
+            keys stands in ``actions``, at `ActionKind.CUSTOM`.
         lands_within: how long after a call was broken off the remote may still be at work on it,
             or its search not know of it; only then is `find` asked.
         hear: understands what the remote tells by itself; None where it tells nothing.
@@ -261,6 +263,7 @@ class ConnectorSpec:
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
     batch_size: int = 100
     lands_within: timedelta = timedelta(minutes=1)
+    custom: tuple[CustomKind, ...] = ()
     hear: Hear | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from crmsync.errors import PluginError
+from crmsync.model.actions import ActionKind
 from crmsync.plugins.hookspecs import PROJECT, Hooks
 
 if TYPE_CHECKING:
     from crmsync.plugins.contract import ConnectorSpec, Fact, SimulatorSpec, TemplateFilter
+
+
+# What the language itself says in a step.
+_TAKEN = frozenset({"task", "email", "note", "update", "wait", "choose", "otherwise"}) | {
+    *("id", "if", "after", "clock", "then", "until")
+}
+_KEYS_TAKEN = frozenset({"by", "approval", "requires"})
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +70,7 @@ class Plugins:
             facts = self._brought(plugin, "crmsync_facts")
             filters = dict(getattr(plugin, "crmsync_template_filters", dict)())
             for spec in connectors:
+                _require_good_kinds(spec)
                 if spec.name in self.connectors:
                     raise PluginError(f"a connector named “{spec.name}” is already installed")
         except Exception as error:  # noqa: BLE001  whatever a stranger's plugin raises, we go on
@@ -118,3 +129,21 @@ class Plugins:
                     raise PluginError(f"two plugins bring a simulator named “{spec.name}”")
                 found[spec.name] = spec
         return found
+
+
+def _require_good_kinds(spec: ConnectorSpec) -> None:
+    """Whether rules can say what a connector adds to their language.
+
+    Raises:
+        PluginError: they cannot.
+    """
+    if spec.custom and ActionKind.CUSTOM not in spec.actions:
+        raise PluginError(f"{spec.name} adds kinds of action, and “actions” has no CUSTOM")
+    for kind in spec.custom:
+        wrong = [name for name in kind.takes if not _NAME.fullmatch(name) or name in _KEYS_TAKEN]
+        if not _NAME.fullmatch(kind.name) or kind.name in _TAKEN:
+            wrong.append(kind.name)
+        wrong += [name for name in kind.needed if name not in kind.takes]
+        if wrong or not kind.takes:
+            told = ", ".join(f"“{name}”" for name in wrong) or "nothing"
+            raise PluginError(f"the kind of action “{kind.name}” of {spec.name} cannot say {told}")

@@ -176,7 +176,6 @@ class EmailStep(Making):
         contacted: holds once people have spoken with the customer since the enrolment, so that
             the mail is not sent; None for a mail that is sent all the same.
         comes_later: whether that is asked in the first round, too.
-        continues: whether it goes on with the latest mail between people and who gets it.
     """
 
     to: Recipient
@@ -185,7 +184,6 @@ class EmailStep(Making):
     email_class: str | None = None
     contacted: Guard | None = None
     comes_later: bool = False
-    continues: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +204,21 @@ class UpdateStep(Making):
 
     record: str
     fields: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomStep(Making):
+    """A kind of action that a connector has added.
+
+    Attributes:
+        kind: what it is called.
+        by: the connection that does it.
+        texts: what it says, by the keys of its kind; each is a Jinja2 template.
+    """
+
+    kind: str
+    by: str
+    texts: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +245,7 @@ class ChooseStep(Placed):
     branches: tuple[Guard | None, ...]
 
 
-Step = TaskStep | EmailStep | NoteStep | UpdateStep
+Step = TaskStep | EmailStep | NoteStep | UpdateStep | CustomStep
 AnyStep = Step | WaitStep | ChooseStep
 
 

@@ -27,6 +27,8 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    CustomAction,
+    CustomKind,
     KeyHandling,
     LogEmail,
     Receipt,
@@ -241,6 +243,10 @@ class MemoryConnector:
             case AddNote():
                 texts = {"text": action.text}
                 return Order(key=action.key, kind=action.kind, texts=texts, record=about)
+            case CustomAction():
+                return Order(
+                    key=action.key, kind=action.kind, texts=dict(action.texts), record=about
+                )
             case UpdateFields():
                 return Order(
                     key=action.key,
@@ -274,6 +280,12 @@ class MemoryConnector:
                 return TransientError("the remote is down", retry_after=fault.retry_after)
 
 
+# The kind of action that it adds to the language of rules.
+_SAY = CustomKind(
+    name="say", description="Says something.", takes={"text": "What is said."}, needed=("text",)
+)
+
+
 def memory_spec(
     remote: MemoryRemote,
     *,
@@ -293,6 +305,7 @@ def memory_spec(
         },
         batch_size=10,
         lands_within=timedelta(),
+        custom=(_SAY,) if ActionKind.CUSTOM in remote.kinds else (),
     )
 
 

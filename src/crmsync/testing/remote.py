@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from crmsync.model.actions import CustomAction
 from crmsync.testing.samples import sample_action
 
 if TYPE_CHECKING:
@@ -194,7 +195,12 @@ class RemoteUnderTest(ABC):
 
         Override it where the remote wants more, such as an assignee that exists.
         """
-        return sample_action(
+        sample = sample_action(
             kind, key=key, text=text, about=about, table=self.table, stream=self.stream,
             column=self.text,
         )  # fmt: skip
+        if isinstance(sample, CustomAction) and self.spec.custom:
+            own = self.spec.custom[0]
+            texts = dict.fromkeys(own.needed or own.takes, text)
+            return replace(sample, name=own.name, texts=texts)
+        return sample

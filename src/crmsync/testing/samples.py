@@ -10,6 +10,7 @@ from crmsync.model.actions import (
     ActionKind,
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     RecordRef,
     SendEmail,
@@ -77,6 +78,8 @@ def sample_action(
             return AddNote(key=key, text=text, about=(record,))
         case ActionKind.UPDATE:
             return UpdateFields(key=key, record=record, stream=stream, changes={column: text})
+        case ActionKind.CUSTOM:
+            return CustomAction(key=key, name="say", texts={"text": text}, about=(record,))
         case ActionKind.WITHDRAWAL:
             task = _task(f"{key}-task", text, record)
             return WithdrawTask(key=key, task=task, remote_id=task.key)
@@ -110,5 +113,7 @@ def texts_of(action: Action) -> dict[str, str]:
             return {"text": action.text}
         case UpdateFields():
             return {name: str(value) for name, value in action.changes.items()}
+        case CustomAction():
+            return dict(action.texts)
         case WithdrawTask():
             return {}

@@ -36,7 +36,9 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             options=FilesOptions,
             stream_options=FilesStreamOptions,
             open=_open,
-            actions=dict.fromkeys(ActionKind, KeyHandling.NATIVE),
+            actions={
+                kind: KeyHandling.NATIVE for kind in ActionKind if kind is not ActionKind.CUSTOM
+            },
             batch_size=500,
             lands_within=timedelta(),  # nobody goes on writing when the process has ended
         )

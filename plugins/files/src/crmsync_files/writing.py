@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.errors import AuthError, ConnectorError
+from crmsync.errors import AuthError, ConnectorError, RejectedError
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
@@ -68,7 +68,8 @@ class FolderWriter:
             back = {at: a for at, a in enumerate(actions) if isinstance(a, WithdrawTask)}
             if back:
                 answers |= withdraw(self._folder, back, lambda task: self._rows(task)[0])
-        return [answers[at] for at in range(len(actions))]
+        other = RejectedError("this connector adds no kinds of action")
+        return [answers.get(at, other) for at in range(len(actions))]
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
         """What was written under these keys."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import ConnectorError, RejectedError
-from crmsync.model.actions import Receipt, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.actions import CustomAction, Receipt, SendEmail, UpdateFields, WithdrawTask
 from crmsync_hubspot import texts
 from crmsync_hubspot.batches import Batch
 from crmsync_hubspot.errors import RefusedError
@@ -53,6 +53,8 @@ class PortalWriter:
                 updates[place] = action
             elif isinstance(action, WithdrawTask):
                 withdrawals[place] = action
+            elif isinstance(action, CustomAction):
+                outcomes[place] = RejectedError("this connector adds no kinds of action")
             elif isinstance(action, SendEmail):
                 outcomes[place] = RejectedError(
                     "this connector sends no mail; name another connection for it"

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from crmsync.app.rule_tests.virtual import global_id, local_id
 from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
-from crmsync.model.actions import AddNote, CreateTask, SendEmail, UpdateFields
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    CustomAction,
+    SendEmail,
+    UpdateFields,
+    name_of,
+)
 from crmsync.rules.language import EmailStep
 from crmsync.rules.unit_tests.expectations import STEP, Contains
 
@@ -87,11 +94,13 @@ def _actual(name: str, step: Step, composed: Composed) -> ActualAction:
             }
         case AddNote():
             values = {"text": action.text}
+        case CustomAction():
+            values = {"by": composed.connection, **action.texts}
         case UpdateFields():
             record = global_id(action.record.id)
             values = {"record": local_id(record), "fields": dict(action.changes)}
     return ActualAction(
-        kind=action.kind,
+        kind=name_of(action),
         step=name,
         values=values,
         addresses=addresses,
@@ -139,8 +148,8 @@ def _pair(expected: ExpectedAction, actual: ActualAction) -> tuple[list[str], li
             wanted += _lines(key, value)
             came += _lines(key, {name: known.get(name) for name in value})
             continue
-        fits = _fits(value, have[key], actual.addresses.get(key, ()))
-        came += _lines(key, value if fits else have[key])
+        fits = _fits(value, have.get(key), actual.addresses.get(key, ()))
+        came += _lines(key, value if fits else have.get(key))
         wanted += _lines(key, value)
     return wanted, came
 

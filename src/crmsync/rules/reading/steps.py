@@ -11,6 +11,7 @@ from crmsync.model.durations import Duration, parse_duration
 from crmsync.model.tables import BASE_FIELDS
 from crmsync.rules import paths
 from crmsync.rules.language import (
+    CustomStep,
     EmailStep,
     IfExists,
     NeededApproval,
@@ -26,15 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from crmsync.config.yaml import Document, Path_, Place, Problems
-    from crmsync.model.actions import Scalar
+    from crmsync.model.actions import CustomKind, Scalar
     from crmsync.model.catalog import Catalog
 
 STEP_KEYS = {
     "task": ("assign_to", "subject", "body", "due", "if_exists", "approval", "requires"),
-    "email": (
-        *("to", "template", "from", "class", "thread"),
-        *("approval", "despite_contact", "requires"),
-    ),
+    "email": ("to", "template", "from", "class", "approval", "despite_contact", "requires"),
     "note": ("text", "approval", "requires"),
     "update": ("record", "fields", "approval", "requires"),
 }
@@ -44,9 +42,11 @@ NEEDED_STEP_KEYS = {
     "note": ("text",),
     "update": ("fields",),
 }
-LATER_KINDS = ("notify", "survey", "offer", "promise", "digest")
+# What every kind that a connector adds can say beside its texts.
+CUSTOM_KEYS = ("by", "approval", "requires")
+# Kinds that people look for here; a connector can add them.
+KINDS_OF_OTHERS = ("notify", "survey", "offer", "promise", "digest")
 EMAIL_CLASSES = ("commercial", "service")
-LAST_THREAD = "last"
 COMPANY = "company"
 TEAM = "team."
 REQUIRES = "requires"
@@ -70,16 +70,19 @@ class StepParser:
 
     def step(self, kind: str, step_id: str, value: object, at: Path_) -> Step | None:
         """What stands behind ``task:`` and its like; None where there is a mistake in it."""
+        custom = self._custom_kind(kind, value, at) if kind in self.catalog.kinds else None
+        known = STEP_KEYS.get(kind) or (*(custom.takes if custom else ()), *CUSTOM_KEYS)
+        needed = NEEDED_STEP_KEYS.get(kind) or (custom.needed if custom else ())
         if not isinstance(value, dict):
-            keys = ", ".join(f"{key}: …" for key in NEEDED_STEP_KEYS[kind])
+            keys = ", ".join(f"{key}: …" for key in needed)
             self._note(at, f"write “{kind}: {{{keys}}}”, and not {shown(value)}")
             return None
         before = len(self.problems.sentences)
         for key in value:
-            if key not in STEP_KEYS[kind]:
-                hint = nearest(key, STEP_KEYS[kind])
+            if key not in known:
+                hint = nearest(key, known)
                 self._note_key((*at, key), f"unknown key “{key}” in “{kind}”{hint}")
-        for key in NEEDED_STEP_KEYS[kind]:
+        for key in needed:
             if key not in value:
                 self._note_key(at, f"“{kind}” needs “{key}:”")
         step: Step
@@ -90,8 +93,10 @@ class StepParser:
                 step = self._email(step_id, value, at)
             case "note":
                 step = self._note_step(step_id, value, at)
-            case _:
+            case "update":
                 step = self._update(step_id, value, at)
+            case _:
+                step = self._custom(kind, step_id, value, at)
         return step if len(self.problems.sentences) == before else None
 
     def _task(self, step_id: str, value: dict[str, Any], at: Path_) -> TaskStep:
@@ -131,17 +136,12 @@ class StepParser:
                 where((*at, "from") if "from" in value else at, f"“from”: {problem}")
         if not isinstance(value.get("despite_contact", False), bool):
             self._note((*at, "despite_contact"), "“despite_contact” is true or false")
-        thread = value.get("thread")
-        if "thread" in value and thread != LAST_THREAD:
-            told = f"“thread” cannot be {shown(thread)}; write last, or leave it out"
-            self._note((*at, "thread"), told)
         return EmailStep(
             id=step_id,
             to=self._recipient(value["to"], (*at, "to")) if "to" in value else Recipient(),
             template=self._text(value, "template", at),
             sender=sender,
             email_class=email_class,
-            continues=thread == LAST_THREAD,
             approval=self._approval(value, at),
             requires=self._requires(value, at),
             place=self._place(at),
@@ -152,6 +152,33 @@ class StepParser:
         return NoteStep(
             id=step_id,
             text=self._text(value, "text", at),
+            approval=self._approval(value, at),
+            requires=self._requires(value, at),
+            place=self._place(at),
+            places=self._places(value, at),
+        )
+
+    def _custom_kind(self, kind: str, value: object, at: Path_) -> CustomKind:
+        """What the connection that is meant takes; a mistake where it is not plain which one is."""
+        offered = self.catalog.kinds[kind]
+        by = value.get("by") if isinstance(value, dict) else None
+        if isinstance(by, str) and by in offered:
+            return offered[by]
+        if isinstance(value, dict) and "by" in value:
+            told = f"no connection {shown(by)} does “{kind}”{nearest(by, offered)}"
+            self._note((*at, "by"), told)
+        elif len(offered) > 1:
+            told = " or ".join(f"“by: {name}”" for name in sorted(offered))
+            self._note_key(at, f"several connections do “{kind}”; write {told}")
+        return next(iter(offered.values()))
+
+    def _custom(self, kind: str, step_id: str, value: dict[str, Any], at: Path_) -> CustomStep:
+        offered = self.catalog.kinds[kind]
+        return CustomStep(
+            id=step_id,
+            kind=kind,
+            by=str(value.get("by", next(iter(offered)))),
+            texts={key: self._text(value, key, at) for key in value if key not in CUSTOM_KEYS},
             approval=self._approval(value, at),
             requires=self._requires(value, at),
             place=self._place(at),

@@ -35,7 +35,7 @@ from crmsync.rules.language import (
 )
 from crmsync.rules.operators import shown
 from crmsync.rules.reading.conditions import STEPS, ConditionParser, flow
-from crmsync.rules.reading.steps import LATER_KINDS, STEP_KEYS, StepParser
+from crmsync.rules.reading.steps import KINDS_OF_OTHERS, STEP_KEYS, StepParser
 from crmsync.rules.unknown import settle_asked
 
 if TYPE_CHECKING:
@@ -181,24 +181,26 @@ class WayParser:
         if not isinstance(item, dict) or not item:
             self._note(at, f"a step is written “task: {{…}}”, and not {shown(item)}")
             return None
-        kinds = [key for key in item if key in KINDS]
+        known = (*KINDS, *self.catalog.kinds)
+        kinds = [key for key in item if key in known]
         bad = False
         for key in item:
-            if key in PLACED_KEYS or key in KINDS:
+            if key in PLACED_KEYS or key in known:
                 continue
             bad = True
-            if key in LATER_KINDS:
-                self._note_key((*at, key), f"this version does not have “{key}” yet")
+            if key in KINDS_OF_OTHERS:
+                told = f"no connection of the config does “{key}”; its connector must bring it"
+                self._note_key((*at, key), told)
             elif any(item[kind] is None and key in STEP_KEYS.get(kind, ()) for kind in kinds):
                 told = f"“{key}” belongs to “{kinds[0]}”: indent it further than “{kinds[0]}”"
                 self._note_key((*at, key), told)
             else:
-                hint = nearest(key, (*KINDS, *PLACED_KEYS))
+                hint = nearest(key, (*known, *PLACED_KEYS))
                 self._note_key((*at, key), f"unknown step “{key}”{hint}")
         if len(kinds) != 1:
             if not bad:
                 found = f"; here are {' and '.join(kinds)}" if kinds else ""
-                self._note(at, f"a step has exactly one of {', '.join(KINDS)}{found}")
+                self._note(at, f"a step has exactly one of {', '.join(known)}{found}")
             return None
         return None if bad else kinds[0]
 

@@ -22,12 +22,15 @@ from crmsync.rules.unit_tests.expectations import (
     STEP,
     TEXTS,
     VERDICTS,
+    action_keys,
 )
 from crmsync.rules.unit_tests.load import NEEDED_TEST_KEYS, STAGE_KEYS, TEST_KEYS
 from crmsync.rules.unit_tests.memory_history import KNOWN_SINCE, UNTIL, WAS
 from crmsync.rules.unit_tests.memory_rows import HISTORY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from crmsync.model.catalog import Catalog
     from crmsync.rules.schema.names import Names
 
@@ -94,7 +97,7 @@ def _expect(parts: Parts) -> Schema:
         ]
     }
     text = parts.definitions.ref("text", lambda: some)
-    actions = parts.definitions.ref("actions", lambda: _actions(text))
+    actions = parts.definitions.ref("actions", lambda: _actions(text, action_keys(parts.catalog)))
     held = {"anyOf": [text, mapping({STEP: {}, REASON: _or_null(text)}, (), minProperties=1)]}
     ids = _one_or_more(_TEXT)
     known: dict[str, Schema] = {
@@ -117,21 +120,23 @@ def _expect(parts: Parts) -> Schema:
     }
 
 
-def _actions(text: Schema) -> Schema:
+def _actions(text: Schema, keys: Mapping[str, Sequence[str]]) -> Schema:
     kinds = [
-        mapping({STEP: {}, kind: _or_null(mapping(_values(kind, text), ()))}, [kind])
-        for kind in ACTION_KEYS
+        mapping({STEP: {}, kind: _or_null(mapping(_values(kind, known, text), ()))}, [kind])
+        for kind, known in keys.items()
     ]
-    action = {"anyOf": [{"enum": [*ACTION_KEYS, NOTHING]}, *kinds]}
+    action = {"anyOf": [{"enum": [*keys, NOTHING]}, *kinds]}
     return _one_or_more(action)
 
 
-def _values(kind: str, text: Schema) -> dict[str, Schema]:
+def _values(kind: str, keys: Sequence[str], text: Schema) -> dict[str, Schema]:
+    if kind not in ACTION_KEYS:
+        return dict.fromkeys(keys, text)
     shapes: dict[str, Schema] = {
         "due": _or_null({"type": "string", "pattern": rf"^{DAY_PATTERN}$"}),
         "fields": {"type": "object"},
     }
-    return {key: text if key in TEXTS else shapes.get(key, _TEXT) for key in ACTION_KEYS[kind]}
+    return {key: text if key in TEXTS else shapes.get(key, _TEXT) for key in keys}
 
 
 def _one_or_more(schema: Schema) -> Schema:

@@ -10,7 +10,6 @@ from crmsync.rules.paths import MOST_HOPS
 from crmsync.rules.reading.steps import (
     COMPANY,
     EMAIL_CLASSES,
-    LAST_THREAD,
     NAMED,
     NEEDED_STEP_KEYS,
     STEP_KEYS,
@@ -59,6 +58,8 @@ class Steps:
 
     def _step(self, table: str) -> Schema:
         kinds = {kind: self._kind(kind, table) for kind in STEP_KEYS}
+        custom = {kind: self._custom(kind, table) for kind in self._ways.catalog.kinds}
+        kinds |= custom
         kinds |= {WAIT: self._wait(table), CHOOSE: self._choose(table)}
         placed: dict[str, Schema] = {
             "id": {
@@ -76,7 +77,7 @@ class Steps:
                 "description": "Where this does not hold, the step is skipped.",
             },
         }
-        one = [{"required": [kind]} for kind in KINDS]
+        one = [{"required": [kind]} for kind in (*KINDS, *custom)]
         return mapping(
             {**kinds, **placed},
             (),
@@ -128,6 +129,21 @@ class Steps:
             return mapping(keys, [*NEEDED_STEP_KEYS[kind], "from"], **more)
         return mapping(keys, NEEDED_STEP_KEYS[kind], **more)
 
+    def _custom(self, kind: str, table: str) -> Schema:
+        """A kind that connectors add; of several that do, each with what it takes."""
+        offered = self._ways.catalog.kinds[kind]
+        shapes = []
+        for by, found in offered.items():
+            keys: dict[str, Schema] = {
+                key: {**text(), "description": told} for key, told in found.takes.items()
+            }
+            keys["by"] = {"enum": [by], "description": "The connection that does it."}
+            keys["approval"] = self._approval(table)
+            keys["requires"] = self._key(kind, "requires", table)
+            needed = [*found.needed, *(["by"] if len(offered) > 1 else [])]
+            shapes.append(mapping(keys, needed, description=found.description))
+        return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
     def _sender_tables(self, table: str) -> set[str]:
         relation = self._ways.catalog.relation(table, "owner")
         return set() if relation is None else {relation.target}
@@ -155,9 +171,6 @@ class Steps:
                 return {"anyOf": [{"enum": [COMPANY]}, senders]}
             case "email", "class":
                 return {"enum": list(EMAIL_CLASSES)}
-            case "email", "thread":
-                told = {"description": "It goes on with the latest mail between people."}
-                return {"enum": [LAST_THREAD], **told}
             case "email", "despite_contact":
                 told = {"description": "Sent also where people have spoken with the customer."}
                 return {"type": "boolean", **told}

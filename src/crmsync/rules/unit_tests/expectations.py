@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from crmsync.config.yaml import Document, Path_, Place, Problems
+    from crmsync.model.catalog import Catalog
 
 MATCH, NO_MATCH, UNKNOWN = "match", "no_match", "unknown"
 VERDICTS = (MATCH, NO_MATCH, UNKNOWN)
@@ -40,6 +41,15 @@ ACTION_KEYS: Mapping[str, tuple[str, ...]] = {
     ActionKind.UPDATE: ("record", "fields"),
 }
 STEP, REASON = "step", "reason"
+
+
+def action_keys(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """What can be said of an action of each kind, those included that connectors add."""
+    custom = {
+        name: ("by", *dict.fromkeys(key for kind in offered.values() for key in kind.takes))
+        for name, offered in catalog.kinds.items()
+    }
+    return {**ACTION_KEYS, **custom}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +104,9 @@ class Expectation:
 class ExpectationReader:
     """Reads ``expect:``; mistakes are noted, and what has them is left out."""
 
-    def __init__(self, document: Document, problems: Problems) -> None:
+    def __init__(self, document: Document, problems: Problems, catalog: Catalog) -> None:
         self._document = document
+        self._keys = action_keys(catalog)
         self._problems = problems
         self._places: dict[tuple[str, str], Place] = {}
 
@@ -145,9 +156,9 @@ class ExpectationReader:
     def _actions(self, said: object, at: Path_) -> Iterator[ExpectedAction]:
         for item, here in self._listed(said, at):
             given = {item: None} if isinstance(item, str) else item
-            kinds = [key for key in given if key in ACTION_KEYS] if isinstance(given, dict) else []
+            kinds = [key for key in given if key in self._keys] if isinstance(given, dict) else []
             if not isinstance(given, dict) or len(kinds) != 1:
-                names = ", ".join(ACTION_KEYS)
+                names = ", ".join(self._keys)
                 self._note(
                     here, f"an action is one of {names}, or “{NOTHING}”, and not {shown(item)}"
                 )
@@ -171,16 +182,18 @@ class ExpectationReader:
         values: dict[str, object] = {}
         for key, value in said.items():
             here = (*at, key)
-            if key not in ACTION_KEYS[kind]:
+            if key not in self._keys[kind]:
                 place = self._document.key_place(here)
-                hint = nearest(key, ACTION_KEYS[kind])
+                hint = nearest(key, self._keys[kind])
                 self._problems.add(place, f"nothing is called “{key}” in this {kind}{hint}")
             elif key == "fields":
                 values[key] = self._fields(value, here)
             elif key == "due":
                 values[key] = self._day(value, here)
             else:
-                values[key] = self._text(value, here, in_part=key in TEXTS)
+                values[key] = self._text(
+                    value, here, in_part=key in TEXTS or kind not in ACTION_KEYS
+                )
         return values
 
     def _fields(self, value: object, at: Path_) -> Mapping[str, object]:

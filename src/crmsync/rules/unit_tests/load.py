@@ -187,7 +187,7 @@ class _TestReader:
                 done |= self._done(stage.get("done", {}), (*here, "done"), rule, known)
             expect = Expectation()
             if "expect" in stage:
-                reader = ExpectationReader(self._document, self._problems)
+                reader = ExpectationReader(self._document, self._problems, self._catalog)
                 expect = reader.read(stage["expect"], (*here, "expect"), rule.subject, known)
             yield Stage(
                 at=instant,

@@ -58,6 +58,9 @@ class DeclaringLaws:
             for kind, handling in spec.actions.items():
                 assert isinstance(kind, ActionKind), f"{kind!r} is not an ActionKind"
                 assert isinstance(handling, KeyHandling), f"{handling!r} is not a KeyHandling"
+            assert bool(spec.custom) is (ActionKind.CUSTOM in spec.actions), (
+                "a connector that adds kinds of action says how it honours the keys of CUSTOM"
+            )
             assert spec.batch_size >= 1, "a batch has at least one action"
 
     def test_the_connector_has_the_parts_it_declares(self, remote: RemoteUnderTest) -> None:
