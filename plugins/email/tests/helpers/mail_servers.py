@@ -65,7 +65,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={owner} gid={owner} home={folder}/mail/%u
+  args = uid={owner} gid={owner} home={folder}/mail/%u allow_all_users=yes
 }}
 service imap-login {{
   inet_listener imap {{
