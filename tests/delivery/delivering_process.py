@@ -1,7 +1,9 @@
 """A process of its own that delivers into a folder, and may be killed at a given moment.
 
 Run as: delivering_process.py LEDGER FOLDER HANDLING BATCH_SIZE [KILL_AFTER]
-With the environment variable RACERS it begins when so many processes are ready to begin.
+With the environment variable RACERS it sends when so many processes have something to send; with
+OUTLIVES it sends no more once so many have landed, until one of the processes is killed. So no
+machine is too slow for the race to be one.
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ from crmsync.model.actions import KeyHandling, Receipt
 from delivery.outbox_world import NOON, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from crmsync.model.actions import Action
+
+
+LONGEST = 120  # seconds; whoever waits for so long waits for nobody
 
 
 class FolderRemote:
@@ -32,15 +37,22 @@ class FolderRemote:
     """
 
     def __init__(self, folder: Path, *, native: bool, kill_after: int | None = None) -> None:
+        self._folder = folder
         self._log = folder / "landed"
         self._native = native
         self._kill_after = kill_after
+        self._racers = int(os.environ.get("RACERS", "1"))
+        self._outlives = int(os.environ.get("OUTLIVES", "0"))
 
     def keys(self) -> list[str]:
         return self._log.read_text().split() if self._log.exists() else []
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt]:
+        (self._folder / f"sends-{os.getpid()}").touch()
+        wait_for(lambda: len(list(self._folder.glob("sends-*"))) >= self._racers)
         self._maybe_die()
+        if self._outlives and len(self.keys()) >= self._outlives:
+            wait_for((self._folder / "killed").exists)
         time.sleep(0.005)  # a remote takes its time, and a racer gets its turn
         return [self._land(action) for action in actions]
 
@@ -54,6 +66,7 @@ class FolderRemote:
 
     def _maybe_die(self) -> None:
         if self._kill_after is not None and len(self.keys()) >= self._kill_after:
+            (self._folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Receipt]:
@@ -61,16 +74,16 @@ class FolderRemote:
         return {key: Receipt(key=key, remote_id=key, already=True) for key in keys if key in landed}
 
 
-def wait_for_racers(folder: Path, count: int) -> None:
-    (folder / f"ready-{os.getpid()}").touch()
-    deadline = time.monotonic() + 30
-    while len(list(folder.glob("ready-*"))) < count and time.monotonic() < deadline:
-        time.sleep(0.001)
+def wait_for(come: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not come():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{os.getpid()} was left alone")
+        time.sleep(0.002)
 
 
 def main() -> None:
     ledger_at, folder, handling_name, batch_size, *kill = sys.argv[1:]
-    wait_for_racers(Path(folder), int(os.environ.get("RACERS", "1")))
     handling = KeyHandling(handling_name)
     remote = FolderRemote(
         Path(folder),
