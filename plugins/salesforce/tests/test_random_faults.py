@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 from org_under_test import KEY, START, TestedOrg
 
+import crmsync_salesforce
 from crmsync_salesforce import transport
 from crmsync_salesforce.simulator.messages import Fault
 from support.commands import call_json
@@ -128,11 +130,16 @@ def test_whatever_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
         org.service.spared = 0
         last_read = org.clock.now()
         org.clock.pass_time(timedelta(minutes=day.randrange(20, 90)))
-    # After what went wrong, some time in which nothing does.
+    # After what went wrong, some time in which nothing does. Whether something has landed is asked
+    # ten minutes of real time after it broke off; by then nothing is under way any more.
+    (spec,) = crmsync_salesforce.crmsync_connectors()
+    asked_at_once = [replace(spec, lands_within=timedelta())]
+    monkeypatch.setattr(crmsync_salesforce, "crmsync_connectors", lambda: asked_at_once)
     for _ in range(6):
         org.clock.pass_time(timedelta(hours=3))
         calm = call_json("run", "--config", config, "--at", org.clock.now().isoformat())
     assert "plan" in calm, calm
+    assert "uncertain" not in call_json("status", "--config", config)["effects"]
     assert [one["error"] for one in calm["plan"]["sync"]["streams"]] == [None] * 3
     accounts = {row["Id"]: row for row in org.org.rows("Account") if not row["IsDeleted"]}
     contacts = {row["Id"]: row for row in org.org.rows("Contact") if not row["IsDeleted"]}
