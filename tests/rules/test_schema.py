@@ -70,6 +70,7 @@ _WAY: dict[str, Any] = {
             ]
         },
         {"email": {"to": "primary_contact", "template": "t", "despite_contact": True}},
+        {"email": {"to": "primary_contact", "template": "t", "thread": "last"}},
         {"task": {"assign_to": "owner", "subject": "x", "requires": ["account.name", "today"]}},
         {"task": {"assign_to": "owner", "subject": "x", "if_exists": "skip"}},
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from crmsync.facts import threads
 from crmsync.journeys.book import RecordBook
 from crmsync.journeys.people import TEAM
 from crmsync.model.tables import FieldType
@@ -56,7 +58,16 @@ def gather(
             known[spec] = world.values(spec, rows.get(spec.table, {}).keys())
         return known[spec]
 
-    return RecordBook(catalog=catalog, rows=rows, facts=facts)
+    @cache
+    def last_mails() -> Mapping[str, Mapping[str, Any]]:
+        def build() -> ir.Table:
+            return threads.last_mails(world.tables).semi_join(wanted_ids(), "id")
+
+        given = world.ids(rows.get("contact", {}).keys())
+        found = world.query(world.compiled("last mails of contacts", build), given)
+        return {row["id"]: row for row in found.to_pylist()}
+
+    return RecordBook(catalog=catalog, rows=rows, facts=facts, last_mails=last_mails)
 
 
 def _contacts(records: LiveRecords) -> ir.Table:

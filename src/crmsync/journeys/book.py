@@ -21,11 +21,14 @@ class RecordBook:
     Attributes:
         facts: answers with a fact of the records of a table, by id; asked only for facts that
             a text names.
+        last_mails: by contact, the latest mail between people (`crmsync.facts.threads`); asked
+            only for mails that go on with it.
     """
 
     catalog: Catalog
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
     facts: Callable[[FactSpec], Mapping[str, Any]]
+    last_mails: Callable[[], Mapping[str, Mapping[str, Any]]]
     _contacts: dict[str, list[Mapping[str, Any]]] = field(
         default_factory=dict, init=False, repr=False
     )

@@ -21,6 +21,7 @@ from crmsync.journeys.people import (
     record_name,
     sender,
 )
+from crmsync.journeys.threads import continued
 from crmsync.model.actions import (
     Action,
     ActionKind,
@@ -216,16 +217,21 @@ class Composer:
         except ValueError:
             raise HeldError(f"“{from_address}” is no address that a mail can come from") from None
         email_class = step.email_class or rendered.email_class
+        subject, headers = rendered.subject, dict[str, str]()
+        if step.continues and table == "contact":
+            subject, headers = continued(subject, self.book.last_mails().get(reader["id"]))
+        if link and email_class != "service":
+            headers |= self._way_out(link)
         action = SendEmail(
             key=due.key,
             message_id=identifier,
             sender=from_address,
             recipient=address(reader),
-            subject=rendered.subject,
+            subject=subject,
             text=rendered.text,
             html=rendered.html,
             email_class=email_class,
-            headers=self._way_out(link) if link and email_class != "service" else {},
+            headers=headers,
             about=self._about(due, row, reader if table == "contact" else None),
             at=self.now,
         )

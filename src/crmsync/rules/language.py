@@ -176,6 +176,7 @@ class EmailStep(Making):
         contacted: holds once people have spoken with the customer since the enrolment, so that
             the mail is not sent; None for a mail that is sent all the same.
         comes_later: whether that is asked in the first round, too.
+        continues: whether it goes on with the latest mail between people and who gets it.
     """
 
     to: Recipient
@@ -184,6 +185,7 @@ class EmailStep(Making):
     email_class: str | None = None
     contacted: Guard | None = None
     comes_later: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

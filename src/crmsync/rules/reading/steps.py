@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 STEP_KEYS = {
     "task": ("assign_to", "subject", "body", "due", "if_exists", "approval", "requires"),
-    "email": ("to", "template", "from", "class", "approval", "despite_contact", "requires"),
+    "email": (
+        *("to", "template", "from", "class", "thread"),
+        *("approval", "despite_contact", "requires"),
+    ),
     "note": ("text", "approval", "requires"),
     "update": ("record", "fields", "approval", "requires"),
 }
@@ -47,6 +50,7 @@ CUSTOM_KEYS = ("by", "approval", "requires")
 # Kinds that people look for here; a connector can add them.
 KINDS_OF_OTHERS = ("notify", "survey", "offer", "promise", "digest")
 EMAIL_CLASSES = ("commercial", "service")
+LAST_THREAD = "last"
 COMPANY = "company"
 TEAM = "team."
 REQUIRES = "requires"
@@ -136,12 +140,17 @@ class StepParser:
                 where((*at, "from") if "from" in value else at, f"“from”: {problem}")
         if not isinstance(value.get("despite_contact", False), bool):
             self._note((*at, "despite_contact"), "“despite_contact” is true or false")
+        thread = value.get("thread")
+        if "thread" in value and thread != LAST_THREAD:
+            told = f"“thread” cannot be {shown(thread)}; write last, or leave it out"
+            self._note((*at, "thread"), told)
         return EmailStep(
             id=step_id,
             to=self._recipient(value["to"], (*at, "to")) if "to" in value else Recipient(),
             template=self._text(value, "template", at),
             sender=sender,
             email_class=email_class,
+            continues=thread == LAST_THREAD,
             approval=self._approval(value, at),
             requires=self._requires(value, at),
             place=self._place(at),

@@ -10,6 +10,7 @@ from crmsync.rules.paths import MOST_HOPS
 from crmsync.rules.reading.steps import (
     COMPANY,
     EMAIL_CLASSES,
+    LAST_THREAD,
     NAMED,
     NEEDED_STEP_KEYS,
     STEP_KEYS,
@@ -171,6 +172,9 @@ class Steps:
                 return {"anyOf": [{"enum": [COMPANY]}, senders]}
             case "email", "class":
                 return {"enum": list(EMAIL_CLASSES)}
+            case "email", "thread":
+                told = {"description": "It goes on with the latest mail between people."}
+                return {"enum": [LAST_THREAD], **told}
             case "email", "despite_contact":
                 told = {"description": "Sent also where people have spoken with the customer."}
                 return {"type": "boolean", **told}
