@@ -21,7 +21,7 @@ def test_the_first_answer() -> None:
 
 def test_the_whole_conversation_is_referred_to() -> None:
     subject, headers = continued(
-        "Your renewal", last(answers="m1@us.example m2@acme.example m1@us.example")
+        "Your renewal", last(answers="m2@acme.example m1@us.example m2@acme.example")
     )
     assert subject == "Re: Our offer"
     assert headers["In-Reply-To"] == "<m3@acme.example>"
@@ -29,7 +29,7 @@ def test_the_whole_conversation_is_referred_to() -> None:
 
 
 def test_a_long_conversation_keeps_its_first_and_its_latest() -> None:
-    answers = " ".join(f"m{number}@us.example" for number in range(200))
+    answers = " ".join(f"m{number}@us.example" for number in reversed(range(200)))
     references = continued("x", last(answers=answers))[1]["References"].split()
     assert len(references) == 20
     assert references[0] == "<m0@us.example>"

@@ -23,10 +23,11 @@ def continued(subject: str, last: Mapping[str, Any] | None) -> tuple[str, dict[s
         last: the mail that is answered: ``message_id``, ``answers`` and ``subject``, as an
             activity has them; None where there was none, which begins a thread.
     """
-    ids = [] if last is None else _ids(f"{last['answers'] or ''} {last['message_id']}")
     newest = [] if last is None else _ids(str(last["message_id"]))
     if last is None or not newest:
         return subject, {}
+    # In an activity the nearest comes first, in a mail's References the farthest.
+    ids = _ids(f"{last['message_id']} {last['answers'] or ''}")[::-1]
     if len(ids) > _MOST:
         ids = [ids[0], *ids[1 - _MOST :]]
     own = _REPLY.sub("", " ".join(str(last["subject"] or "").split()))

@@ -232,7 +232,10 @@ _TABLES = (
             _text("subject"),
             _text("text"),
             _text("message_id", "RFC 5322 Message-ID, without angle brackets."),
-            _text("answers", "The Message-IDs that a mail refers to, separated by spaces."),
+            _text(
+                "answers",
+                "The Message-IDs that a mail refers to, the nearest first, separated by spaces.",
+            ),
             _text(
                 "addresses",
                 "E-mail addresses of the other side, separated by spaces; by them, mail that no "
