@@ -5,6 +5,7 @@ Each task exists once.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from datetime import timedelta
@@ -111,6 +112,21 @@ def _own(text: str | None) -> str | None:
     return None if text is None else text.removeprefix("hub:")
 
 
+def _mend_login(portal: TestedPortal) -> None:
+    """Install the app anew, where the answer with a new refresh token was lost.
+
+    Then nobody has a token that is good, and the connector asks for a person.
+    """
+    good = portal.service.access._refresh_tokens  # noqa: SLF001  what the portal knows
+    kept = portal.folder / ".hubspot-hub.token"
+    told = json.loads(kept.read_text())["refresh_token"] if kept.exists() else ""
+    given = portal.folder / "refresh_token"
+    if not {told, given.read_text()} & good:
+        new = f"eu1-installed-anew-{len(portal.service.calls)}"
+        good.add(new)
+        given.write_text(new)
+
+
 class People:
     """What others do in the portal within a cycle."""
 
@@ -178,6 +194,7 @@ def test_whatever_goes_wrong(
         call_json("run", "--config", config, "--at", portal.clock.now().isoformat())
         portal.service.faults.clear()
         portal.service.spared = 0
+        _mend_login(portal)
         portal.clock.pass_time(timedelta(minutes=day.randrange(20, 90)))
     # After what went wrong, some time in which nothing does, until all is read again once.
     for _ in range(5):

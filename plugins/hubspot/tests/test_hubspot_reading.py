@@ -10,7 +10,7 @@ import pytest
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED, MERGED_INTO
 from crmsync.testing.samples import START
-from crmsync_hubspot import objects, reading
+from crmsync_hubspot import objects, reading, sharing
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.records import record
 from crmsync_hubspot.simulator.values import milliseconds
@@ -426,6 +426,57 @@ def test_an_association_that_was_taken_away_is_missing_from_the_next_listing(
     assert rows(again) == []
     assert again[-1].snapshot is not None
     assert again[-1].snapshot.last
+
+
+def test_associations_that_came_beside_records_are_not_listed_again(
+    tested: TestedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "_ROWS_A_PAGE", 3)
+    companies = [int(tested.make("companies", name=f"{n}")) for n in range(5)]
+    contact = int(tested.make("contacts", lastname="L"))
+    calls = many(tested, "calls", 250, hs_timestamp="2026-03-02T09:00:00Z")
+    for place, call in enumerate(calls[:5]):
+        tested.portal.link("calls", call, "companies", companies[place])
+        tested.portal.link("calls", call, "contacts", contact)
+    connector = tested.connect_streams(
+        calls=("calls", ("associations.companies",), {}),
+        links=("calls", ("from", "to"), {"associations_to": ["companies", "contacts"]}),
+    )
+    asked(tested)
+    list(connector.read("calls", None))
+    assert asked(tested) == ["GET properties/calls"] + ["GET objects/calls"] * 3
+    pages = list(connector.read("links", None))
+    assert asked(tested) == []
+    alone = tested.connect_streams(
+        links=("calls", ("from", "to"), {"associations_to": ["companies", "contacts"]})
+    )
+    listed = rows(list(alone.read("links", None)))
+    assert asked(tested) == ["GET objects/calls"] * 3
+    assert sorted(rows(pages), key=str) == sorted(listed, key=str)
+    assert len(listed) == 10
+    assert [page.snapshot.last for page in pages if page.snapshot] == [False] * 3 + [True]
+    # What changes later is asked for as ever.
+    tested.clock.pass_time(HOUR)
+    tested.portal.link("calls", calls[9], "companies", companies[0])
+    tested.portal.update("calls", calls[9], {"hs_call_title": "changed"})
+    tested.clock.pass_time(HOUR)
+    told = rows(list(connector.read("links", pages[-1].cursor)))
+    assert (str(calls[9]), str(companies[0])) in {(row["from"], row["to"]) for row in told}
+
+
+def test_a_list_that_went_on_elsewhere_is_not_shared(tested: TestedPortal) -> None:
+    """The first pages of it are not known to this connection."""
+    (company,) = many(tested, "companies", 1)
+    for call in many(tested, "calls", 250):
+        tested.portal.link("calls", call, "companies", company)
+    streams: Any = {
+        "calls": ("calls", ("associations.companies",), {}),
+        "links": ("calls", ("from",), {"associations_to": ["companies"]}),
+    }
+    first = next(iter(tested.connect_streams(**streams).read("calls", None)))
+    connector = tested.connect_streams(**streams)
+    list(connector.read("calls", first.cursor))
+    assert len(rows(list(connector.read("links", None)))) == 250
 
 
 def test_a_record_with_more_associations_than_a_page_tells(

@@ -13,6 +13,7 @@ from crmsync_hubspot.options import HubSpotOptions, HubSpotStreamOptions
 from crmsync_hubspot.reading import StreamReading
 from crmsync_hubspot.rows import LinkRows, RecordRows
 from crmsync_hubspot.setting_up import set_up
+from crmsync_hubspot.sharing import Sharing
 from crmsync_hubspot.whole import whole_pages
 from crmsync_hubspot.writing import PortalWriter
 
@@ -33,6 +34,7 @@ class HubSpotConnector:
         self._streams = context.streams
         self._client = HubSpotClient(context.options, context.name, context.folder, context.clock)
         self._descriptions = Descriptions(self._client)
+        self._sharing = Sharing(context.streams)
         self._writer = PortalWriter(self._client, self._descriptions, context.streams)
 
     def __repr__(self) -> str:
@@ -68,9 +70,9 @@ class HubSpotConnector:
         if request.options.object in WITHOUT_CHANGES:
             return whole_pages(self._client, request, since)
         if request.options.associations_to:
-            links = LinkRows(self._client, request)
+            links = LinkRows(self._client, request, self._sharing)
             return StreamReading(self._client, request, links, since).pages()
-        records = RecordRows(self._client, self._descriptions, request)
+        records = RecordRows(self._client, self._descriptions, request, self._sharing)
         return StreamReading(self._client, request, records, since).pages()
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:

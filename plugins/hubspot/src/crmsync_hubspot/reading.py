@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from crmsync.plugins.contract import StreamRequest
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.cursor import Progress
+    from crmsync_hubspot.sharing import Listed
 
     Results = list[dict[str, Any]]
 
@@ -53,7 +54,7 @@ class Rows(Protocol):
 
     Attributes:
         properties: those to ask for.
-        targets: objects whose associations are wanted.
+        targets: objects whose associations are wanted; ``listed_targets`` those of a list.
         history: whether earlier values come before a record when it is first read.
         keeps_types: whether it is to be known which properties are times.
         tells_archived: whether archived records are rows too.
@@ -61,6 +62,7 @@ class Rows(Protocol):
 
     properties: tuple[str, ...]
     targets: tuple[str, ...]
+    listed_targets: tuple[str, ...]
     history: bool
     keeps_types: bool
     tells_archived: bool
@@ -75,6 +77,18 @@ class Rows(Protocol):
 
     def changed(self, results: Results, types: Types, since: int) -> pa.Table:
         """Records of a search, which tells no associations."""
+        ...
+
+    def begin(self, *, resumed: bool) -> None:
+        """A list of all records begins, or goes on."""
+        ...
+
+    def end(self, began: int) -> None:
+        """It has come to its end."""
+        ...
+
+    def known(self, now: int) -> Listed | None:
+        """All that a list would bring, where it is known already."""
         ...
 
 
@@ -131,6 +145,11 @@ class StreamReading:
     def _listing(self) -> Iterator[Page]:
         """All records, so that what is not among them is known to be gone."""
         place = self._progress.listing
+        known = self._rows.known(self._now())
+        if place is None and known is not None:
+            yield from self._known(known)
+            return
+        self._rows.begin(resumed=place is not None)
         if place is None:
             if self._rows.keeps_types:
                 self._progress = replace(self._progress, types=self._rows.types())
@@ -141,16 +160,26 @@ class StreamReading:
         for results, after in self._list(place.after, archived=False):
             ended = after is None
             place = replace(place, began=min(place.began, self._now()))
+            table = self._rows.listed(results, self._types, history=history)
             if ended:
+                self._rows.end(place.began)
                 self._progress = self._progress.listed_to_the_end(place, self._lateness)
             else:
                 place = replace(place, after=after)
                 self._progress = replace(self._progress, listing=place, window=None)
             if ended and history:
                 self._progress = replace(self._progress, archived=0)
-            table = self._rows.listed(results, self._types, history=history)
             snapshot = None if history else Snapshot(id=place.id, last=ended)
             yield self._page(table, snapshot)
+
+    def _known(self, known: Listed) -> Iterator[Page]:
+        """What another stream has listed a moment ago."""
+        place = ListPlace(id=uuid4().hex, began=known.began)
+        for table, ended in known.tables(self._rows.targets):
+            if ended:
+                self._progress = self._progress.listed_to_the_end(place, self._lateness)
+            # Broken off, it is begun again, by a list of its own.
+            yield self._page(table, Snapshot(id=place.id, last=ended))
 
     @property
     def _types(self) -> Types:
@@ -188,8 +217,8 @@ class StreamReading:
         first, rest = _in_an_address(wanted)
         query = [("limit", str(objects.LISTED)), ("archived", "true" if archived else "false")]
         query += [("properties", ",".join(first))] if first else []
-        if self._rows.targets and not archived:
-            query.append(("associations", ",".join(self._rows.targets)))
+        if self._rows.listed_targets and not archived:
+            query.append(("associations", ",".join(self._rows.listed_targets)))
         query += [] if after is None else [("after", after)]
         answer: dict[str, Any] = self._client.call("GET", self._path, query=query).body
         if rest and answer["results"]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crmsync_hubspot.describing import Descriptions
     from crmsync_hubspot.linking import Links
     from crmsync_hubspot.reading import Results
+    from crmsync_hubspot.sharing import Listed, Sharing
 
 _NEVER_MERGED = {"tasks", "emails", "calls", "meetings", "notes", "feedback_submissions"}
 
@@ -32,10 +33,10 @@ class _Linked:
         self._client, self._source = client, source
         self.targets = targets
 
-    def _beside(self, results: Results) -> dict[str, Links]:
+    def _beside(self, results: Results, targets: tuple[str, ...]) -> dict[str, Links]:
         """The links in a list's answer, asked for where it tells too little of them."""
         found: dict[str, Links] = {}
-        for target in self.targets:
+        for target in targets:
             found[target], unclear = beside(results, self._source, target)
             if unclear:
                 found[target] |= asked_for(self._client, self._source, target, unclear)
@@ -54,12 +55,21 @@ class RecordRows(_Linked):
     tells_archived = True
 
     def __init__(
-        self, client: HubSpotClient, descriptions: Descriptions, request: StreamRequest
+        self,
+        client: HubSpotClient,
+        descriptions: Descriptions,
+        request: StreamRequest,
+        sharing: Sharing,
     ) -> None:
         assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
         self._options, self._descriptions = request.options, descriptions
         self._columns = tuple(dict.fromkeys((*request.columns, *request.key)))
-        super().__init__(client, request.options.object, objects.targets(self._columns))
+        self._sharing = sharing
+        own = objects.targets(self._columns)
+        super().__init__(client, request.options.object, own)
+        # Beside listed records they cost nothing.
+        shared = sharing.targets(request.options.object)
+        self.listed_targets = tuple(dict.fromkeys((*own, *shared)))
         merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
         wanted = (*objects.properties(self._columns), *request.options.history, *merges)
         self.properties = tuple(dict.fromkeys(wanted))
@@ -73,8 +83,21 @@ class RecordRows(_Linked):
 
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
         """A page of a list; with their history, records come as often as they have changed."""
-        links = self._beside(results)
+        links = self._beside(results, self.listed_targets)
+        self._sharing.add(self._options.object, links)
         return self._table(self._versions(results, 0) if history else results, types, links)
+
+    def begin(self, *, resumed: bool) -> None:
+        """A list of all records begins, or goes on."""
+        self._sharing.begin(self._options.object, resumed=resumed)
+
+    def end(self, began: int) -> None:
+        """It has come to its end."""
+        self._sharing.end(self._options.object, began)
+
+    def known(self, now: int) -> None:
+        """Records are always listed."""
+        del now
 
     def changed(self, results: Results, types: Types, since: int) -> pa.Table:
         """Records of a search, which tells no associations."""
@@ -106,10 +129,12 @@ class LinkRows(_Linked):
     history = False
     properties: tuple[str, ...] = (objects.OBJECT_ID,)
 
-    def __init__(self, client: HubSpotClient, request: StreamRequest) -> None:
+    def __init__(self, client: HubSpotClient, request: StreamRequest, sharing: Sharing) -> None:
         assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
         options = request.options
+        self._sharing = sharing
         super().__init__(client, options.object, tuple(options.associations_to))
+        self.listed_targets = self.targets
 
     def types(self) -> Types:
         """There are none."""
@@ -118,7 +143,17 @@ class LinkRows(_Linked):
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
         """A page of a list."""
         del types, history
-        return self._table(results, self._beside(results))
+        return self._table(results, self._beside(results, self.targets))
+
+    def begin(self, *, resumed: bool) -> None:
+        """Nobody shares these."""
+
+    def end(self, began: int) -> None:
+        """Nobody shares these."""
+
+    def known(self, now: int) -> Listed | None:
+        """Those of all records, where the records were listed lately."""
+        return self._sharing.take(self._source, now)
 
     def changed(self, results: Results, types: Types, since: int) -> pa.Table:
         """Records of a search, which tells no associations."""

@@ -66,7 +66,7 @@ class Transport:
             UncertainError: it was on its way, and may have changed something.
             AuthError: whoever answers cannot prove to be HubSpot.
         """
-        sent = dict(headers) | {"Accept": "application/json"}
+        sent = dict(headers) | {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if body is not None:
             sent["Content-Type"] = "application/json"
         address = self._url + path

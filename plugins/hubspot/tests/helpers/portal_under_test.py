@@ -127,18 +127,32 @@ class TestedPortal:
         **stream: Any,
     ) -> HubSpotConnector:
         """A new connection with one stream, “records”."""
+        return self.connect_streams(
+            options=options, records=(object_name, (key, *columns), stream), key=key
+        )
+
+    def connect_streams(
+        self,
+        *,
+        options: HubSpotOptions | None = None,
+        key: str = "id",
+        **streams: tuple[str, Sequence[str], dict[str, Any]],
+    ) -> HubSpotConnector:
+        """A new connection with streams: of each the object, the columns, and other keys."""
         from crmsync_hubspot.connector import HubSpotConnector  # noqa: PLC0415  as the spec does
 
-        request = StreamRequest(
-            name="records",
-            options=HubSpotStreamOptions.model_validate({"object": object_name} | stream),
-            columns=(key, *columns),
-            key=(key,),
-        )
         context = ConnectionContext(
             name="hub",
             options=options or self.options(),
-            streams={"records": request},
+            streams={
+                name: StreamRequest(
+                    name=name,
+                    options=HubSpotStreamOptions.model_validate({"object": kind} | more),
+                    columns=tuple(dict.fromkeys((key, *columns))),
+                    key=(key,),
+                )
+                for name, (kind, columns, more) in streams.items()
+            },
             folder=self.folder,
             clock=self.clock,
         )
