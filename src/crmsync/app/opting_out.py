@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crmsync.config.mapping import OTHERWISE
 from crmsync.ledger.opt_outs import OptOut, record_opt_outs
 from crmsync.ledger.stops import StopKind
 from crmsync.model.actions import ActionKind, RecordRef
@@ -101,7 +100,5 @@ def opt_out_field(workspace: Workspace, connection: str) -> tuple[str, str, str 
 
 def _yes(mapping: FieldMapping) -> str | bool | None:
     """The remote's own word for “yes”; None where nobody can tell it."""
-    if not mapping.values:
-        return True
-    words = (word for word, means in mapping.values.items() if means is True)
-    return next((word for word in words if word not in {"", OTHERWISE}), None)
+    words = mapping.remote_words(value=True)
+    return next((word for word in words if isinstance(word, str | bool)), None)

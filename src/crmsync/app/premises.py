@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.config.settings import Config
     from crmsync.ledger.store import Ledger
-    from crmsync.model.actions import ActionKind
+    from crmsync.model.actions import ActionKind, Scalar
     from crmsync.model.catalog import Catalog
     from crmsync.plugins.contract import Fact
     from crmsync.plugins.manager import PluginReport
     from crmsync.rules.language import Rule
     from crmsync.templating.templates import Templates
+
+
+def in_our_words(_connection: str, _table: str, _field: str, value: Scalar) -> Sequence[Scalar]:
+    """Of a connection whose words are ours."""
+    return (value,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,8 @@ class Premises:
         abilities: the kinds of action that a connection can apply; none where it does not exist.
         remote_field: connection, table and canonical field to the stream and the remote's own
             field; None where the mapping cannot be turned round.
+        remote_words: connection, table, canonical field and a value of it to the remote's own
+            words for that; several, or none, where nobody can tell.
         plugins: what is installed beside the core, and what it brings.
         resting: the rules that nobody may enter now, each with the instant (UTC) at which its
             schedule comes next, if it ever does.
@@ -46,6 +53,7 @@ class Premises:
     connections: Collection[str]
     abilities: Callable[[str], Collection[ActionKind]]
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
+    remote_words: Callable[[str, str, str, Scalar], Sequence[Scalar]] = in_our_words
     plugins: Sequence[PluginReport] = ()
     resting: Mapping[str, datetime | None] = field(default_factory=dict)
     unsubscribe_url: Callable[[str], str] | None = None

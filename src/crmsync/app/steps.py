@@ -121,6 +121,7 @@ class Steps:
             templates=self.premises.templates,
             now=self.world.now,
             remote_field=self.premises.remote_field,
+            remote_words=self.premises.remote_words,
             unsubscribe_url=self.premises.unsubscribe_url,
         )
         earlier = EarlierTasks(self.premises, self.records, self.world, due)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
     from crmsync.ledger.store import Ledger
-    from crmsync.model.actions import ActionKind, CustomKind
+    from crmsync.model.actions import ActionKind, CustomKind, Scalar
     from crmsync.plugins.contract import Connector, ConnectorSpec
     from crmsync.rules.reading.load import RuleSet
     from crmsync.templating.templates import Templates
@@ -219,6 +219,7 @@ class Workspace:
             connections=self.installation.settings.connections.keys(),
             abilities=self.abilities,
             remote_field=self.remote_field,
+            remote_words=self.remote_words,
             plugins=self.plugins.reports,
             unsubscribe_url=None if links is None else links.url,
         )
@@ -337,6 +338,24 @@ class Workspace:
             if remote is not None:
                 return stream_name, remote
         return None
+
+    def remote_words(
+        self, connection: str, table: str, field: str, value: Scalar
+    ) -> tuple[Scalar, ...]:
+        """A connection's own words for a field's value; several or none where nobody can tell."""
+        from crmsync.model.tables import FieldType, split_global_id
+
+        known = self.catalog.tables[table].field(field)
+        if isinstance(value, str) and known is not None and known.type is FieldType.REFERENCE:
+            source, own = split_global_id(value)
+            if source == connection:
+                return (own,)
+            if source in self.installation.settings.connections and own:
+                return ()
+        found = self.remote_field(connection, table, field)
+        if found is None:
+            return ()
+        return self.connection(connection).streams[found[0]].fields[field].remote_words(value)
 
 
 def open_workspace(config: Path, clock: Clock) -> Workspace:

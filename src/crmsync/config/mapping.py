@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from crmsync.model.actions import Scalar
     from crmsync.model.tables import Table
 
 OTHERWISE = "*"
@@ -76,6 +77,32 @@ class FieldMapping(Settings):
     def columns(self) -> tuple[str, ...]:
         """The remote's fields that it reads."""
         return tuple(self.column or self.join)
+
+    def remote_words(self, value: Scalar) -> tuple[Scalar, ...]:
+        """The remote's own words that are read as a value, for writing it back.
+
+        Several, or none, where nobody can tell which one is meant.
+        """
+        words = [word for word in self.values if word != OTHERWISE]
+        found = [word for word in words if _spelt(self.values[word]) == _spelt(value)]
+        if found:
+            return tuple(_own(word) for word in found)
+        if value is None:
+            return () if "" in words else (None,)
+        # What no line of “values” names is read as it is.
+        translated = OTHERWISE in self.values or _spelt(value) in words
+        return () if translated else (value,)
+
+
+def _spelt(value: Scalar) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _own(word: str) -> Scalar:
+    """A key of “values” as the remote has it: those that mean nothing, or a truth, are no texts."""
+    return {"": None, "true": True, "false": False}.get(word, word)
 
 
 class StreamSettings(Settings):

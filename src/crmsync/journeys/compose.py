@@ -51,7 +51,7 @@ from crmsync.templating.records import Record
 from crmsync.templating.templates import UNSUBSCRIBE_URL, Skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from crmsync.config.policy import Approvals
     from crmsync.config.settings import Config
@@ -104,6 +104,8 @@ class Composer:
     Attributes:
         remote_field: connection, table and canonical field to the stream and the remote's
             own field; None where the mapping cannot be turned round.
+        remote_words: connection, table, canonical field and a value of it to the remote's own
+            words for that; several, or none, where nobody can tell.
         unsubscribe_url: by address, the link out of commercial mail; None where mails have none.
     """
 
@@ -112,6 +114,7 @@ class Composer:
     templates: Templates
     now: datetime
     remote_field: Callable[[str, str, str], tuple[str, str] | None]
+    remote_words: Callable[[str, str, str, Scalar], Sequence[Scalar]]
     unsubscribe_url: Callable[[str], str] | None = None
 
     def compose(self, due: OpenStep) -> Composed:
@@ -319,8 +322,13 @@ class Composer:
             if isinstance(value, str):
                 place = place_of(step, name)
                 new = self._inline(value, context, self.config.company.time_zone, place)
-            changes[remote] = new
-            expected[remote] = _scalar(target.get(name))
+            words = self.remote_words(connection, table, name, new)
+            if len(words) != 1:
+                raise HeldError(_untold(f"{table}.{name}", new, connection, words))
+            changes[remote] = words[0]
+            before = self.remote_words(connection, table, name, _scalar(target.get(name)))
+            if len(before) == 1:  # else nobody knows which of several it is, to compare with
+                expected[remote] = before[0]
         action = UpdateFields(
             key=due.key,
             record=RecordRef(table=table, id=remote_id),
@@ -414,6 +422,13 @@ def _needed(
         return NeededApproval(by=tuple(general.by), expires=general.expires)
     bounds = [bound for bound in (own.expires, general.expires) if bound is not None]
     return replace(own, expires=min(bounds, key=lambda bound: bound.length, default=None))
+
+
+def _untold(field: str, value: Scalar, connection: str, words: Sequence[Scalar]) -> str:
+    if words:
+        told = ", ".join(f"“{word}”" for word in words)
+        return f"{field} “{value}” is several words of {connection}: {told}; nobody knows which"
+    return f"{field} “{value}” has no word of {connection}, so it cannot be written back"
 
 
 def _zone(name: object, otherwise: str) -> ZoneInfo:
