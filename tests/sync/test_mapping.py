@@ -228,9 +228,12 @@ def test_a_mail_of_ours_that_comes_back_is_automated_whatever_the_remote_says() 
         {"Id": "3", "Kind": "email", "Message": f"<{digest}@us.example>", "Machine": "no"},
         {"Id": "4", "Kind": "email", "Message": f"re-crmsync.{digest}@us.example", "Machine": None},
         {"Id": "5", "Kind": "email", "Message": None, "Machine": "yes"},
+        {"Id": "6", "Kind": "email", "Message": f"log-at-risk-{digest}", "Machine": None},
+        {"Id": "7", "Kind": "task", "Message": f"at-risk-{digest}", "Machine": None},
     ]
     mapped = map_rows({"table": "activity", "fields": fields}, rows)
-    assert [row["automated"] for row in mapped] == [True, True, False, None, True]
+    assert [row["automated"] for row in mapped] == [True, True, False, None, True, True, None]
+    assert mapped[0]["message_id"] == f"crmsync.{digest}@us.example"
     del fields["automated"]
     mapped = map_rows({"table": "activity", "fields": fields}, rows)
-    assert [row["automated"] for row in mapped] == [True, True, None, None, None]
+    assert [row["automated"] for row in mapped] == [True, True, None, None, None, True, None]

@@ -19,6 +19,7 @@ from crmsync.ledger.payload import dump
 from crmsync.ledger.schema import effect, transition
 from crmsync.ledger.states import State
 from crmsync.model.actions import LogEmail, SendEmail
+from crmsync.model.own_mail import log_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,11 +44,6 @@ class Unasked:
     action: Action
     connection: str
     run_id: int
-
-
-def log_key(key: str) -> str:
-    """The key of that which logs a mail: one for each mail, so it is recorded once."""
-    return f"log-{key}"
 
 
 def logs_of(mails: Sequence[Effect], loggers: Collection[str]) -> list[Unasked]:

@@ -95,6 +95,7 @@ class StreamMapper:
             else:
                 columns[field.name] = pa.nulls(count, DATA_TYPES[field.type].to_pyarrow())
         if "message_id" in mapped.column_names and "automated" in columns:
+            columns["message_id"] = _bare(columns["message_id"])
             columns["automated"] = _or_ours(columns["automated"], columns["message_id"])
         columns["connection"] = pa.repeat(self._stream.connection, count)
         return pa.table(columns | {name: mapped[name] for name in SERVICE_COLUMNS})
@@ -122,6 +123,11 @@ class StreamMapper:
             f"{self._stream.connection}, stream {self._stream.name}: there is no column "
             f"“{missing[0]}”{nearest(missing[0], there)}"
         )
+
+
+def _bare(message_id: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without the angle brackets that it has on the wire: mail is joined by it."""
+    return pc.replace_substring_regex(message_id, r"^\s*<|>\s*$", "")
 
 
 def _or_ours(automated: pa.ChunkedArray, message_id: pa.ChunkedArray) -> pa.ChunkedArray:

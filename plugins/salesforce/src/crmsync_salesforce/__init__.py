@@ -56,6 +56,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
                 # No field of the record that is updated keeps the key.
                 ActionKind.UPDATE: KeyHandling.UNSAFE,
                 ActionKind.WITHDRAWAL: KeyHandling.NATIVE,
+                ActionKind.LOG: KeyHandling.NATIVE,
             },
             batch_size=200,
             # A request may run for ten minutes at the org; what it wrote is found at once.

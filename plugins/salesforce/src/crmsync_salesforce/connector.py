@@ -8,6 +8,7 @@ from crmsync.plugins.contract import CallCount
 from crmsync_salesforce.checking import KEY_LENGTH, findings
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.describing import Descriptions
+from crmsync_salesforce.mails import MAIL, keeps_mail
 from crmsync_salesforce.options import SalesforceOptions, SalesforceStreamOptions
 from crmsync_salesforce.reading import StreamReading
 from crmsync_salesforce.writing import OrgWriter
@@ -75,29 +76,38 @@ class SalesforceConnector:
         return CallCount(made=client.calls, used=client.used, allowed=client.allowed)
 
     def setup(self, *, dry_run: bool) -> Sequence[str]:
-        """Make the field that keeps the keys, where it is missing.
+        """Make the field that keeps the keys, of activities and of mails, where it is missing.
 
         Raises:
             ConnectorError: the org does not let the API's user make it.
         """
         self._descriptions.forget()
         name = self._client.options.key_field
-        if name is None or name in self._descriptions.fields("Task"):
+        if name is None:
             return []
+        wanted = [("Task", "Activity", "activities")]
+        if keeps_mail(self._descriptions):
+            wanted.append((MAIL, MAIL, "logged mails"))
+        return [
+            self._made_field(owner, name, told, dry_run=dry_run)
+            for described, owner, told in wanted
+            if name not in self._descriptions.fields(described)
+        ]
+
+    def _made_field(self, owner: str, name: str, told: str, *, dry_run: bool) -> str:
         if not dry_run:
             field = {
                 "type": "Text",
                 "length": KEY_LENGTH,
                 "label": "crmsync key",
-                "description": "Written by crmsync, so that no task is created twice.",
+                "description": "Written by crmsync, so that nothing is created twice.",
                 "externalId": True,
                 "unique": True,
                 "caseSensitive": True,
             }
-            asked = {"FullName": f"Activity.{name}", "Metadata": field}
+            asked = {"FullName": f"{owner}.{name}", "Metadata": field}
             self._client.call("POST", "tooling/sobjects/CustomField", json=asked, writing=True)
-        made = (
-            f"the field {name} of activities: Text({KEY_LENGTH}), External ID, unique; "
+        return (
+            f"the field {name} of {told}: Text({KEY_LENGTH}), External ID, unique; "
             "let the API's user edit it with a permission set"
         )
-        return [made]

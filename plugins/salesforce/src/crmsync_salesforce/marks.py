@@ -41,20 +41,22 @@ def mark_in(text: str | None) -> str | None:
     return None if found is None else found.group(1)
 
 
-def made_by(user: str, *, now: datetime) -> str:
-    """The query for the tasks that a user has made of late, also those deleted since."""
+def made_by(user: str, *, now: datetime, name: str = "Task", text: str = "Description") -> str:
+    """The query for the tasks, or else, that a user has made of late, also those deleted since."""
     where = format_soql(
         "WHERE CreatedById = {} AND CreatedDate >= {:literal}", user, soql.instant(now - SOUGHT)
     )
-    return soql.everything("Task", ("Id", "Description"), where)
+    return soql.everything(name, ("Id", text), where)
 
 
-def marked_records(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> dict[str, str]:
+def marked_records(
+    records: Sequence[dict[str, Any]], keys: Sequence[str], *, text: str = "Description"
+) -> dict[str, str]:
     """The ids of those records that bear the mark of a key, by key."""
     sought = {mark(key): key for key in keys}
     found: dict[str, str] = {}
     for record in records:
-        known = mark_in(record["Description"])
+        known = mark_in(record[text])
         if known in sought:
             found.setdefault(sought[known], str(record["Id"]))
     return found

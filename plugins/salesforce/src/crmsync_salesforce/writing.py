@@ -1,4 +1,4 @@
-"""Applies actions: tasks with their keys, and new values of fields.
+"""Applies actions: tasks and logged mails with their keys, and new values of fields.
 
 A task is created with its key in a field that the org keeps unique, so that the org itself refuses
 to create it twice; a task that a person has changed or closed since is left as it is.
@@ -11,10 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import AuthError, ConnectorError, RejectedError, UncertainError
-from crmsync.model.actions import AddNote, CreateTask, Receipt, UpdateFields, WithdrawTask
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    LogEmail,
+    Receipt,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync_salesforce import soql
 from crmsync_salesforce.comparing import compared, holds
 from crmsync_salesforce.errors import RefusedError, error_of
+from crmsync_salesforce.mails import MAIL, as_message, as_task, keeps_mail
 from crmsync_salesforce.marks import made_by, marked, marked_records
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.withdrawing import withdraw
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 
 _Answer = Receipt | ConnectorError
 _Answers = dict[int, _Answer]
+_Made = CreateTask | AddNote | LogEmail
 
 # An org's rules about duplicates that only warn people are no reason to leave out a task. Changed
 # fields of accounts and the like have no such privilege.
@@ -36,7 +45,12 @@ _FOR_NEW_TASKS = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 
 _MOST_RECORDS = 200
 _MOST_KEYS = 80  # each in an address of limited length
-_LONGEST_SUBJECT, _LONGEST_BODY, _LONGEST_KEY = 255, 32_000, 255
+_LONGEST_KEY = 255
+_LONGEST = {
+    "Task": {"Subject": 255, "Description": 32_000},
+    MAIL: {"Subject": 3000, "TextBody": 131_072, "HtmlBody": 131_072},
+}
+_BODIES = {"Task": "Description", MAIL: "TextBody"}
 # Halves of characters cannot be sent at all, and what follows a NUL is lost on many ways.
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _HOLDER = re.compile(r"record with id: (\w{15,18})")
@@ -58,21 +72,25 @@ class OrgWriter:
     def apply(self, actions: Sequence[Action]) -> list[_Answer]:
         """A receipt or an error for each action, in order."""
         answers: _Answers = {}
-        tasks: dict[int, CreateTask | AddNote] = {}
+        tasks: dict[int, _Made] = {}
+        logs: dict[int, _Made] = {}
         withdrawals: dict[int, WithdrawTask] = {}
         updates: dict[int, UpdateFields] = {}
         for place, action in enumerate(actions):
             if isinstance(action, CreateTask | AddNote):
                 tasks[place] = action
+            elif isinstance(action, LogEmail):
+                logs[place] = action
             elif isinstance(action, UpdateFields):
                 updates[place] = action
             elif isinstance(action, WithdrawTask):
                 withdrawals[place] = action
             else:
                 answers[place] = RejectedError(
-                    "this connector sends and logs no mail; name another connection for it"
+                    "this connector sends no mail; name another connection for it"
                 )
         answers |= self._create(tasks) if tasks else {}
+        answers |= self._log(logs) if logs else {}
         answers |= withdraw(self._client, withdrawals) if withdrawals else {}
         for stream in dict.fromkeys(update.stream for update in updates.values()):
             chosen = {place: one for place, one in updates.items() if one.stream == stream}
@@ -80,20 +98,33 @@ class OrgWriter:
         return [answers[place] for place in range(len(actions))]
 
     def find(self, keys: Sequence[str]) -> dict[str, Receipt]:
-        """The tasks that were created under these keys, also those that were deleted since.
+        """What was created under these keys, also what was deleted since.
 
         Raises:
             ConnectorError: that cannot be told now.
         """
+        # The org copies a mail's text, with its mark, into the task that it makes of it.
+        mails = self._found(MAIL, keys) if keys and keeps_mail(self._descriptions) else {}
+        rest = [key for key in keys if key not in mails]
+        return mails | (self._found("Task", rest) if rest else {})
+
+    def _key_field_of(self, name: str) -> str | None:
+        """The field that keeps the keys, where an object has it."""
         field = self._key_field
+        if field is None or name == "Task":
+            return field  # that tasks lack it is told by `check`
+        return field if field in self._descriptions.fields(name) else None
+
+    def _found(self, name: str, keys: Sequence[str]) -> dict[str, Receipt]:
+        field = self._key_field_of(name)
         if field is None:
-            return self._found_by_mark(keys)
+            return self._found_by_mark(name, keys)
         found: dict[str, Receipt] = {}
         for start in range(0, len(keys), _MOST_KEYS):
             some = [key for key in keys[start : start + _MOST_KEYS] if _is_text(key)]
             if not some:
                 continue
-            query = soql.with_values("Task", ("Id", field), field, some)
+            query = soql.with_values(name, ("Id", field), field, some)
             for record in self._records(query):
                 # The org compares without case; keys differ in more.
                 if record[field] in some:
@@ -101,15 +132,16 @@ class OrgWriter:
                     found[key] = Receipt(key=key, remote_id=record["Id"], already=True)
         return found
 
-    def _found_by_mark(self, keys: Sequence[str]) -> dict[str, Receipt]:
+    def _found_by_mark(self, name: str, keys: Sequence[str]) -> dict[str, Receipt]:
         _ = self._client.api  # who is logged in knows who they are
         if self._client.user is None:
             raise AuthError("the login does not tell whose it is, so our tasks cannot be found")
-        query = made_by(self._client.user, now=self._client.clock.now())
+        text = _BODIES[name]
+        query = made_by(self._client.user, now=self._client.clock.now(), name=name, text=text)
         records = self._records(query)
         return {
             key: Receipt(key=key, remote_id=record_id, already=True)
-            for key, record_id in marked_records(records, keys).items()
+            for key, record_id in marked_records(records, keys, text=text).items()
         }
 
     def _records(self, query: str) -> list[dict[str, Any]]:
@@ -120,7 +152,14 @@ class OrgWriter:
             records += answer["records"]
         return records
 
-    def _create(self, actions: Mapping[int, CreateTask | AddNote]) -> _Answers:
+    def _log(self, actions: Mapping[int, _Made]) -> _Answers:
+        try:
+            keeps_mail(self._descriptions)
+        except ConnectorError as error:
+            return dict.fromkeys(actions, error)
+        return self._create(actions)
+
+    def _create(self, actions: Mapping[int, _Made]) -> _Answers:
         answers: _Answers = {}
         first: dict[str, int] = {}  # the same key again is the same task
         records: dict[int, dict[str, Any]] = {}
@@ -132,13 +171,15 @@ class OrgWriter:
             elif action.key not in first:
                 first[action.key] = place
                 records[place] = record
-        if self._key_field is None and records:
+        unkept = [p for p, record in records.items() if self._key_field not in record]
+        if unkept:
             # The org itself would take a task twice, so it is asked before.
+            name = records[unkept[0]]["attributes"]["type"]
             try:
-                there = self.find([actions[place].key for place in records])
+                there = self._found(name, [actions[place].key for place in unkept])
             except ConnectorError as error:
                 return answers | dict.fromkeys(records, error)
-            answers |= {p: there[actions[p].key] for p in records if actions[p].key in there}
+            answers |= {p: there[actions[p].key] for p in unkept if actions[p].key in there}
             records = {p: record for p, record in records.items() if p not in answers}
         answers |= self._sent("POST", records)
         answers |= self._held(actions, answers)
@@ -151,9 +192,13 @@ class OrgWriter:
                 answers[place] = replace(answers[place], key=action.key)  # type: ignore[type-var]  # likewise
         return answers
 
-    def _record(self, action: CreateTask | AddNote) -> dict[str, Any]:
+    def _record(self, action: _Made) -> dict[str, Any]:
+        if isinstance(action, LogEmail) and keeps_mail(self._descriptions):
+            return self._with_key(as_message(action), action.key)
         record: dict[str, Any] = {"attributes": {"type": "Task"}}
-        if isinstance(action, CreateTask):
+        if isinstance(action, LogEmail):
+            record = as_task(action)
+        elif isinstance(action, CreateTask):
             record |= {"Subject": action.subject, "Description": action.body}
             record |= {} if action.due is None else {"ActivityDate": action.due.isoformat()}
             record |= {} if action.assignee is None else {"OwnerId": action.assignee}
@@ -165,11 +210,14 @@ class OrgWriter:
             record |= {"Status": "Completed"}
         for about in reversed(action.about):
             record["WhoId" if about.table == _WHO else "WhatId"] = about.id
-        if self._key_field is None:
-            return record | {"Description": marked(record["Description"], action.key)}
-        return record | {self._key_field: action.key}
+        return self._with_key(record, action.key)
 
-    def _held(self, actions: Mapping[int, CreateTask | AddNote], answers: _Answers) -> _Answers:
+    def _with_key(self, record: dict[str, Any], key: str) -> dict[str, Any]:
+        name = record["attributes"]["type"]
+        field, body = self._key_field_of(name), _BODIES[name]
+        return record | ({body: marked(record[body], key)} if field is None else {field: key})
+
+    def _held(self, actions: Mapping[int, _Made], answers: _Answers) -> _Answers:
         """Receipts for those that the org refuses because it has them already."""
         refused = [
             place
@@ -333,18 +381,15 @@ def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
         return RejectedError(f"the key {key[:40]}… is longer than its field")
     if any(isinstance(value, str) and _NO_TEXT.search(value) for value in record.values()):
         return _no_text(key)
-    if len(record["Subject"]) > _LONGEST_SUBJECT:
-        return RejectedError(
-            f"the subject has {len(record['Subject'])} characters, and Salesforce takes "
-            f"{_LONGEST_SUBJECT}"
-        )
-    # Line ends are kept as two characters each.
-    body = record["Description"]
-    length = len(body) + body.count("\n") - body.count("\r\n")
-    if length > _LONGEST_BODY:
-        return RejectedError(
-            f"the text has {length} characters, and Salesforce takes {_LONGEST_BODY}"
-        )
+    for name, longest in _LONGEST[record["attributes"]["type"]].items():
+        text = record.get(name) or ""
+        # Line ends are kept as two characters each.
+        length = len(text) + text.count("\n") - text.count("\r\n")
+        if length > longest:
+            what = "subject" if name == "Subject" else "text"
+            return RejectedError(
+                f"the {what} has {length} characters, and Salesforce takes {longest}"
+            )
     return None
 
 

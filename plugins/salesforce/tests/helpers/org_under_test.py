@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 KEY = "Crmsync_Key__c"
 KEY_FIELD = f"Task {KEY} string(255) external unique"
+MAIL_KEY_FIELD = f"EmailMessage {KEY} string(255) external unique"
 
 
 def chosen_id(prefix: str, text: str) -> str:
@@ -63,11 +64,16 @@ class TestedOrg:
     __test__ = False
 
     def __init__(
-        self, folder: Path, *, start: datetime, custom: Sequence[str] = (KEY_FIELD,)
+        self,
+        folder: Path,
+        *,
+        start: datetime,
+        custom: Sequence[str] = (KEY_FIELD, MAIL_KEY_FIELD),
+        enhanced_email: bool = True,
     ) -> None:
         self.folder = folder
         self.clock = MovableClock(start)
-        self.org = Org(self.clock, custom=custom)
+        self.org = Org(self.clock, custom=custom, enhanced_email=enhanced_email)
         self.settings = Settings()
         self.service = Service(self.org, self.settings)
         self.server = SimulatorServer(self.service, folder)
@@ -216,8 +222,18 @@ class OrgUnderTest(RemoteUnderTest):
 
     def effects(self) -> Sequence[Effect]:
         accounts = [self._update(row) for row in self._org.rows("Account")]
-        tasks = [row for row in self._org.rows("Task") if not row["IsDeleted"]]
-        return accounts + [_effect(row, self._key_of(row)) for row in tasks]
+        mails = self._org.rows("EmailMessage")
+        of_mails = {row["ActivityId"] for row in mails}  # the org makes them by itself
+        tasks = [
+            row
+            for row in self._org.rows("Task")
+            if not row["IsDeleted"] and row["Id"] not in of_mails
+        ]
+        made = accounts + [_effect(row, self._key_of(row)) for row in tasks]
+        return made + [_logged(row, self._mail_key_of(row)) for row in mails]
+
+    def _mail_key_of(self, row: dict[str, Any]) -> str:
+        return row.get(KEY) or self._keys.get(mark_in(row["TextBody"]), "")
 
     def _key_of(self, row: dict[str, Any]) -> str:
         return row.get(KEY) or self._keys.get(mark_in(row["Description"]), "")
@@ -239,10 +255,26 @@ class OrgUnderTest(RemoteUnderTest):
         return Effect(key="", kind=ActionKind.UPDATE, texts={self.text: text}, record=row["Id"])
 
 
+def _unmarked(text: str) -> str:
+    if mark_in(text) is None:
+        return text
+    return text[: text.rindex("[crmsync ")].removesuffix("\r\n\r\n")
+
+
+def _logged(row: dict[str, Any], key: str) -> Effect:
+    texts = {"subject": row["Subject"] or "", "text": _unmarked(row["TextBody"] or "")}
+    return Effect(
+        key=key,
+        kind=ActionKind.LOG,
+        texts=texts | ({"html": row["HtmlBody"]} if row["HtmlBody"] else {}),
+        record=row["RelatedToId"] or "",
+        message_id=row["MessageIdentifier"] or "",
+        at=datetime.fromisoformat(row["MessageDate"]),
+    )
+
+
 def _effect(row: dict[str, Any], key: str) -> Effect:
-    text = row["Description"] or ""
-    if mark_in(text) is not None:
-        text = text[: text.rindex("[crmsync ")].removesuffix("\r\n\r\n")
+    text = _unmarked(row["Description"] or "")
     # Only the test completes a task, and then it makes it less urgent.
     if row["Status"] == "Completed" and row["Priority"] == "Normal":
         texts = {"text": text}

@@ -47,6 +47,8 @@ def derived(org: Org, one: ObjectDefinition, row: Row) -> Row:
             found["ClosedDate"] = (row.get("ClosedDate") or org.now()) if closed else None
         case "Contract":
             found["ContractNumber"] = row["Id"][-8:]
+        case "EmailMessage":
+            found["MessageDate"] = row.get("MessageDate") or org.now()
         case "Order":
             found["OrderNumber"] = row["Id"][-8:]
     if "IsEmailBounced" in one.fields:

@@ -173,7 +173,14 @@ EmailMessage 02s Subject
   MessageIdentifier string(765)
   ThreadIdentifier string(765)
   RelatedToId reference(Account,Asset,Campaign,Case,Contract,Opportunity,Order)
+  ToIds junctionidlist(Contact,Lead,User) createonly unfiltered
   IsClientManaged boolean
+
+EmailMessageRelation 0EM Id
+  EmailMessageId reference(EmailMessage) required createonly
+  RelationId reference(Contact,Lead,User) createonly
+  RelationType picklist(40) required createonly
+  RelationAddress string(1000) createonly
 
 Contract 800 ContractNumber
   ContractNumber string(30) readonly
@@ -319,7 +326,7 @@ class FieldDefinition:
     @property
     def relationship(self) -> str | None:
         """The name by which a query goes on to the record that it leads to."""
-        if self.type != "reference" or self.unrelated:
+        if self.type != "reference" or self.unrelated:  # a list of ids leads nowhere
             return None
         if self.custom:
             return f"{self.name[:-3]}__r"
@@ -433,7 +440,7 @@ def parsed_field(line: str) -> FieldDefinition:
         name=name,
         type=kind,
         length=int(size) if size and size.isdigit() else 0,
-        references=tuple(size.split(",")) if kind == "reference" else (),
+        references=tuple(size.split(",")) if kind in {"reference", "junctionidlist"} else (),
         required="required" in words,
         defaulted="defaulted" in words,
         createable=writable,

@@ -15,6 +15,13 @@ from alembic.operations import Operations
 from crmsync_salesforce.simulator.derived import after_write, derived
 from crmsync_salesforce.simulator.errors import OrgError
 from crmsync_salesforce.simulator.field_history import history_of, kept
+from crmsync_salesforce.simulator.mails import (
+    ENHANCED,
+    MAIL,
+    after_mail,
+    refuse_change,
+    refuse_mail,
+)
 from crmsync_salesforce.simulator.objects import (
     FieldDefinition,
     ObjectDefinition,
@@ -49,18 +56,24 @@ class Org:
     Args:
         clock: the org's own; what is written is stamped with its present, in whole seconds.
         custom: lines such as ``Account Health__c double``: the fields that an administrator added.
+        enhanced_email: mail may belong to other records than cases.
 
     Attributes:
         tracked: by object, the fields of which the org keeps the history.
     """
 
-    def __init__(self, clock: Clock, *, custom: Sequence[str] = ()) -> None:
+    def __init__(
+        self, clock: Clock, *, custom: Sequence[str] = (), enhanced_email: bool = True
+    ) -> None:
         self.clock = clock
+        self.enhanced_email = enhanced_email
         self.lock = threading.RLock()
         self.objects: dict[str, ObjectDefinition] = parsed_objects()
         for line in custom:
             name, definition = line.split(" ", 1)
             self.objects[name].add(parsed_field(f"  {definition}"))
+        if not enhanced_email:
+            self.objects[MAIL].hidden |= ENHANCED
         self.engine = sa.create_engine(
             "sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False}
         )
@@ -140,6 +153,8 @@ class Org:
         one = self.object(object_name)
         with self.connected():
             row = checked(self, one, values, creating=True)
+            if one.name == MAIL:
+                refuse_mail(row, enhanced=self.enhanced_email)
             self._refuse_duplicate(one, row, None)
             made = record_id or self.minted(one.name)
             self._insert(one, row, made)
@@ -165,6 +180,8 @@ class Org:
         with self.connected():
             before = self._live(one, record_id)
             row = checked(self, one, values, creating=False)
+            if one.name == MAIL:
+                refuse_change(before, row)
             self._refuse_duplicate(one, row, record_id)
             if history := kept(self, one.name, before, row):
                 self.load(history_of(one.name), history)
@@ -274,6 +291,8 @@ class Org:
         with self.connected() as connection:
             connection.execute(self.tables[one.name].insert().values(full))
         after_write(self, one, full)
+        if one.name == MAIL:
+            after_mail(self, full)
 
     def _stamped(self, row: Row) -> Row:
         now = self.now()

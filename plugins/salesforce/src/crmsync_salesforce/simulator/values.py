@@ -59,7 +59,7 @@ def checked(org: Org, one: ObjectDefinition, values: Mapping[str, Any], *, creat
                 "set.",
                 fields=(field.name,),
             )
-        row[field.name] = None if value in {None, ""} else _kept(org, field, value)
+        row[field.name] = None if value is None or value == "" else _kept(org, field, value)
     needed = [f.name for f in one.fields.values() if f.required]
     missing = [n for n in needed if (creating or n in row) and row.get(n) is None]
     if missing:
@@ -76,6 +76,10 @@ def _kept(org: Org, field: FieldDefinition, value: object) -> object:
         return _typed(field, value, bool)
     if field.type in _NUMBERS:
         return _typed(field, value, (int, float))
+    if field.type == "junctionidlist":
+        listed = _typed(field, value, list)
+        assert isinstance(listed, list)  # noqa: S101  it was looked at
+        return ";".join(_referred(org, field, str(one)) for one in listed)
     text = str(_typed(field, value, str))
     if field.type == "date":
         return _parsed(field, text, lambda t: date.fromisoformat(t).isoformat())
