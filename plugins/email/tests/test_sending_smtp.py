@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -216,8 +215,15 @@ def test_tls_from_the_first_byte(tmp_path: Path, password: str) -> None:
     server.close()
 
 
+def test_certificates_that_are_not_there(connect: Any, mail_server: MailServer) -> None:
+    told = answer(connect(ca_file="nowhere.pem"))
+    assert isinstance(told, AuthError)
+    assert "nowhere.pem holds no certificates" in str(told)
+    assert mail_server.sessions == 0
+
+
 def test_a_stranger_s_certificate_is_not_trusted(connect: Any, mail_server: MailServer) -> None:
-    told = answer(connect(ca_file=ssl.get_default_verify_paths().openssl_cafile and None))
+    told = answer(connect(ca_file=None))
     assert isinstance(told, AuthError)
     assert "name its certificates with ca_file" in str(told)
     assert mail_server.logins == []

@@ -18,9 +18,10 @@ from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, LoginError
 
 from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError
-from crmsync_email.login import AccessTokens, Security
+from crmsync_email.login import Security
 from crmsync_email.reading.errors import RefusedError, answers
 from crmsync_email.sending.answers import REST_AFTER_QUOTA
+from crmsync_email.tokens import AccessTokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

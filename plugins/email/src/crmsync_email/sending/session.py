@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crmsync.clock import Clock
-    from crmsync_email.login import AccessTokens, Login
+    from crmsync_email.login import Login
     from crmsync_email.options import SmtpServer
     from crmsync_email.sending.message import Mail
+    from crmsync_email.tokens import AccessTokens
 
 ANSWER_SECONDS = 30.0
 TAKING_SECONDS = 120.0  # after the mail: many servers look into it before they answer
@@ -190,7 +191,12 @@ class Session:
     def _connect(self) -> None:
         server, hello = self._server, self._server.hello or _NAMELESS
         seconds = self._left(ANSWER_SECONDS)
-        context = ssl.create_default_context(cafile=server.ca_file)
+        try:
+            context = ssl.create_default_context(cafile=server.ca_file)
+        except OSError:
+            raise AuthError(
+                f"ca_file {server.ca_file} holds no certificates that can be read"
+            ) from None
         host, port = server.host, server.at_port
         try:
             if server.security is Security.TLS:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
-from crmsync_email.login import AccessTokens
 from crmsync_email.sending.identity import identity_of, redirection
 from crmsync_email.sending.message import mail_of
 from crmsync_email.sending.rate import Pace
 from crmsync_email.sending.session import BrokenError, Session
+from crmsync_email.tokens import AccessTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
