@@ -121,3 +121,17 @@ def test_a_schedule_stands_in_a_rule_and_does_not_make_it_another(tmp_path: Path
     assert str(timed.schedule) == "mondays at 08:00"
     assert timed.version == plain.version
     assert FILES["rules/renewal-at-risk.yaml"] == RULE
+
+
+def test_it_would_wake_for_those_who_go_by_an_earlier_text(tmp_path: Path) -> None:
+    head, then = RULE[: RULE.index("when:")], RULE[RULE.index("then:") :]
+    by_date = f"{head}when: [{{renewal_date: {{in_next: 30 days}}}}]\n{then}"
+    config = make_company(tmp_path, renewal_at_risk=by_date)
+    run(opened(config))
+    timeless = f"{head}when: [{{tier: gold}}]\n{then}"
+    (tmp_path / "rules" / "renewal-at-risk.yaml").write_text(timeless, encoding="utf-8")
+    later = AT + timedelta(hours=1)
+    workspace = opened(config, later)
+    # Acme renews on 20 March: on the day after, what it entered by holds no longer.
+    found = next_due(workspace, run(workspace), AT + timedelta(days=60))
+    assert found == datetime(2026, 3, 20, 23, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmsync.errors import InvalidInputError
@@ -43,6 +44,22 @@ def texts_of(
     for (name, version), source in sorted(sources.items()):
         found.add(present[name], version, source, groups[name, version])
     return found.texts()
+
+
+def earlier_texts(premises: Premises) -> tuple[Rule, ...]:
+    """The rules as they were, by which some of those inside go; of those that can be read."""
+    present = {rule.name: rule for rule in premises.rules if rule.on_change is OnChange.FINISH}
+    wanted = {
+        (name, version)
+        for name, version in premises.ledger.versions_inside()
+        if name in present and version != present[name].version
+    }
+    found = []
+    for (name, version), source in sorted(premises.ledger.rule_texts(wanted).items()):
+        catalog, teams = premises.catalog, premises.config.teams
+        with suppress(InvalidInputError):
+            found.append(rule_as_it_was(present[name], version, source, catalog, teams))
+    return tuple(found)
 
 
 def _entered_otherwise(one: Enrolment, present: Mapping[str, Rule]) -> bool:

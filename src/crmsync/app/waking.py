@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.app.deciding import world_of
+from crmsync.app.texts import earlier_texts
 from crmsync.ledger.coming import next_instant
 from crmsync.rules.conditions import All
 from crmsync.rules.incremental.next_turn import next_turn
@@ -52,6 +53,7 @@ def next_due(workspace: Workspace, result: RunResult, until: datetime) -> dateti
     with workspace.warehouse.reading() as records:
         present = world_of(premises, records)
         world = present.at(present.now, enrolled=present.now)
-        turns = next_turn([_with_guards(rule) for rule in premises.rules], world, until)
+        asked = (*premises.rules, *earlier_texts(premises))
+        turns = next_turn([_with_guards(rule) for rule in asked], world, until)
     found = [waits, turns, *(held.until for held in result.plan.held)]
     return min((at for at in found if at is not None and now < at <= until), default=None)

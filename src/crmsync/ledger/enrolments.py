@@ -176,6 +176,16 @@ def read_texts(
 
 
 _TEXTS = sa.select(rule_text)
+_VERSIONS = (
+    sa.select(enrolment.c.rule, enrolment.c.rule_version)
+    .where(enrolment.c.status == EnrolmentStatus.ACTIVE.value)
+    .distinct()
+)
+
+
+def read_versions(connection: sa.Connection) -> frozenset[tuple[str, str]]:
+    """The rules and versions by which somebody entered who is inside."""
+    return frozenset((row.rule, row.rule_version) for row in connection.execute(_VERSIONS))
 
 
 def _end(connection: sa.Connection, transitions: Transitions) -> None:

@@ -194,6 +194,11 @@ class Ledger:
         with self.reading() as connection:
             return enrolments.read_texts(connection, wanted)
 
+    def versions_inside(self) -> Collection[tuple[str, str]]:
+        """The rules and versions by which somebody entered who is inside."""
+        with self.reading() as connection:
+            return enrolments.read_versions(connection)
+
     def made_tasks(self, rules: Collection[str], subjects: Collection[str]) -> Sequence[MadeTask]:
         """The tasks that rules have made for these subjects, the oldest first."""
         with self.reading() as connection:
