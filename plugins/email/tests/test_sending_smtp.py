@@ -78,6 +78,7 @@ REFUSALS = [
     (Fault.DATA_NOT_NOW, TransientError, "452"),
     (Fault.TAKEN_LATER, TransientError, "451 4.7.1"),
     (Fault.TAKEN_NEVER, RejectedError, "spam"),
+    (Fault.GARBAGE_AT_RCPT, TransientError, "does not speak SMTP"),
     (Fault.CUT_IDLE, TransientError, "broke the connection off"),
 ]
 
@@ -108,11 +109,12 @@ def test_a_connection_that_breaks_within_the_mail(
     assert mail_server.taken == []
 
 
-def test_a_connection_that_breaks_after_the_mail_is_uncertain(
-    connect: Any, mail_server: MailServer
+@pytest.mark.parametrize("fault", [Fault.CUT_AFTER_DOT, Fault.GARBAGE_AFTER_DOT], ids=str)
+def test_what_says_neither_yes_nor_no_after_the_mail_is_uncertain(
+    fault: Fault, connect: Any, mail_server: MailServer
 ) -> None:
     connector = connect()
-    mail_server.faults.append(Fault.CUT_AFTER_DOT)
+    mail_server.faults.append(fault)
     first, second = connector.apply([mail("key-1"), mail("key-2")])
     assert isinstance(first, UncertainError)
     assert isinstance(second, Receipt), "the session was opened again for the rest"

@@ -47,6 +47,8 @@ class Fault(Enum):
     DATA_NOT_NOW = "452 4.3.1 not enough storage"
     TAKEN_LATER = "451 4.7.1 come again"
     TAKEN_NEVER = "554 5.7.1 this looks like spam"
+    GARBAGE_AT_RCPT = "who are you?"
+    GARBAGE_AFTER_DOT = "it will be as it will be"
     CUT_IDLE = "cut before the next command"
     CUT_BEFORE_DOT = "cut within the mail"
     CUT_AFTER_DOT = "taken, and cut before the answer"
@@ -57,7 +59,7 @@ class Fault(Enum):
 _AT = {
     "AUTH": {Fault.LOGIN, Fault.LOGIN_LATER},
     "MAIL": {Fault.MAIL_LATER, Fault.MAIL_SEND_AS, Fault.USED_UP, Fault.CLOSING},
-    "RCPT": {Fault.RCPT_LATER, Fault.RCPT_UNKNOWN},
+    "RCPT": {Fault.RCPT_LATER, Fault.RCPT_UNKNOWN, Fault.GARBAGE_AT_RCPT},
     "DATA": {Fault.DATA_NOT_NOW},
     "TAKEN": {Fault.TAKEN_LATER, Fault.TAKEN_NEVER},
 }
@@ -181,6 +183,8 @@ class MailServer:
             return fault.value
         assert isinstance(envelope.content, bytes)
         self.taken.append(Taken(envelope.mail_from or "", envelope.rcpt_tos, envelope.content))
+        if self.meets_this(Fault.GARBAGE_AFTER_DOT):
+            return Fault.GARBAGE_AFTER_DOT.value
         if self.meets_this(Fault.CUT_AFTER_DOT):
             _cut(server)
         if self.meets_this(Fault.HANG_AFTER_DOT):

@@ -26,6 +26,7 @@ ANSWER_SECONDS = 30.0
 TAKING_SECONDS = 120.0  # after the mail: many servers look into it before they answer
 _READY, _OK, _GO_ON, _CHALLENGE, _LOGGED_IN = 220, 250, 354, 334, 235
 _CLOSING = 421
+_FIRST_CODE, _REFUSALS = 200, range(400, 600)
 # What a machine without a name of its own says (RFC 5321, 4.1.3); to look for one asks the network.
 _NAMELESS = "[127.0.0.1]"
 _DOTS = re.compile(rb"(?m)^\.")
@@ -185,8 +186,14 @@ class Session:
                 f"the mail server {_why(error)} when it had the whole mail to {recipient}, so it "
                 "may have taken it"
             ) from None
-        if code != _OK:
+        if code in _REFUSALS:
             raise self._refused(code, text, what=f"the mail to {recipient}")
+        if code != _OK:
+            self.close()
+            raise UncertainError(
+                f"the mail server answered the mail to {recipient} with something else than yes or "
+                "no, so it may have taken it"
+            )
 
     def _connect(self) -> None:
         server, hello = self._server, self._server.hello or _NAMELESS
@@ -279,10 +286,14 @@ class Session:
         try:
             self._wait_at_most(ANSWER_SECONDS)
             smtp.send(command.encode() + b"\r\n")
-            return smtp.getreply()
+            code, text = smtp.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self.close()
             raise BrokenError(_why(error)) from None
+        if code < _FIRST_CODE:  # smtplib's own, for what is no answer
+            self.close()
+            raise BrokenError("does not speak SMTP")
+        return code, text
 
     def _refused(self, code: int, text: bytes, *, what: str) -> ConnectorError:
         if code == _CLOSING:
