@@ -166,6 +166,8 @@ def test_what_is_not_there_is_not_found(wire: PortalOnWire, told: str) -> None:
         ("GET", "/crm/v3/objects/sandwiches", 400),
         ("GET", "/crm/v2/objects/companies", 404),
         ("GET", "/crm/v3/nonsense", 404),
+        ("GET", "/crm/objects/2026-09/companies", 404),
+        ("GET", "/account-info/v9/details", 404),
         ("PUT", "/crm/v3/objects/companies", 405),
         ("GET", "/crm/v3/objects/companies/batch/read", 405),
         ("POST", "/crm/v3/objects/companies/batch/nonsense", 404),
@@ -189,7 +191,7 @@ def test_what_the_api_does_not_have(
         "/crm/v3/objects/company",
         "/crm/v3/objects/0-2",
         "/crm/objects/2026-03/companies",
-        "/crm/objects/2026-09/0-2",
+        "/crm/objects/2026-03/0-2",
     ],
 )
 def test_a_type_has_several_names_and_the_api_several_versions(

@@ -172,6 +172,7 @@ class CustomObjectsApi:
             "objectTypeId": kind.id,
             "properties": [property_body(one) for one in kind.properties.values()],
             "associations": associations,
+            "allowsSensitiveProperties": False,
             "archived": False,
             "createdAt": at,
             "updatedAt": at,

@@ -203,9 +203,16 @@ class Portal:
             self.events.append(Event(at=now, kind=name, action="deletion", record_id=old.id))
 
     def restore(self, name: str, record_id: int) -> None:
-        """Take a record out of the recycling bin."""
+        """Take a record out of the recycling bin.
+
+        Raises:
+            PortalError: another one has its unique value by now.
+        """
         with self.lock:
             old = self.tables[name].records[record_id]
+            known = self.types[name].properties
+            told = {n: value for n, value in old.items().items() if n in known}
+            self._refuse_duplicate(self.types[name], told, old)
             now = self.now()
             self.tables[name].put(
                 old._replace(archived=None, updated=now), seen_at=self._seen_at(now)

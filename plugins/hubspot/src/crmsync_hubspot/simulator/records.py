@@ -74,13 +74,12 @@ class Table:
         # When records were changed, with their ids; what a later change outdated stays.
         self._changed_at, self._changed = array("q"), array("q")
         self._late: list[tuple[int, int]] = []  # changes that were entered out of their order
-        # Of each id: when the index will know its present version, and what it knows until then.
-        self._lagging: dict[int, tuple[int, Record | None]] = {}
+        # Of each id: what the index knows, and when it will know which later versions.
+        self._lagging: dict[int, tuple[Record | None, list[tuple[int, Record]]]] = {}
 
     def put(self, new: Record, *, seen_at: int) -> None:
         """Keep a record's newest version; searches see it from ``seen_at`` on."""
         old = self.records.get(new.id)
-        known = self.seen(new.id, new.updated) if old is not None else None
         self.records[new.id] = new
         if old is None:
             self._add_id(new.id)
@@ -89,8 +88,8 @@ class Table:
         self._note_unique(old, new)
         if (old is not None and old.archived is not None) != (new.archived is not None):
             self._note_archived(new)
-        if seen_at > new.updated:
-            self._lagging[new.id] = (seen_at, known)
+        if seen_at:
+            self._lagging.setdefault(new.id, (old, []))[1].append((seen_at, new))
         else:
             self._lagging.pop(new.id, None)
 
@@ -142,11 +141,16 @@ class Table:
     def seen(self, record_id: int, now: int) -> Record | None:
         """The version of a record that the search index knows; None where it knows none."""
         waiting = self._lagging.get(record_id)
-        if waiting is not None and now < waiting[0]:
-            return waiting[1]
-        if waiting is not None:
+        if waiting is None:
+            return self.records.get(record_id)
+        known, later = waiting
+        while later and later[0][0] <= now:
+            known = later.pop(0)[1]
+        if later:
+            self._lagging[record_id] = (known, later)
+        else:
             del self._lagging[record_id]
-        return self.records.get(record_id)
+        return known
 
     def lagging(self) -> frozenset[int]:
         """The ids of which searches may still know an older version."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote
 
-_DATED = re.compile(r"20\d\d-(03|09)")
+# The date-based version that answers as the older ones do; later ones are others.
+_DATED = "2026-03"
 _VERSIONED = {
     ("crm", "v3"): {"objects", "properties", "pipelines", "owners"},
     ("crm", "v4"): {"associations", "objects"},
@@ -26,15 +26,16 @@ def route_of(path: str) -> tuple[str, ...]:
         return _single(found) if single else found
     if head == ("crm", "associations") and parts[2:3] == ("v4",):
         return ("associations", *parts[3:])
-    if parts[:1] == ("crm",) and len(parts) > 2 and _DATED.fullmatch(parts[2]):  # noqa: PLR2004  a place
+    if parts[:1] == ("crm",) and len(parts) > 2 and parts[2] == _DATED:  # noqa: PLR2004  a place
         found = (parts[1], *parts[3:])
         return _single(found) if parts[1] == "objects" and "associations" in parts[4:] else found
-    if parts[:1] == ("crm-object-schemas",) and parts[2:3] == ("schemas",):
+    known = parts[1:2] in {("v3",), (_DATED,)}
+    if parts[:1] == ("crm-object-schemas",) and known and parts[2:3] == ("schemas",):
         return parts[2:]
-    if parts[:1] == ("account-info",):
+    if parts[:1] == ("account-info",) and known:
         return ("account", *parts[2:])
-    if parts[:1] == ("oauth",) and len(parts) > 1:
-        return ("oauth", *parts[2:]) if parts[1] == "v3" or _DATED.fullmatch(parts[1]) else ()
+    if parts[:1] == ("oauth",) and known:
+        return ("oauth", *parts[2:])
     return ()
 
 
