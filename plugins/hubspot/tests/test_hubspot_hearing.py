@@ -7,19 +7,27 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hubspot.utils.signature import Signature
 
+from crmsync.app.workspace import open_workspace
+from crmsync.daemon.board import Board
+from crmsync.daemon.hints import Hints
+from crmsync.daemon.public.installed import InstalledOutside
 from crmsync.errors import AuthError, UntrustedError
 from crmsync.plugins.contract import ConnectionContext, HeardRequest, StreamRequest
 from crmsync.testing.samples import START
 from crmsync_hubspot import crmsync_connectors
 from crmsync_hubspot.options import HubSpotOptions, HubSpotStreamOptions
+from crmsync_hubspot.simulator.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from portal_under_test import TestedPortal
 
 SECRET = "the-apps-secret"  # noqa: S105  it opens nothing
 GUESSED = "guessed"
@@ -163,3 +171,42 @@ def test_without_a_secret_nobody_is_heard(context: ConnectionContext) -> None:
     )
     with pytest.raises(AuthError, match="client_secret must be given"):
         heard(bare, request(EVENT))
+
+
+@pytest.mark.parametrize(
+    ("late_by", "status", "read"),
+    [
+        (timedelta(0), HTTPStatus.OK, {"hubspot"}),
+        (timedelta(minutes=6), HTTPStatus.UNAUTHORIZED, set()),
+        (timedelta(minutes=-6), HTTPStatus.UNAUTHORIZED, set()),
+    ],
+)
+def test_what_the_portal_tells_the_daemon_is_a_hint(
+    tested: TestedPortal, late_by: timedelta, status: HTTPStatus, read: set[str]
+) -> None:
+    """As the portal signs it, through the daemon's own door."""
+    config = tested.folder / "config.yaml"
+    for name in ("rules", "segments", "templates"):
+        (tested.folder / name).mkdir()
+    config.write_text(f"""\
+company: {{name: Vendor, email: hello@vendor.example}}
+public: {{url: 'https://crm.vendor.example/'}}
+connections:
+  hubspot:
+    connector: hubspot
+    url: {tested.server.address}
+    access_token: file:{tested.folder / "token"}
+    client_secret: file:{tested.folder / "client_secret"}
+    streams:
+      companies: {{table: account, object: companies, key: id, fields: {{name: name}}}}
+""")
+    workspace = open_workspace(config, tested.clock)
+    hints, board = Hints(), Board(tested.clock, timedelta(hours=1))
+    outside = InstalledOutside(lambda: workspace, tested.clock, hints, board)
+    webhooks = Webhooks(tested.portal, tested.settings.client_secret)
+    tested.make("companies", name="new")
+    (body,) = webhooks.bodies()
+    told = webhooks.headers("https://crm.vendor.example/hooks/hubspot", body, late_by=late_by)
+    headers = {name.lower(): value for name, value in told.items()}
+    assert outside.hear("hubspot", "POST", "/hooks/hubspot", headers, body) == status
+    assert {*hints.take()[0]} == read

@@ -11,6 +11,7 @@ from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED, MERGED_INTO
 from crmsync.testing.samples import START
 from crmsync_hubspot import objects, reading, sharing
+from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.records import record
 from crmsync_hubspot.simulator.values import milliseconds
@@ -535,6 +536,33 @@ def test_each_kind_of_record_can_be_read(tested: TestedPortal, name: str) -> Non
     (later,) = many(tested, name, 1)
     tested.clock.pass_time(HOUR)
     assert str(later) in {row["id"] for row in rows(read(connector, pages[-1].cursor))}
+
+
+@pytest.mark.parametrize("by", ["p48000001_renewals", "2-170001"])
+def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
+    schemas = CustomObjectsApi(tested.portal, tested.service.access)
+    title = {"name": "title", "label": "Title", "type": "string", "fieldType": "text"}
+    labels = {"singular": "Renewal", "plural": "Renewals"}
+    kind = schemas.create(
+        {"name": "renewals", "labels": labels, "properties": [title],
+         "primaryDisplayProperty": "title", "associatedObjects": ["companies"]}
+    )  # fmt: skip
+    company, first = int(tested.make("companies", name="A")), int(tested.make(kind.name, title="1"))
+    tested.portal.link(kind.name, first, "companies", company)
+    connector = tested.connect(by, ("title", "associations.companies"))
+    pages = read(connector)
+    (row,) = rows(pages)
+    assert (row["title"], row["associations.companies"]) == ("1", str(company))
+    tested.clock.pass_time(HOUR)
+    second = int(tested.make(kind.name, title="2"))
+    tested.portal.link(kind.name, second, "companies", company)
+    tested.clock.pass_time(HOUR)
+    told = {
+        row["title"]: row["associations.companies"]
+        for row in rows(read(connector, pages[-1].cursor))
+    }
+    assert told["2"] == str(company)
+    assert not [finding for finding in connector.check() if finding.fatal]
 
 
 def test_an_object_that_is_not_there_is_named(tested: TestedPortal) -> None:

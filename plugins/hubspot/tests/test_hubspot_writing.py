@@ -18,6 +18,7 @@ from crmsync.errors import (
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
+    CustomAction,
     LogEmail,
     Receipt,
     RecordRef,
@@ -222,6 +223,13 @@ def test_a_note_bears_its_key(tested: TestedPortal) -> None:
     assert tested.service.requests[-1].fields()["inputs"][0]["associations"][0]["types"] == [
         {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 190}
     ]
+
+
+def test_what_other_connectors_do_is_refused(tested: TestedPortal) -> None:
+    custom = CustomAction(key="c", name="notify", texts={"text": "x"}, about=())
+    answers = tested.connect().apply([custom, task("k")])
+    assert isinstance(answers[0], RejectedError)
+    assert isinstance(answers[1], Receipt)
 
 
 def _mail(**changes: Any) -> LogEmail:
