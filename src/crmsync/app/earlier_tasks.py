@@ -87,10 +87,6 @@ class EarlierTasks:
         self, task: MadeTask, action: CreateTask, row: Mapping[str, Any]
     ) -> UpdateFields | None:
         """The new words and days, as far as they can be written back."""
-        settings = self._premises.config.connections.get(task.connection)
-        streams = () if settings is None else settings.streams.values()
-        if sum(stream.table == _ACTIVITY for stream in streams) > 1:
-            return None  # nobody knows in which of them it stands
         if _UPDATE not in {str(kind) for kind in self._premises.abilities(task.connection)}:
             return None
         at, owner = row.get("at"), row.get("owner")
@@ -107,7 +103,7 @@ class EarlierTasks:
         expected: dict[str, Scalar] = {}
         stream = ""
         for name, (new, old) in wanted.items():
-            found = self._premises.remote_field(task.connection, _ACTIVITY, name)
+            found = self._remote_field(task, name)
             if found is not None and new is not None and new != old:
                 stream, remote = found
                 changes[remote], expected[remote] = new, old
@@ -120,6 +116,20 @@ class EarlierTasks:
             changes=changes,
             expected=expected,
         )
+
+    def _remote_field(self, task: MadeTask, name: str) -> tuple[str, str] | None:
+        """The stream that the task stands in, and its field there; None where none can be told."""
+        settings = self._premises.config.connections.get(task.connection)
+        known = {} if settings is None else settings.streams
+        if sum(stream.table == _ACTIVITY for stream in known.values()) <= 1:
+            return self._premises.remote_field(task.connection, _ACTIVITY, name)
+        stream = self._streams.get(global_id(task.connection, task.remote_id), "")
+        remote = known[stream].remote_field(name) if stream in known else None
+        return None if remote is None else (stream, remote)
+
+    @cached_property
+    def _streams(self) -> Mapping[str, str]:
+        return self._records.streams_of(_ACTIVITY, self._rows)
 
     @cached_property
     def _made(self) -> Sequence[MadeTask]:

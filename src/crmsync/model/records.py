@@ -175,6 +175,10 @@ class LiveRecords(RecordSource, Protocol):
         """
         ...
 
+    def streams_of(self, table: str, ids: Iterable[str]) -> Mapping[str, str]:
+        """Which stream each of these live records came from; absent where there is no record."""
+        ...
+
     def count(self, table: str) -> int:
         """How many live records a table has."""
         ...

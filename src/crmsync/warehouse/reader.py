@@ -220,6 +220,13 @@ class Records:
             rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
         return {row["id"]: row for row in rows}
 
+    def streams_of(self, table: str, ids: Iterable[str]) -> dict[str, str]:
+        """Which stream each of these live records came from; absent where there is no record."""
+        live = sge.select("id", "stream").from_(named(table, RECORDS)).where(_LIVE)
+        with self._database.given(_WANTED, pa.table({"id": pa.array(list(ids), pa.string())})):
+            rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
+        return {row["id"]: row["stream"] for row in rows}
+
     def aliases(self) -> dict[str, dict[str, str]]:
         """By table, the ids of merged records, each with the one that survived in the end."""
         return self.history.aliases

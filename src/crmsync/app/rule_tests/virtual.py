@@ -90,6 +90,10 @@ class VirtualRecords(MemoryRecords):
         known = self._by_id.get(table, {})
         return {record_id: known[record_id] for record_id in ids if record_id in known}
 
+    def streams_of(self, table: str, ids: Iterable[str]) -> Mapping[str, str]:
+        """A test has one stream for each table."""
+        return dict.fromkeys(self.rows(table, ids), table)
+
     def count(self, table: str) -> int:
         """How many records a table has."""
         return len(self._by_id.get(table, ()))
