@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import smtplib
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from delivering_server import DeliveringServer
 from mail_servers import PASSWORD
 from mailboxes import new_user
 from sending_under_test import NO_RECORDS, effect_of, mail, opened, spec_of
-from smtp_server import Fault, MailServer
+from smtp_server import Fault
 from wire_proxy import WireProxy
 
 from crmsync.journeys.keys import message_id
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from aiosmtpd.smtp import SMTP, Envelope, Session
     from mail_servers import Dovecot
 
     from crmsync.model.actions import Action
@@ -38,26 +37,6 @@ if TYPE_CHECKING:
 
 _SMALL = Bounds(page_mails=4)
 _READS = {Feature.READS, Feature.PAGES}
-
-
-class _DeliveringServer(MailServer):
-    """What it has taken for us, it delivers to our mailbox."""
-
-    def __init__(self, folder: Path, dovecot: Dovecot, user: str) -> None:
-        super().__init__(folder)
-        self._dovecot, self._user = dovecot, user
-
-    def authenticate(self, user: str, password: str) -> bool:
-        return (user, password) == (self._user, PASSWORD)
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  the name that aiosmtpd looks for
-        before = len(self.taken)
-        answer = await super().handle_DATA(server, session, envelope)
-        for taken in self.taken[before:]:
-            if self._user in taken.recipients:
-                with smtplib.LMTP("127.0.0.1", self._dovecot.lmtp) as lmtp:
-                    lmtp.sendmail(taken.sender, self._user, taken.content)
-        return answer
 
 
 class MailboxUnderTest(RemoteUnderTest):
@@ -78,7 +57,7 @@ class MailboxUnderTest(RemoteUnderTest):
     }
 
     def __init__(
-        self, server: _DeliveringServer, proxy: WireProxy, dovecot: Dovecot, user: str, folder: Path
+        self, server: DeliveringServer, proxy: WireProxy, dovecot: Dovecot, user: str, folder: Path
     ) -> None:
         self._server, self._proxy, self._dovecot, self._folder = server, proxy, dovecot, folder
         self._user = user
@@ -189,6 +168,6 @@ class TestMailbox(ConnectorLaws):
     @pytest.fixture
     def remote(self, dovecot: Dovecot, tmp_path: Path) -> Iterator[RemoteUnderTest]:
         user = new_user()
-        server = _DeliveringServer(tmp_path, dovecot, user)
+        server = DeliveringServer(tmp_path, dovecot, user)
         with closing(server), WireProxy(dovecot.imap) as proxy:
             yield MailboxUnderTest(server, proxy, dovecot, user, tmp_path)

@@ -138,6 +138,10 @@ class MailServer:
             return True
         return False
 
+    def take(self, mail: Taken) -> None:
+        """From now on it is this server's duty to deliver it."""
+        self.taken.append(mail)
+
     def authenticate(self, user: str, password: str) -> bool:
         self.logins.append(user)
         return (user, password) == (USER, PASSWORD)
@@ -182,7 +186,7 @@ class MailServer:
         if fault is not None:
             return fault.value
         assert isinstance(envelope.content, bytes)
-        self.taken.append(Taken(envelope.mail_from or "", envelope.rcpt_tos, envelope.content))
+        self.take(Taken(envelope.mail_from or "", envelope.rcpt_tos, envelope.content))
         if self.meets_this(Fault.GARBAGE_AFTER_DOT):
             return Fault.GARBAGE_AFTER_DOT.value
         if self.meets_this(Fault.CUT_AFTER_DOT):
