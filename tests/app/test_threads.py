@@ -81,3 +81,35 @@ def test_another_word_is_a_mistake(tmp_path: Path) -> None:
     result = call("check", "--config", config)
     told = " ".join((result.stdout + result.stderr).split())
     assert "“thread” cannot be “first”; write last, or leave it out" in told
+
+
+def test_a_rule_s_own_test_sees_the_thread(tmp_path: Path) -> None:
+    rule = RULE.replace("      template:", "      thread: last\n      template:")
+    config = make_company(tmp_path, renewal_at_risk=rule)
+    tests = tmp_path / "rules" / "tests" / "renewal.yaml"
+    tests.parent.mkdir()
+    tests.write_text(_RULE_TEST, encoding="utf-8")
+    result = call("test", "--config", config)
+    assert result.exit_code == 0, result.stdout
+
+
+_RULE_TEST = """\
+rule: renewal-at-risk
+at: 2026-03-02T09:00
+records:
+  user: [{id: jo, name: Jo Meyer, email: jo@vendor.example, active: true}]
+  contact: [{id: ann, account: acme, first_name: Ann, email: ann@acme.example}]
+  account:
+    - {id: acme, name: Acme, owner: jo, primary_contact: ann, renewal_date: 2026-03-20}
+  activity:
+    - id: mail
+      account: acme
+      contact: ann
+      kind: email
+      at: 2026-01-10T10:00
+      message_id: m1@acme.example
+      subject: Our offer
+expect:
+  actions:
+    acme: [{task: {assign_to: jo}}, {email: {to: ann, subject: "Re: Our offer"}}]
+"""
