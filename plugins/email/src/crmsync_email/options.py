@@ -175,8 +175,9 @@ class MailboxOptions(SendingOptions, Login):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """What tells mail of our own: the address, and the login's name."""
-        return (mailbox_of(self.address).address, self.user or "")
+        """What tells mail of our own: the address, the login's name, and domains as ``@domain``."""
+        domains = (f"@{name}" for name in self.domains or ())
+        return (mailbox_of(self.address).address, self.user or "", *domains)
 
     @property
     def copies_itself(self) -> bool:

@@ -15,8 +15,14 @@ INBOX, SENT = "inbox", "sent"
 # RFC 6154, and what servers call such folders that do not say.
 _FLAGS = {SENT: "\\sent", "archive": "\\archive", "all": "\\all"}
 _NAMES = {
-    SENT: ("sent", "sent items", "sent messages", "sent mail", "gesendet", "gesendete elemente"),
-    "archive": ("archive", "archives", "archiv"),
+    SENT: (
+        *("sent", "sent items", "sent messages", "sent mail", "gesendet", "gesendete elemente"),
+        *("gesendete objekte", "gesendete nachrichten", "envoyés", "éléments envoyés"),
+        *("messages envoyés", "inviata", "posta inviata", "elementi inviati", "enviados"),
+        *("elementos enviados", "itens enviados", "verzonden", "verzonden items", "skickat"),
+        *("sendt", "wysłane", "отправленные", "送信済み", "送信済みアイテム", "已发送"),
+    ),
+    "archive": ("archive", "archives", "archiv", "archief", "archivio", "archivo"),
 }
 
 

@@ -306,16 +306,6 @@ class MailboxSession:
             if isinstance(one.get(_ID_FIELD), bytes)
         }
 
-    def append(self, folder: str, raw: bytes, at: datetime) -> None:
-        """Put a mail into a folder, as one that was read.
-
-        Raises:
-            RefusedError: the server does not take it.
-            TransientError: it may be there, or not.
-        """
-        with self._answers():
-            self._client.append(folder, raw, flags=[b"\\Seen"], msg_time=at)
-
     @contextmanager
     def _answers(self) -> Iterator[None]:
         """A command: what may go wrong with it, told in a sentence."""

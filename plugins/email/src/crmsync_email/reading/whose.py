@@ -39,13 +39,14 @@ class Ours:
         anybody can have an address there.
 
         Args:
-            own: its addresses, among which the name of a login may be that is none.
+            own: its addresses and, as ``@example.com``, domains; among them may be the name of a
+                login that is neither.
         """
         names = [name.lower() for name in told]
         addresses = [name.lower() for name in own if "@" in name]
         domains = {name.rpartition("@")[2] for name in addresses} - set(PUBLIC_DOMAINS)
         return cls(
-            addresses=frozenset({*(name for name in names if name[0] != "@"), *addresses}),
+            addresses=frozenset(name for name in (*names, *addresses) if name[0] != "@"),
             domains=frozenset(name[1:] for name in names if name[0] == "@")
             if names
             else frozenset(domains),
