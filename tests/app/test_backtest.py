@@ -320,6 +320,7 @@ def test_more_steps_compile_no_more_queries(company: Path, monkeypatch: pytest.M
     counts = []
     for end in ("2026-01-24", "2026-02-03"):
         compiled = 0
+        shutil.rmtree(company.parent / "state" / "queries", ignore_errors=True)
         window = ("--from", "2026-01-14", "--to", end)
         report = call_json("backtest", "quiet", *window, "--config", company)
         counts.append((report["steps"], compiled))

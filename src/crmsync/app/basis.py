@@ -1,4 +1,4 @@
-"""What verdicts depend on beside the records and the time, in one digest for each rule."""
+"""What verdicts and compiled queries depend on beside the records and the time, as digests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from crmsync.app.premises import Premises
+    from crmsync.config.load import Installation
+    from crmsync.plugins.manager import Plugins
     from crmsync.rules.language import Rule
 
 _DECIDING = ("rules", "facts", "model", "warehouse")
 # Other distributions that answer in their place: holidays are added, and mistakes mended.
 _ANSWERING = ("duckdb", "holidays", "ibis-framework")
+_COMPILING = ("duckdb", "ibis-framework", "sqlglot")
 
 
 def basis_of(premises: Premises, rules: Iterable[Rule]) -> dict[str, str]:
@@ -43,6 +46,18 @@ def basis_of(premises: Premises, rules: Iterable[Rule]) -> dict[str, str]:
     )
     shared = hashlib.sha256(repr(common).encode()).hexdigest()
     return {rule.name: f"{rule.version} {shared}" for rule in rules}
+
+
+def basis_of_queries(installation: Installation, plugins: Plugins) -> str:
+    """The same only where the same question to the same tables is compiled to the same text."""
+    packages = {str(fact.build.__module__).partition(".")[0] for fact in plugins.facts}
+    packages |= {report.package for report in plugins.reports if report.facts}
+    told = (
+        [version(name) for name in _COMPILING],
+        installation.document.text,
+        [(name, _package(name)) for name in sorted(packages | {crmsync.__name__})],
+    )
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 @cache

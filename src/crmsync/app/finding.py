@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
+from crmsync.model.records import Given
 from crmsync.model.tables import ID_SEPARATOR
+from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import ibis.expr.types as ir
+
     from crmsync.model.records import RecordSource
 
 _MOST_NAMED = 10
+# What is looked for, as queries are told it.
+_WANTED, _LOWER, _ID = "wanted", "wanted in lower case", "end of a wanted id"
 _NAMES = ("name", "email", "subject", "title")
 
 
@@ -32,19 +40,15 @@ def find_record(
     Raises:
         UsageError: there is no such record, or more than one.
     """
+    said = {_WANTED: wanted, _LOWER: wanted.lower(), _ID: f"{ID_SEPARATOR}{wanted}"}
     exact: list[tuple[str, str, str]] = []
     alike: list[tuple[str, str, str]] = []
     for table in tables:
-        rows = records.table(table)
-        is_id = (rows.id == wanted) | rows.id.endswith(f"{ID_SEPARATOR}{wanted}")
-        named = [rows[name] for name in _NAMES if name in rows.columns]
-        is_name = ibis.or_(*(column.lower() == wanted.lower() for column in named))
-        is_part = ibis.or_(*(column.lower().contains(wanted.lower()) for column in named))
-        for found, into in ((is_id | is_name, exact), (is_part, alike)):
-            hits = rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)
-            into += [
-                (table, row["id"], record_name(row)) for row in records.query(hits).to_pylist()
-            ]
+        for part, into in ((False, exact), (True, alike)):
+            build = partial(_called, records, table, part=part)
+            query = records.compiled(f"records {table} called {part}", build)
+            rows = records.query(query, Given(values=said)).to_pylist()
+            into += [(table, row["id"], record_name(row)) for row in rows]
     hits = exact or alike
     if not hits:
         raise UsageError(
@@ -56,3 +60,18 @@ def find_record(
         more = " and more" if len(hits) > _MOST_NAMED else ""
         raise UsageError(f"“{wanted}” can be several: {listed}{more}; name one by its id")
     return hits[0]
+
+
+def _called(records: RecordSource, table: str, *, part: bool) -> ir.Table:
+    """The records that are called so, or whose name has a part that is called so."""
+    rows = records.table(table)
+    names = [rows[name].lower() for name in _NAMES if name in rows.columns]
+    lower = variable(_LOWER, dt.string)
+    if part:
+        found = ibis.or_(*(name.contains(lower) for name in names))
+    else:
+        is_id = (rows.id == variable(_WANTED, dt.string)) | rows.id.endswith(
+            variable(_ID, dt.string)
+        )
+        found = ibis.or_(is_id, *(name == lower for name in names))
+    return rows.filter(found.fill_null(False)).order_by("id").limit(_MOST_NAMED + 1)

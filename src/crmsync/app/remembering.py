@@ -67,7 +67,8 @@ def remembered(path: Path) -> Remembered | None:
     if not path.exists():
         return None
     try:
-        rows = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # `read_table` would load pandas
+            rows = file.read()
         about = json.loads(rows.schema.metadata[_ABOUT])
         return _from_rows(rows, about)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -154,9 +154,13 @@ class Workspace:
     @cached_property
     def warehouse(self) -> Warehouse:
         """What is known of customers."""
+        from crmsync.app.basis import basis_of_queries
         from crmsync.warehouse.store import Warehouse
+        from crmsync.warehouse.texts import QueryTexts
 
-        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables, self.streams)
+        basis = basis_of_queries(self.installation, self.plugins)
+        texts = QueryTexts(self.state / "queries", basis)
+        return Warehouse(self.state / "warehouse.duckdb", self.catalog.tables, self.streams, texts)
 
     @cached_property
     def streams(self) -> dict[tuple[str, str], str]:

@@ -21,10 +21,11 @@ import sqlglot.expressions as sge
 
 from crmsync.errors import StoreError
 from crmsync.model.records import NOTHING, Compiled, Kept
+from crmsync.warehouse.texts import QueryTexts
 from crmsync.warehouse.variables import GIVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import ibis.expr.datatypes as dt
@@ -49,11 +50,9 @@ class Database:
         texts: compiled queries by their keys, where several files share them.
     """
 
-    def __init__(
-        self, path: Path, *, read_only: bool, texts: MutableMapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, read_only: bool, texts: QueryTexts | None = None) -> None:
         self.path = path
-        self._texts: MutableMapping[str, str] = {} if texts is None else texts
+        self._texts = QueryTexts() if texts is None else texts
         self._values: dict[str, Value] = {}
         self._tables: dict[str, str] = {}  # kept tables by the names under which they are read
         self._forgotten: list[str] = []
@@ -76,11 +75,13 @@ class Database:
 
     def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
-        if key not in self._texts:
+        text = self._texts.get(key)
+        if text is None:
             asked = build()
             select = self._select(asked) if isinstance(asked, ir.Table) else self._union(asked)
-            self._texts[key] = select.sql(_DIALECT, identify=True)
-        return Compiled(text=self._texts[key])
+            text = select.sql(_DIALECT, identify=True)
+            self._texts.keep(key, text)
+        return Compiled(text=text)
 
     def query(self, query: ir.Table | Compiled, given: Given = NOTHING) -> pa.Table:
         """The rows of a query."""

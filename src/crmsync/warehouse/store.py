@@ -23,6 +23,7 @@ from crmsync.warehouse.schema import (
     is_current,
     knows_all_migrations,
 )
+from crmsync.warehouse.texts import QueryTexts
 from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class Warehouse:
         path: the file; made when it is first needed.
         tables: the canonical tables, an installation's custom fields included.
         streams: the table of each stream of the config, by connection and stream.
+        texts: where compiled queries are kept, from one opening to the next.
     """
 
     def __init__(
@@ -195,13 +197,14 @@ class Warehouse:
         path: Path,
         tables: Mapping[str, Table] | None = None,
         streams: StreamTables | None = None,
+        texts: QueryTexts | None = None,
     ) -> None:
         self.path = path
         self.tables = dict(CANONICAL_TABLES if tables is None else tables)
         self._streams = dict(streams or {})
         self._lock = path.with_name(path.name + ".lock")
         self._current: tuple[int, int] | None = None  # the file whose schema we know to be current
-        self._texts: dict[str, str] = {}  # compiled queries, from one opening to the next
+        self._texts = QueryTexts() if texts is None else texts
 
     @contextmanager
     def reading(self, wait: timedelta = _WAIT) -> Iterator[Records]:

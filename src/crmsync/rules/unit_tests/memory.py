@@ -16,6 +16,7 @@ from crmsync.rules.unit_tests.memory_history import EVER, changes_of, known_sinc
 from crmsync.rules.unit_tests.memory_rows import CONNECTION, TYPES, arrow_table
 from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.database import Database
+from crmsync.warehouse.texts import QueryTexts
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, shape_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from crmsync.model.tables import Table
 
 # Compiled queries, from one company in memory to the next.
-_TEXTS: dict[str, str] = {}
+_TEXTS = QueryTexts()
 
 
 class MemoryRecords:
