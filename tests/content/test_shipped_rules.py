@@ -126,7 +126,7 @@ def test_a_wrong_expectation_is_found(rules: RuleSet, tmp_path: Path) -> None:
     (tmp_path / "contact-bounced.yaml").write_text(changed, encoding="utf-8")
     changed = changed.replace("due: 2026-03-13", "due: 2026-03-14")
     (tmp_path / "contact-bounced.yaml").write_text(changed, encoding="utf-8")
-    verdicts, actions = run(tmp_path, rules)
+    verdicts, actions, _mailbox = run(tmp_path, rules)
     assert [failure.subject for failure in verdicts.failures] == ["user"]
     assert "-     due: 2026-03-14\n+     due: 2026-03-13" in told(actions)
     assert {outcome.rule for outcome in (verdicts, actions)} != {rule.name for rule in rules.rules}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crmsync.facts.calendar import calendar_facts
 from crmsync.facts.commerce import commerce_facts
 from crmsync.facts.contact import contact_facts
+from crmsync.facts.mail import mail_facts
 from crmsync.facts.service import service_facts
 from crmsync.facts.usage import usage_facts
 from crmsync.plugins.hookspecs import hookimpl
@@ -22,6 +23,7 @@ def crmsync_facts() -> Sequence[Fact]:
     """All of them."""
     return (
         *contact_facts(),
+        *mail_facts(),
         *service_facts(),
         *commerce_facts(),
         *usage_facts(),
