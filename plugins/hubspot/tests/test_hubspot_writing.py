@@ -13,6 +13,7 @@ from crmsync.errors import (
     AuthError,
     ChangedError,
     RejectedError,
+    TransientError,
     UncertainError,
 )
 from crmsync.model.actions import (
@@ -183,6 +184,21 @@ def test_keys_that_are_not_unique_are_looked_up(looked_up: TestedPortal) -> None
     assert again == replace(first, already=True)
     assert len(looked_up.rows("tasks")) == 1
     assert looked_up.connect().find(["k", "never"]) == {"k": replace(first, already=True)}
+
+
+@pytest.mark.parametrize("fault", [Fault.EMPTY_PAGE, Fault.SHORT_PAGE])
+def test_a_key_is_looked_for_to_the_end(looked_up: TestedPortal, fault: Fault) -> None:
+    """A page without it is not the last one; who thinks so makes the task again."""
+    (first,) = looked_up.connect().apply([task("k")])
+    looked_up.clock.pass_time(timedelta(minutes=10))
+    looked_up.service.faults.append(fault)
+    (again,) = looked_up.connect().apply([task("k")])
+    assert isinstance(first, Receipt)
+    assert again == replace(first, already=True)
+    looked_up.service.faults.append(Fault.ENDLESS)
+    with pytest.raises(TransientError, match="has no end"):
+        looked_up.connect().find(["never"])
+    assert len(looked_up.rows("tasks")) == 1
 
 
 def test_what_this_process_made_it_knows_before_the_search_does(looked_up: TestedPortal) -> None:

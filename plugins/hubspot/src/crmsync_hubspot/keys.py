@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crmsync.errors import AuthError
+from crmsync.errors import AuthError, TransientError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot import objects
 from crmsync_hubspot.errors import RefusedError
-from crmsync_hubspot.records import batch_read, search
+from crmsync_hubspot.records import batch_read, following, search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The objects that actions make.
 MADE = ("tasks", "notes", "emails")
+_MOST_PAGES = 50  # of a search for a hundred keys, which is one page where all is well
 
 
 class Keys:
@@ -107,13 +108,22 @@ class Keys:
             # HubSpot compares lists of texts in small letters.
             "values": sorted({key.lower() for key in keys}),
         }
-        answer = search(
-            self._client,
-            object_name,
-            [wanted],
-            properties=[self.property],
-            limit=objects.SEARCHED,
-        )
-        results: list[dict[str, Any]] = answer["results"]
-        # A key that somebody has copied to another record stands for the first one.
-        return list(reversed(results))
+        found: list[dict[str, Any]] = []
+        after = "0"
+        for _ in range(_MOST_PAGES):
+            answer = search(
+                self._client,
+                object_name,
+                [wanted],
+                properties=[self.property],
+                limit=objects.SEARCHED,
+                after=after,
+            )
+            found += answer["results"]
+            more = following(answer)
+            if more is None:
+                # A key that somebody has copied to another record stands for the first one.
+                return list(reversed(found))
+            after = more
+        # Who takes a page that is not the last for all there is makes things twice.
+        raise TransientError(f"HubSpot's search of {object_name} has no end")
