@@ -12,7 +12,9 @@ from crmsync_salesforce.simulator.service import Service, Settings
 if TYPE_CHECKING:
     from crmsync.plugins.contract import SimulatorRequest
 
-_KEY_FIELD = "Task Crmsync_Key__c string(255) external unique"
+_KEY_FIELDS = [
+    f"{name} Crmsync_Key__c string(255) external unique" for name in ("Task", "EmailMessage")
+]
 
 
 class RunningOrg:
@@ -20,7 +22,7 @@ class RunningOrg:
 
     def __init__(self, request: SimulatorRequest) -> None:
         settings = Settings()
-        self.org = Org(request.clock, custom=[_KEY_FIELD, *CUSTOM])
+        self.org = Org(request.clock, custom=[*_KEY_FIELDS, *CUSTOM])
         load_sample(self.org, request.sample)
         self.service = Service(self.org, settings)
         secret = request.folder / "client-secret"
