@@ -169,6 +169,8 @@ def test_what_is_not_there_is_not_found(wire: PortalOnWire, told: str) -> None:
         ("GET", "/crm/objects/2026-09/companies", 404),
         ("GET", "/account-info/v9/details", 404),
         ("PUT", "/crm/v3/objects/companies", 405),
+        ("HEAD", "/crm/v3/objects/companies", 405),
+        ("OPTIONS", "/crm/v3/owners", 405),
         ("GET", "/crm/v3/objects/companies/batch/read", 405),
         ("POST", "/crm/v3/objects/companies/batch/nonsense", 404),
         ("POST", "/crm/v3/objects/notes/merge", 405),
@@ -181,7 +183,7 @@ def test_what_the_api_does_not_have(
 ) -> None:
     answer = wire(method, path, json={"inputs": []} if method != "GET" else None)
     assert answer.status_code == status
-    assert answer.json()["status"] == "error"
+    assert method == "HEAD" or answer.json()["status"] == "error"
 
 
 @pytest.mark.parametrize(

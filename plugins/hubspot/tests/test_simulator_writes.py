@@ -255,3 +255,83 @@ def test_a_forgotten_contact_is_not_even_archived(wire: PortalOnWire) -> None:
     assert wire("POST", f"{OBJECTS}/contacts/gdpr-delete", json=body).status_code == 204
     for archived in ("true", "false"):
         assert wire.get(f"{OBJECTS}/contacts", archived=archived)["results"] == []
+
+
+LINKS = "/crm/v4/associations/companies/contacts/batch"
+ODD: list[Any] = [None, 3, True, [], [None], [[None]], {}, {"x": [1]}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{OBJECTS}/companies", lambda odd: {"properties": odd}),
+        (f"{OBJECTS}/companies", lambda odd: {"properties": {}, "associations": odd}),
+        (f"{OBJECTS}/companies/search", lambda odd: odd),
+        *(
+            (f"{OBJECTS}/companies/search", lambda odd, name=name: {name: odd})
+            for name in ("after", "limit", "sorts", "query", "properties", "filterGroups")
+        ),
+        *(
+            (
+                f"{OBJECTS}/companies/search",
+                lambda odd, name=name: {
+                    "filterGroups": [
+                        {"filters": [{"propertyName": "name", "operator": "EQ", name: odd}]}
+                    ]
+                },
+            )
+            for name in ("propertyName", "operator", "value", "values", "highValue")
+        ),
+        (f"{OBJECTS}/companies/search", lambda odd: {"sorts": [odd]}),
+        (
+            f"{OBJECTS}/companies/search",
+            lambda odd: {"sorts": [{"propertyName": "name", "direction": odd}]},
+        ),
+        *(
+            (f"{OBJECTS}/companies/batch/{verb}", lambda odd: {"inputs": odd})
+            for verb in ("create", "read", "update", "upsert", "archive")
+        ),
+        *(
+            (
+                f"{OBJECTS}/companies/batch/{verb}",
+                lambda odd, name=name: {
+                    "inputs": [{"id": "1", "properties": {}, "idProperty": "", name: odd}]
+                },
+            )
+            for verb in ("create", "update", "upsert")
+            for name in ("id", "idProperty", "properties", "objectWriteTraceId", "associations")
+        ),
+        (f"{OBJECTS}/companies/batch/read", lambda odd: {"inputs": [], "idProperty": odd}),
+        (f"{OBJECTS}/companies/merge", lambda odd: {"primaryObjectId": odd}),
+        *(
+            (f"{LINKS}/{verb}", lambda odd, name=name: {"inputs": [_ends() | {name: odd}]})
+            for verb in ("create", "archive", "labels/archive", "associate/default")
+            for name in ("from", "to", "types")
+        ),
+        *(
+            (f"{LINKS}/{verb}", lambda odd: {"inputs": [_ends() | {"types": [odd]}]})
+            for verb in ("create", "labels/archive")
+        ),
+        (f"{LINKS}/create", lambda odd: {"inputs": [_ends() | {"types": [_type(odd)]}]}),
+        (f"{LINKS}/labels/archive", lambda odd: {"inputs": [_ends() | {"types": [_type(odd)]}]}),
+        (f"{LINKS}/archive", lambda odd: {"inputs": [_ends() | {"to": [odd]}]}),
+        (f"{LINKS}/read", lambda odd: {"inputs": [{"id": "1", "after": odd}]}),
+        ("/crm/v3/properties/companies", lambda odd: {"name": odd}),
+        ("/crm-object-schemas/v3/schemas", lambda odd: {"name": "x", "labels": odd}),
+    ],
+)
+def test_a_body_of_an_odd_shape_is_the_callers_mistake(
+    wire: PortalOnWire, path: str, body: Any
+) -> None:
+    wire.settings.searches = 10_000
+    for odd in ODD:
+        assert wire("POST", path, json=body(odd)).status_code < 500
+    # that the simulator has made none of its own, the fixture asserts at the end
+
+
+def _ends() -> dict[str, Any]:
+    return {"from": {"id": "1"}, "to": {"id": "2"}, "types": []}
+
+
+def _type(number: Any) -> dict[str, Any]:
+    return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}

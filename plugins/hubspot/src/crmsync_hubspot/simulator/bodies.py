@@ -126,6 +126,32 @@ def text_of(one: dict[str, Any], name: str) -> str:
     return value
 
 
+def maybe_text(one: dict[str, Any], name: str) -> str:
+    """A text that an input may have; empty where it has none.
+
+    Raises:
+        PortalError: it is something else.
+    """
+    value = one.get(name)
+    if value is not None and not isinstance(value, str):
+        raise bad_json(f"{name} must be a text")
+    return value or ""
+
+
+def objects_of(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects that a body may have; empty where it has none.
+
+    Raises:
+        PortalError: it is something else.
+    """
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise bad_json(f"{name} must be a list of objects")
+    return value
+
+
 def id_of(text: str) -> int:
     """The id that a text is.
 

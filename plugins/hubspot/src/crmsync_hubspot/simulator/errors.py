@@ -68,6 +68,11 @@ def not_found(message: str = "resource not found", **context: list[str]) -> Port
     return PortalError(message, status=404, category="OBJECT_NOT_FOUND", context=context or None)
 
 
+def not_allowed() -> PortalError:
+    """The path has no such method."""
+    return PortalError("HTTP 405 Method Not Allowed", status=405, category="METHOD_NOT_ALLOWED")
+
+
 def bad_json(words: str) -> PortalError:
     """A body that is not what the endpoint reads."""
     return PortalError(f"Invalid input JSON: {words}")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crmsync_hubspot.simulator.access import object_scopes
-from crmsync_hubspot.simulator.bodies import batch_body, id_of, inputs_of, text_of
+from crmsync_hubspot.simulator.bodies import (
+    batch_body,
+    id_of,
+    inputs_of,
+    maybe_text,
+    objects_of,
+    text_of,
+)
 from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found
 from crmsync_hubspot.simulator.links import USER_DEFINED, LinkType
 from crmsync_hubspot.simulator.messages import Answer, Fault, Request
@@ -85,7 +92,7 @@ class LinksApi:
         errors: list[dict[str, Any]] = []
         for one in inputs_of(request.fields(), MOST_READ):
             told = text_of(one, "id")
-            first = int(one.get("after") or 0)
+            first = _first(maybe_text(one, "after"))
             ends = self._known_ends(source, id_of(told), target)
             if not ends:
                 error = not_found(
@@ -111,8 +118,7 @@ class LinksApi:
     def _page(self, source: ObjectType, start: int, target: ObjectType, request: Request) -> Answer:
         self._portal.get(source.name, start)
         limit = request.number("limit", _ENDS_ON_PAGE, _ENDS_ON_PAGE)
-        told = request.text("after")
-        first = int(told) if told.isdecimal() else 0
+        first = _first(request.text("after"))
         ends = self._known_ends(source, start, target)
         page = ends[first : first + limit]
         body: dict[str, Any] = {"results": [self._end(source, start, target, end) for end in page]}
@@ -246,10 +252,9 @@ class LinksApi:
         known = self._portal.links.types[source.name, target.name]
         for one in inputs:
             start, end = self._pair(one)
-            numbers = [told.get("associationTypeId") for told in one.get("types") or []]
-            self._portal.links.remove_labels(
-                source.name, start, target.name, end, [n for n in numbers if n in known]
-            )
+            told = [spec.get("associationTypeId") for spec in objects_of(one, "types")]
+            numbers = [number for number in known if number in told]
+            self._portal.links.remove_labels(source.name, start, target.name, end, numbers)
         return Answer(status=204)
 
     def _labels_of(
@@ -308,6 +313,12 @@ class LinksApi:
 
 
 def _ends(one: dict[str, Any]) -> list[str]:
-    if not isinstance(one.get("from"), dict) or not isinstance(one.get("to"), list):
-        raise bad_json("from must be an object, and to a list")
-    return [text_of(end, "id") for end in one["to"]]
+    if not isinstance(one.get("from"), dict):
+        raise bad_json("from must be an object")
+    return [text_of(end, "id") for end in objects_of(one, "to")]
+
+
+def _first(after: str) -> int:
+    if after and not after.isdecimal():
+        raise PortalError(f"Invalid after: {after}")
+    return int(after or 0)

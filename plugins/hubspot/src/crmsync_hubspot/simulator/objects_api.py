@@ -10,13 +10,15 @@ from crmsync_hubspot.simulator.bodies import (
     batch_body,
     id_of,
     inputs_of,
+    maybe_text,
+    objects_of,
     properties_of,
     record_body,
     text_of,
     texts_of,
     whole_body,
 )
-from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found
+from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_allowed, not_found
 from crmsync_hubspot.simulator.messages import Answer, Fault, Request
 from crmsync_hubspot.simulator.search import searched
 
@@ -32,6 +34,7 @@ _MERGEABLE = {"contacts", "companies", "deals", "tickets"}
 _READ_ONLY = {"feedback_submissions"}
 _MOST_HISTORY_INPUTS = 50
 _MULTI = 207
+_TRACE = "objectWriteTraceId"
 
 
 class ObjectsApi:
@@ -48,7 +51,7 @@ class ObjectsApi:
         scopes = object_scopes(kind.name, custom=custom, writes=request.writes)
         self._access.require(*scopes)
         if kind.name in _READ_ONLY and request.writes:
-            raise _not_allowed()
+            raise not_allowed()
         match request.method, request.route[2:]:
             case "GET", ():
                 return self._list(kind, request, fault)
@@ -66,7 +69,7 @@ class ObjectsApi:
             case _, (told,):
                 return self._one(kind, told, request)
             case _, () | ("batch", _):
-                raise _not_allowed()
+                raise not_allowed()
         raise not_found()
 
     def _one(self, kind: ObjectType, told: str, request: Request) -> Answer:
@@ -81,7 +84,7 @@ class ObjectsApi:
             case "DELETE":
                 self._portal.archive(kind.name, id_of(told))
                 return Answer(status=204)
-        raise _not_allowed()
+        raise not_allowed()
 
     def _list(self, kind: ObjectType, request: Request, fault: Fault | None) -> Answer:
         history = request.names("propertiesWithHistory") or []
@@ -182,18 +185,18 @@ class ObjectsApi:
 
     def _create(self, kind: ObjectType, body: dict[str, Any]) -> Record:
         """Create a record with its associations, or neither."""
-        links = [self._link(kind, told) for told in body.get("associations") or []]
+        links = [self._link(kind, told) for told in objects_of(body, "associations")]
         made = self._portal.create(kind.name, properties_of(body))
         for other, end, numbers in links:
             self._portal.link(kind.name, made.id, other, end, numbers)
         return made
 
-    def _link(self, kind: ObjectType, told: Any) -> tuple[str, int, list[int]]:  # noqa: ANN401  JSON is anything
-        if not isinstance(told, dict) or not isinstance(told.get("to"), dict):
+    def _link(self, kind: ObjectType, told: dict[str, Any]) -> tuple[str, int, list[int]]:
+        if not isinstance(told.get("to"), dict):
             raise bad_json("an association must have to and types")
-        types = told.get("types")
-        if not isinstance(types, list) or not types:
-            raise bad_json("types of an association must be a list")
+        types = objects_of(told, "types")
+        if not types:
+            raise bad_json("an association must have types")
         return self._portal.link_of(kind.name, text_of(told["to"], "id"), types)
 
     def _merge(self, kind: ObjectType, body: dict[str, Any]) -> Answer:
@@ -202,7 +205,7 @@ class ObjectsApi:
         return Answer(body=whole_body(self._portal, kind, made))
 
     def _forget(self, kind: ObjectType, body: dict[str, Any]) -> Answer:
-        one = self._found(kind, text_of(body, "objectId"), body.get("idProperty") or "")
+        one = self._found(kind, text_of(body, "objectId"), maybe_text(body, "idProperty"))
         self._portal.archive(kind.name, one.id)
         self._portal.purge(kind.name, one.id)
         return Answer(status=204)
@@ -239,7 +242,7 @@ class ObjectsApi:
                 f"is {_MOST_HISTORY_INPUTS}. Received {len(inputs)}"
             )
         names = asked_for(kind, texts_of(body, "properties"))
-        id_property = body.get("idProperty") or ""
+        id_property = maybe_text(body, "idProperty")
         if id_property:
             self._unique(kind, id_property)
         found: dict[int, Record] = {}
@@ -267,10 +270,10 @@ class ObjectsApi:
     ) -> Answer:
         """Write inputs; the rest of the batch stands only where each has a trace of its own."""
         results, errors, missing = [], [], []
-        traced = bool(inputs) and all(one.get("objectWriteTraceId") for one in inputs)
+        traced = bool(inputs) and all(maybe_text(one, _TRACE) for one in inputs)
         undo = self._portal.checkpoint(kind.name)
         for place, one in enumerate(inputs):
-            trace = one.get("objectWriteTraceId")
+            trace = maybe_text(one, _TRACE)
             try:
                 if fault is Fault.ITEM_FAILS and place == 0:
                     raise _failed_item(one)
@@ -296,12 +299,12 @@ class ObjectsApi:
 
     def _updated(self, kind: ObjectType, one: dict[str, Any]) -> dict[str, Any]:
         values = properties_of(one)
-        found = self._found(kind, text_of(one, "id"), one.get("idProperty") or "")
+        found = self._found(kind, text_of(one, "id"), maybe_text(one, "idProperty"))
         return whole_body(self._portal, kind, self._portal.update(kind.name, found.id, values))
 
     def _upserted(self, kind: ObjectType, one: dict[str, Any]) -> dict[str, Any]:
-        name, told, values = one.get("idProperty"), text_of(one, "id"), properties_of(one)
-        if not isinstance(name, str) or not name:
+        name, told, values = maybe_text(one, "idProperty"), text_of(one, "id"), properties_of(one)
+        if not name:
             raise PortalError("idProperty is required to upsert", context={"id": [told]})
         self._unique(kind, name)
         found = self._portal.tables[kind.name].with_value(name, told)
@@ -340,18 +343,14 @@ def _failed_item(one: dict[str, Any]) -> PortalError:
 
 
 def _refuse_repeated(inputs: list[dict[str, Any]]) -> None:
-    told = [(one.get("idProperty"), text_of(one, "id")) for one in inputs]
+    told = [(maybe_text(one, "idProperty"), text_of(one, "id")) for one in inputs]
     if len(set(told)) < len(told):
-        repeated = sorted({one for one in told if told.count(one) > 1}, key=str)
+        repeated = sorted({one for one in told if told.count(one) > 1})
         names = ", ".join(value for _, value in repeated)
         raise PortalError(f"Duplicate IDs found in batch input: [{names}]. IDs must be unique")
 
 
 def _need_traces_of_their_own(inputs: list[dict[str, Any]]) -> None:
-    traces = [one["objectWriteTraceId"] for one in inputs if one.get("objectWriteTraceId")]
+    traces = [trace for one in inputs if (trace := maybe_text(one, _TRACE))]
     if len(set(traces)) < len(traces):
         raise PortalError("Duplicate objectWriteTraceId values found in batch input")
-
-
-def _not_allowed() -> PortalError:
-    return PortalError("HTTP 405 Method Not Allowed", status=405, category="METHOD_NOT_ALLOWED")

@@ -6,9 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from crmsync_hubspot.simulator.access import schema_scopes
-from crmsync_hubspot.simulator.bodies import batch_body, inputs_of, text_of
+from crmsync_hubspot.simulator.bodies import (
+    batch_body,
+    inputs_of,
+    maybe_text,
+    objects_of,
+    text_of,
+)
 from crmsync_hubspot.simulator.definitions import Property
-from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found
+from crmsync_hubspot.simulator.errors import PortalError, not_allowed, not_found
 from crmsync_hubspot.simulator.messages import Answer, Request
 from crmsync_hubspot.simulator.values import told
 
@@ -67,9 +73,7 @@ class SchemaApi:
         self._need(kind, writes=request.writes)
         all_of = self._portal.pipelines.get(kind.name, {})
         if request.method != "GET":
-            raise PortalError(
-                "HTTP 405 Method Not Allowed", status=405, category="METHOD_NOT_ALLOWED"
-            )
+            raise not_allowed()
         match request.route[2:]:
             case ():
                 return Answer(body={"results": [one.as_body() for one in all_of.values()]})
@@ -108,7 +112,7 @@ class SchemaApi:
         self._check_group(kind, body["groupName"])
         if body.get("hasUniqueValue"):
             self._check_unique(kind, body["type"])
-        options = [_option(one, place) for place, one in enumerate(body.get("options") or [])]
+        options = [_option(one, place) for place, one in enumerate(objects_of(body, "options"))]
         now = self._portal.now()
         one = Property(
             name=name,
@@ -116,7 +120,7 @@ class SchemaApi:
             field_type=body["fieldType"],
             label=body["label"],
             group=body["groupName"],
-            description=body.get("description") or "",
+            description=maybe_text(body, "description"),
             options=options,
             multiple=body["fieldType"] == "checkbox",
             unique=bool(body.get("hasUniqueValue")),
@@ -190,10 +194,12 @@ class SchemaApi:
             raise _no_property(name)
         if one.hubspot_defined:
             raise PortalError(f"The definition of {name} is read only", context={"name": [name]})
-        one.label = body.get("label", one.label)
-        one.description = body.get("description", one.description)
+        one.label = maybe_text(body, "label") or one.label
+        one.description = maybe_text(body, "description") or one.description
         if "options" in body:
-            one.options = [_option(told, place) for place, told in enumerate(body["options"])]
+            one.options = [
+                _option(told, place) for place, told in enumerate(objects_of(body, "options"))
+            ]
         one.updated = self._portal.now()
         return one
 
@@ -278,9 +284,7 @@ def property_body(one: Property) -> dict[str, Any]:
     return body
 
 
-def _option(one: Any, place: int) -> dict[str, Any]:  # noqa: ANN401  JSON is anything
-    if not isinstance(one, dict):
-        raise bad_json("options must be objects")
+def _option(one: dict[str, Any], place: int) -> dict[str, Any]:
     return {
         "label": text_of(one, "label"),
         "value": text_of(one, "value"),

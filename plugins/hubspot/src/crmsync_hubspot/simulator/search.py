@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from crmsync_hubspot.simulator.bodies import maybe_text
 from crmsync_hubspot.simulator.errors import PortalError, bad_json
 from crmsync_hubspot.simulator.values import instant_of, number_of
 
@@ -168,9 +169,7 @@ def _group(portal: Portal, kind: ObjectType, filters: list[dict[str, Any]]) -> _
     return _Group(tests=tests, changed=changed, ids=ids, chosen=chosen)
 
 
-def _by_unique(
-    portal: Portal, kind: ObjectType, name: str, one: Mapping[str, Any]
-) -> frozenset[int]:
+def _by_unique(portal: Portal, kind: ObjectType, name: str, one: dict[str, Any]) -> frozenset[int]:
     table = portal.tables[kind.name]
     values = one["values"] if one["operator"] == "IN" else [one["value"]]
     found = (table.with_value(name, value) for value in values)
@@ -178,7 +177,7 @@ def _by_unique(
     return frozenset(i for i in found if i is not None) | table.lagging()
 
 
-def _narrowed(bounds: tuple[int, int], one: Mapping[str, Any]) -> tuple[int, int]:
+def _narrowed(bounds: tuple[int, int], one: dict[str, Any]) -> tuple[int, int]:
     low, high = bounds
     value = instant_of(str(one.get("value") or ""))
     match one["operator"]:
@@ -195,9 +194,9 @@ def _narrowed(bounds: tuple[int, int], one: Mapping[str, Any]) -> tuple[int, int
 
 
 def _test(
-    portal: Portal, kind: ObjectType, definition: Property, one: Mapping[str, Any]
+    portal: Portal, kind: ObjectType, definition: Property, one: dict[str, Any]
 ) -> Callable[[Record], bool]:
-    operator = one.get("operator")
+    operator = maybe_text(one, "operator")
     name = definition.name
     if operator in _NONE:
         if one.get("value") is not None or one.get("values"):
@@ -218,11 +217,11 @@ def _test(
         )
     if operator not in _ONE:
         raise _problem(f"Unknown operator in a filter of {name}: {operator}")
-    return _compared(portal, kind, definition, str(operator), one)
+    return _compared(portal, kind, definition, operator, one)
 
 
 def _compared(
-    portal: Portal, kind: ObjectType, definition: Property, operator: str, one: Mapping[str, Any]
+    portal: Portal, kind: ObjectType, definition: Property, operator: str, one: dict[str, Any]
 ) -> Callable[[Record], bool]:
     if operator in {"CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN"}:
         pattern = str(_operand(definition, one, "value", plain=True)).casefold()
@@ -278,11 +277,9 @@ def _within(
     return holds
 
 
-def _association(
-    portal: Portal, kind: ObjectType, one: Mapping[str, Any]
-) -> Callable[[Record], bool]:
+def _association(portal: Portal, kind: ObjectType, one: dict[str, Any]) -> Callable[[Record], bool]:
     other = portal.type(str(one["propertyName"]).partition(".")[2])
-    operator = one.get("operator")
+    operator = maybe_text(one, "operator")
     value = one.get("value")
     if operator == "EQ" and isinstance(value, str) and value.isdecimal():
         return lambda r: int(value) in portal.links.of(kind.name, r.id, other.name)
@@ -293,7 +290,7 @@ def _association(
 
 
 def _operand(
-    definition: Property, one: Mapping[str, Any], name: str, *, plain: bool = False
+    definition: Property, one: dict[str, Any], name: str, *, plain: bool = False
 ) -> str | float:
     told = one.get(name)
     if told is None:
@@ -391,7 +388,7 @@ def _sort(told: Any) -> tuple[str, bool]:  # noqa: ANN401  JSON is anything
             raise _problem(f"{told} is no sort") from None
     if isinstance(told, dict):
         name, direction = told.get("propertyName"), told.get("direction", "ASCENDING")
-        if isinstance(name, str) and direction in {"ASCENDING", "DESCENDING"}:
+        if isinstance(name, str) and direction in ("ASCENDING", "DESCENDING"):
             return name, direction == "DESCENDING"
     elif isinstance(told, str) and told:
         return told.removeprefix("-"), told.startswith("-")
@@ -400,7 +397,7 @@ def _sort(told: Any) -> tuple[str, bool]:  # noqa: ANN401  JSON is anything
 
 def _after(body: Mapping[str, Any]) -> int:
     told = body.get("after")
-    if told in {None, ""}:
+    if told is None or told == "":
         return 0
     if isinstance(told, int):
         told = str(told)

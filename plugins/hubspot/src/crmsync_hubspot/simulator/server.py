@@ -18,6 +18,8 @@ from crmsync_hubspot.simulator.messages import Answer, CutError, Request
 from crmsync_hubspot.simulator.routes import route_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crmsync_hubspot.simulator.service import Service
 
 _SMALLEST_ZIPPED = 1024
@@ -75,7 +77,9 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 return
             self._send(answer)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  the base's names
+        def __getattr__(self, name: str) -> Callable[[], None]:
+            # The base looks for a method of its own for each one of HTTP.
+            return _if_method(name, self._serve)
 
         def _send(self, answer: Answer, *, in_part: bool = False) -> None:
             headers, body = _on_the_wire(answer, self.headers.get("Accept-Encoding", ""))
@@ -84,7 +88,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             with suppress(ConnectionError):
-                self.wfile.write(body[: len(body) // 2] if in_part else body)
+                if self.command != "HEAD":
+                    self.wfile.write(body[: len(body) // 2] if in_part else body)
                 self.wfile.flush()
 
         def date_time_string(self, timestamp: float | None = None) -> str:
@@ -96,6 +101,12 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+def _if_method(name: str, serve: Callable[[], None]) -> Callable[[], None]:
+    if name.startswith("do_"):
+        return serve
+    raise AttributeError(name)
 
 
 def _answered(service: Service, request: Request) -> Answer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crmsync_hubspot.simulator.access import Access, expired
 from crmsync_hubspot.simulator.account_api import AccountApi
 from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
-from crmsync_hubspot.simulator.errors import PortalError, not_found
+from crmsync_hubspot.simulator.errors import PortalError, not_allowed, not_found
 from crmsync_hubspot.simulator.limits import Limits, refusal
 from crmsync_hubspot.simulator.links_api import LinksApi
 from crmsync_hubspot.simulator.messages import Answer, CutError, Fault, Request
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crmsync_hubspot.simulator.portal import Portal
 
 _LONGEST_TARGET = 16_384
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _POLICIES = {
     Fault.SECONDLY: "SECONDLY",
     Fault.TEN_SECONDLY: "TEN_SECONDLY_ROLLING",
@@ -155,6 +156,8 @@ class Service:
             exempt = request.searches or (
                 request.route[:1] == ("associations",) and "batch" in request.route
             )
+            if request.method not in _METHODS:
+                raise not_allowed()
             policy = self.limits.admit(searches=request.searches, exempt=exempt)
             if policy is not None:
                 return self._refused(policy)
