@@ -40,7 +40,7 @@ def test_the_demo_runs_from_wheels_alone(tmp_path: Path) -> None:
     _run([sys.executable, *demo], tmp_path, PYTHONPATH=str(installed))
     check = ["-m", "crmsync", "check", "--config", "d/config.yaml"]
     printed = _run([sys.executable, *check], tmp_path, PYTHONPATH=str(installed))
-    assert printed.startswith("No problems in 1 connection, 11 rules and")
+    assert "No problems in 1 connection, 11 rules and" in printed
     # The ledger's migrations are files of the package too.
     status = ["-m", "crmsync", "plan", "--no-sync", "--config", "d/config.yaml"]
     assert "renewal-at-risk" in _run([sys.executable, *status], tmp_path, PYTHONPATH=str(installed))

@@ -67,7 +67,13 @@ def gather(
         found = world.query(world.compiled("last mails of contacts", build), given)
         return {row["id"]: row for row in found.to_pylist()}
 
-    return RecordBook(catalog=catalog, rows=rows, facts=facts, last_mails=last_mails)
+    return RecordBook(
+        catalog=catalog,
+        rows=rows,
+        facts=facts,
+        last_mails=last_mails,
+        remote_id=records.remote_id,
+    )
 
 
 def _contacts(records: LiveRecords) -> ir.Table:

@@ -51,6 +51,7 @@ def read_status(workspace: Workspace) -> StatusResult:
     with workspace.warehouse.reading() as records:
         counts = records.counts()
         number, sentences = quarantined(workspace, records)
+        doubts = records.twin_state().doubts
         streams = tuple(
             StreamStatus(
                 connection=state.connection,
@@ -77,6 +78,9 @@ def read_status(workspace: Workspace) -> StatusResult:
     more = sum(counts_by_state.get(state, 0) for state in _NEED_A_PERSON) - len(unsettled)
     if more:
         attention.append(f"… and {more:,} more that were rejected or are uncertain")
+    attention += doubts[:_MOST_NAMED]
+    if len(doubts) > _MOST_NAMED:
+        attention.append(f"… and {len(doubts) - _MOST_NAMED} more that may be the same customer")
     attention += [
         f"{name} is left alone until {readable(until, workspace.zone)}: {reason}"
         for name, (until, reason) in ledger.pauses(at=workspace.clock.now()).items()

@@ -11,9 +11,11 @@ from crmsync.app.results.sync import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.model.tables import split_global_id
 from crmsync.plugins.contract import CountsCalls, Reads
+from crmsync.sync.identity import link_customers
 from crmsync.sync.matching import match_activities
 from crmsync.sync.run import sync_connection
 from crmsync.warehouse.locking import file_lock
+from crmsync.warehouse.twins import TWINNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +80,8 @@ def sync_all(
                 problems += error.problems
             except ConnectorError as error:
                 problems.append(f"{name}: {error}")
-    doubts = _match(workspace, streams)
+    doubts = _link_customers(workspace, streams)
+    doubts += _match(workspace, streams)
     with workspace.warehouse.reading() as records:
         number, sentences = quarantined(workspace, records)
         doubts += tuple(_astray(workspace, records, streams))
@@ -91,6 +94,18 @@ def sync_all(
         quarantine=sentences,
         calls=calls,
     )
+
+
+def _link_customers(workspace: Workspace, streams: Sequence[StreamReport]) -> tuple[str, ...]:
+    """Find the same customer in several systems, where there are several."""
+    having = [
+        name
+        for name, connection in workspace.installation.settings.connections.items()
+        if any(stream.table in TWINNED for stream in connection.streams.values())
+    ]
+    if len(having) < 2 and not any(report.changed for report in streams):  # noqa: PLR2004  alone
+        return ()
+    return link_customers(workspace.warehouse, having)
 
 
 def _match(workspace: Workspace, streams: Sequence[StreamReport]) -> tuple[str, ...]:

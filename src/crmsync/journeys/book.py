@@ -23,12 +23,15 @@ class RecordBook:
             a text names.
         last_mails: by contact, the latest mail between people (`crmsync.facts.threads`); asked
             only for mails that go on with it.
+        remote_id: answers for a table, a global id and a connection with what the remote there
+            calls the record; None where it does not have it.
     """
 
     catalog: Catalog
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]]
     facts: Callable[[FactSpec], Mapping[str, Any]]
     last_mails: Callable[[], Mapping[str, Mapping[str, Any]]]
+    remote_id: Callable[[str, str, str], str | None]
     _contacts: dict[str, list[Mapping[str, Any]]] = field(
         default_factory=dict, init=False, repr=False
     )

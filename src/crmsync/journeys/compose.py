@@ -175,12 +175,21 @@ class Composer:
             ),
             body=self._inline(step.body, context, zone, place_of(step, "body")),
             due=self._due(step, zone),
-            assignee=split_global_id(user["id"])[1],
+            assignee=self._assignee(due, user),
             about=self._about(due, row),
         )
         return self._composed(
             due, row, action, colleague=user, to=str(user.get("name") or user["id"])
         )
+
+    def _assignee(self, due: OpenStep, user: Row) -> str:
+        """What the system calls them that the subject came from."""
+        connection = split_global_id(due.enrolment.subject)[0]
+        found = self.book.remote_id("user", user["id"], connection)
+        if found is None:
+            named = display_name(user) or user["id"]
+            raise HeldError(f"{named} is no user of “{connection}”, where the task would stand")
+        return found
 
     def _due(self, step: TaskStep, zone: str) -> date | None:
         if step.due is None:
@@ -336,7 +345,7 @@ class Composer:
             changes=changes,
             expected=expected,
         )
-        return self._composed(due, row, action, to=record_name(target))
+        return self._composed(due, row, action, to=record_name(target), connection=connection)
 
     def _context(self, due: OpenStep, row: Row) -> dict[str, object]:
         """What templates can name; docs/templates.md lists it."""
@@ -369,19 +378,19 @@ class Composer:
             raise LackingError(reason)
 
     def _about(self, due: OpenStep, row: Row, contact: Row | None = None) -> tuple[RecordRef, ...]:
-        """The subject first, then its account, then the contact; each once."""
+        """The subject first, then its account, then the contact; each once.
+
+        Those that are in the system that the subject came from, as that calls them.
+        """
+        connection = split_global_id(due.enrolment.subject)[0]
         rows = [(due.rule.subject, row)]
         account = account_of(self.book, due.rule.subject, row)
         if account is not None:
             rows.append(("account", account))
         if contact is not None:
             rows.append(("contact", contact))
-        return tuple(
-            dict.fromkeys(
-                RecordRef(table=table, id=split_global_id(record["id"])[1])
-                for table, record in rows
-            )
-        )
+        known = ((table, self.book.remote_id(table, r["id"], connection)) for table, r in rows)
+        return tuple(dict.fromkeys(RecordRef(table=t, id=found) for t, found in known if found))
 
     def _composed(
         self,

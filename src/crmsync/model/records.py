@@ -31,6 +31,8 @@ class StreamState:
         rows: how many records the stream would have, could all its rows be used; 0 where all can,
             or nearly all.
         missing: of how many of them nothing is there, because their rows cannot be used.
+        together: the connections that have customers in common with this one, itself included;
+            empty where it has none in common.
     """
 
     connection: str
@@ -41,6 +43,7 @@ class StreamState:
     rows: int = 0
     missing: int = 0
     written_at: datetime | None = None
+    together: frozenset[str] = frozenset()
 
     @property
     def known_at(self) -> datetime | None:
@@ -188,5 +191,12 @@ class LiveRecords(RecordSource, Protocol):
         ...
 
     def aliases(self) -> Mapping[str, Mapping[str, str]]:
-        """By table, the ids of merged records, each with the one that survived in the end."""
+        """By table, the ids of merged records, each with the one that survived in the end.
+
+        Those for which a record of another connection stands are among them.
+        """
+        ...
+
+    def remote_id(self, table: str, record: str, connection: str) -> str | None:
+        """What the remote of a connection calls a record; None where it does not have it."""
         ...

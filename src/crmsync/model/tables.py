@@ -140,6 +140,7 @@ BASE_FIELDS = (
     _text("url", "Where a person finds it in the remote."),
 )
 
+_EXTERNAL = "Its id in another system, or one that both systems share."
 _TABLES = (
     Table(
         name="account",
@@ -148,6 +149,7 @@ _TABLES = (
         own_fields=(
             _text("name"),
             _text("domain"),
+            _text("external_id", _EXTERNAL),
             _ref("owner", "user", tracked=True),
             _ref("parent", "account"),
             _ref("primary_contact", "contact"),
@@ -173,6 +175,7 @@ _TABLES = (
             _text("last_name"),
             _text("name", "The whole name as the CRM shows it."),
             _text("email"),
+            _text("external_id", _EXTERNAL),
             _text("role", "For example champion, decision maker, user.", tracked=True),
             _text("country", "ISO 3166 two-letter code."),
             _text("time_zone", "IANA name."),

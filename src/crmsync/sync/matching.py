@@ -123,10 +123,15 @@ def _people(contacts: ir.Table) -> ir.Table:
 
 def _domains(accounts: ir.Table) -> ir.Table:
     """``account`` and ``domain``, without those that everybody has."""
-    bare = accounts.domain.strip().lower().re_replace(r"^(https?://)?(www\.)?", "")
-    rows = accounts.select(account="id", domain=bare.re_replace("[/:?#].*$", ""))
+    rows = accounts.select(account="id", domain=bare_domain(accounts.domain))
     rows = rows.filter(rows.domain.notnull() & (rows.domain != ""))
     return rows.filter(rows.domain.notin(PUBLIC_DOMAINS))
+
+
+def bare_domain(column: ir.Value) -> ir.Value:
+    """A domain as it is compared, of what people write where one is asked for."""
+    bare = column.strip().lower().re_replace(r"^(https?://)?(www\.)?", "")
+    return bare.re_replace("[/:?#].*$", "")
 
 
 def _answered(activities: ir.Table, named: ir.Table) -> ir.Table:

@@ -102,16 +102,20 @@ class Database:
         for name, kept in given.tables.items():
             if self._tables.get(name) == kept.name:
                 continue
-            self.run(
-                sge.Create(
-                    kind="VIEW",
-                    this=named(name),
-                    expression=sge.select("*").from_(named(kept.name)),
-                    properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
-                    replace=True,
-                )
-            )
+            self.view(name, sge.select("*").from_(named(kept.name)))
             self._tables[name] = kept.name
+
+    def view(self, name: str, select: sge.Select) -> None:
+        """A temporary view of that name, also in a file that is only read."""
+        self.run(
+            sge.Create(
+                kind="VIEW",
+                this=named(name),
+                expression=select,
+                properties=sge.Properties(expressions=[sge.TemporaryProperty()]),
+                replace=True,
+            )
+        )
 
     def fetch(self, select: sge.Expression) -> pa.Table:
         """The rows of a SELECT."""

@@ -14,9 +14,10 @@ import ibis
 import sqlglot.expressions as sge
 
 from crmsync.warehouse.aliases import read_aliases
-from crmsync.warehouse.database import BOOKS, RECORDS, named
+from crmsync.warehouse.database import BOOKS, named
 from crmsync.warehouse.meanings import since_when
-from crmsync.warehouse.schema import ALIAS, HISTORY, STREAM_STATE
+from crmsync.warehouse.schema import ALIAS, HISTORY, STREAM_STATE, TWIN
+from crmsync.warehouse.twins import Twins
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE, STREAM, record_columns
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class History:
         self._database = database
         self._tables = tables
         self._streams = streams
+        self.twins = Twins(database, tables)
 
     def records(self, name: str) -> ir.Table:
         """Every record of a table, tombstones too, with ``stream`` and ``known_since``.
@@ -50,8 +52,9 @@ class History:
         ``known_since`` is the instant from which on the record's values are known: what a
         tracked field was before its first row of history is that row's ``old``.
         """
+        seen, columns = self.twins.seen(name), record_columns(self._tables[name])
         # Named, not looked up: to ask the file for its columns costs more than a small query.
-        return ibis.table(record_columns(self._tables[name]), name=name, database=RECORDS)
+        return ibis.table(columns, name=seen.name, database=seen.db or None)
 
     def changes(self, table: str, field: str) -> ir.Table:
         """The changes of a tracked field: ``id``, ``old`` and ``new`` of its type, ``at`` (UTC)."""
@@ -134,12 +137,26 @@ class History:
         if table not in self.aliases:
             return None
         aliases = self._database.table(ALIAS, BOOKS)
-        return aliases.filter(aliases.table_name == table).select("old_id", "survivor")
+        aliases = aliases.filter(aliases.table_name == table).select("old_id", "survivor")
+        if table not in self.twins.pairs:
+            return aliases
+        twins = self._database.table(TWIN, BOOKS)
+        twins = twins.filter(twins.table_name == table).select("id", "primary_id")
+        rows = aliases.left_join(twins, [("survivor", "id")])
+        survivors = rows.select("old_id", survivor=rows.primary_id.coalesce(rows.survivor))
+        return survivors.union(twins.rename(old_id="id", survivor="primary_id"))
 
     @cached_property
     def aliases(self) -> dict[str, dict[str, str]]:
-        """By table, the ids of merged records, each with the one that survived in the end."""
-        return read_aliases(self._database)
+        """By table, the ids of merged records, each with the one that survived in the end.
+
+        Records that another stands for are among them.
+        """
+        found = read_aliases(self._database)
+        for table, pairs in self.twins.pairs.items():
+            survivors = {old: pairs.get(s, s) for old, s in found.get(table, {}).items()}
+            found[table] = {**survivors, **pairs}
+        return found
 
 
 def _changes_of(

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.model.records import NOTHING, Given, StreamState
+from crmsync.model.tables import split_global_id
 from crmsync.warehouse.associations import indirect_of
 from crmsync.warehouse.batch import MappingDigest
 from crmsync.warehouse.changes import read_changes, read_mark, read_token
@@ -20,7 +22,8 @@ from crmsync.warehouse.past import PastRecords
 from crmsync.warehouse.quarantine import read_missing, read_quarantine, read_unread
 from crmsync.warehouse.references import count_astray
 from crmsync.warehouse.schema import STREAM_STATE
-from crmsync.warehouse.types import shape_of
+from crmsync.warehouse.twins import read_twin_state, with_first
+from crmsync.warehouse.types import record_columns, shape_of
 from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from crmsync.warehouse.database import Database
     from crmsync.warehouse.quarantine import QuarantineReport
     from crmsync.warehouse.references import Astray
+    from crmsync.warehouse.twins import TwinState
     from crmsync.warehouse.types import StreamTables
 
 _LIVE = sge.column("deleted_at").is_(sge.null())
@@ -100,9 +104,7 @@ class Records:
         if (table, field) not in self._filled:
             # Answered from what DuckDB knows of each block of rows, mostly without reading any.
             empty = sge.column(field, quoted=True).is_(sge.null())
-            found = (
-                sge.select(sge.Literal.number(1)).from_(named(table, RECORDS)).where(_LIVE, empty)
-            )
+            found = sge.select(sge.Literal.number(1)).from_(self._seen(table)).where(_LIVE, empty)
             self._filled[table, field] = not self._database.fetch(found.limit(1)).num_rows
         return self._filled[table, field]
 
@@ -135,7 +137,31 @@ class Records:
     def shape(self) -> str:
         """Differs where tables have other columns or merged records, or fields another mapping."""
         meanings = sorted(self.history.meanings.items())
-        return f"live {shape_of(self._tables)} {sorted(self.history.aliases)} {meanings}"
+        merged = f"{sorted(self.history.aliases)} {sorted(self.history.twins.pairs)}"
+        return f"live {shape_of(self._tables)} {merged} {meanings}"
+
+    def _seen(self, table: str) -> sge.Table:
+        return self.history.twins.seen(table)
+
+    def apart(self, name: str) -> ir.Table:
+        """The live records of a table as each system has them, none joined with another's."""
+        table = self._tables[name]
+        rows = ibis.table(record_columns(table), name=name, database=RECORDS)
+        return rows.filter(rows.deleted_at.isnull()).select(*(f.name for f in table.fields))
+
+    def remote_id(self, table: str, record: str, connection: str) -> str | None:
+        """What the remote of a connection calls a record; None where it does not have it."""
+        group = self.history.twins.groups.get(table, {}).get(record, {})
+        where, remote = split_global_id(group.get(connection, record))
+        return remote if where == connection else None
+
+    def twins(self) -> Mapping[str, Mapping[str, str]]:
+        """By table, the records for which another one stands, each with that one."""
+        return self.history.twins.pairs
+
+    def twin_state(self) -> TwinState:
+        """What was found when customers of several systems were last held against each other."""
+        return read_twin_state(self._database)
 
     def compiled(self, key: str, build: Callable[[], ir.Table | Answers]) -> Compiled:
         """The text of a query; ``build`` is called where nobody has asked with this key before."""
@@ -174,6 +200,7 @@ class Records:
                     error=row.get("error"),
                     missing=missing,
                     rows=rows_in_all,
+                    together=self.history.twins.together.get(connection, frozenset()),
                 )
             )
         return states
@@ -215,7 +242,7 @@ class Records:
 
     def _fetched(self, table: str, ids: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         fields = [sge.column(field.name, quoted=True) for field in self._tables[table].fields]
-        live = sge.select(*fields).from_(named(table, RECORDS)).where(_LIVE)
+        live = sge.select(*fields).from_(self._seen(table)).where(_LIVE)
         with self._database.given(_WANTED, pa.table({"id": pa.array(list(ids), pa.string())})):
             rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
         return {row["id"]: row for row in rows}
@@ -241,7 +268,9 @@ class Records:
 
     def changed_since(self, number: int) -> Changes:
         """What the writes after that of a number have changed."""
-        return read_changes(self._database, number)
+        found = read_changes(self._database, number)
+        with_first(found.records, self.history.twins.pairs)
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many live records each table has."""
@@ -249,7 +278,7 @@ class Records:
 
     def count(self, table: str) -> int:
         """How many live records a table has."""
-        live = sge.select(sge.Count(this=sge.Star())).from_(named(table, RECORDS)).where(_LIVE)
+        live = sge.select(sge.Count(this=sge.Star())).from_(self._seen(table)).where(_LIVE)
         return int(self._database.fetch(live)[0][0].as_py())
 
     def quarantine(self, newest: int = 10) -> QuarantineReport:

@@ -28,6 +28,8 @@ SNAPSHOT_SEEN = "snapshot_seen"
 CHANGE = "change"
 CHANGE_MARK = "change_mark"
 WRITE = "write"
+TWIN = "twin"
+TWIN_STATE = "twin_state"
 
 
 def _first_books(database: Database) -> None:
@@ -114,6 +116,13 @@ def _age_of_streams(database: Database) -> None:
     database.add_column(STREAM_STATE, BOOKS, "written_at", INSTANT)
 
 
+def _twins(database: Database) -> None:
+    text = dt.string
+    # Records that another one stands for; and what was found when that was last looked for.
+    database.create(TWIN, BOOKS, {"table_name": text, "id": text, "primary_id": text})
+    database.create(TWIN_STATE, BOOKS, {"number": dt.int64, "doubts": text})
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
 MIGRATIONS: tuple[Migration, ...] = (
@@ -123,6 +132,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _changes,
     _tokens_of_writes,
     _age_of_streams,
+    _twins,
 )
 
 

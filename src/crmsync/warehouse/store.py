@@ -24,6 +24,7 @@ from crmsync.warehouse.schema import (
     knows_all_migrations,
 )
 from crmsync.warehouse.texts import QueryTexts
+from crmsync.warehouse.twins import write_twins
 from crmsync.warehouse.types import arrow_instant
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.tables import Table
     from crmsync.warehouse.batch import Batch, MappingDigest, Merged
+    from crmsync.warehouse.twins import Pairs, TwinState
     from crmsync.warehouse.types import StreamTables
 
 _States = dict[tuple[str, str], dict[str, str | None]]  # rows by connection and stream
@@ -138,6 +140,15 @@ class Writer:
                 said |= {"meanings": meanings_anew(before, mapping.fields, now, first=first)}
                 _change(states, connection, stream, table, cursor=None, **said)
             self._keep_states(states, [(connection, stream) for stream in mappings])
+
+    def link_twins(self, pairs: Pairs, state: TwinState) -> None:
+        """Let some records stand for others, in the place of what did before.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._writing():
+            write_twins(self._database, ChangeLog(self._database), pairs, state)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -62,10 +62,16 @@ class Freshness:
         }
         return frozenset(having["activity"].difference(*(having[table] for table in _WHOSE)))
 
+    @cached_property
+    def _together(self) -> dict[str, frozenset[str]]:
+        """What one of them says of a customer may be missing in another."""
+        return {state.connection: state.together for state in self.states if state.together}
+
     def _ends(self, connection: str, until: datetime) -> Iterator[datetime]:
         """When what was read of the streams of a connection gets too old."""
         for state in self.states:
-            mine = state.connection in {connection, *self._mailboxes}
+            together = self._together.get(connection, ())
+            mine = state.connection in {connection, *together, *self._mailboxes}
             if mine and state.known_at is not None:
                 end = state.known_at.astimezone(UTC) + self.bound(state.table) + _MOMENT
                 if self.now < end <= until:
@@ -77,13 +83,16 @@ class Freshness:
         return tuple(dict.fromkeys(found))
 
     def _reasons(self, connection: str, table: str) -> list[str]:
-        where = {connection, *self._mailboxes} if table == "activity" else {connection}
+        where = {connection, *self._together.get(connection, ())}
+        completing_in = where
+        if table == "activity":
+            where = {*where, *self._mailboxes}
         states = [s for s in self.states if s.connection in where and s.table == table]
         if not states:
             return [f"the {table} stream of {connection} was never read"]
         for completing in _COMPLETED_BY.get(table, ()):
             states += [
-                s for s in self.states if s.connection == connection and s.table == completing
+                s for s in self.states if s.connection in completing_in and s.table == completing
             ]
         return [reason for state in states if (reason := self._reason(state)) is not None]
 
