@@ -12,6 +12,7 @@ from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
 from crmsync.model.records import Given
 from crmsync.model.tables import ID_SEPARATOR
+from crmsync.warehouse.reader import Records
 from crmsync.warehouse.variables import variable
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def find_record(
     Raises:
         UsageError: there is no such record, or more than one.
     """
+    if isinstance(records, Records):  # one that another stands for, or was merged into
+        for table in tables:
+            wanted = records.aliases().get(table, {}).get(wanted, wanted)
     said = {_WANTED: wanted, _LOWER: wanted.lower(), _ID: f"{ID_SEPARATOR}{wanted}"}
     exact: list[tuple[str, str, str]] = []
     alike: list[tuple[str, str, str]] = []

@@ -29,7 +29,7 @@ _MOST_TOLD = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
+class Candidate:
     """A record, and by what it can be found to be the same as another.
 
     Attributes:
@@ -76,18 +76,18 @@ def _found(
 ) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
     rank = {name: number for number, name in enumerate(order)}
     doubts: list[str] = []
-    accounts = _Groups(rank, [*_rows(records, "account", _domain, rank)])
+    accounts = Groups(rank, [*_rows(records, "account", _domain, rank)])
     doubts += accounts.join()
     pairs = {"account": accounts.pairs()}
 
-    def same_account(one: _Row, other: _Row) -> bool:
+    def same_account(one: Candidate, other: Candidate) -> bool:
         known = pairs["account"]
         return not (one.within and other.within) or known.get(one.within, one.within) == known.get(
             other.within, other.within
         )
 
     for table, fits in (("contact", same_account), ("user", None)):
-        groups = _Groups(rank, [*_rows(records, table, _address, rank)], fits)
+        groups = Groups(rank, [*_rows(records, table, _address, rank)], fits)
         groups.join()  # two contacts of one address in one system are everyday: nobody is told
         pairs[table] = groups.pairs()
     return {table: found for table, found in pairs.items() if found}, tuple(doubts[:_MOST_TOLD])
@@ -107,7 +107,7 @@ def _rows(
     table: str,
     key: Callable[[ir.Table], ir.Value],
     rank: Mapping[str, int],
-) -> Iterator[_Row]:
+) -> Iterator[Candidate]:
     """The records that may be the same as others: all, or only those whose key others share."""
 
     def build() -> ir.Table:
@@ -135,17 +135,17 @@ def _rows(
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
         if row["connection"] in rank:
-            yield _Row(**row)
+            yield Candidate(**row)
 
 
-@dataclass(kw_only=False)
-class _Groups:
+@dataclass
+class Groups:
     """Records, and which of them were found to be the same."""
 
     rank: Mapping[str, int]
-    rows: Sequence[_Row]
-    fits: Callable[[_Row, _Row], bool] | None = None
-    members: dict[str, list[_Row]] = field(default_factory=dict)
+    rows: Sequence[Candidate]
+    fits: Callable[[Candidate, Candidate], bool] | None = None
+    members: dict[str, list[Candidate]] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -164,10 +164,10 @@ class _Groups:
         given = [row for row in self.rows if row.external]
         if not given:
             return
-        local: dict[str, list[_Row]] = defaultdict(list)
+        local: dict[str, list[Candidate]] = defaultdict(list)
         for row in self.rows:
             local[split_global_id(row.id)[1]].append(row)
-        alike: dict[str, list[_Row]] = defaultdict(list)
+        alike: dict[str, list[Candidate]] = defaultdict(list)
         for row in given:
             alike[row.external].append(row)
         for name, rows in sorted(alike.items()):
@@ -184,7 +184,7 @@ class _Groups:
                 self._merge(joined)
 
     def _by_key(self) -> Iterator[str]:
-        keyed: dict[str, list[_Row]] = defaultdict(list)
+        keyed: dict[str, list[Candidate]] = defaultdict(list)
         for row in self.rows:
             if row.key and row.id not in self.blocked:
                 keyed[row.key].append(row)
@@ -197,15 +197,15 @@ class _Groups:
             elif joined is None and not self._are_whole(rows):
                 yield _doubt(f"the domain {key}", rows)
 
-    def _are_one(self, rows: Sequence[_Row]) -> bool:
+    def _are_one(self, rows: Sequence[Candidate]) -> bool:
         return all(row in self.members[rows[0].id] for row in rows)
 
-    def _are_whole(self, rows: Sequence[_Row]) -> bool:
+    def _are_whole(self, rows: Sequence[Candidate]) -> bool:
         """Whether each of them was found in every system that has the key, by its id."""
         systems = {row.connection for row in rows}
         return all(systems <= {one.connection for one in self.members[row.id]} for row in rows)
 
-    def _joined(self, rows: Iterable[_Row]) -> list[_Row] | None:
+    def _joined(self, rows: Iterable[Candidate]) -> list[Candidate] | None:
         """All that would be one; None where a system would have several of it."""
         found = {one.id: one for row in rows for one in self.members[row.id]}
         systems = [one.connection for one in found.values()]
@@ -213,7 +213,7 @@ class _Groups:
             return None
         return sorted(found.values(), key=lambda row: self.rank[row.connection])
 
-    def _agree(self, rows: Sequence[_Row]) -> bool:
+    def _agree(self, rows: Sequence[Candidate]) -> bool:
         """Whether no ids say that they are different, and whatever else must fit does."""
         first = rows[0]
         apart = any(
@@ -224,12 +224,12 @@ class _Groups:
         fits = self.fits
         return not apart and (fits is None or all(fits(first, row) for row in rows[1:]))
 
-    def _merge(self, rows: list[_Row]) -> None:
+    def _merge(self, rows: list[Candidate]) -> None:
         for row in rows:
             self.members[row.id] = rows
 
 
-def _doubt(by: str, rows: Sequence[_Row]) -> str:
+def _doubt(by: str, rows: Sequence[Candidate]) -> str:
     named = ", ".join(f"{row.name or 'without a name'} ({row.id})" for row in rows[:5])
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""  # noqa: PLR2004  as above
     return (
