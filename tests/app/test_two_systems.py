@@ -196,6 +196,19 @@ def test_a_mark_in_either_system_counts(tmp_path: Path) -> None:
         assert records.rows("account", ["service:900"]) == {}
 
 
+def test_a_query_that_was_compiled_in_an_earlier_opening_finds_what_it_names(
+    tmp_path: Path,
+) -> None:
+    config = two_systems(tmp_path)
+    synced(config)
+    workspace = open_workspace(config, FixedClock(instant=parse_instant(AT)))
+    for _ in range(2):
+        with workspace.warehouse.reading() as records:
+            query = records.compiled("accounts", lambda: records.table("account").select("id"))
+            found = records.query(query)["id"].to_pylist()
+            assert sorted(found) == ["sales:A1", "sales:A2", "sales:A3", "service:902"]
+
+
 def references(records: Records) -> set[str]:
     named: set[str] = set()
     for table in ("contact", "activity", "deal"):

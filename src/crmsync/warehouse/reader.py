@@ -136,6 +136,7 @@ class Records:
     @cached_property
     def shape(self) -> str:
         """Differs where tables have other columns or merged records, or fields another mapping."""
+        self.history.twins.prepare()
         meanings = sorted(self.history.meanings.items())
         merged = f"{sorted(self.history.aliases)} {sorted(self.history.twins.pairs)}"
         return f"live {shape_of(self._tables)} {merged} {meanings}"

@@ -95,6 +95,11 @@ class Twins:
         references = {field.references for field in self._tables[table].fields}
         return bool(self.pairs.keys() & {table, *references})
 
+    def prepare(self) -> None:
+        """Make all views: the text of a query may be older than this opening, and name them."""
+        for table in self._tables if self.pairs else ():
+            self.seen(table)
+
     def seen(self, table: str) -> sge.Table:
         """The records of a table as readers see them, tombstones too."""
         if not self.touches(table):
