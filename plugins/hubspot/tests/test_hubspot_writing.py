@@ -351,6 +351,34 @@ def test_what_cannot_be_written_is_refused_by_name(
     assert words.partition(";")[0] in str(answer)
 
 
+def test_words_and_day_of_an_open_task_are_changed(tested: TestedPortal) -> None:
+    """As the core does it with a task of an earlier round: it knows text and days."""
+    connector = tested.connect("tasks", ("hs_task_subject", "hs_task_body", "hs_timestamp"))
+    made = task("k", body="one\ntwo & three", due=date(2026, 3, 5))
+    (receipt,) = connector.apply([made])
+    assert isinstance(receipt, Receipt)
+    (page,) = connector.read("records", None)
+    (row,) = page.records.to_pylist()
+    assert row["hs_task_body"] == "one\ntwo & three", "as it was written, not as HTML"
+    anew = UpdateFields(
+        key="u",
+        record=RecordRef(table="activity", id=receipt.remote_id),
+        stream="records",
+        changes={"hs_task_body": "one & four\nfive", "hs_timestamp": "2026-03-29"},
+        expected={"hs_task_body": row["hs_task_body"], "hs_timestamp": "2026-03-05"},
+    )
+    tested.service.faults.append(Fault.CUT_AFTER)
+    assert connector.apply([anew]) == [Receipt(key="u", remote_id=receipt.remote_id)]
+    (there,) = tested.rows("tasks")
+    assert there["hs_task_body"] == "one &amp; four<br>five"
+    assert there["hs_timestamp"] == "2026-03-29T10:00:00Z", "noon in Berlin, in summer time"
+    again = replace(anew, key="v")
+    assert connector.apply([again]) == [Receipt(key="v", remote_id=receipt.remote_id, already=True)]
+    tested.portal.update("tasks", int(receipt.remote_id), {"hs_timestamp": "2026-04-01T10:00:00Z"})
+    (stale,) = connector.apply([replace(anew, key="w", changes={"hs_task_body": "six"})])
+    assert isinstance(stale, RejectedError)
+
+
 def test_an_update_of_what_is_gone_is_refused(tested: TestedPortal) -> None:
     gone, there = (tested.make("companies", name=name) for name in ("A", "B"))
     tested.portal.archive("companies", int(gone))

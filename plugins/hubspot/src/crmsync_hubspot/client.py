@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -59,6 +60,7 @@ class HubSpotClient:
         self.tokens = Tokens(options, name, folder, clock)
         self._transport = Transport(options.url, ca_file)
         self.ahead: timedelta | None = None
+        self._zone: ZoneInfo | None = None
 
     def __repr__(self) -> str:
         return f"HubSpotClient({self.options.url})"
@@ -66,6 +68,20 @@ class HubSpotClient:
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
+
+    def portal_zone(self) -> ZoneInfo:
+        """The zone of the portal's people.
+
+        Raises:
+            ConnectorError: the portal cannot be asked.
+        """
+        if self._zone is None:
+            told = self.call("GET", "/account-info/v3/details").body
+            try:
+                self._zone = ZoneInfo(str(told["timeZone"]))
+            except (KeyError, ValueError):
+                self._zone = ZoneInfo("UTC")
+        return self._zone
 
     def portal_time(self) -> datetime:
         """The portal's present, rather too early; ours where it has told nothing yet."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crmsync.errors import RejectedError
 from crmsync.model.actions import Receipt
 from crmsync.model.tables import ID_SEPARATOR
+from crmsync_hubspot.texts import reads_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,8 @@ def _same(kind: str, there: object, value: Scalar) -> bool:
         return there is None or there == ""
     if there is None or there == "":
         return kind == "bool" and sent(value) == "false"
+    if kind == "html":
+        return reads_as(str(there), sent(value))
     return _meant(kind, sent(there)) == _meant(kind, sent(value))  # type: ignore[arg-type]  # JSON
 
 
@@ -73,9 +76,9 @@ def _meant(kind: str, text: str) -> object:
             case "bool":
                 return text.lower()
             case "datetime":
-                return _instant(text).replace(microsecond=0)
+                return instant(text).replace(microsecond=0)
             case "date":
-                return _instant(text).date()
+                return instant(text).date()
             case "enumeration":
                 options = text.rpartition(ID_SEPARATOR)[2].split(";")
                 return frozenset(options)
@@ -84,7 +87,8 @@ def _meant(kind: str, text: str) -> object:
     return _LINE_ENDS.sub("\n", text)
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """An instant (UTC), as the portal writes it: as text, or in milliseconds since 1970."""
     if _MILLISECONDS.fullmatch(text):
         return datetime.fromtimestamp(int(text) / 1000, UTC)
     told = datetime.fromisoformat(text)

@@ -45,10 +45,11 @@ class WindowPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Types:
-    """The properties whose values the portal writes in several ways."""
+    """The properties whose values the portal writes in several ways, or as HTML."""
 
     dates: tuple[str, ...] = ()
     instants: tuple[str, ...] = ()
+    html: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

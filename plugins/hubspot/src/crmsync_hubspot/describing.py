@@ -24,6 +24,7 @@ _TYPES = {
     "date": FieldType.DATE,
     "datetime": FieldType.INSTANT,
 }
+HTML = "html"
 _TOP_LEVEL_TYPES = {
     objects.ID: FieldType.TEXT,
     objects.CREATED: FieldType.INSTANT,
@@ -66,12 +67,13 @@ class Descriptions:
         return self._properties[object_name]
 
     def types(self, object_name: str, columns: Sequence[str]) -> Types:
-        """Which of these columns are dates and instants."""
+        """Which of these columns are dates, instants, and texts in HTML."""
         there = self.properties(object_name)
-        kinds = {name: there[name]["type"] for name in columns if name in there}
+        kinds = {name: kind_of(there[name]) for name in columns if name in there}
         return Types(
             dates=tuple(name for name, kind in kinds.items() if kind == "date"),
             instants=tuple(name for name, kind in kinds.items() if kind == "datetime"),
+            html=tuple(name for name, kind in kinds.items() if kind == HTML),
         )
 
     def fields(self, options: HubSpotStreamOptions, columns: Sequence[str]) -> list[RemoteField]:
@@ -94,6 +96,12 @@ class Descriptions:
         ]
         found += [_field(name) for name in columns if name.startswith(objects.ASSOCIATED)]
         return found
+
+
+def kind_of(one: dict[str, Any]) -> str:
+    """The type of a property, as the portal calls it, or that it is HTML."""
+    rich = one["name"] in objects.RICH_TEXT or one.get("fieldType") == "html"
+    return HTML if rich else str(one["type"])
 
 
 def is_writable(one: dict[str, Any]) -> bool:

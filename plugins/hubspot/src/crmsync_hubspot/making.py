@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -15,6 +14,8 @@ from crmsync_hubspot import targets, texts
 from crmsync_hubspot.cursor import milliseconds, written
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from crmsync_hubspot.client import HubSpotClient
 
 Made = CreateTask | AddNote | LogEmail
@@ -22,18 +23,22 @@ OBJECT: dict[type[Made], str] = {CreateTask: "tasks", AddNote: "notes", LogEmail
 _NOON = time(12)
 
 
+def noon(day: date, zone: ZoneInfo) -> datetime:
+    """The middle of a day in a zone: so far from both its ends that it is that day elsewhere."""
+    return datetime.combine(day, _NOON, zone).astimezone(UTC)
+
+
 class Inputs:
     """Actions as a portal takes them."""
 
     def __init__(self, client: HubSpotClient) -> None:
         self._client = client
-        self._zone: ZoneInfo | None = None
 
     def due(self, action: CreateTask) -> datetime | None:
         """When a task is due: at noon of its day in the portal's zone, where that is its day."""
         if action.due is None:
             return None
-        return datetime.combine(action.due, _NOON, self._portal_zone()).astimezone(UTC)
+        return noon(action.due, self._client.portal_zone())
 
     def of(self, action: Made) -> dict[str, Any]:
         """What is sent to make a record.
@@ -97,15 +102,6 @@ class Inputs:
             "hs_email_headers": orjson.dumps(headers).decode(),
             self._client.options.message_id_property: action.message_id,
         } | kept
-
-    def _portal_zone(self) -> ZoneInfo:
-        if self._zone is None:
-            told = self._client.call("GET", "/account-info/v3/details").body
-            try:
-                self._zone = ZoneInfo(str(told["timeZone"]))
-            except (KeyError, ValueError):
-                self._zone = ZoneInfo("UTC")
-        return self._zone
 
 
 def _party(address: str) -> dict[str, str]:

@@ -41,6 +41,16 @@ TOP_LEVEL = (ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT)
 # one, else that with the lowest id.
 ASSOCIATED = "associations."
 MERGED_IDS = "hs_merged_object_ids"
+# Properties whose values are HTML, whatever else the portal describes as such.
+RICH_TEXT = frozenset(
+    {
+        "hs_call_body",
+        "hs_internal_meeting_notes",
+        "hs_meeting_body",
+        "hs_note_body",
+        "hs_task_body",
+    }
+)
 OBJECT_ID = "hs_object_id"
 
 LISTED, SEARCHED, BATCH, HISTORY, ASSOCIATIONS = 100, 200, 100, 50, 1000  # records in a call

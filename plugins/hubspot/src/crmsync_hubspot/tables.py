@@ -11,6 +11,7 @@ from crmsync.model.pages import DELETED, MERGED_INTO
 from crmsync_hubspot import objects
 from crmsync_hubspot.cursor import written
 from crmsync_hubspot.linking import LINK_COLUMNS, foremost
+from crmsync_hubspot.texts import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,8 @@ def _column(
         return [_date(value) for value in values]
     if column in types.instants:
         return [_instant(value) for value in values]
+    if column in types.html:
+        return [None if value is None else as_text(value) for value in values]
     return values
 
 

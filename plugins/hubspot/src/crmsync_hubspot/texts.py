@@ -21,12 +21,19 @@ def as_html(text: str) -> str:
 
 def as_text(body: str) -> str:
     """What a person reads in such a body."""
+    if "<" not in body and "&" not in body:
+        return body
     return html.unescape(_TAGS.sub("", _BREAKS.sub("\n", body)))
 
 
 def reads_alike(one: str, other: str) -> bool:
     """Whether two bodies read the same, however a portal has laid out their HTML."""
     return _SPACE.sub("", as_text(one)) == _SPACE.sub("", as_text(other))
+
+
+def reads_as(body: str, text: str) -> bool:
+    """Whether a body reads as that text, however a portal has laid it out."""
+    return _SPACE.sub("", as_text(body)) == _SPACE.sub("", text)
 
 
 def cannot_be_kept(text: str) -> bool:

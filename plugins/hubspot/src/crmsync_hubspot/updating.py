@@ -6,7 +6,9 @@ overwritten: HubSpot has no conditional update.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from crmsync.config.yaml import nearest
@@ -14,19 +16,23 @@ from crmsync.errors import ConnectorError, RejectedError, UncertainError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot import texts
 from crmsync_hubspot.batches import Batch
-from crmsync_hubspot.comparing import compared, holds, sent
-from crmsync_hubspot.describing import is_writable
+from crmsync_hubspot.comparing import compared, holds, instant, sent
+from crmsync_hubspot.cursor import milliseconds, written
+from crmsync_hubspot.describing import HTML, is_writable, kind_of
+from crmsync_hubspot.making import noon
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import batch_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crmsync.model.actions import UpdateFields
+    from crmsync.model.actions import Scalar, UpdateFields
     from crmsync.plugins.contract import StreamRequest
     from crmsync_hubspot.batches import Outcomes
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.describing import Descriptions
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Updates:
@@ -61,7 +67,7 @@ class Updates:
             return dict.fromkeys(updates, RejectedError(f"the config has no stream “{stream}”"))
         name = request.options.object
         there = self._descriptions.properties(name)
-        kinds = {field: str(one["type"]) for field, one in there.items()}
+        kinds = {field: kind_of(one) for field, one in there.items()}
         outcomes: Outcomes = {}
         fitting: dict[int, UpdateFields] = {}
         for place, update in updates.items():
@@ -73,9 +79,16 @@ class Updates:
         current = self._current(name, list(fitting.values()))
         inputs: dict[int, dict[str, Any]] = {}
         for place, update in fitting.items():
-            settled = compared(update, current.get(update.record.id), kinds)
+            there_now = current.get(update.record.id)
+            if there_now is None:
+                settled = compared(update, None, kinds)
+            else:
+                settled = compared(update, *self._local(update, there_now, kinds))
             if settled is None:
-                values = {field: sent(value) for field, value in update.changes.items()}
+                values = {
+                    field: self._sent(kinds[field], value)
+                    for field, value in update.changes.items()
+                }
                 inputs[place] = {"id": update.record.id, "properties": values}
             else:
                 outcomes[place] = settled
@@ -91,6 +104,32 @@ class Updates:
             key, record = updates[place].key, updates[place].record.id
             outcomes[place] = replace(answer, key=key, remote_id=record) if named else answer  # type: ignore[type-var]  # it is a receipt
         return outcomes
+
+    def _local(
+        self, update: UpdateFields, current: Mapping[str, str | None], kinds: Mapping[str, str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        """Values and types, with instants as the days that they are to the portal's people.
+
+        That is how they are compared where the update says days.
+        """
+        values = [*update.expected.items(), *update.changes.items()]
+        days = {name for name, value in values if kinds[name] == "datetime" and _is_day(value)}
+        if not days:
+            return current, kinds
+        zone = self._client.portal_zone()
+        told = {name: instant(there) for name in days if (there := current.get(name))}
+        local = {name: at.astimezone(zone).date().isoformat() for name, at in told.items()}
+        return {**current, **local}, {**kinds, **dict.fromkeys(days, "date")}
+
+    def _sent(self, kind: str, value: Scalar) -> str:
+        """A value as the portal takes it."""
+        text = sent(value)
+        if kind == HTML:
+            return texts.as_html(text)
+        if kind == "datetime" and _is_day(value):
+            day = noon(date.fromisoformat(text), self._client.portal_zone())
+            return written(milliseconds(day))
+        return text
 
     def _current(
         self, name: str, updates: Sequence[UpdateFields]
@@ -114,9 +153,19 @@ class Updates:
         return {
             place: Receipt(key=update.key, remote_id=update.record.id)
             for place, update in updates.items()
-            if update.record.id in current
-            and holds(current[update.record.id], update.changes, kinds)
+            if (there_now := current.get(update.record.id)) is not None
+            and _holds(update, *self._local(update, there_now, kinds))
         }
+
+
+def _holds(
+    update: UpdateFields, current: Mapping[str, str | None], kinds: Mapping[str, str]
+) -> bool:
+    return holds(current, update.changes, kinds)
+
+
+def _is_day(value: Scalar) -> bool:
+    return isinstance(value, str) and _DAY.fullmatch(value) is not None
 
 
 def _unfit(update: UpdateFields, there: Mapping[str, Mapping[str, Any]]) -> ConnectorError | None:
