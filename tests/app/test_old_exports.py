@@ -1,4 +1,4 @@
-"""What is read of an export is known as of when it was written, however often it is read."""
+"""What is read is known as of when it was written, and of when it was really read."""
 
 from __future__ import annotations
 
@@ -56,3 +56,18 @@ def test_mail_waits_where_the_marks_of_who_wants_none_are_old(tmp_path: Path) ->
     report = call_json("run", "--config", config, "--at", _AT)
     assert report["delivery"]["done"] == 2  # the tasks
     assert "of crm was written 8 days ago" in str(report["plan"]["held"])
+
+
+def test_a_look_ahead_does_not_make_what_was_read_fresh_until_then(tmp_path: Path) -> None:
+    """A plan for next year reads now; it must not hide that nothing was read since."""
+    config = make_company(tmp_path)
+    now = datetime.now(UTC)
+    ahead = ("--config", config, "--at", (now + timedelta(days=300)).isoformat())
+    assert call_json("plan", *ahead)["rules"][0]["unknown"] == 0
+    stale = {s["stream"]: s["stale"] for s in call_json("status", *ahead)["streams"]}
+    assert set(stale.values()) == {False}
+    later = ("--config", config, "--at", (now + timedelta(days=3)).isoformat())
+    stale = {s["stream"]: s["stale"] for s in call_json("status", *later)["streams"]}
+    assert set(stale.values()) == {True}
+    held = call_json("plan", *later, "--no-sync")["held"]
+    assert "the activity stream “activities” of crm was last read 3 days ago" in str(held)

@@ -65,7 +65,7 @@ def read_status(workspace: Workspace) -> StatusResult:
                 rows=state.rows,
                 missing=state.missing,
             )
-            for state in records.stream_states()
+            for state in (s.seen_from(workspace.clock.now()) for s in records.stream_states())
         )
     ledger = workspace.ledger
     counts_by_state = ledger.effect_counts()

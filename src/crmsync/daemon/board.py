@@ -176,7 +176,7 @@ class Board:
         """How far each stream has been read, and how many of its rows cannot be used."""
         self._ages.clear()
         self._unreadable.clear()
-        for state in states:
+        for state in (one.seen_from(self._clock.now()) for one in states):
             names = (state.connection, state.stream)
             self._unreadable.labels(*names).set(unreadable.get(names, 0))
             if state.known_at is not None:

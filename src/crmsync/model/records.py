@@ -7,7 +7,7 @@ So the same text answers for any instant, and `RecordSource.compiled` makes it o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,7 @@ class StreamState:
     Attributes:
         read_at: when the last read that reached the end of the stream began; None before one did.
         written_at: when what it read was written, where that was before; None else.
+        really_at: when that read really was, where ``--at`` took a later time for the present.
         error: the sentence of the last read's error; None where it ended well.
         rows: how many records the stream would have, could all its rows be used; 0 where all can,
             or nearly all.
@@ -44,6 +45,19 @@ class StreamState:
     missing: int = 0
     written_at: datetime | None = None
     together: frozenset[str] = frozenset()
+    really_at: datetime | None = None
+
+    def seen_from(self, now: datetime) -> StreamState:
+        """The same at another present: a look ahead must not make it fresh until then."""
+        if (
+            self.read_at is None
+            or self.really_at is None
+            or not self.really_at <= now < self.read_at
+        ):
+            return self
+        ahead = self.read_at - self.really_at
+        written_at = None if self.written_at is None else self.written_at - ahead
+        return replace(self, read_at=self.really_at, written_at=written_at, really_at=None)
 
     @property
     def known_at(self) -> datetime | None:

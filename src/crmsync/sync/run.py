@@ -173,6 +173,7 @@ class _StreamSync:
             table=self.stream.table.name,
             read_at=None if error else read_at,
             written_at=None if error else self._written_at(read_at),
+            really_at=now if (now := SystemClock().now()) < read_at else None,
             error=error,
         )
 

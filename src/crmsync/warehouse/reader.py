@@ -183,7 +183,9 @@ class Records:
 
     def stream_states(self) -> Sequence[StreamState]:
         """One for each stream of the config, also those that were never read."""
-        states_of = sge.select("connection", "stream", "read_at", "written_at", "error")
+        states_of = sge.select(
+            "connection", "stream", "read_at", "written_at", "really_at", "error"
+        )
         rows = self._database.fetch(states_of.from_(named(STREAM_STATE, BOOKS))).to_pylist()
         kept = {(row["connection"], row["stream"]): row for row in rows}
         states = []
@@ -198,6 +200,7 @@ class Records:
                     table=table,
                     read_at=again or row.get("read_at"),
                     written_at=None if again else row.get("written_at"),
+                    really_at=None if again else row.get("really_at"),
                     error=row.get("error"),
                     missing=missing,
                     rows=rows_in_all,

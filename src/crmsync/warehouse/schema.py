@@ -123,6 +123,11 @@ def _twins(database: Database) -> None:
     database.create(TWIN_STATE, BOOKS, {"number": dt.int64, "doubts": text})
 
 
+def _looks_ahead(database: Database) -> None:
+    # As in StreamState.
+    database.add_column(STREAM_STATE, BOOKS, "really_at", INSTANT)
+
+
 # Each brings the books from the version before it to its own, counted from 1.
 # A released migration is never edited.
 MIGRATIONS: tuple[Migration, ...] = (
@@ -133,6 +138,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _tokens_of_writes,
     _age_of_streams,
     _twins,
+    _looks_ahead,
 )
 
 

@@ -42,6 +42,7 @@ _States = dict[tuple[str, str], dict[str, str | None]]  # rows by connection and
 Stamp = tuple[tuple[int, int] | None, ...]
 
 _WAIT = timedelta(seconds=60)
+_INSTANTS = ("read_at", "written_at", "really_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class ReadNote:
     Attributes:
         read_at: the instant at which a read that reached the end began; None keeps what was
             noted before.
-        written_at: when what it read was written, where that was before; None else.
+        written_at, really_at: as of `StreamState`.
         error: why it did not reach the end.
     """
 
@@ -60,6 +61,7 @@ class ReadNote:
     table: str
     read_at: datetime | None = None
     written_at: datetime | None = None
+    really_at: datetime | None = None
     error: str | None = None
 
 
@@ -103,9 +105,10 @@ class Writer:
             for note in notes:
                 _change(states, note.connection, note.stream, note.table, error=note.error)
                 if note.read_at is not None:
-                    state, written = states[note.connection, note.stream], note.written_at
-                    state["read_at"] = note.read_at.isoformat()
-                    state["written_at"] = None if written is None else written.isoformat()
+                    state = states[note.connection, note.stream]
+                    for name in _INSTANTS:
+                        at: datetime | None = getattr(note, name)
+                        state[name] = None if at is None else at.isoformat()
             self._keep_states(states, [(note.connection, note.stream) for note in notes])
 
     def begin_anew(
@@ -173,7 +176,7 @@ class Writer:
 
     def _states(self) -> _States:
         rows = self._database.fetch(sge.select("*").from_(named(STREAM_STATE, BOOKS)))
-        for name in ("read_at", "written_at"):
+        for name in _INSTANTS:
             place = rows.column_names.index(name)
             rows = rows.set_column(place, name, rows[name].cast(pa.string()))
         return {(row["connection"], row["stream"]): row for row in rows.to_pylist()}
@@ -189,7 +192,7 @@ class Writer:
 def _change(
     states: _States, connection: str, stream: str, table: str, **changes: str | None
 ) -> None:
-    state = states.setdefault((connection, stream), {"read_at": None, "written_at": None})
+    state = states.setdefault((connection, stream), dict.fromkeys(_INSTANTS))
     state |= {"connection": connection, "stream": stream, "table_name": table} | changes
 
 

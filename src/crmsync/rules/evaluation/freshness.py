@@ -55,6 +55,10 @@ class Freshness:
         return found
 
     @cached_property
+    def _seen(self) -> Sequence[StreamState]:
+        return [state.seen_from(self.now) for state in self.states]
+
+    @cached_property
     def _mailboxes(self) -> frozenset[str]:
         having = {
             table: {state.connection for state in self.states if state.table == table}
@@ -69,7 +73,7 @@ class Freshness:
 
     def _ends(self, connection: str, until: datetime) -> Iterator[datetime]:
         """When what was read of the streams of a connection gets too old."""
-        for state in self.states:
+        for state in self._seen:
             together = self._together.get(connection, ())
             mine = state.connection in {connection, *together, *self._mailboxes}
             if mine and state.known_at is not None:
@@ -87,12 +91,12 @@ class Freshness:
         completing_in = where
         if table == "activity":
             where = {*where, *self._mailboxes}
-        states = [s for s in self.states if s.connection in where and s.table == table]
+        states = [s for s in self._seen if s.connection in where and s.table == table]
         if not states:
             return [f"the {table} stream of {connection} was never read"]
         for completing in _COMPLETED_BY.get(table, ()):
             states += [
-                s for s in self.states if s.connection in completing_in and s.table == completing
+                s for s in self._seen if s.connection in completing_in and s.table == completing
             ]
         return [reason for state in states if (reason := self._reason(state)) is not None]
 
