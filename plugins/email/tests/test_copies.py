@@ -84,6 +84,15 @@ def test_where_a_folder_cannot_be_looked_into_nobody_knows(dovecot: Dovecot) -> 
             _found(proxy.port, user)
 
 
+def test_where_the_server_passes_over_a_mail_nobody_knows(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 4)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.change = lambda line: line.replace(b"1,2,3", b"1,3") if b"BODY" in line else line
+        with pytest.raises(TransientError, match="does not tell of all mails"):
+            _found(proxy.port, user)
+
+
 def _told(port: int, user: str, **options: object) -> list[str]:
     with _session(port, user, **options) as (session, told):
         return [one.sentence for one in findings(session, told, [user])]

@@ -16,6 +16,8 @@ from crmsync_email.reading.options import ImapOptions
 from crmsync_email.reading.session import MailboxSession
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mail_servers import Dovecot
 
     from crmsync.model.pages import Page
@@ -198,26 +200,56 @@ def test_a_server_that_says_goodbye_is_told_in_its_own_words(dovecot: Dovecot) -
             read(proxy.port, user)
 
 
-def test_one_mail_that_the_server_cannot_give_does_not_stop_the_others(dovecot: Dovecot) -> None:
-    user = new_user()
-    dovecot.put(user, [mail(number) for number in range(1, 6)])
+def _refusing(*uids: bytes) -> Callable[[bytes], bytes | None]:
+    """The server gives no command that names one of these mails."""
 
     def refuse(line: bytes) -> bytes | None:
         words = line.split()
         asked = words[3].split(b",") if b"BODY.PEEK" in line else []
-        if b"3" not in asked:
+        if not set(uids) & set(asked):
             return None
         return words[0] + b" NO [SERVERBUG] Internal error occurred.\r\n"
 
+    return refuse
+
+
+def test_one_mail_that_the_server_cannot_give_does_not_stop_the_others(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 6)])
     with WireProxy(dovecot.imap) as proxy:
-        proxy.reply = refuse
+        proxy.reply = _refusing(b"3")
         pages = read(proxy.port, user)
     found = rows(pages)
     assert [row["subject"] for row in found if row["id"]] == [f"number {n}" for n in (1, 2, 4, 5)]
     (told,) = (row for row in found if not row["id"])
     assert (told["_origin"], told["_row"]) == ("INBOX", 3)
-    assert "does not give this mail" in str(told["_problem"])
+    assert "does not give this mail: " in str(told["_problem"])
+    assert "Internal error" in str(told["_problem"])
     assert read(dovecot.imap, user, cursor=pages[-1].cursor) == []
+
+
+def test_the_newest_mail_can_be_the_damaged_one(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    (page,) = read(dovecot.imap, user)
+    dovecot.put(user, [mail(2)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = _refusing(b"2")
+        (told,) = rows(read(proxy.port, user, cursor=page.cursor))
+    assert told["_row"] == 2
+
+
+def test_a_server_that_gives_nothing_now_is_not_taken_for_one_with_damaged_mails(
+    dovecot: Dovecot,
+) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(number) for number in range(1, 4)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = _refusing(b"1", b"2", b"3")
+        with pytest.raises(
+            TransientError, match=r"gives no mail of the folder “INBOX” now.*Internal"
+        ):
+            read(proxy.port, user)
 
 
 def test_a_mail_that_the_server_passes_over_is_told(dovecot: Dovecot) -> None:

@@ -85,10 +85,14 @@ def _among(
     found = {}
     waiting = list(uids)
     while waiting:
-        for told in session.message_ids(waiting[:_AT_ONCE]).values():
-            message_id = told.partition(":")[2].strip().strip("<>")
+        asked, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        told = session.message_ids(asked)
+        passed_over = set(asked) - told.keys()
+        if passed_over and passed_over & set(session.uids(min(asked), max(asked))):
+            raise RefusedError(": the mail server does not tell of all mails")
+        for header in told.values():
+            message_id = header.partition(":")[2].strip().strip("<>")
             key = wanted.get(f"{message_id.partition('@')[0]}@".lower())
             if key is not None:
                 found[key] = message_id
-        waiting = waiting[_AT_ONCE:]
     return found

@@ -163,36 +163,40 @@ class MailboxReading:
         """The beginnings of mails by UID; and those that the server cannot give, with the reason.
 
         Raises:
-            TransientError: it is not the mail's fault.
+            TransientError: it is not the mails' fault.
         """
         if not uids:
             return {}, []
+        refused: dict[int, str] = {}
         try:
             texts = self._session.beginnings(uids, self._bounds.mail)
         except RefusedError:
-            return self._one_by_one(name, state, uids)
-        missing = [uid for uid in uids if uid not in texts]
-        unread = [(name, uid, _NOT_GIVEN) for uid in self._still_there(missing)]
-        return texts, unread
+            texts, refused = self._one_by_one(uids)
+        missing = self._still_there([uid for uid in uids if uid not in texts])
+        if missing:
+            self._assert_there(name, state)
+            if not texts:
+                self._assert_gives(name, missing[0], refused.get(missing[0], ""))
+        return texts, [(name, uid, f"{_NOT_GIVEN}{refused.get(uid, '')}") for uid in missing]
+
+    def _one_by_one(self, uids: Sequence[int]) -> tuple[dict[int, bytes], dict[int, str]]:
+        texts: dict[int, bytes] = {}
+        refused = {}
+        for uid in uids:
+            try:
+                texts |= self._session.beginnings([uid], self._bounds.mail)
+            except RefusedError as error:
+                refused[uid] = str(error)
+        return texts, refused
 
     def _still_there(self, uids: Sequence[int]) -> list[int]:
         """Those of these mails that nobody has taken away meanwhile."""
         if not uids:
             return []
-        return sorted(set(uids) & set(self._session.uids(min(uids), max(uids))))
-
-    def _one_by_one(
-        self, name: str, state: FolderState, uids: Sequence[int]
-    ) -> tuple[dict[int, bytes], list[tuple[str, int, str]]]:
-        texts: dict[int, bytes] = {}
-        unread = []
-        for uid in uids:
-            try:
-                texts |= self._session.beginnings([uid], self._bounds.mail)
-            except RefusedError as error:
-                self._assert_there(name, state)
-                unread.append((name, uid, f"{_NOT_GIVEN}{error}"))
-        return texts, unread
+        try:
+            return sorted(set(uids) & set(self._session.uids(min(uids), max(uids))))
+        except RefusedError:
+            return list(uids)
 
     def _assert_there(self, name: str, state: FolderState) -> None:
         """A folder that has vanished must not look like one whose mails are damaged."""
@@ -204,6 +208,16 @@ class MailboxReading:
             raise TransientError(
                 f"the folder “{name}” went away or was made anew while it was read"
             )
+
+    def _assert_gives(self, name: str, missing: int, told: str) -> None:
+        """A server that gives nothing now must not look like one with damaged mails."""
+        try:
+            before = self._session.uids(max(1, missing - _AT_ONCE), missing)
+            if self._session.beginnings([uid for uid in before if uid != missing][-1:], 1):
+                return
+        except RefusedError as error:
+            told = str(error)
+        raise TransientError(f"the mail server gives no mail of the folder “{name}” now{told}")
 
     def _reached(self, name: str, state: FolderState, uid: int) -> None:
         place = Place(validity=state.validity, last=uid)
