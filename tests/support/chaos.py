@@ -22,7 +22,8 @@ import yaml
 from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import KeyHandling
+from crmsync.model.actions import ActionKind, KeyHandling
+from crmsync.model.own_mail import log_key
 from support.companies import OneRule, freely
 from support.lives import BUSY
 from support.stand_in import StandIn, standing_in
@@ -186,12 +187,20 @@ class Chaos:
             effects = {effect.key: effect for effect in ledger.effects()}
             (last,) = ledger.last_runs(1, kind="run")
             held = ledger.decisions(run_id=last.id)
-        there = self.remote.tasks + self.remote.mails
+        there = self.remote.tasks + self.remote.mails + self.remote.logs
         found = [f"{key} is there {count} times" for key, count in there.items() if count > 1]
         found += [f"{key} is there and nowhere recorded" for key in there if key not in effects]
         # Where a mail's words cannot be found there is no effect, but somebody is told.
         told = {(one.rule, one.subject) for one in held if one.answer is Answer.HOLD}
         found += self.company.lost([*effects.values()], lambda: self.plan() - told)
+        found += [
+            f"{effect.key} is done, and its log was lost"
+            for effect in effects.values()
+            if effect.action.kind is ActionKind.EMAIL
+            and effect.state is State.DONE
+            and effect.connection != effect.source
+            and log_key(effect.key) not in effects
+        ]
         for effect in effects.values():
             landed = there[effect.key] > 0
             said = f"{effect.key} is {effect.state}: {effect.error}"
@@ -211,7 +220,8 @@ class Chaos:
         return (
             f"lives: {lives}; "
             f"remote: {remote.tasks.total()} tasks of {len(remote.tasks)} keys, "
-            f"{remote.mails.total()} mails of {len(remote.mails)} keys, {dict(remote.requests)}; "
+            f"{remote.mails.total()} mails of {len(remote.mails)} keys, "
+            f"{remote.logs.total()} logs of {len(remote.logs)} keys, {dict(remote.requests)}; "
             f"ledger: {counts}"
         )
 
@@ -257,7 +267,8 @@ class Mother:
         _write(folder, _INSTALLED)
         path = [str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         with subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("lives.py"))],
+            # Without -P, modules beside it would stand before those of libraries.
+            [sys.executable, "-P", str(Path(__file__).with_name("lives.py"))],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -311,11 +322,12 @@ def chaos(
     with standing_in(native=native, faults=faults, seed=seed) as remote:
         config = freely(company.config())
         config["ledger"] = "sqlite" if isinstance(ledger_at, Path) else f"env:{_LEDGER}"
-        config["connections"]["crm"] |= {
-            "connector": f"stand-in-{handling}",
-            "http": remote.http,
-            "smtp_port": remote.smtp_port,
-        }
+        for connection in config["connections"].values():
+            connection |= {
+                "connector": f"stand-in-{handling}",
+                "http": remote.http,
+                "smtp_port": remote.smtp_port,
+            }
         text = yaml.safe_dump(config, allow_unicode=True)
         _write(folder, {**company.files(), "config.yaml": text})
         world = Chaos(

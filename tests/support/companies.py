@@ -62,7 +62,7 @@ class Company(Protocol):
 
 
 class OneRule:
-    """Each of its customers wants one task and one mail, at any time."""
+    """Each of its customers wants one task and one mail, which another connection sends."""
 
     began = datetime(2026, 3, 2, 9, tzinfo=UTC)
     step = timedelta(minutes=10)
@@ -221,7 +221,9 @@ def freely(config: dict[str, Any]) -> dict[str, Any]:
 
 _CONFIG = """\
 company: {name: Vendor, email: hello@vendor.example, time_zone: Europe/Zurich, country: CH}
+mail: post
 connections:
+  post: {}
   crm:
     streams:
       users: {table: user, key: id, fields: {name: name, email: email}}

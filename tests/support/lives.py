@@ -74,7 +74,8 @@ def _deliver(workspace: Workspace, seconds: float) -> None:
                 connector = stack.enter_context(workspace.connected(name))
                 assert isinstance(connector, Writes)
                 targets[name] = Target(writes=connector, spec=workspace.spec(name))
-            deliver(workspace.ledger, targets, clock=workspace.clock)
+            loggers = workspace.loggers
+            deliver(workspace.ledger, targets, clock=workspace.clock, loggers=loggers)
         time.sleep(0.02)
 
 

@@ -29,11 +29,12 @@ class StandIn:
     """What a remote knows.
 
     Attributes:
-        native: a task with a key that is there already is not made again.
+        native: a task or log with a key that is there already is not made again.
         faults: the share of calls that go wrong.
         thinks: how many seconds it takes at most until it has done what it is called for.
         tasks: how often each key's task was made.
         mails: how often each key's mail was taken.
+        logs: how often each key's log of a mail was made.
         requests: how many calls there were, and how many of them went wrong on purpose.
         logged: account, kind, Message-ID and status of what was made, as its row of activities.
     """
@@ -49,6 +50,7 @@ class StandIn:
         self.records: dict[str, list[dict[str, str]]] = {}
         self.tasks: Counter[str] = Counter()
         self.mails: Counter[str] = Counter()
+        self.logs: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.http = ""
         self.smtp_port = 0
@@ -71,6 +73,13 @@ class StandIn:
             self.tasks[task["key"]] += 1
             self._log(task["account"], "task", "", "planned")
 
+    def make_log(self, log: dict[str, str]) -> None:
+        with self.lock:
+            if self.native and self.logs[log["key"]]:
+                return
+            self.logs[log["key"]] += 1
+            self._log(log["account"], "email", log["message_id"], "completed")
+
     def take_mail(self, key: str, account: str, message_id: str) -> None:
         """Each mail is logged as an activity, as a CRM with mail logging does."""
         with self.lock:
@@ -84,7 +93,8 @@ class StandIn:
 
     def known(self, keys: list[str]) -> list[str]:
         with self.lock:
-            return [key for key in keys if self.tasks[key] or self.mails[key]]
+            made = (self.tasks, self.mails, self.logs)
+            return [key for key in keys if any(there[key] for there in made)]
 
     def fault(self) -> str | None:
         """What goes wrong with this call: it is not done, or its answer is lost."""
@@ -132,7 +142,7 @@ def _handler(remote: StandIn) -> type[BaseHTTPRequestHandler]:
             if fault == "refused":
                 self.answer({"error": "busy"}, status=503)
                 return
-            remote.make_task(asked)
+            (remote.make_log if self.path == "/logs" else remote.make_task)(asked)
             if fault is not None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

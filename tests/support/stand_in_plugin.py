@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from crmsync.config.base import Settings
 from crmsync.errors import RejectedError, TransientError, UncertainError
-from crmsync.model.actions import ActionKind, CreateTask, KeyHandling, Receipt, SendEmail
+from crmsync.model.actions import ActionKind, CreateTask, KeyHandling, LogEmail, Receipt, SendEmail
 from crmsync.model.pages import Page
 from crmsync.plugins.contract import ConnectorSpec
 from crmsync.plugins.hookspecs import hookimpl
@@ -70,6 +70,9 @@ class StandInConnector:
                     self._call("POST", "/tasks", task)
                 case SendEmail():
                     self._send(action)
+                case LogEmail():
+                    log = {"key": action.key, "account": _account(action)}
+                    self._call("POST", "/logs", log | {"message_id": action.message_id})
                 case _:
                     return RejectedError(f"no {action.kind} here")
         except (TransientError, UncertainError) as error:
@@ -110,7 +113,7 @@ class StandInConnector:
         return answer
 
 
-def _account(action: CreateTask | SendEmail) -> str:
+def _account(action: CreateTask | SendEmail | LogEmail) -> str:
     return next((record.id for record in action.about if record.table == "account"), "")
 
 
@@ -126,6 +129,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             open=StandInConnector,
             actions={
                 ActionKind.TASK: handling,
+                ActionKind.LOG: handling,
                 ActionKind.EMAIL: max(handling, KeyHandling.LOOKUP, key=list(KeyHandling).index),
             },
             batch_size=4,
