@@ -214,6 +214,24 @@ def rules(count: int, seed: int = 1) -> list[Written]:
     return [_rule(dice, number) for number in range(count)]
 
 
+def more(written: Sequence[Written], count: int, seed: int = 1) -> tuple[list[Written], ...]:
+    """Further rules: some that need no aggregate but what others need, and some that do."""
+    dice = random.Random(seed)
+    known: list[Written] = []
+    for number in range(len(written), len(written) + count):
+        first, second = dice.sample(written, 2)
+        plain = [clause for clause in first.clauses if isinstance(clause, Plain)]
+        others = [clause for clause in second.clauses if not isinstance(clause, Plain)]
+        known.append(Written(name=f"rule-{number:03}", clauses=(*plain, *others)))
+    new: list[Written] = []
+    for number, rule in enumerate(known):
+        days = 20 + 13 * number  # a length that no other window has
+        own = Counted(kind="meeting", direction="inbound", days=days, at_least=1)
+        name = f"rule-{len(written) + count + number:03}"
+        new.append(Written(name=name, clauses=(*rule.clauses, own)))
+    return known, new
+
+
 def _rule(dice: random.Random, number: int) -> Written:
     windows = [7, 14, 30, 60, 90, 180, 270]
     clauses: list[Plain | Counted | Contacted] = []
