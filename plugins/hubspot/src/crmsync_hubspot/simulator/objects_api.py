@@ -42,7 +42,6 @@ class ObjectsApi:
 
     def __init__(self, portal: Portal, access: Access) -> None:
         self._portal, self._access = portal, access
-        self._last_page: dict[str, Any] | None = None
 
     def answer(self, request: Request, fault: Fault | None) -> Answer:
         """Answer a request whose route begins behind ``objects``."""

@@ -6,13 +6,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crmsync_hubspot.simulator.checks import checked, refuse_duplicate
 from crmsync_hubspot.simulator.definitions import ObjectType, own_property, standard_types
 from crmsync_hubspot.simulator.derived import calculated, filled_in
-from crmsync_hubspot.simulator.errors import PortalError, invalid_values, not_found
+from crmsync_hubspot.simulator.errors import PortalError, not_found
 from crmsync_hubspot.simulator.links import Links
 from crmsync_hubspot.simulator.pipelines import Pipeline, standard_pipelines
 from crmsync_hubspot.simulator.records import Record, Table, Version, record
-from crmsync_hubspot.simulator.values import InvalidValueError, accepted, milliseconds
+from crmsync_hubspot.simulator.values import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -147,18 +148,15 @@ class Portal:
             for one in records:
                 table.put(one, seen_at=0)
 
-    def create(
-        self, name: str, values: Mapping[str, str], *, source: str = "INTEGRATION"
-    ) -> Record:
+    def create(self, name: str, values: Mapping[str, str]) -> Record:
         """Create a record.
 
         Raises:
             PortalError: it is refused.
         """
-        del source
         with self.lock:
             kind = self.types[name]
-            kept = self.checked(kind, values, None)
+            kept = checked(self, kind, values, None)
             now = self.now()
             made = record(self.minted(name), now, now, None, filled_in(self, kind, kept))
             self._put(kind, made)
@@ -176,7 +174,7 @@ class Portal:
         with self.lock:
             kind = self.types[name]
             old = self.get(name, record_id)
-            kept = self.checked(kind, values, old)
+            kept = checked(self, kind, values, old)
             return self._change(kind, old, kept, source)
 
     def get(self, name: str, record_id: int, *, archived: bool = False) -> Record:
@@ -212,7 +210,7 @@ class Portal:
             old = self.tables[name].records[record_id]
             known = self.types[name].properties
             told = {n: value for n, value in old.items().items() if n in known}
-            self._refuse_duplicate(self.types[name], told, old)
+            refuse_duplicate(self, self.types[name], told, old)
             now = self.now()
             self.tables[name].put(
                 old._replace(archived=None, updated=now), seen_at=self._seen_at(now)
@@ -348,95 +346,6 @@ class Portal:
         """A property's value, kept or calculated."""
         return calculated(self, kind, one, name) or one.get(name)
 
-    def checked(
-        self, kind: ObjectType, values: Mapping[str, str], old: Record | None
-    ) -> dict[str, str]:
-        """Values as they are kept; an empty one takes the value away.
-
-        Raises:
-            PortalError: some of them are refused.
-        """
-        kept: dict[str, str] = {}
-        problems: list[tuple[str, str, str]] = []
-        for name, text in values.items():
-            one = kind.live(name)
-            if one is None:
-                words = f'Property "{name}" does not exist'
-                problems.append((name, "PROPERTY_DOESNT_EXIST", words))
-            elif one.read_only:
-                words = f'"{name}" is a read only property; its value cannot be set.'
-                problems.append((name, "READ_ONLY_VALUE", words))
-            else:
-                try:
-                    kept[name] = accepted(one, text) if text else ""
-                    self._refuse_foreign(kind, name, one.source, text, kept, old)
-                except InvalidValueError as error:
-                    problems.append((name, error.code, error.words))
-        if problems:
-            raise invalid_values(problems)
-        self._refuse_duplicate(kind, kept, old)
-        return kept
-
-    def _refuse_foreign(  # noqa: PLR0917  its parts belong together
-        self,
-        kind: ObjectType,
-        name: str,
-        source: str,
-        text: str,
-        values: Mapping[str, str],
-        old: Record | None,
-    ) -> None:
-        """Refuse ids of owners, pipelines and stages that are not there."""
-        if not source or not text:
-            return
-        if source == "owner":
-            if not (text.isdecimal() and int(text) in self.owners):
-                raise InvalidValueError("INVALID_OWNER_ID", f"Owner {text} does not exist")
-            return
-        pipelines = self.pipelines.get(kind.name, {})
-        if source == "pipeline":
-            if text not in pipelines:
-                told = ", ".join(pipelines)
-                raise InvalidValueError(
-                    "INVALID_OPTION", f"{text} was not one of the allowed options: [{told}]"
-                )
-            return
-        within = "hs_pipeline" if name == "hs_pipeline_stage" else "pipeline"
-        chosen = values.get(within) or (old.get(within) if old is not None else None)
-        stages = [
-            stage.id
-            for pipeline in pipelines.values()
-            if chosen in {None, pipeline.id}
-            for stage in pipeline.stages.values()
-        ]
-        if text not in stages:
-            told = ", ".join(stages)
-            raise InvalidValueError(
-                "INVALID_OPTION", f"{text} was not one of the allowed options: [{told}]"
-            )
-
-    def _refuse_duplicate(
-        self, kind: ObjectType, kept: Mapping[str, str], old: Record | None
-    ) -> None:
-        table = self.tables[kind.name]
-        for name, value in kept.items():
-            if not kind.properties[name].unique or not value:
-                continue
-            found = table.with_value(name, value)
-            if found is None or (old is not None and found == old.id):
-                continue
-            if (kind.name, name) == ("contacts", "email"):
-                raise PortalError(
-                    f"Contact already exists. Existing ID: {found}",
-                    status=409,
-                    category="CONFLICT",
-                )
-            words = (
-                f'A(n) {kind.id} object with id {found} already has the value "{value}" '
-                f"for property {name}"
-            )
-            raise invalid_values([(name, "CONFLICTING_UNIQUE_VALUE", words)])
-
     def _change(
         self, kind: ObjectType, old: Record, kept: Mapping[str, str], source: str
     ) -> Record:
@@ -472,10 +381,6 @@ class Portal:
     def _seen_at(self, now: int) -> int:
         lag = self.settings.index_lag
         return now + int(lag.total_seconds() * 1000) if lag else 0
-
-    def each(self, name: str, wanted: Callable[[Record], bool]) -> list[Record]:
-        """The live records of a type that a condition holds for."""
-        return [one for one in self.tables[name].live() if wanted(one)]
 
 
 def _ids(one: Record) -> list[str]:

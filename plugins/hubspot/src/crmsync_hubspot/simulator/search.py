@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOST_ROWS, WINDOW = 200, 10_000
 _GROUPS, _FILTERS, _ALL_FILTERS = 5, 6, 18
 _LONGEST_QUERY = 3000
-_MOST_BODY = 200_000
 _ONE = frozenset({"EQ", "NEQ", "LT", "LTE", "GT", "GTE", "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN"})
 _MANY = frozenset({"IN", "NOT_IN"})
 _NONE = frozenset({"HAS_PROPERTY", "NOT_HAS_PROPERTY"})
@@ -33,7 +32,6 @@ _EVER = (-(2**62), 2**62)
 _WORDS = re.compile(r"[^\s,;:/@]+")
 
 Value = str | float | None
-Test = "Callable[[Record], bool]"
 
 
 @dataclass(frozen=True, kw_only=True)
