@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,16 +19,6 @@ settings.load_profile("crmsync")
 
 # Tests say what time it is, whatever it is on the machine they run on.
 os.environ["CRMSYNC_AHEAD_OF_TIME"] = "1"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Data that none of us wrote; tests that need it are skipped, visibly, where it is absent."""
-    root = Path(__file__).resolve().parents[1]
-    folder = Path(os.environ.get("CRMSYNC_SHARED", root.parent / "shared")) / "data"
-    if not folder.is_dir():
-        pytest.skip("no shared data beside the checkout; set CRMSYNC_SHARED to its folder")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,16 +10,6 @@ from smtp_server import MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Mail that none of us wrote; tests that need it are skipped, visibly, where it is absent."""
-    root = Path(__file__).resolve().parents[3]
-    folder = Path(os.environ.get("CRMSYNC_SHARED", root.parent / "shared")) / "data"
-    if not folder.is_dir():
-        pytest.skip("no shared data beside the checkout; set CRMSYNC_SHARED to its folder")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +11,7 @@ from crmsync_salesforce import bulk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +28,3 @@ def org(tmp_path: Path) -> Iterator[TestedOrg]:
     yield tested
     tested.close()
     assert tested.service.mistakes == []
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Traffic that none of us made up; what needs it is skipped, visibly, where it is absent."""
-    root = Path(__file__).resolve().parents[3]
-    folder = Path(os.environ.get("CRMSYNC_SHARED", root.parent / "shared")) / "data"
-    if not folder.is_dir():
-        pytest.skip("no shared data beside the checkout; set CRMSYNC_SHARED to its folder")
-    return folder
