@@ -3,11 +3,13 @@ from __future__ import annotations
 import sys
 from importlib.metadata import EntryPoint
 from types import ModuleType
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from crmsync.errors import PluginError
+from crmsync.model.actions import ActionKind, CustomKind, KeyHandling
 from crmsync.plugins.contract import ConnectorSpec
 from crmsync.plugins.hookspecs import hookimpl
 from crmsync.plugins.manager import Plugins
@@ -17,7 +19,7 @@ def _never(_context: object) -> object:
     raise AssertionError("a plugin is listed without being opened")
 
 
-def _module(name: str, *connectors: str) -> EntryPoint:
+def _module(name: str, *connectors: str, **more: Any) -> EntryPoint:
     module = ModuleType(name)
 
     @hookimpl
@@ -29,6 +31,7 @@ def _module(name: str, *connectors: str) -> EntryPoint:
                 options=BaseModel,
                 stream_options=BaseModel,
                 open=_never,  # type: ignore[arg-type]  # it is never called
+                **more,
             )
             for connector in connectors
         ]
@@ -82,3 +85,27 @@ def test_an_unknown_connector_names_the_installed_ones() -> None:
 
 def test_the_files_connector_comes_in_by_entry_point() -> None:
     assert [report.error for report in Plugins().reports if report.error] == []
+
+
+_CUSTOM = {ActionKind.CUSTOM: KeyHandling.UNSAFE}
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "sentence"),
+    [
+        ({"name": "task"}, _CUSTOM, "the kind of action “task” of c cannot say “task”"),
+        ({"name": "Send SMS"}, _CUSTOM, "cannot say “Send SMS”"),
+        ({"takes": {"by": "Whom."}}, _CUSTOM, "the kind of action “say” of c cannot say “by”"),
+        ({"takes": {}, "needed": ()}, _CUSTOM, "cannot say nothing"),
+        ({"needed": ("words",)}, _CUSTOM, "cannot say “words”"),
+        ({}, {}, "c adds kinds of action, and “actions” has no CUSTOM"),
+    ],
+)
+def test_a_kind_that_no_rule_could_say_is_reported(
+    kind: dict[str, Any], actions: dict[ActionKind, KeyHandling], sentence: str
+) -> None:
+    given = {"name": "say", "description": "Says.", "takes": {"text": "What."}, "needed": ("text",)}
+    own = CustomKind(**(given | kind))
+    (report,) = Plugins((_module("crmsync_test_k", "c", custom=(own,), actions=actions),)).reports
+    assert report.error is not None
+    assert sentence in report.error
