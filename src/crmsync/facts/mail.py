@@ -102,8 +102,12 @@ def _bounce_reason(tables: FactTables) -> ir.Table:
 def _turns(tables: FactTables) -> Sequence[ir.Table]:
     """It may change when a bounce, or a mail of theirs, has come."""
     activity = tables.table("activity")
-    mails = activity.filter(activity.kind == "email", activity["at"].notnull())
-    found = reached_by(_SUBJECT, mails, tables.table, ["at"])
+    came = activity.notice.notnull() | (
+        (activity.kind == "email") & (activity.direction == "inbound")
+    )
+    found = reached_by(
+        _SUBJECT, activity.filter(came, activity["at"].notnull()), tables.table, ["at"]
+    )
     return [found.select(id="record", at="at")]
 
 
