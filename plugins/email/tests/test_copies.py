@@ -72,6 +72,13 @@ def test_a_copy_that_the_servers_search_does_not_know_is_found(dovecot: Dovecot)
         assert list(_found(proxy.port, user)) == [_KEYS[2]]
 
 
+def test_a_copy_whose_message_id_the_server_has_replaced_is_found(dovecot: Dovecot) -> None:
+    user = new_user()
+    own = f"crmsync.{_DIGESTS[0]}@ours.example"
+    dovecot.put(user, [b"X-Crmsync-Message-ID: <" + own.encode() + b">\r\n" + mail()])
+    assert _found(dovecot.imap, user) == {_KEYS[0]: own}
+
+
 def test_where_a_folder_cannot_be_looked_into_nobody_knows(dovecot: Dovecot) -> None:
     user = new_user()
     with WireProxy(dovecot.imap) as proxy:

@@ -7,6 +7,7 @@ People and their rules move mail, so all places are looked into where it may hav
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from crmsync_email.reading.session import ListedFolder, MailboxSession
 
 _USES = frozenset({"\\sent", "\\all", "\\archive", "\\trash", "\\junk"})
+_ID = re.compile(r"<\s*([^<>\s]+)\s*>")
 _LOOKED_THROUGH = 1_000  # of each folder the newest mails, where a search may not know them yet
 _AT_ONCE = 250
 
@@ -90,8 +92,7 @@ def _among(
         passed_over = set(asked) - told.keys()
         if passed_over and passed_over & set(session.uids(min(asked), max(asked))):
             raise RefusedError(": the mail server does not tell of all mails")
-        for header in told.values():
-            message_id = header.partition(":")[2].strip().strip("<>")
+        for message_id in (one for headers in told.values() for one in _ID.findall(headers)):
             key = wanted.get(f"{message_id.partition('@')[0]}@".lower())
             if key is not None:
                 found[key] = message_id

@@ -21,6 +21,7 @@ from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError
 from crmsync_email.login import Security
 from crmsync_email.reading.errors import RefusedError, answers
 from crmsync_email.sending.answers import REST_AFTER_QUOTA
+from crmsync_email.sending.message import SENT_AS
 from crmsync_email.tokens import AccessTokens
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 _SECONDS = 60.0  # without a byte from the server
 _SIZE, _DATE, _FLAGS, _TEXT = b"RFC822.SIZE", b"INTERNALDATE", b"FLAGS", b"BODY[]<0>"
-_ID_FIELD = b"BODY[HEADER.FIELDS (MESSAGE-ID)]"
 # Google: “Account exceeded command or bandwidth limits”; Microsoft: “… is throttled”.
 _USED_UP = re.compile(r"\[OVERQUOTA\]|bandwidth|command limit|throttl", re.IGNORECASE)
 # RFC 5530: what passes by itself, so that nobody has to look at the password.
@@ -293,17 +293,20 @@ class MailboxSession:
             return list(self._client.search(["HEADER", "Message-ID", text]))
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
-        """The Message-ID headers of these mails, as they stand there.
+        """The headers of these mails that hold a Message-ID, as they stand there.
 
         Raises:
             RefusedError: the server does not say.
         """
+        asked = f"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID {SENT_AS.upper()})]"
         with self._answers():
-            told = self._client.fetch(list(uids), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+            told = self._client.fetch(list(uids), [asked])
         return {
-            uid: one[_ID_FIELD].decode("latin-1")
+            uid: value.decode("latin-1")
             for uid, one in told.items()
-            if isinstance(one.get(_ID_FIELD), bytes)
+            for name, value in one.items()
+            # Servers write the names in other ways than they were asked.
+            if name.startswith(b"BODY[HEADER.FIELDS") and isinstance(value, bytes)
         }
 
     @contextmanager

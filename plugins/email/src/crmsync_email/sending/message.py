@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _POLICY = SMTP.clone(cte_type="7bit")
 _MESSAGE_ID = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 _Value = TypeVar("_Value")
+SENT_AS = "X-Crmsync-Message-ID"
 ORIGINAL_TO = "X-Crmsync-Original-To"
 # Headers that are the message's own, or would send it to others.
 _OURS = frozenset({"from", "to", "cc", "bcc", "sender", "subject", "date", "message-id"})

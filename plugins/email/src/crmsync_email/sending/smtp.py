@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
 from crmsync_email.sending.identity import identity_of, redirection
-from crmsync_email.sending.message import mail_of
+from crmsync_email.sending.message import SENT_AS, mail_of
 from crmsync_email.sending.rate import Pace
 from crmsync_email.sending.session import BrokenError, Session
 from crmsync_email.tokens import AccessTokens
@@ -98,6 +99,8 @@ class SmtpSender:
     def _answer(self, action: SendEmail) -> Receipt | ConnectorError:
         try:
             mail = mail_of(action, self.identity)
+            # Some servers give mails another Message-ID, but leave this as it is.
+            mail = replace(mail, headers=mail.headers | {SENT_AS: f"<{mail.message_id}>"})
             content = mail.content if self._signer is None else self._signer.signed(mail.content)
             self._session.open()
             late = self._pace.admit(mail.key, mail.recipient.domain)
