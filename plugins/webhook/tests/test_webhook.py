@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 import respx
 
 from crmsync.clock import FixedClock
+from crmsync.config.yaml import parse_yaml
 from crmsync.errors import AuthError, RejectedError, TransientError, UncertainError
 from crmsync.model.actions import ActionKind, CustomAction, Receipt, RecordRef
 from crmsync.plugins.contract import ConnectionContext
@@ -20,7 +23,6 @@ from crmsync_webhook.connector import WebhookConnector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from crmsync.model.actions import Action
     from crmsync.plugins.contract import Connector
@@ -194,3 +196,19 @@ def test_check_looks_at_the_address(
     for finding, (sentence, fatal) in zip(found, sentences, strict=True):
         assert sentence in finding.sentence
         assert finding.fatal is fatal
+
+
+def test_the_readme_says_what_there_is() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    config, rule = (
+        parse_yaml(block, "README.md").data
+        for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    )
+    connection = dict(config["connections"]["chat"])
+    assert connection.pop("connector") == SPEC.name
+    SPEC.options.model_validate(connection)
+    (kind,) = SPEC.custom
+    (step,) = rule["then"]
+    assert {*kind.needed} <= step[kind.name].keys() <= kind.takes.keys()
+    for key in (*kind.takes, *SPEC.options.model_fields, "by"):
+        assert f"| `{key}` |" in text, key
