@@ -9,6 +9,7 @@ import pytest
 
 from crmsync.app.workspace import open_workspace
 from crmsync.clock import FixedClock, parse_instant
+from crmsync.sync import identity
 from support.commands import call, call_json
 from support.two_systems import DEALS, FILES, two_systems
 
@@ -207,6 +208,27 @@ def test_a_query_that_was_compiled_in_an_earlier_opening_finds_what_it_names(
             query = records.compiled("accounts", lambda: records.table("account").select("id"))
             found = records.query(query)["id"].to_pylist()
             assert sorted(found) == ["sales:A1", "sales:A2", "sales:A3", "service:902"]
+
+
+def test_where_nothing_has_changed_nobody_is_held_against_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = two_systems(tmp_path)
+    looked: list[int] = []
+    real = identity.find_pairs
+
+    def found(*arguments: Any) -> Any:
+        looked.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(identity, "find_pairs", found)
+    for _ in range(3):
+        synced(config)
+    assert len(looked) == 1
+    put(config, "service/accounts.csv", "delta.example", "blue.example")
+    synced(config, "2026-03-02T10:00")
+    assert len(looked) == 2
+    assert pairs(config)["account"] == {"service:900": "sales:A1"}
 
 
 def references(records: Records) -> set[str]:

@@ -64,16 +64,17 @@ def link_customers(warehouse: Warehouse, order: Sequence[str]) -> tuple[str, ...
             changes = records.changed_since(state.number)
             if not {*changes.records, *changes.whole} & {*TWINNED}:
                 return state.doubts
-        pairs, doubts = _found(records, order)
+        pairs, doubts = find_pairs(records, order)
     # Others may have written since: the next time looks at what came after this mark.
     with warehouse.writing() as writer:
         writer.link_twins(pairs, TwinState(number=mark.number, doubts=doubts))
     return doubts
 
 
-def _found(
+def find_pairs(
     records: Records, order: Sequence[str]
 ) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """By table, the records that another stands for, each with that one; and what is doubtful."""
     rank = {name: number for number, name in enumerate(order)}
     doubts: list[str] = []
     accounts = Groups(rank, [*_rows(records, "account", _domain, rank)])

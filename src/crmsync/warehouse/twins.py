@@ -16,6 +16,7 @@ import pyarrow as pa
 import sqlglot.expressions as sge
 
 from crmsync.model.tables import split_global_id
+from crmsync.warehouse.changes import read_mark
 from crmsync.warehouse.database import BOOKS, RECORDS, equals, named
 from crmsync.warehouse.schema import TWIN, TWIN_STATE
 from crmsync.warehouse.types import KNOWN_SINCE, record_columns
@@ -186,7 +187,9 @@ def read_twin_state(database: Database) -> TwinState:
 
 def write_twins(database: Database, log: ChangeLog, pairs: Pairs, state: TwinState) -> None:
     """Keep other pairs, within a transaction; whom that concerns counts as changed."""
-    before = Twins(database, {}).pairs
+    before, number = Twins(database, {}).pairs, state.number
+    mark = read_mark(database)
+    alone = mark is not None and mark.number == number  # nobody has written since they were read
     for table in TWINNED:
         now, then = pairs.get(table, {}), before.get(table, {})
         if now == then:
@@ -201,9 +204,12 @@ def write_twins(database: Database, log: ChangeLog, pairs: Pairs, state: TwinSta
             "primary_id": pa.array(now.values(), pa.string()),
         }
         database.insert(TWIN, BOOKS, pa.table(rows))
+    mark = read_mark(database)
+    if alone and mark is not None:
+        number = mark.number  # what is noted above need not be looked at
     database.delete(TWIN_STATE, BOOKS, sge.true())
     row: dict[str, str | None] = {
-        "number": None if state.number is None else str(state.number),
+        "number": None if number is None else str(number),
         "doubts": json.dumps(state.doubts, ensure_ascii=False),
     }
     database.insert_texts(TWIN_STATE, BOOKS, [row])
