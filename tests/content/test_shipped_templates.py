@@ -80,7 +80,12 @@ def context(**contact: object) -> dict[str, Any]:
         "contact": Record(
             "contact",
             person
-            | {"email": "k@mueller.example", "last_reply": datetime(2026, 1, 9, 9, tzinfo=UTC)}
+            | {
+                "email": "k@mueller.example",
+                "last_reply": datetime(2026, 1, 9, 9, tzinfo=UTC),
+                "bounced_at": datetime(2026, 3, 3, 9, tzinfo=UTC),
+                "bounce_reason": "no such address",
+            }
             | contact,
         ),
         "owner": owner,

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from structlog.testing import capture_logs
 
 from crmsync.errors import (
@@ -219,6 +220,10 @@ def _listening(told: list[tuple[str, str]]) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(printed))
         stack.enter_context(redirect_stderr(printed))
+        # Whoever has set structlog up before may have told it to leave small things out.
+        set_up = structlog.get_config()["wrapper_class"]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
+        stack.callback(lambda: structlog.configure(wrapper_class=set_up))
         events = stack.enter_context(capture_logs())
         root.addHandler(handler)
         root.setLevel(logging.DEBUG)
