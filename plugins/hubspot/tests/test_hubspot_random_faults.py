@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 from portal_under_test import KEY, KEYS, UNIQUE, UNIQUE_KEYS, TestedPortal
 
+import crmsync_hubspot
 from crmsync_hubspot import transport
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import Settings
@@ -196,7 +198,12 @@ def test_whatever_goes_wrong(
         portal.service.spared = 0
         _mend_login(portal)
         portal.clock.pass_time(timedelta(minutes=day.randrange(20, 90)))
-    # After what went wrong, some time in which nothing does, until all is read again once.
+    # After what went wrong, some time in which nothing does, until all is read again once. Whether
+    # something has landed is asked ten minutes of real time after it broke off; by then nothing is
+    # under way any more.
+    (spec,) = crmsync_hubspot.crmsync_connectors()
+    asked_at_once = [replace(spec, lands_within=timedelta())]
+    monkeypatch.setattr(crmsync_hubspot, "crmsync_connectors", lambda: asked_at_once)
     for _ in range(5):
         portal.clock.pass_time(timedelta(days=2))
         calm = call_json("run", "--config", config, "--at", portal.clock.now().isoformat())

@@ -13,6 +13,8 @@ _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]"
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"')
 _LITERAL = re.compile(r"\[[0-9A-Fa-f:.]+\]|\[IPv6:[0-9A-Fa-f:.]+\]")
+_AT_NUMBER = re.compile(r"@(\[(?:IPv6:)?[0-9A-Fa-f:.]+\])(?=[\s>]*\Z)")
+_STANDS_IN = "number.invalid"
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 253  # octets: RFC 5321, 4.5.3.1
@@ -50,16 +52,21 @@ def mailbox_of(text: str) -> Mailbox:
     """
     if CONTROL.search(text):
         raise ValueError(f"“{shown(text)}” has a line end or a control character in it")
-    pairs = getaddresses([text])
+    # The parser of older Pythons knows no addresses at a machine's number.
+    number = _AT_NUMBER.search(text)
+    asked = text if number is None else text.replace(number[0], f"@{_STANDS_IN}", 1)
+    pairs = getaddresses([asked])
     name, address = pairs[0] if len(pairs) == 1 else ("", "")
     local, at, domain = address.rpartition("@")
     # The parser mends what it can, and the mended address may be a stranger's.
-    if not at or address not in text:
+    if not at or address not in asked or _STANDS_IN in local:
         raise ValueError(f"“{text}” is not one e-mail address")
     if not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
         raise ValueError(f"“{text}” is not an e-mail address: what stands before the @ is none")
     if len(local.encode()) > _LONGEST_LOCAL:
         raise ValueError(f"“{text}” is not an e-mail address: it is too long before the @")
+    if number is not None and domain == _STANDS_IN:
+        domain = number[1]
     return Mailbox(name=" ".join(name.split()), local=local, domain=_ascii(domain, text))
 
 
