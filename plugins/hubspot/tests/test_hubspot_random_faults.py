@@ -20,7 +20,7 @@ import crmsync_hubspot
 from crmsync_hubspot import transport
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import Settings
-from support.commands import call_json
+from support.commands import call, call_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,6 +204,8 @@ def test_whatever_goes_wrong(
     (spec,) = crmsync_hubspot.crmsync_connectors()
     asked_at_once = [replace(spec, lands_within=timedelta())]
     monkeypatch.setattr(crmsync_hubspot, "crmsync_connectors", lambda: asked_at_once)
+    # What was refused while a company lay in the recycle bin, a person tries again.
+    call("retry", "--all", "--reason", "restored", "--config", config)
     for _ in range(5):
         portal.clock.pass_time(timedelta(days=2))
         calm = call_json("run", "--config", config, "--at", portal.clock.now().isoformat())
