@@ -106,7 +106,7 @@ class VirtualRecords(MemoryRecords):
         """None: in a test nothing was merged."""
         return {}
 
-    def remote_id(self, table: str, record: str, connection: str) -> str | None:  # noqa: ARG002
+    def remote_id(self, table: str, record: str, connection: str) -> str | None:  # noqa: ARG002  the same everywhere
         """A test has one CRM, whatever the ids in it name."""
         return split_global_id(record)[1]
 
