@@ -176,3 +176,10 @@ def test_a_merge_in_a_real_portal_made_a_new_id(seeds: Path) -> None:
         assert survivor not in former
     told = [row["property_hs_merged_object_ids"] for row in rows(seeds, "contact")]
     assert any(re.fullmatch(r"\d+(;\d+)+", one) for one in told)
+
+
+def test_the_printed_mapping_has_the_words_that_rules_use(running: RunningPortal) -> None:
+    (connection,) = yaml.safe_load(running.config).values()
+    priority = connection["streams"]["tickets"]["fields"]["priority"]
+    assert priority["column"] == "hs_ticket_priority"
+    assert {row["priority"] for row in build(AT)["tickets"]} <= set(priority["values"].values())

@@ -122,7 +122,9 @@ MAPPING = """\
         status:
           column: hs_pipeline_stage
           values: {"1": open, "2": waiting, "3": open, "4": closed}
-        priority: hs_ticket_priority
+        priority:
+          column: hs_ticket_priority
+          values: {LOW: low, MEDIUM: normal, HIGH: high, URGENT: urgent}
         opened_at: createdAt
         closed_at: closed_date
         updated_at: updatedAt
