@@ -42,7 +42,7 @@ check: $(READY) ## Run what CI runs beside the tests: format, lint, types, layer
 	$(BIN)/lint-imports
 
 bench: $(BENCH_READY) ## Measure speed and memory, each as a ratio within one run.
-	@missed=0; for what in startup sync outbox rules engines salesforce imap; do \
+	@missed=0; for what in startup sync outbox rules engines salesforce hubspot_portal imap; do \
 	  $(BIN)/python bench/$$what.py || missed=1; done; exit $$missed
 
 lock: $(READY) ## Resolve the dependencies anew into the lock files; needs uv.
