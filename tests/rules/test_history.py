@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crmsync.rules.reading.way import histories
 from rules.rules_world import rule_of, verdicts_of
 
 if TYPE_CHECKING:
@@ -240,3 +241,14 @@ def test_a_past_can_be_told_in_instants(tmp_path: Path) -> None:
     known = datetime.fromisoformat("2026-02-01T12:00+00:00")
     clause = "tier: {changed: {in_last: 60 days}, if_unknown: hold}"
     assert verdict(tmp_path, clause, history={"known_since": known}) == "unknown"
+
+
+def test_whose_past_rules_ask_for(tmp_path: Path) -> None:
+    rule = rule_of(
+        tmp_path,
+        "  - owner: {changed: {in_last: 1 day}}\n"
+        "  - some: {of: tickets, where: [{status: {was: {value: open, at: 7 days}}}]}\n"
+        "  - tier: gold",
+        more="until:\n  - any: [{status: {changed: {to: churned}}}]\n",
+    )
+    assert histories([rule]) == {("account", "owner"), ("ticket", "status"), ("account", "status")}

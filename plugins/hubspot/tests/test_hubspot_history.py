@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ then:
 """
 
 
-def _config(folder: Path, tested: TestedPortal) -> Path:
+def _config(tested: TestedPortal, *more: str) -> Path:
+    folder = tested.folder
     for name in ("rules", "segments", "templates"):
         (folder / name).mkdir()
     path = folder / "config.yaml"
@@ -44,17 +46,26 @@ connections:
       companies:
         table: account
         object: companies
-        history: [lifecyclestage]
         key: id
-        fields: {{name: name, status: lifecyclestage, updated_at: updatedAt}}
+        fields: {{name: name, tier: industry, status: lifecyclestage, updated_at: updatedAt}}
+{"".join(f"        {line}" for line in more)}
 """)
     return path
 
 
-def _changes(folder: Path) -> list[tuple[str, str | None, str | None]]:
+def _asked_for_history(tested: TestedPortal) -> int:
+    return sum(
+        bool(json.loads(request.body).get("propertiesWithHistory"))
+        for request in tested.service.requests
+        if request.target.endswith("/batch/read")
+    )
+
+
+def _changes(folder: Path, field: str = "status") -> list[tuple[str, str | None, str | None]]:
     with duckdb.connect(str(folder / "state" / "warehouse.duckdb"), read_only=True) as database:
         return database.execute(
-            "SELECT id, old, new FROM books.history WHERE field = 'status' ORDER BY id, \"at\""
+            'SELECT id, old, new FROM books.history WHERE field = ? ORDER BY id, "at"',
+            [field],
         ).fetchall()
 
 
@@ -65,7 +76,7 @@ def test_what_was_before_the_first_sync_is_history(tested: TestedPortal) -> None
     for stage in stages[1:]:
         tested.clock.pass_time(timedelta(hours=1))
         tested.portal.update("companies", one, {"lifecyclestage": stage})
-    config = _config(tested.folder, tested)
+    config = _config(tested, "history: [lifecyclestage]")
     tested.clock.pass_time(timedelta(hours=1))
     call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
     assert _changes(tested.folder) == [
@@ -90,10 +101,50 @@ def test_a_rule_about_a_change_knows_one_from_before_the_first_sync(tested: Test
     tested.make("companies", name="B", lifecyclestage="customer")
     tested.clock.pass_time(timedelta(hours=3))
     tested.portal.update("companies", lately, {"lifecyclestage": "customer"})
-    config = _config(tested.folder, tested)
+    config = _config(tested)
     (tested.folder / "rules" / "won.yaml").write_text(RULE)
     tested.clock.pass_time(timedelta(hours=1))
     told = call_json("run", "--config", config, "--at", tested.clock.now().isoformat())
     assert told["delivery"]["problems"] == [], told["delivery"]
     (note,) = tested.rows("notes")
     assert tested.portal.links.of("notes", int(note["id"]), "companies") == [lately]
+    assert _asked_for_history(tested) == 1
+
+
+def test_where_no_rule_asks_for_the_past_it_costs_no_call(tested: TestedPortal) -> None:
+    one = int(tested.make("companies", name="A", lifecyclestage="lead"))
+    tested.clock.pass_time(timedelta(hours=1))
+    tested.portal.update("companies", one, {"lifecyclestage": "customer"})
+    config = _config(tested)
+    for stage in ("evangelist", "other"):
+        tested.clock.pass_time(timedelta(hours=1))
+        call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
+        tested.portal.update("companies", one, {"lifecyclestage": stage})
+    assert _asked_for_history(tested) == 0
+    assert _changes(tested.folder) == [(f"hub:{one}", "customer", "evangelist")]
+
+
+def test_a_rule_that_comes_later_knows_all_changes_from_then_on(tested: TestedPortal) -> None:
+    one = int(tested.make("companies", name="A", lifecyclestage="lead"))
+    config = _config(tested)
+    tested.clock.pass_time(timedelta(hours=1))
+    call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
+    (tested.folder / "rules" / "won.yaml").write_text(RULE)
+    for stage in ("opportunity", "customer", "other"):
+        tested.clock.pass_time(timedelta(hours=1))
+        tested.portal.update("companies", one, {"lifecyclestage": stage})
+    tested.clock.pass_time(timedelta(hours=1))
+    call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
+    assert [new for _, _, new in _changes(tested.folder)] == ["opportunity", "customer", "other"]
+
+
+def test_of_a_former_version_all_is_told_whose_changes_are_kept(tested: TestedPortal) -> None:
+    one = int(tested.make("companies", name="A", lifecyclestage="lead", industry="ACCOUNTING"))
+    for values in ({"industry": "BANKING"}, {"lifecyclestage": "customer"}):
+        tested.clock.pass_time(timedelta(hours=1))
+        tested.portal.update("companies", one, values)
+    config = _config(tested)
+    (tested.folder / "rules" / "won.yaml").write_text(RULE)
+    tested.clock.pass_time(timedelta(hours=1))
+    call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
+    assert _changes(tested.folder, "tier") == [(f"hub:{one}", "ACCOUNTING", "BANKING")]

@@ -86,10 +86,21 @@ class Workspace:
             raise InvalidInputError(mistakes)
         return rules
 
+    @cached_property
+    def histories(self) -> frozenset[tuple[str, str]]:
+        """The tables and fields whose past rules ask for; rules with mistakes ask for nothing."""
+        from crmsync.rules.reading.way import histories
+
+        try:
+            rules = self.__dict__["rules"] if "rules" in self.__dict__ else self.read_rules()[0]
+        except InvalidInputError:
+            return frozenset()
+        return histories(rules.rules)
+
     def at_clock(self, clock: Clock) -> Workspace:
         """The same, by another clock; what was opened and read is not opened and read again."""
         other = replace(self, clock=clock)
-        for part in ("rules", "catalog", "templates", "warehouse", "ledger"):
+        for part in ("rules", "histories", "catalog", "templates", "warehouse", "ledger"):
             if part in self.__dict__:
                 other.__dict__[part] = self.__dict__[part]
         return other
@@ -307,6 +318,9 @@ class Workspace:
                     columns=stream.columns,
                     key=tuple(stream.key),
                     tracked=stream.tracked_columns(self.catalog.tables[stream.table]),
+                    history_asked=stream.columns_of(
+                        {name for table, name in self.histories if table == stream.table}
+                    ),
                     changed_at=stream.remote_field("updated_at"),
                 )
         return ConnectionContext(

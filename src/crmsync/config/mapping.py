@@ -11,6 +11,8 @@ from crmsync.model.tables import CANONICAL_TABLES, FieldType
 from crmsync.model.tables import Field as TableField
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
@@ -146,12 +148,11 @@ class StreamSettings(Settings):
 
     def tracked_columns(self, table: Table) -> tuple[str, ...]:
         """The remote's fields behind those of the table whose changes are kept."""
-        read = [
-            column
-            for name, mapping in self.fields.items()
-            if (field := table.field(name)) is not None and field.tracked
-            for column in mapping.columns
-        ]
+        return self.columns_of([field.name for field in table.fields if field.tracked])
+
+    def columns_of(self, names: Collection[str]) -> tuple[str, ...]:
+        """The remote's fields behind these of the table, each once."""
+        read = [c for name, one in self.fields.items() if name in names for c in one.columns]
         return tuple(dict.fromkeys(read))
 
     def remote_field(self, name: str) -> str | None:

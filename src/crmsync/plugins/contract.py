@@ -59,6 +59,8 @@ class StreamRequest:
         tracked: those of them of which each change is kept. A connector that knows their former
             values gives a record's former versions before it, the oldest first: rows with its key,
             and in ``changed_at`` the time from which on they were so.
+        history_asked: those of them whose former values a rule asks for. Where none is, and the
+            remote's former values cost calls of their own, they are not worth them.
         changed_at: the field that the mapping takes as the time of change; None where it has none,
             and then former versions are not understood.
     """
@@ -68,6 +70,7 @@ class StreamRequest:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     tracked: tuple[str, ...] = ()
+    history_asked: tuple[str, ...] = ()
     changed_at: str | None = None
 
 

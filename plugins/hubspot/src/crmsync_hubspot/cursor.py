@@ -23,11 +23,13 @@ class ListPlace:
         id: names the listing.
         began: when it was begun; in milliseconds since 1970, as all instants here.
         after: the portal's token for the next page; None for the first.
+        history: whether earlier values come before each record.
     """
 
     id: str
     began: int
     after: str | None = None
+    history: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,8 @@ ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT = (
     "archived",
     "archivedAt",
 )
+# What says when a record was last changed.
+CHANGE_COLUMNS = frozenset({UPDATED, "hs_lastmodifieddate", "lastmodifieddate"})
 TOP_LEVEL = (ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT)
 # `associations.companies` is the id of the company that a record is associated with: the primary
 # one, else that with the lowest id.

@@ -153,23 +153,23 @@ class StreamReading:
         if place is None:
             if self._rows.keeps_types:
                 self._progress = replace(self._progress, types=self._rows.types())
-            place = ListPlace(id=uuid4().hex, began=self._now())
-        # Earlier values make a record come more than once, so it is no listing then: what was
-        # archived, ever, is asked for behind it.
-        history = self._rows.history and self._progress.since is None
+            # Earlier values make a record come more than once, so it is no listing then: what was
+            # archived, ever, is asked for behind it.
+            history = self._rows.history and self._progress.since is None
+            place = ListPlace(id=uuid4().hex, began=self._now(), history=history)
         for results, after in self._list(place.after, archived=False):
             ended = after is None
             place = replace(place, began=min(place.began, self._now()))
-            table = self._rows.listed(results, self._types, history=history)
+            table = self._rows.listed(results, self._types, history=place.history)
             if ended:
                 self._rows.end(place.began)
                 self._progress = self._progress.listed_to_the_end(place, self._lateness)
             else:
                 place = replace(place, after=after)
                 self._progress = replace(self._progress, listing=place, window=None)
-            if ended and history:
+            if ended and place.history:
                 self._progress = replace(self._progress, archived=0)
-            snapshot = None if history else Snapshot(id=place.id, last=ended)
+            snapshot = None if place.history else Snapshot(id=place.id, last=ended)
             yield self._page(table, snapshot)
 
     def _known(self, known: Listed) -> Iterator[Page]:

@@ -71,10 +71,10 @@ class RecordRows(_Linked):
         shared = sharing.targets(request.options.object)
         self.listed_targets = tuple(dict.fromkeys((*own, *shared)))
         merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
-        wanted = (*objects.properties(self._columns), *request.options.history, *merges)
-        self.properties = tuple(dict.fromkeys(wanted))
-        self._history = tuple(request.options.history)
+        self._history = _with_history(request)
         self.history = bool(self._history)
+        wanted = (*objects.properties(self._columns), *self._history, *merges)
+        self.properties = tuple(dict.fromkeys(wanted))
         self.keeps_types = True
 
     def types(self) -> Types:
@@ -116,6 +116,20 @@ class RecordRows(_Linked):
         histories = {key: one.get("propertiesWithHistory") or {} for key, one in told.items()}
         floor = written(since)
         return with_history(results, histories, self._history, lambda at: at >= floor)
+
+
+def _with_history(request: StreamRequest) -> tuple[str, ...]:
+    """The properties whose earlier values are read; none where nobody asks for any.
+
+    Where one is asked for, those of all whose changes are kept come in the same calls: a former
+    version is told whole.
+    """
+    assert isinstance(request.options, HubSpotStreamOptions)  # noqa: S101  the spec names that model
+    understood = request.changed_at in objects.CHANGE_COLUMNS
+    if not request.options.history and not (request.history_asked and understood):
+        return ()
+    kept = objects.properties(request.tracked)
+    return tuple(dict.fromkeys((*request.options.history, *kept)))
 
 
 class LinkRows(_Linked):

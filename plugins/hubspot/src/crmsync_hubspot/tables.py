@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _MILLISECONDS = re.compile(r"-?\d{5,}")
 _TIMES = {objects.CREATED, objects.UPDATED, objects.ARCHIVED_AT}
-_CHANGE = {"hs_lastmodifieddate", "lastmodifieddate"}
 
 
 def record_table(
@@ -81,7 +80,7 @@ def _merged(result: Mapping[str, Any]) -> list[str]:
 def _of_tombstone(column: str, loser: str, survivor: Mapping[str, Any]) -> str | None:
     if column in {objects.ID, objects.OBJECT_ID}:
         return loser
-    if column in {objects.UPDATED, *_CHANGE}:
+    if column in objects.CHANGE_COLUMNS:
         return _instant(_text(survivor.get(objects.UPDATED)))
     return None
 
@@ -92,7 +91,7 @@ def archived_table(results: Sequence[Mapping[str, Any]], columns: Sequence[str])
     for column in dict.fromkeys((objects.ID, objects.UPDATED, *columns)):
         if column in {objects.ID, objects.OBJECT_ID}:
             values[column] = [str(one["id"]) for one in results]
-        elif column in {objects.UPDATED, objects.ARCHIVED_AT, *_CHANGE}:
+        elif column in {objects.ARCHIVED_AT, *objects.CHANGE_COLUMNS}:
             values[column] = [_instant(_text(one.get(objects.ARCHIVED_AT))) for one in results]
         else:
             values[column] = [None] * len(results)
@@ -151,7 +150,7 @@ def with_history(
         for at in sorted(one for one in instants if one < newest and since(one)):
             then = {name: _value_at(told.get(name) or (), at) for name in names}
             earlier = {**result["properties"], **then}
-            earlier |= {name: at for name in _CHANGE if name in earlier}
+            earlier |= {name: at for name in objects.CHANGE_COLUMNS if name in earlier}
             earlier.pop(objects.MERGED_IDS, None)
             rows.append({**result, "properties": earlier, objects.UPDATED: at})
         rows.append(result)

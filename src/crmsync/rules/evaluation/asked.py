@@ -115,12 +115,14 @@ class Asked:
         tables: whose freshness is asked for, together.
         reaching: the tables of records whose activities are asked for.
         fields: tables and fields by which related records are chosen.
+        histories: tables and fields whose past is asked for.
     """
 
     betweens: dict[Between, None] = field(default_factory=dict)
     tables: dict[tuple[str, ...], None] = field(default_factory=dict)
     reaching: dict[str, None] = field(default_factory=dict)
     fields: dict[tuple[str, str], None] = field(default_factory=dict)
+    histories: dict[tuple[str, str], None] = field(default_factory=dict)
 
     @classmethod
     def by(cls, conditions: Iterable[Condition], columns: Iterable[Column] = ()) -> Asked:
@@ -139,6 +141,7 @@ class Asked:
                 self.add_column(clause.column)
                 if clause.test.operator in HISTORY:
                     self.tables[clause.column.owner,] = None
+                    self.histories[clause.column.owner, clause.column.name] = None
                     self._add_test(clause.test, FieldType.INSTANT)
                 else:
                     self._add_test(clause.test, clause.column.type)

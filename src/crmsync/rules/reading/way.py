@@ -39,7 +39,7 @@ from crmsync.rules.reading.steps import KINDS_OF_OTHERS, STEP_KEYS, StepParser
 from crmsync.rules.unknown import settle_asked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from crmsync.config.yaml import Document, Path_, Problems
     from crmsync.model.catalog import Catalog
@@ -395,6 +395,17 @@ def clauses_on_the_way(rule: Rule) -> list[Comparison | Related]:
     """The clauses of all that is asked of those inside."""
     asked = guards(rule.way, rule.until)
     return [c for guard in asked if guard.condition for c in clauses(guard.condition)]
+
+
+def histories(rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
+    """The tables and fields whose past rules ask for."""
+    asked = Asked()
+    for rule in rules:
+        asked.add(rule.when)
+        for guard in guards(rule.way, rule.until):
+            if guard.condition is not None:
+                asked.add(guard.condition)
+    return frozenset(asked.histories)
 
 
 def goes_on(rule: Rule) -> bool:
