@@ -225,14 +225,26 @@ def test_what_no_stream_fills_is_doubted(tmp_path: Path) -> None:
             "so it is always empty; map it under “fields”"
         ),
         (
-            f"{_AT}:6:5: “open_tickets: {{over: 2}}” asks for tickets, and no stream of the config "
-            "has the table ticket, so this is never known"
-        ),
-        (
             f"{_AT}:8:37: no stream of the config fills “direction” of the table activity, "
             "so it is always empty; map it under “fields”"
         ),
+        (
+            f"{_AT}:6:5: “open_tickets: {{over: 2}}” asks for tickets, and no stream of the config "
+            "has the table ticket, so this is never known"
+        ),
     ]
+
+
+def test_a_table_that_no_stream_has_is_doubted_once(tmp_path: Path) -> None:
+    asked = "  - open_tickets: {over: 2}\n  - none: {of: tickets}"
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    rules = tmp_path / "rules"
+    (rules / "b.yaml").write_text(
+        "rule: b\nsubject: ticket\nwhen: [{status: open}]\n"
+        "then: [{task: {assign_to: owner, subject: 'See {{ ticket.subject }}'}}]\n"
+    )
+    (told,) = doubts(config)
+    assert told.endswith("so this is never known; likewise in rules/renewal-at-risk.yaml")
 
 
 def test_a_text_that_needs_what_no_stream_fills_is_doubted(tmp_path: Path) -> None:

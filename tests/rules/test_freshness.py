@@ -42,7 +42,7 @@ def state(
         ),
         ([state("activity", age=-HOUR)], ()),
         ([state("activity", age=None)], ("the activity stream of crm was never read",)),
-        ([state("ticket")], ("the activity stream of crm was never read",)),
+        ([state("ticket")], ("the config has no activity stream of crm",)),
         (
             [state("activity", error="the file is gone")],
             ("the activity stream of crm could not be read to its end: the file is gone",),

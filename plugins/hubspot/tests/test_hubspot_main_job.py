@@ -66,7 +66,7 @@ def test_the_main_job(
 ) -> None:
     unfit = call("connections", "check", "hubspot", "--config", config)
     assert unfit.exit_code != 0
-    assert "tasks have no property crmsync_key" in " ".join(unfit.stdout.split())
+    assert "tasks, notes and emails have no property crmsync_key" in " ".join(unfit.stdout.split())
     made = call("connections", "setup", "hubspot", "--config", config)
     assert made.exit_code == 0, made.stdout
     proved = call("connections", "check", "hubspot", "--config", config)

@@ -37,24 +37,27 @@ def test_a_sound_portal_has_no_findings(tested: TestedPortal) -> None:
 
 def test_the_properties_for_keys_are_made(bare: TestedPortal) -> None:
     before = told(bare)
-    for name in ("tasks", "notes", "emails"):
-        assert f"{name} have no property {KEY}" in before
+    assert f"tasks, notes and emails have no property {KEY}" in before
     assert f"emails have no property {MESSAGE_ID}" in before
     connector = bare.connect()
+    asked = len(bare.service.requests)
     foreseen = connector.setup(dry_run=True)
     assert len(foreseen) == 4
-    assert not [one for one in bare.service.requests if one.writes]
-    assert len(connector.setup(dry_run=False)) == 4
+    assert "where HubSpot allows that" in foreseen[0]
+    assert not [one for one in bare.service.requests[asked:] if one.writes]
+    made = connector.setup(dry_run=False)
+    assert len(made) == 4
+    assert "may have the same value twice" in made[0]
     assert connector.setup(dry_run=False) == []
     # This portal refuses unique values on tasks, as HubSpot does not promise them there.
-    assert "the property crmsync_key of tasks is not unique" in told(bare)
+    assert "the property crmsync_key of tasks, notes and emails may have the same" in told(bare)
     assert not [one for one in bare.connect().check() if one.fatal]
 
 
 def test_where_the_portal_takes_unique_values_keys_are_unique(bare: TestedPortal) -> None:
     bare.settings.unique_on |= {"tasks", "notes", "emails"}
     made = bare.connect().setup(dry_run=False)
-    assert [one.endswith("unique") for one in made] == [True, True, True, False]
+    assert [one.endswith("unique values") for one in made] == [True, True, True, False]
     assert told(bare) == ""
 
 
@@ -77,6 +80,16 @@ def test_a_scope_that_is_missing_is_named(tested: TestedPortal) -> None:
     connector = tested.connect("deals", ("dealname",))
     with pytest.raises(RejectedError, match=r"lacks the scope crm\.objects\.deals\.read"):
         list(connector.read("records", None))
+
+
+def test_a_token_that_may_only_read_is_told_before_anything_is_due(tested: TestedPortal) -> None:
+    tested.settings.scopes = ALL_SCOPES - {"crm.objects.contacts.write"}
+    assert told(tested) == (
+        "tasks and notes cannot be written: the token lacks the scope "
+        "crm.objects.contacts.write; an administrator adds it under Settings, Integrations, "
+        "Private Apps, Scopes"
+    )
+    assert not [one for one in tested.connect().check() if one.fatal]
 
 
 def test_setting_up_without_the_scope_says_so(bare: TestedPortal) -> None:
@@ -103,7 +116,7 @@ def test_a_property_of_another_type_keeps_no_keys(bare: TestedPortal) -> None:
 
 def test_few_calls_left_are_told(tested: TestedPortal) -> None:
     tested.service.limits.used = 600_000
-    assert told(tested) == "the portal has only 49,994 of its 650,000 calls of today left"
+    assert told(tested) == "the portal has only 49,991 of its 650,000 calls of today left"
 
 
 def test_a_bad_token_is_told(tested: TestedPortal) -> None:

@@ -29,25 +29,19 @@ _OWN = frozenset({"id", "connection"})
 
 
 def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
-    """A sentence for each field and table that a rule asks for, and that no stream fills.
+    """A sentence for each field and table that rules ask for, and that no stream fills.
 
     What an author has said ``if_unknown`` of may be missing.
     """
     filled = _filled(workspace)
+    asking: dict[str, list[Clause]] = {}
     for rule in rules.rules:
-        told: set[str] = set()
         for clause in _all_clauses(rule.when):
             if clause.if_unknown is not None:
                 continue
             missing = next((name for name in _tables(clause) if name not in filled), None)
             if missing is not None:
-                if missing not in told:
-                    told.add(missing)
-                    plural = workspace.catalog.tables[missing].plural
-                    yield (
-                        f"{clause.place}: “{clause.text}” asks for {plural}, and no stream of the "
-                        f"config has the table {missing}, so this is never known"
-                    )
+                asking.setdefault(missing, []).append(clause)
             elif isinstance(clause, Comparison) and clause.column.fact is None:
                 owner, name = clause.column.owner, clause.column.name
                 if name not in filled[owner]:
@@ -55,6 +49,15 @@ def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]
                         f"{clause.place}: no stream of the config fills “{name}” of the table "
                         f"{owner}, so it is always empty; map it under “fields”"
                     )
+    for missing, found in asking.items():
+        first, plural = found[0], workspace.catalog.tables[missing].plural
+        others = dict.fromkeys(one.place.file for one in found)
+        del others[first.place.file]
+        alike = f"; likewise in {', '.join(others)}" if others else ""
+        yield (
+            f"{first.place}: “{first.text}” asks for {plural}, and no stream of the config has "
+            f"the table {missing}, so this is never known{alike}"
+        )
 
 
 def doubts_about_texts(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
@@ -65,6 +68,8 @@ def doubts_about_texts(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
             if workspace.catalog.tables[need.table].field(need.name) is None:
                 continue
             if need.table not in filled:
+                if need.table == rule.subject:
+                    continue  # there is nobody of whom such a text could be written
                 why = f"no stream of the config has the table {need.table}"
             elif need.name not in filled[need.table]:
                 why = (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crmsync_hubspot.describing import Descriptions
 
 _FEW_CALLS = 0.1
+_FORBIDDEN = 403
 
 
 def findings(
@@ -33,8 +34,7 @@ def findings(
     """
     # Any token may ask for this, so it tells whether the token is good.
     client.call("GET", "/account-info/v3/details")
-    for name in MADE:
-        yield from _keys(client, descriptions, name)
+    yield from _keys(client, descriptions)
     yield from _message_ids(client, descriptions)
     for request in streams.values():
         yield from _stream(client, descriptions, request)
@@ -47,28 +47,61 @@ def findings(
         )
 
 
-def _keys(client: HubSpotClient, descriptions: Descriptions, name: str) -> Iterator[Finding]:
+def _keys(client: HubSpotClient, descriptions: Descriptions) -> Iterator[Finding]:
+    """What hinders the writing; the same of several objects is told once."""
+    alike: dict[tuple[str, str, bool], list[str]] = {}
+    for name in MADE:
+        told = _hindered(client, descriptions, name)
+        if told is not None:
+            alike.setdefault(told, []).append(name)
+    for (before, after, fatal), names in alike.items():
+        *some, last = names
+        listed = f"{', '.join(some)} and {last}" if some else last
+        yield Finding(sentence=f"{before}{listed}{after}", fatal=fatal)
+
+
+def _hindered(
+    client: HubSpotClient, descriptions: Descriptions, name: str
+) -> tuple[str, str, bool] | None:
+    """What stands before and behind the object's name, and whether nothing can be written."""
     wanted = client.options.key_property
     try:
         one = descriptions.properties(name).get(wanted)
+        _try_writing(client, name)
     except (RefusedError, AuthError) as error:
-        yield Finding(sentence=f"{name} cannot be written: {error}", fatal=False)
-        return
+        return "", f" cannot be written: {error}", False
     if one is None:
-        yield Finding(
-            sentence=f"{name} have no property {wanted} to keep keys in: “crmsync connections "
-            "setup” makes it, or an administrator does, under Settings, Properties: single-line "
-            "text, and unique where HubSpot offers that"
+        after = (
+            f" have no property {wanted} to keep keys in: “crmsync connections setup” makes it, or "
+            "an administrator does, under Settings, Properties: single-line text, with unique "
+            "values where HubSpot offers that"
         )
-    elif one["type"] != "string":
-        yield Finding(sentence=f"the property {wanted} of {name} is no text, so it keeps no keys")
-    elif not one.get("hasUniqueValue"):
-        yield Finding(
-            sentence=f"the property {wanted} of {name} is not unique, so crmsync itself looks for "
-            "a key before it makes anything, in a search that is minutes late; let only one "
-            "machine at a time write to this portal",
-            fatal=False,
+        return "", after, True
+    of = f"the property {wanted} of "
+    if one["type"] != "string":
+        return of, " is no text, so it keeps no keys", True
+    if not one.get("hasUniqueValue"):
+        after = (
+            " may have the same value twice, so crmsync itself looks for a key before it makes "
+            "anything, in a search that is minutes late; let only one machine at a time write to "
+            "this portal"
         )
+        return of, after, False
+    return None
+
+
+def _try_writing(client: HubSpotClient, name: str) -> None:
+    """Make nothing: whether the token may, HubSpot says before it looks what is to be made.
+
+    Raises:
+        RefusedError: it may not.
+    """
+    path = f"/crm/v3/objects/{name}/batch/create"
+    try:
+        client.call("POST", path, body={"inputs": []}, accepted=(200, 201, 207))
+    except RefusedError as error:
+        if error.status == _FORBIDDEN:
+            raise
 
 
 def _message_ids(client: HubSpotClient, descriptions: Descriptions) -> Iterator[Finding]:
@@ -102,6 +135,13 @@ def _stream(
                 "write its internal name, from Settings, Properties",
                 stream=request.name,
             )
+    if request.history_asked and request.changed_at not in objects.CHANGE_COLUMNS:
+        yield Finding(
+            sentence=f"a rule asks what {request.history_asked[0]} was before, and HubSpot's "
+            "history can only be read where “updated_at” is mapped to updatedAt",
+            stream=request.name,
+            fatal=False,
+        )
     missing = [name for name in options.history if name not in there]
     if missing:
         yield Finding(

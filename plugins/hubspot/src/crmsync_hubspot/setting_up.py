@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _GROUP = "crmsync"
 _CONFLICT = 409
+_PLAIN = ", which may have the same value twice, as HubSpot allows no other there"
 
 
 def set_up(client: HubSpotClient, descriptions: Descriptions, *, dry_run: bool) -> list[str]:
@@ -25,17 +26,18 @@ def set_up(client: HubSpotClient, descriptions: Descriptions, *, dry_run: bool) 
     options = client.options
     wanted = [(name, options.key_property, "crmsync key") for name in MADE]
     wanted.append(("emails", options.message_id_property, "Message-ID"))
-    made: list[str] = []
+    said: list[str] = []
     for object_name, name, label in wanted:
         if name in descriptions.properties(object_name):
             continue
         unique = name == options.key_property
+        told = ", with unique values where HubSpot allows that" if unique else ""
         if not dry_run:
-            unique = _made(client, object_name, name, label, unique=unique)
-        told = ", unique" if unique else ""
-        made.append(f"the property {name} of {object_name}: single-line text{told}")
+            made = _made(client, object_name, name, label, unique=unique)
+            told = ", with unique values" if made else _PLAIN if unique else ""
+        said.append(f"the property {name} of {object_name}: single-line text{told}")
     descriptions.forget()
-    return made
+    return said
 
 
 def _made(client: HubSpotClient, object_name: str, name: str, label: str, *, unique: bool) -> bool:

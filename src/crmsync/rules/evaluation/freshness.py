@@ -93,7 +93,7 @@ class Freshness:
             where = {*where, *self._mailboxes}
         states = [s for s in self._seen if s.connection in where and s.table == table]
         if not states:
-            return [f"the {table} stream of {connection} was never read"]
+            return [f"the config has no {table} stream of {connection}"]
         for completing in _COMPLETED_BY.get(table, ()):
             states += [
                 s for s in self._seen if s.connection in completing_in and s.table == completing

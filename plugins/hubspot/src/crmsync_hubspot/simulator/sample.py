@@ -155,7 +155,9 @@ MAPPING = """\
         kind: {value: email}
         direction: {column: hs_email_direction, values: {INCOMING_EMAIL: inbound, "*": outbound}}
         at: hs_timestamp
-        status: {column: hs_email_status, values: {SCHEDULED: planned, "*": completed}}
+        status:
+          column: hs_email_status
+          values: {SCHEDULED: planned, BOUNCED: cancelled, FAILED: cancelled, "*": completed}
         automated: automated
         subject: hs_email_subject
         text: hs_email_text
