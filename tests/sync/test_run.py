@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from crmsync.errors import AuthError, RejectedError, TransientError
 from crmsync.model.pages import DELETED, PROBLEM, Snapshot
 from crmsync.sync import run as sync_run
+from crmsync.warehouse.store import Writer
 from sync.sync_world import ACCOUNTS, NOW, with_streams
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pytest
 
+    from crmsync.warehouse.batch import Batch, Merged
     from sync.sync_world import Run
 
 
@@ -155,3 +157,37 @@ def test_a_renamed_stream_goes_on_with_its_records(run: Run) -> None:
     run = with_streams(run, accounts=None, customers=ACCOUNTS)
     (report,) = run.sync()
     assert (report.quarantined, set(run.live())) == (0, {"1"})
+
+
+def test_a_page_that_is_too_large_is_merged_in_parts(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync_run, "BATCH_ROWS", 2)
+    rows = [_account(str(number), f"A{number}") for number in range(5)]
+    run.connector.add("accounts", *rows, snapshot=Snapshot(id="one", last=True))
+    sizes: list[int] = []
+    merge = Writer.merge
+
+    def noting(self: Writer, batch: Batch, *, now: datetime) -> Merged:
+        sizes.append(batch.rows.num_rows)
+        return merge(self, batch, now=now)
+
+    monkeypatch.setattr(Writer, "merge", noting)
+    assert run.sync()[0].changed == 5
+    assert sizes == [2, 2, 1]
+    assert set(run.live()) == {"0", "1", "2", "3", "4"}
+    run.connector.add("accounts", *rows[:3], snapshot=Snapshot(id="two", last=True))
+    assert run.sync()[0].deleted == 2
+
+
+def test_behind_a_part_that_was_refused_nothing_is_committed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.connector.add("accounts", _account("1", "A"), snapshot=Snapshot(id="one", last=True))
+    run.sync()
+    monkeypatch.setattr(sync_run, "BATCH_ROWS", 2)
+    run.connector.add("accounts", _account("2", "B"), snapshot=Snapshot(id="two", last=True))
+    run.connector.add("accounts", *(_account(str(number), "C") for number in range(3, 8)))
+    assert "lacks all 1 records" in str(run.sync()[0].error)
+    assert set(run.live()) == {"1"}
+    assert run.cursors()["accounts"] == "1"

@@ -28,6 +28,8 @@ from crmsync.warehouse.store import ReadNote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    import pyarrow as pa
+
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
     from crmsync.model.pages import Cursor, Page, Snapshot
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     # Called with a stream's name and how many more of its rows were read.
     Progress = Callable[[str, int], None]
 
-# A batch is merged when it has grown to one of these.
-BATCH_ROWS = 250_000
+# A batch is merged when it has grown to one of these. DuckDB keeps so many rows in a group: batches
+# that fill groups exactly are written in two thirds of the time, with half the memory.
+BATCH_ROWS = 122_880
 BATCH_BYTES = 64 * 2**20
 BATCH_SECONDS = 5.0
 
@@ -141,6 +144,7 @@ class _StreamSync:
     deletions_confirmed: bool
     report: StreamReport
     waiting: list[Page] = field(default_factory=list)
+    cursor: Cursor | None = None  # of the last page that is in a batch
     # A batch is merged while the next is read; one at a time, and in order.
     merger: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
     merging: Future[Merged] | None = None
@@ -152,7 +156,7 @@ class _StreamSync:
 
         ``paused`` is the error of a stream before this one that concerns the whole connection.
         """
-        self.began = time.monotonic()
+        self.began, self.cursor = time.monotonic(), since
         read_at = self.clock.now()
         error = paused
         if paused is None:
@@ -197,16 +201,16 @@ class _StreamSync:
         try:
             for page in self._pages(since):
                 if self.waiting and not _one_listing(self.waiting[-1].snapshot, page.snapshot):
-                    self._merge(mapper)
+                    self._merge_all(mapper)
                 self.waiting.append(page)
-                if self._is_full():
+                while self._is_full():
                     self._merge(mapper)
         except (ConnectorError, PluginError) as error:
             self.pauses = isinstance(error, AuthError | QuotaError | HangsError)
             sentence = redact(str(error))
         # Pages that came before an error of the connector are valid.
         try:
-            self._merge(mapper)
+            self._merge_all(mapper)
             self._finish_merge()
         except ConnectorError as error:
             sentence = sentence or redact(str(error))
@@ -247,23 +251,44 @@ class _StreamSync:
         while (page := within_time(lambda: next(pages, None))) is not None:
             yield page
 
+    def _merge_all(self, mapper: StreamMapper) -> None:
+        while self.waiting:
+            self._merge(mapper)
+
     def _merge(self, mapper: StreamMapper) -> None:
         """Map what waits and begin to merge it, when the merge before it has ended well."""
-        pages, self.waiting = self.waiting, []
         self.began = time.monotonic()
-        if not pages:
-            return
-        batch = Batch(
+        try:
+            batch = self._next_batch(mapper)
+            self._finish_merge()
+        except BaseException:
+            self.waiting.clear()  # what comes behind a gap would hide it
+            raise
+        self.merging = self.merger.submit(self._write, batch)
+
+    def _next_batch(self, mapper: StreamMapper) -> Batch:
+        """What waits, mapped; of a page that is too much its first rows, with the cursor before."""
+        room, snapshot = BATCH_ROWS, None
+        records: list[pa.Table] = []
+        while self.waiting and room > 0:
+            page = self.waiting[0]
+            records.append(page.records.slice(0, room))
+            snapshot = page.snapshot
+            if page.records.num_rows > room:
+                self.waiting[0] = replace(page, records=page.records.slice(room))
+                snapshot = snapshot and replace(snapshot, last=False)
+            else:
+                self.cursor = self.waiting.pop(0).cursor
+            room -= records[-1].num_rows
+        return Batch(
             connection=self.stream.connection,
             stream=self.stream.name,
             table=self.stream.table.name,
-            rows=mapper.map([page.records for page in pages]),
-            cursor=pages[-1].cursor,
-            snapshot=pages[-1].snapshot,
+            rows=mapper.map(records),
+            cursor=self.cursor,
+            snapshot=snapshot,
             deletions_confirmed=self.deletions_confirmed,
         )
-        self._finish_merge()
-        self.merging = self.merger.submit(self._write, batch)
 
     def _write(self, batch: Batch) -> Merged:
         with self.warehouse.writing() as writer:

@@ -46,7 +46,8 @@ class Batch:
     Attributes:
         rows: every field of the table, typed, and the service columns;
             ``id`` is null only where there is a problem.
-        cursor: committed together with the rows.
+        cursor: committed together with the rows; None where they are the first of a large page, and
+            no page before it was committed.
         snapshot: set where the rows belong to a listing of the whole stream.
         deletions_confirmed: a person has said that a listing may delete most of a stream.
     """
@@ -55,7 +56,7 @@ class Batch:
     stream: str
     table: str
     rows: pa.Table
-    cursor: Cursor
+    cursor: Cursor | None
     snapshot: Snapshot | None = None
     deletions_confirmed: bool = False
 

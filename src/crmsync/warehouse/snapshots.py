@@ -75,6 +75,8 @@ class Listing:
         The one with the latest ``updated_at`` counts, then the one that was read last.
         Rows without a number come from an API, whose listings overlap: they are left alone.
         """
+        if self._usable[ROW].null_count == self._usable.num_rows:
+            return SAID.empty_table()
         if not self._has_seen and not len(repeated(self._usable["id"])):
             return SAID.empty_table()
         columns = ["id", "updated_at", POSITION, ORIGIN, ROW]
@@ -134,8 +136,9 @@ class Listing:
         self._database.delete(SNAPSHOT_SEEN, BOOKS, sge.and_(self._of_stream, given_up))
         if self._snapshot.last:
             return  # what this batch names is at hand
-        arrived = self._batch.rows
-        named_rows = arrived.filter(arrived["id"].is_valid())
+        named_rows = self._batch.rows.select(["id", ORIGIN, ROW])
+        if named_rows["id"].null_count:
+            named_rows = named_rows.filter(named_rows["id"].is_valid())
         count = named_rows.num_rows
         rows = {
             "connection": pa.repeat(self._batch.connection, count),
@@ -159,8 +162,8 @@ class Listing:
         absent = sge.select("*").from_(named(self._batch.table, RECORDS)).where(live)
         absent = absent.where(is_one_of("id", "listing_arrived").not_())
         if self._has_seen:
-            absent = absent.where(is_one_of("id", "listing_seen").not_())
-            self._database.keep("listing_seen", self._seen_select)
+            seen = self._seen_select.select("id", append=False)
+            absent = absent.where(sge.column("id").isin(query=seen).not_())
         with self._database.given("listing_arrived", pa.table({"id": arrived.drop_null()})):
             rows = self._database.fetch(absent)
         if not rows.num_rows:
