@@ -22,6 +22,29 @@ _SAID = {
     "Am Montag, dem 30.11. bin ich wieder da": date(2026, 11, 30),
     "Je suis absent jusqu'au 2 décembre 2026 inclus": date(2026, 12, 3),
     "Estaré de vacaciones hasta el 15 de diciembre": date(2026, 12, 16),
+    "I am out of the office from 23 November to 4 December 2026.": date(2026, 12, 5),
+    "I'll be away between 23/11/2026 and 27/11/2026": date(2026, 11, 28),
+    "Out of office Nov 23 - Dec 4": date(2026, 12, 5),
+    "I am on leave from Mon 23 to Fri 27 November, and travelling then": date(2026, 11, 28),
+    "Je suis absente du 23 novembre au 4 décembre 2026": date(2026, 12, 5),
+    "Ich bin bis 4.12 im Urlaub": date(2026, 12, 5),
+    "Jestem na urlopie do 4 grudnia": date(2026, 12, 5),
+    "Wracam 7 grudnia.": date(2026, 12, 7),
+    "Jsem mimo kancelář do 4. prosince": date(2026, 12, 5),
+    "Olen lomalla 4.12.2026 asti": date(2026, 12, 5),
+    "Voltarei no dia 7 de dezembro": date(2026, 12, 7),
+    "Ik ben weer vanaf 7 december op kantoor": date(2026, 12, 7),
+    "12月4日まで休暇をいただいております": date(2026, 12, 5),
+    "我在休假，直到2026年12月7日为止": date(2026, 12, 8),
+    "I am travelling until 2026/12/04": date(2026, 12, 5),
+    "I am away until Friday, 27 November. Back on Monday 30 November.": date(2026, 11, 30),
+    "I'm on vacation until 27 November 2026. Our sale runs until 31 March 2027.": date(
+        2026, 11, 28
+    ),
+    "I'm away until 4 December. My colleague is there until 23 December.": date(2026, 12, 5),
+    "I am away until 5 January.\n\n> Your contract renews on 1 February, until then": date(
+        2027, 1, 6
+    ),
 }
 
 
@@ -41,6 +64,14 @@ def test_the_day_that_is_said(words: str) -> None:
         "away until further notice. Call 030 12.11.2026",
         "Our contract of 5 January 2027 stands.",
         "until 5 January 2036",
+        # Somebody has forgotten to switch it off.
+        "I am out of the office until 20 November.",
+        "Ich bin bis 20.11. im Urlaub.",
+        "I was away until 12 November; I will be back on 22 November",
+        "I was out until 20 November. Our spring sale runs until 31 March 2027.",
+        "I'm out of office. The offer for attendees is valid until 31 December 2026!",
+        "Ich bin unterwegs und ab 16.30 Uhr wieder da.",
+        "We answer in 2-4 days. We have shipped 12 to 5 December addresses.",
     ],
 )
 def test_never_a_guess(words: str) -> None:

@@ -15,6 +15,28 @@ _MAILS = {
         Kind.AWAY,
     ),
     "away by its subject": (_ANN + "Subject: Out of Office: Your renewal", Kind.AWAY),
+    "a receipt that a mail was read": (
+        _ANN + "Subject: Read: Your renewal\nIn-Reply-To: <crmsync.1@vendor.example>\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=b",
+        Kind.AUTOMATIC,
+    ),
+    "Exchange in Czech": (
+        _ANN + "Subject: Automatická odpověď: Your renewal\nAuto-Submitted: auto-generated",
+        Kind.AUTO_REPLY,
+    ),
+    "Exchange in Chinese, without a header": (_ANN + "Subject: 自动回复: Vertrag", Kind.AUTO_REPLY),
+    "away, in brackets": (_ANN + "Subject: [Auto-Reply] Out of office", Kind.AWAY),
+    "away, and nothing else": (_ANN + "Subject: Abwesenheitsnotiz", Kind.AWAY),
+    "a person who answers an automatic reply": (
+        _ANN + "Subject: Re: Out of Office: Your renewal",
+        Kind.HUMAN,
+    ),
+    "a person who writes of automatic replies": (
+        _ANN + "Subject: Auto-reply feature does not work",
+        Kind.HUMAN,
+    ),
+    "a person who writes of holidays": (_ANN + "Subject: Vacation planner module", Kind.HUMAN),
+    "a person who leaves": (_ANN + "Subject: I'm out. We are cancelling.", Kind.HUMAN),
     "an automatic answer": (_ANN + "Subject: Automatische Antwort: Vertrag", Kind.AUTO_REPLY),
     "a ticket system": (
         _ANN + "Subject: [#123] received\nAuto-Submitted: auto-replied",
@@ -42,6 +64,13 @@ _MAILS = {
 def test_kind(name: str) -> None:
     headers, kind = _MAILS[name]
     assert kind_of(parsed(f"{headers}\n\nThank you.\n".encode())) is kind
+
+
+def test_who_says_when_they_are_back_is_away() -> None:
+    mail = (
+        f"{_ANN}Subject: Automatisch antwoord: Contract\n\nIk lees mijn mail weer vanaf 7 december."
+    )
+    assert kind_of(parsed(mail.encode())) is Kind.AWAY
 
 
 def test_only_a_persons_mail_is_contact() -> None:

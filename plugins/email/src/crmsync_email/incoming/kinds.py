@@ -1,16 +1,19 @@
 """What a mail that arrived is: written by a person, by a mail system, or by a machine on holiday.
 
-Headers decide (RFC 3834, RFC 3464, RFC 5965, RFC 2919); subjects decide only for the mail systems
-that set no header. What nothing marks as automatic was written by a person.
+Headers decide (RFC 3834, RFC 3464, RFC 5965, RFC 8098, RFC 2919); subjects decide only for the mail
+systems that set no header. What nothing marks as automatic was written by a person.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
+from crmsync_email.incoming.away import says_when
 from crmsync_email.incoming.parts import content_type, header, parts, texts
-from crmsync_email.incoming.phrases import said
+from crmsync_email.incoming.phrases import any_of, said
 from crmsync_email.incoming.ses import notification_in
 
 if TYPE_CHECKING:
@@ -45,12 +48,15 @@ def kind_of(mail: Part) -> Kind:
     report = str(mail.get_param("report-type") or "").lower()
     if "message/feedback-report" in types or report == "feedback-report" or _is_opt_out(mail):
         return Kind.COMPLAINT
+    if "message/disposition-notification" in types or report == "disposition-notification":
+        return Kind.AUTOMATIC  # a receipt: a program says that a mail was read, or deleted unread
     if _is_notice(mail, types, report):
         return Kind.BOUNCE
     if "text/calendar" in types and types["text/calendar"].get_param("method"):
         return Kind.CALENDAR
     if _is_reply_of_machine(mail):
-        return Kind.AWAY if said("away").search(_words_of(mail)) else Kind.AUTO_REPLY
+        is_away = said("away").search(_words_of(mail)) or says_when(mail)
+        return Kind.AWAY if is_away else Kind.AUTO_REPLY
     if mail.get("List-Id") or mail.get("List-Unsubscribe") or header(mail, "Precedence") == "list":
         return Kind.LIST
     if _is_automatic(mail):
@@ -106,8 +112,17 @@ def _machine_says_reply(mail: Part) -> bool:
 
 
 def _is_reply_of_machine(mail: Part) -> bool:
-    subject = said("automatic_subjects").match(header(mail, "Subject"))
-    return _machine_says_reply(mail) or subject is not None
+    return _machine_says_reply(mail) or bool(_automatic_subject().match(header(mail, "Subject")))
+
+
+@cache
+def _automatic_subject() -> re.Pattern[str]:
+    """A subject that a machine has put together: what kind it is, a colon, the subject it answers.
+
+    People write of holidays and of automatic replies, too; and they answer automatic replies.
+    """
+    kind = any_of("automatic_subjects")
+    return re.compile(rf"\W*(?:{kind})(?:\s+(?:{kind}))*\s*(?:$|[:：\])）])", re.IGNORECASE)
 
 
 def _words_of(mail: Part) -> str:
