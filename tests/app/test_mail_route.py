@@ -96,3 +96,25 @@ def test_a_connection_that_cannot_send_is_a_mistake(
     assert (
         "config.yaml:3:7: the connection “post” cannot send mail; its connector is “files”" in told
     )
+
+
+def test_mail_that_nothing_can_send_is_told_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_company(tmp_path)
+    able = dict.fromkeys((ActionKind.TASK, ActionKind.NOTE), KeyHandling.NATIVE)
+    real = Workspace.spec
+    monkeypatch.setattr(
+        Workspace, "spec", lambda self, name: replace(real(self, name), actions=able)
+    )
+    checked = call("check", "--config", config)
+    lacking = "the connection “crm” sends no mail"
+    advice = "name one that does with “mail” in the config"
+    told = " ".join(checked.stdout.split())
+    assert f"rules/renewal-at-risk.yaml:12:5: {lacking}, so mails of this rule to its" in told
+    assert advice in told
+    for command in ("plan", "run"):
+        result = call(command, "--config", config, "--at", _AT)
+        told = " ".join(result.stdout.split())
+        assert f"2 actions cannot be done: {lacking}; {advice}" in told
+        assert result.exit_code == 1, "a person has to mend it"

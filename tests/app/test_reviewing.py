@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crmsync.app.workspace import open_workspace
+from crmsync.cli.reports.words import WAIT_FOR_A_WORD
 from crmsync.clock import SystemClock
 from support.commands import call, call_json
 from support.company import CONFIG, FILES, RULE, make_company
@@ -293,8 +294,7 @@ def test_the_way_from_plan_to_review_is_told_step_by_step(tmp_path: Path) -> Non
     assert too_early.exit_code == 2
     assert f"A rule's first “crmsync run --config {config}” notes who matches" in too_early.output
     ran = " ".join(call("run", *at).output.split())
-    listed = "2 matched a new or changed rule already and are not contacted"
-    assert f"{listed}; whom to contact: crmsync review" in ran
+    assert f"2 records {WAIT_FOR_A_WORD}" in ran
     plan = " ".join(call("plan", *at).output.split())
     assert f"to contact it, say so: {enrol}" in plan
     assert call("review", "enrol", "renewal-at-risk", "crm:A1", *at).exit_code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.cli.reports.words import WAIT_FOR_A_WORD
 from support.commands import call, call_json
 from support.company import CONFIG, RULE, make_company
 
@@ -50,7 +51,20 @@ def test_what_is_held_and_who_waits_for_a_person_are_told(tmp_path: Path) -> Non
     other = make_company(tmp_path / "other", config=asking)
     call("run", "--config", other, "--at", _AT)
     text = call("status", "--config", other, "--at", _AT).stdout
-    assert "2 records matched a rule when it was new, and whom to contact: crmsync review" in text
+    assert f"2 records {WAIT_FOR_A_WORD}" in text
+
+
+def test_run_and_status_count_the_same_that_wait_for_a_word(tmp_path: Path) -> None:
+    """Also of whom a clause is not known."""
+    asking = CONFIG.replace("existing: enrol", "existing: preview")
+    asking = asking.partition("      activities:")[0]
+    config = make_company(tmp_path, config=asking)
+    plan = call_json("plan", "--config", config, "--at", _AT)
+    run = call_json("run", "--config", config, "--at", _AT)["plan"]
+    (rule,) = run["rules"]
+    status = call_json("status", "--config", config, "--at", _AT)
+    assert (plan["previewed"], run["previewed"], status["previewed"]) == (2, 2, 2)
+    assert (rule["matches"], rule["unknown"]) == (0, 2)
 
 
 def test_what_awaits_approval_is_told_with_the_command(tmp_path: Path) -> None:

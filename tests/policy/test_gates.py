@@ -182,8 +182,13 @@ def test_what_must_be_approved_waits_for_that() -> None:
 def test_a_connection_is_asked_only_for_what_it_can_do() -> None:
     ruling = ask(replace(draft(), abilities={ActionKind.TASK, ActionKind.NOTE}))
     assert (ruling.answer, ruling.gate) == (Answer.HOLD, "ability")
-    assert ruling.reason == "the connection “crm” cannot do “email”; it can do: note, task"
-    assert ask(replace(draft(), abilities=())).reason.endswith("it can do: nothing")
+    advice = "name one that does with “mail” in the config"
+    assert ruling.reason == f"the connection “crm” sends no mail; {advice}"
+    task = CreateTask(key="k", subject="Call")
+    ruling = ask(replace(draft(), action=task, abilities={ActionKind.EMAIL, ActionKind.NOTE}))
+    assert ruling.reason == "the connection “crm” cannot do “task”; it can do: email, note"
+    ruling = ask(replace(draft(), action=task, abilities=()))
+    assert ruling.reason.endswith("it can do: nothing")
 
 
 def test_the_first_gate_that_does_not_pass_answers_and_later_ones_are_not_asked() -> None:

@@ -168,10 +168,32 @@ def _states(config: Path) -> list[str]:
     return [one.state.value for one in workspace.ledger.effects() if one.action.kind == "email"]
 
 
+def test_a_minute_s_mails_count_over_runs(tmp_path: Path, mail_server: MailServer) -> None:
+    config = company(
+        tmp_path,
+        mail_server,
+        "    rate: {per_minute: 1}\n",
+        accounts="id,name,owner,tier,renewal\nA1,Acme,U1,gold,2026-03-20\nA2,Bo,U1,gold,2026-03-20",
+        contacts="id,account,first,last,email,unsubscribed\nC1,A1,Ann,Smith,ann@acme.example,no\n"
+        "C2,A2,Bob,Jones,bob@bo.example,no",
+        activities="id,account,kind,at\nT1,A1,call,2026-01-10 10:00\nT2,A2,call,2026-01-10 10:00",
+    )
+    first = run(config)["delivery"]
+    assert (first["done"], first["waiting"], first["problems"]) == (3, 1, [])  # two are tasks
+    status = call("status", "--config", config, "--at", AT.isoformat())
+    assert "1 mail went out within a minute, as rate allows" in " ".join(status.stdout.split())
+    assert run(config, AT + timedelta(seconds=59))["delivery"]["done"] == 0
+    assert run(config, AT + timedelta(seconds=61))["delivery"]["done"] == 1
+    assert len(mail_server.taken) == 2
+
+
 def test_redirected_mail_of_a_whole_run(tmp_path: Path, mail_server: MailServer) -> None:
     config = company(tmp_path, mail_server, "    redirect_to: jo@vendor.example\n")
     checked = call("connections", "check", "post", "--config", config)
     assert "every mail goes to jo@vendor.example" in " ".join(checked.stdout.split())
-    run(config)
+    reminder = "post: every mail goes to jo@vendor.example instead of to its recipient"
+    for command in ("plan", "run", "status"):
+        told = call(command, "--config", config, "--at", AT.isoformat())
+        assert reminder in " ".join(told.stdout.split()), command
     assert [one.recipients for one in mail_server.taken] == [["jo@vendor.example"]]
     assert "ann@acme.example" in FILES["crm/contacts.csv"]

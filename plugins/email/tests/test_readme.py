@@ -72,8 +72,7 @@ def test_what_stands_in_braces_is_an_option() -> None:
     found: dict[str, Any] = {}
     for name, braces in re.findall(r"^\| `(\w+)` \| `(\{.*?\})`", _TEXT, flags=re.MULTILINE):
         found[name] = yaml.safe_load(braces)
-    assert set(found) == {"rate", "dkim"}
-    known.Rate.model_validate(found["rate"])
+    assert set(found) == {"dkim"}
     known.Dkim.model_validate(found["dkim"])
 
 

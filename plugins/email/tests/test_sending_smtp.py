@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -351,43 +350,6 @@ def test_microsoft_s_application_asks_for_its_own_token(
     assert mail_server.logins == [USER]
 
 
-def test_a_minute_s_allowance_rests_the_connection(connect: Any, mail_server: MailServer) -> None:
-    clock = _Clock()
-    connector = connect(clock, rate={"per_minute": 2})
-    answers = connector.apply([mail(f"key-{number}") for number in range(4)])
-    assert [type(one) for one in answers] == [Receipt, Receipt, QuotaError, QuotaError]
-    quota = answers[2]
-    assert isinstance(quota, QuotaError)
-    assert quota.until == START + timedelta(minutes=1)
-    clock.instant += timedelta(minutes=1)
-    assert isinstance(answer(connector, key="key-2"), Receipt)
-    assert len(mail_server.taken) == 3
-
-
-def test_one_domain_s_allowance_lets_the_others_pass(connect: Any, mail_server: MailServer) -> None:
-    clock = _Clock()
-    connector = connect(clock, rate={"per_minute_and_domain": 2})
-    mails = [mail(f"key-{number}", recipient=f"{number}@big.example") for number in range(7)]
-    answers = connector.apply([*mails, mail("other", recipient="a@small.example")])
-    waits = [one.retry_after for one in answers if isinstance(one, TransientError)]
-    minutes = [timedelta(minutes=number) for number in (1, 1, 2, 2, 3)]
-    assert waits == minutes, "each that waits has a turn of its own"
-    assert isinstance(answers[-1], Receipt)
-    for number in (2, 3):  # of five that wait, those whose turn it is
-        clock.instant = START + timedelta(minutes=number - 1)
-        later = connector.apply(mails[2 * number - 2 : 2 * number])
-        assert all(isinstance(one, Receipt) for one in later)
-    assert len(mail_server.taken) == 7
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.instant = START
-
-    def now(self) -> Any:
-        return self.instant
-
-
 def test_check_logs_in_and_asks_whether_we_may_send(connect: Any, mail_server: MailServer) -> None:
     assert connect().check() == []
     mail_server.faults.append(Fault.MAIL_SEND_AS)
@@ -399,12 +361,6 @@ def test_check_logs_in_and_asks_whether_we_may_send(connect: Any, mail_server: M
     assert USER in finding.sentence
     assert PASSWORD not in finding.sentence
     assert mail_server.taken == []
-
-
-def test_check_says_that_mail_is_redirected(connect: Any) -> None:
-    (finding,) = connect(redirect_to="ops@example.com").check()
-    assert not finding.fatal
-    assert "ops@example.com" in finding.sentence
 
 
 def test_redirected_mail_reaches_nobody_else(connect: Any, mail_server: MailServer) -> None:
@@ -447,11 +403,3 @@ def test_the_password_is_nowhere_in_what_is_told(connect: Any, mail_server: Mail
     shown = json.dumps([str(told), repr(told)])
     assert PASSWORD not in shown
     assert encoded not in shown
-
-
-def test_fixed_clocks_stand_still(connect: Any) -> None:
-    connector = connect(FixedClock(instant=START), rate={"per_minute": 1})
-    first, second = connector.apply([mail("key-1"), mail("key-2")])
-    assert isinstance(first, Receipt)
-    assert isinstance(second, QuotaError)
-    connector.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crmsync.app.doubts import doubts_about_records
@@ -13,6 +14,7 @@ from crmsync.app.workspace import open_workspace
 from crmsync.errors import ConnectorError, CrmsyncError, InvalidInputError
 from crmsync.model.actions import ActionKind
 from crmsync.plugins.contract import Reads
+from crmsync.policy.delivery import NAME_ANOTHER
 from crmsync.rules.certain import certainties
 from crmsync.rules.language import EmailStep, place_of
 from crmsync.rules.reading.steps import REQUIRES
@@ -53,6 +55,7 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
         f"{found.place}: {found.sentence}" for rule in rules.rules for found in certainties(rule)
     ]
     problems += check_links(workspace)
+    doubts += _doubts_about_mail(workspace, rules)
     doubts += doubts_about_unsubscribing(workspace, rules)
     doubts += doubts_about_mappings(workspace, rules)
     doubts += doubts_about_texts(workspace, rules)
@@ -79,7 +82,10 @@ def check_connection(
     document = workspace.installation.document
     place = document.key_place(("connections", name))
     try:
-        workspace.context(name)
+        options = workspace.context(name).options
+        remind = workspace.spec(name).remind
+        if remind is not None:
+            doubts += [f"{place}: {sentence}" for sentence in remind(options)]
         if offline:
             return []
         with workspace.connected(name) as connector:
@@ -119,6 +125,28 @@ def _check_mail(workspace: Workspace) -> Iterator[str]:
     place = workspace.installation.document.place(("mail",))
     connector = workspace.connection(name).connector
     yield f"{place}: the connection “{name}” cannot send mail; its connector is “{connector}”"
+
+
+def _doubts_about_mail(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
+    """Connections whose customers would get no mail of a rule that sends some."""
+    if workspace.installation.settings.mail is not None:
+        return
+    sending = [
+        (rule, next(step for step in rule.then if isinstance(step, EmailStep)))
+        for rule in rules.rules
+        if any(isinstance(step, EmailStep) for step in rule.then)
+    ]
+    for name, connection in workspace.installation.settings.connections.items():
+        tables = {stream.table for stream in connection.streams.values()}
+        held = [step for rule, step in sending if rule.subject in tables]
+        with suppress(InvalidInputError):  # that its connector does not work is told already
+            if held and ActionKind.EMAIL not in workspace.abilities(name):
+                more = len(held) - 1
+                others = "" if not more else f" and of {more} {'others' if more > 1 else 'other'}"
+                yield (
+                    f"{held[0].place}: the connection “{name}” sends no mail, so mails of this "
+                    f"rule{others} to its customers are held; {NAME_ANOTHER}"
+                )
 
 
 def check_texts(workspace: Workspace, rules: RuleSet) -> list[str]:

@@ -88,7 +88,9 @@ def plan_cycle(
     else:
         sync = skipped(workspace, "Taking what was last read.")
     plan = _decide(workspace, sync, only=only, advance=advance).plan
-    return replace(plan, calls_to_come=_calls_to_come(workspace, plan))
+    return replace(
+        plan, calls_to_come=_calls_to_come(workspace, plan), reminders=workspace.reminders
+    )
 
 
 def _calls_to_come(workspace: Workspace, plan: PlanResult) -> dict[str, int]:
@@ -179,7 +181,7 @@ def _run(
         run.failed(error)
         raise
     return RunResult(
-        plan=decided.plan,
+        plan=replace(decided.plan, reminders=workspace.reminders),
         delivery=DeliveryCount(
             done=report.done - report.already,
             logged=report.logged,

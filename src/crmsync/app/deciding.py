@@ -20,7 +20,7 @@ from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
 from crmsync.journeys.texts import last_rounds, rounds_begun
 from crmsync.journeys.way import Inside, next_due
-from crmsync.ledger.values.enrolments import EnrolmentStatus, HeldBecause
+from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
 from crmsync.rules.evaluation.evaluate import Evaluation
@@ -142,6 +142,7 @@ def decide(
         stopped=circuit_breaker(
             steps.let_out, accounts=records.count("account"), policy=premises.config.policy
         ),
+        previewed=_previewed(rules, moves.snapshot, transitions),
     )
     return Decided(
         plan=plan,
@@ -283,8 +284,7 @@ def _held_back(rules: Sequence[Rule], moves: _Moves, steps: Steps) -> Iterator[H
         yield held(ref.rule, tables[ref.rule], ref.subject, reason)
     for by_rule in moves.transitions.held:
         one = held(by_rule.rule, tables[by_rule.rule], by_rule.subject, by_rule.reason)
-        preview = by_rule.because is HeldBecause.PREVIEW
-        yield replace(one, until=by_rule.until, is_previewed=preview)
+        yield replace(one, until=by_rule.until)
 
 
 def _missing(
@@ -377,3 +377,14 @@ def _entering(rule: Rule, transitions: Transitions) -> int:
     moves = [(move.ref, move.status) for move in transitions.enrol]
     moves += [(move.enrolment.ref, move.status) for move in transitions.activate]
     return sum(ref.rule == rule.name and status is EnrolmentStatus.ACTIVE for ref, status in moves)
+
+
+def _previewed(rules: Sequence[Rule], snapshot: EnrolmentSnapshot, transitions: Transitions) -> int:
+    """How many wait for a person's word then, those included of whom a clause is not known."""
+    names = {rule.name for rule in rules}
+    moved = {one.enrolment.id for one in (*transitions.end, *transitions.activate)}
+    stay = [(one.ref, one.status) for one in snapshot.open if one.id not in moved]
+    come = [(one.ref, one.status) for one in transitions.enrol]
+    return sum(
+        ref.rule in names and status is EnrolmentStatus.PREVIEWED for ref, status in (*stay, *come)
+    )

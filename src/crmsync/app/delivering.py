@@ -62,7 +62,11 @@ def hand_over(
                 problems.append(f"{name}: {error}")
                 continue
             if isinstance(connector, Writes):
-                targets[name] = Target(writes=connector, spec=workspace.spec(name))
+                targets[name] = Target(
+                    writes=connector,
+                    spec=workspace.spec(name),
+                    rate=workspace.connection(name).rate,
+                )
         report = deliver(
             workspace.ledger,
             targets,

@@ -99,6 +99,7 @@ def read_status(workspace: Workspace) -> StatusResult:
         due=_due(workspace),
         waiting=_waiting(workspace),
         calls=calls_spent(workspace),
+        reminders=workspace.reminders,
         previewed=len(ledger.enrolments(statuses=[EnrolmentStatus.PREVIEWED])),
     )
 

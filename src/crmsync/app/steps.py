@@ -349,6 +349,7 @@ class Steps:
                 subject_name=self.name(rule.subject, subject),
                 step=step.id,
                 reason=ruling.reason,
+                gate=ruling.gate,
             )
         )
 

@@ -260,6 +260,17 @@ class Workspace:
                 found |= {name} if ActionKind.LOG in self.abilities(name) else set()
         return frozenset(found)
 
+    @property
+    def reminders(self) -> tuple[str, ...]:
+        """What nobody may forget of the connections, such as that mail is redirected."""
+        found: list[str] = []
+        for name in self.installation.settings.connections:
+            with suppress(InvalidInputError):  # what is wrong with it is told elsewhere
+                remind = self.spec(name).remind
+                told = () if remind is None else remind(self.context(name).options)
+                found += [f"{name}: {sentence}" for sentence in told]
+        return tuple(found)
+
     def connection(self, name: str) -> ConnectionSettings:
         """The settings of a connection.
 

@@ -99,6 +99,13 @@ class Company(Settings):
     postal_address: str = ""
 
 
+class MailRate(Settings):
+    """How many mails may go out: in a minute, and in a minute to one domain of recipients."""
+
+    per_minute: int | None = Field(default=None, ge=1)
+    per_minute_and_domain: int | None = Field(default=None, ge=1)
+
+
 class ConnectionSettings(Settings):
     """A connection: which connector, its streams, and keys that only it knows."""
 
@@ -107,6 +114,8 @@ class ConnectionSettings(Settings):
     connector: str
     # When the daemon reads it; None leaves that to `DaemonSettings`.
     schedule: ScheduleField | None = None
+    # How fast mails may go out by it; None: as fast as it takes them.
+    rate: MailRate | None = None
     streams: dict[str, StreamSettings] = Field(default={})
 
     @property

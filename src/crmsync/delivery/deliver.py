@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.clock import SystemClock
 from crmsync.delivery.outcomes import Judge, call_apply, rejected, uncertain, until_of, words
+from crmsync.delivery.pace import in_pace
 from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
 from crmsync.delivery.worker import begin_work, end_work, may_take_over, shown, worker_name
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crmsync.clock import Clock
+    from crmsync.config.settings import MailRate
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect
     from crmsync.plugins.contract import ConnectorSpec, Writes
@@ -42,10 +44,15 @@ _log = logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An open connection that effects can go to, and what its connector declares."""
+    """An open connection that effects can go to, and what its connector declares.
+
+    Attributes:
+        rate: how fast mails may go out by it; None: as fast as it takes them.
+    """
 
     writes: Writes
     spec: ConnectorSpec
+    rate: MailRate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +219,8 @@ class _Delivery:
             if self._too_late(name, effects):
                 continue
             passing("delivery.claimed")
+            if target.rate is not None:
+                effects = self._in_pace(name, target.rate, effects)
             able = [effect for effect in effects if effect.action.kind in target.spec.actions]
             answers = self._apply(name, target.writes, able) if able else []
             now = self.clock.now()
@@ -262,6 +271,14 @@ class _Delivery:
             ],
         )
         return True
+
+    def _in_pace(
+        self, name: str, rate: MailRate, effects: tuple[Effect, ...]
+    ) -> tuple[Effect, ...]:
+        going, waiting = in_pace(self.ledger, name, rate, effects, self.clock.now())
+        if waiting:
+            self._settle(name, waiting)
+        return going
 
     def _apply(self, name: str, writes: Writes, effects: Sequence[Effect]) -> list[object]:
         try:

@@ -256,6 +256,8 @@ class ConnectorSpec:
         lands_within: how long after a call was broken off the remote may still be at work on it,
             or its search not know of it; only then is `find` asked.
         hear: understands what the remote tells by itself; None where it tells nothing.
+        remind: by the connection's own options, what nobody may forget of it, a sentence each:
+            ``check``, ``plan``, ``run`` and ``status`` tell it; None for nothing.
     """
 
     name: str
@@ -268,6 +270,7 @@ class ConnectorSpec:
     lands_within: timedelta = timedelta(minutes=1)
     custom: tuple[CustomKind, ...] = ()
     hear: Hear | None = None
+    remind: Callable[[Any], Sequence[str]] | None = None
 
 
 class Simulator(Protocol):

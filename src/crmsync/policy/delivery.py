@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from crmsync.config.policy import Policy
     from crmsync.policy.drafts import Draft
 
+ABILITY = "ability"
+NAME_ANOTHER = "name one that does with “mail” in the config"
+
 
 def ability(draft: Draft, _policy: Policy, _now: datetime) -> Ruling:
     """The connection must be able to do it."""
     if draft.action.kind in draft.abilities:
         return PASS
+    if isinstance(draft.action, SendEmail):
+        return hold(ABILITY, f"the connection “{draft.connection}” sends no mail; {NAME_ANOTHER}")
     able = ", ".join(sorted(draft.abilities)) or "nothing"
     return hold(
-        "ability",
+        ABILITY,
         f"the connection “{draft.connection}” cannot do “{draft.action.kind}”; it can do: {able}",
     )
 

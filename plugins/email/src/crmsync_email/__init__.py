@@ -50,6 +50,7 @@ def _sends(
         actions={ActionKind.EMAIL: handling},
         batch_size=_BATCH,
         lands_within=lands_within,
+        remind=options.reminders,
     )
 
 
@@ -69,6 +70,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             batch_size=_BATCH,
             # How long a server may take to deliver the copy to the mailbox on its own machine.
             lands_within=timedelta(minutes=15),
+            remind=options.MailboxOptions.reminders,
         ),
         _sends("smtp", "Mail goes out through a mail server.", options.SmtpOptions),
         _sends(

@@ -32,13 +32,6 @@ def _domains(names: list[str]) -> list[str]:
 AddressField = Annotated[str, AfterValidator(_one_address)]
 
 
-class Rate(Settings):
-    """How many mails may go out: in a minute, and in a minute to one domain of recipients."""
-
-    per_minute: int | None = Field(default=None, ge=1)
-    per_minute_and_domain: int | None = Field(default=None, ge=1)
-
-
 class Dkim(Settings):
     """The signature (RFC 6376): ``key`` is the private key in PEM form, RSA."""
 
@@ -59,7 +52,13 @@ class SendingOptions(Settings):
     address: AddressField
     domains: Annotated[NamesField, AfterValidator(_domains)] | None = None
     redirect_to: AddressField | None = None
-    rate: Rate = Rate()
+
+    def reminders(self) -> list[str]:
+        """What nobody may forget of the connection."""
+        if self.redirect_to is None:
+            return []
+        told = f"every mail goes to {self.redirect_to} instead of to its recipient"
+        return [f"{told}, because redirect_to says so"]
 
     @property
     def own_domains(self) -> frozenset[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from crmsync.policy.delivery import ABILITY
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -64,10 +67,9 @@ class HeldBack:
 
     Attributes:
         step: None where the whole rule is held.
+        gate: the one that holds the step; empty where none was asked.
         until: the instant (UTC) from which this no longer holds it; None where time alone
             changes nothing, or where that is not known.
-        is_previewed: whether it matched a new or changed rule already, and waits for a
-            person's word.
     """
 
     rule: str
@@ -76,7 +78,7 @@ class HeldBack:
     step: str | None = None
     reason: str
     until: datetime | None = None
-    is_previewed: bool = False
+    gate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,9 @@ class PlanResult:
     Attributes:
         audit: a sentence where evaluating only what changed would have answered otherwise.
         stopped: why the circuit breaker lets nothing out; None where it does not.
+        previewed: how many matched a rule when it was new or changed, or may have, and wait for a
+            person's word.
+        reminders: what nobody may forget of the connections, such as that mail is redirected.
         calls_to_come: how often each connection that counts its calls will at least be called
             to write what is ready.
     """
@@ -97,12 +102,20 @@ class PlanResult:
     held: tuple[HeldBack, ...]
     stopped: str | None = None
     audit: str | None = None
+    previewed: int = 0
+    reminders: tuple[str, ...] = ()
     calls_to_come: dict[str, int] = field(default_factory=dict)
 
     @property
     def findings(self) -> bool:
         """Whether a person has something to mend."""
-        return self.sync.findings or self.stopped is not None or self.audit is not None
+        told = (self.stopped, self.audit)
+        return self.sync.findings or any(one is not None for one in told) or bool(self.impossible)
+
+    @property
+    def impossible(self) -> dict[str, int]:
+        """What no connection of the config can do: the reason, and of how many actions."""
+        return dict(Counter(one.reason for one in self.held if one.gate == ABILITY))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,8 +100,10 @@ class StatusResult:
         last_run: when it was, and how it ended.
         due: what waits and comes due within a day.
         waiting: what waits or is held, and why; the most first.
-        previewed: how many records matched a rule when it was new, and wait for a person's word.
+        previewed: how many records matched a rule when it was new or changed, or may have, and
+            wait for a person's word.
         calls: of the connections whose remotes allow so many, and no more.
+        reminders: what nobody may forget of the connections, such as that mail is redirected.
     """
 
     at: datetime
@@ -118,6 +120,7 @@ class StatusResult:
     waiting: tuple[WaitingStatus, ...] = ()
     previewed: int = 0
     calls: tuple[CallsStatus, ...] = ()
+    reminders: tuple[str, ...] = ()
 
     @property
     def findings(self) -> bool:

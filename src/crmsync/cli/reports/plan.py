@@ -12,7 +12,14 @@ from rich.table import Table
 
 from crmsync.cli.console import console, print_json
 from crmsync.cli.reports.sync import print_sync
-from crmsync.cli.reports.words import count, listed, noun_of, safe
+from crmsync.cli.reports.words import (
+    WAIT_FOR_A_WORD,
+    count,
+    listed,
+    noun_of,
+    print_reminders,
+    safe,
+)
 from crmsync.clock import readable
 from crmsync.model.tables import CANONICAL_TABLES
 
@@ -117,6 +124,10 @@ def _print_all(out: Console, result: PlanResult, *, full: bool, most: int | None
         out.print(f"[red]{escape(result.audit)}[/]", soft_wrap=True)
     if result.stopped:
         out.print(f"[red]{escape(result.stopped)}[/]", soft_wrap=True)
+    for reason, actions in result.impossible.items():
+        what = count(actions, "action")
+        out.print(f"[red]{what} cannot be done: {safe(reason)}[/]", soft_wrap=True)
+    print_reminders(out, result.reminders)
 
 
 def _print_more(out: Console, there: int, most: int | None, words: str) -> None:
@@ -178,18 +189,14 @@ def _print_delivery(out: Console, result: RunResult) -> None:
         out.print(f"Handed out: {listed(parts)}.")
     else:
         out.print("Nothing was due.")
-    previewed = sum(held.is_previewed for held in result.plan.held)
-    if previewed:
-        out.print(
-            f"  [yellow]{previewed:,} matched a new or changed rule already and are not contacted; "
-            "whom to contact: crmsync review[/]",
-            soft_wrap=True,
-        )
+    if result.plan.previewed:
+        what = count(result.plan.previewed, "record")
+        out.print(f"  [yellow]{what} {WAIT_FOR_A_WORD}[/]", soft_wrap=True)
     told = [
         (delivery.done, "delivered", "green"),
         (delivery.already, "there already", "green"),
         (delivery.logged, "logged in the CRM", "green"),
-        (delivery.waiting, "waiting for another attempt", "yellow"),
+        (delivery.waiting, "waiting for their time, or for another attempt", "yellow"),
         (delivery.rejected, "refused", "red"),
         (delivery.uncertain, "uncertain", "red"),
     ]

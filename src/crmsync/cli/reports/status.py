@@ -9,7 +9,13 @@ from rich.table import Table
 
 from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import allowance_used, print_quarantine
-from crmsync.cli.reports.words import count, listed, safe
+from crmsync.cli.reports.words import (
+    WAIT_FOR_A_WORD,
+    count,
+    listed,
+    print_reminders,
+    safe,
+)
 from crmsync.clock import readable
 from crmsync.ledger.states import State
 
@@ -33,6 +39,7 @@ def print_status(out: Console, result: StatusResult) -> None:
         out.print()
         print_quarantine(out, result.quarantined, result.quarantine)
     out.print()
+    print_reminders(out, result.reminders)
     if not result.effects:
         out.print("No action has been recorded yet.")
     for state, number in result.effects.items():
@@ -75,7 +82,7 @@ def _print_waiting(out: Console, result: StatusResult) -> None:
         out.print("  What awaits approval: crmsync review")
     if result.previewed:
         what = count(result.previewed, "record")
-        out.print(f"  {what} matched a rule when it was new, and whom to contact: crmsync review")
+        out.print(f"  {what} {WAIT_FOR_A_WORD}")
 
 
 def _print_daemon(out: Console, daemon: DaemonStatus) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 
 from crmsync.model.tables import CANONICAL_TABLES
 from crmsync.observe import redact
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+# Of records that a person has to decide about; behind how many there are.
+WAIT_FOR_A_WORD = (
+    "matched a rule when it was new or changed, or may have; whom to contact: crmsync review"
+)
 _NOUNS = {"email": "mail", "update": "field update"}
 
 
@@ -33,3 +44,9 @@ def records(number: int, table: str) -> str:
 def listed(parts: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def print_reminders(out: Console, reminders: Sequence[str]) -> None:
+    """What nobody may forget of the connections."""
+    for reminder in reminders:
+        out.print(f"[yellow]{safe(reminder)}[/]", soft_wrap=True)

@@ -1,10 +1,9 @@
-"""In whose name a connection sends, and what must not be forgotten of it."""
+"""In whose name a connection sends."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmsync.plugins.contract import Finding
 from crmsync_email.addresses import mailbox_of
 from crmsync_email.sending.message import Identity
 
@@ -19,16 +18,3 @@ def identity_of(options: SendingOptions) -> Identity:
         domains=options.own_domains,
         redirect_to=None if options.redirect_to is None else mailbox_of(options.redirect_to),
     )
-
-
-def redirection(options: SendingOptions) -> list[Finding]:
-    """That mail is redirected, which nobody may forget."""
-    if options.redirect_to is None:
-        return []
-    return [
-        Finding(
-            sentence=f"every mail goes to {options.redirect_to} instead of to its recipient, "
-            "because redirect_to says so",
-            fatal=False,
-        )
-    ]

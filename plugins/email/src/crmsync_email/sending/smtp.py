@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
-from crmsync_email.sending.identity import identity_of, redirection
+from crmsync_email.sending.identity import identity_of
 from crmsync_email.sending.message import SENT_AS, mail_of
-from crmsync_email.sending.rate import Pace
 from crmsync_email.sending.session import BrokenError, Session
 from crmsync_email.tokens import AccessTokens
 
@@ -49,13 +48,11 @@ class SmtpSender:
         self._options, self._monotonic = options, monotonic
         self.identity = identity_of(options)
         self._copy_to = self.identity.own.address if copies else None
-        self._pace = Pace(options.rate, clock)
         self._session = Session(server, login, tokens, clock, monotonic=monotonic)
         self._signer = signer
 
     def check(self) -> Sequence[Finding]:
         """Connect, log in, and ask whether mail from our own address would be taken."""
-        findings = redirection(self._options)
         self._session.until(_CALL_SECONDS)
         try:
             self._session.open()
@@ -65,8 +62,8 @@ class SmtpSender:
         except BrokenError as error:
             raise TransientError(f"the mail server {error}") from None
         except ConnectorError as error:
-            return [*findings, Finding(sentence=str(error))]
-        return findings
+            return [Finding(sentence=str(error))]
+        return []
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         """Send mails; all other actions are refused."""
@@ -103,9 +100,6 @@ class SmtpSender:
             mail = replace(mail, headers=mail.headers | {SENT_AS: f"<{mail.message_id}>"})
             content = mail.content if self._signer is None else self._signer.signed(mail.content)
             self._session.open()
-            late = self._pace.admit(mail.key, mail.recipient.domain)
-            if late is not None:
-                return late
             own = self.identity.own.address
             self._session.send(mail, content, return_to=own, copy_to=self._copy_to)
         except BrokenError as error:

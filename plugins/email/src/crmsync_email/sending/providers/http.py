@@ -19,9 +19,8 @@ from crmsync.errors import (
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
 from crmsync_email.sending.answers import words_of
-from crmsync_email.sending.identity import identity_of, redirection
+from crmsync_email.sending.identity import identity_of
 from crmsync_email.sending.message import mail_of
-from crmsync_email.sending.rate import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,18 +97,16 @@ class HttpConnector:
         self._provider, self._options, self._clock = provider, options, clock
         self._finds, self._monotonic = finds, monotonic
         self._identity = identity_of(options)
-        self._pace = Pace(options.rate, clock)
         self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False)
 
     def check(self) -> Sequence[Finding]:
         """Whether the provider can be reached, and takes our credentials."""
-        findings = redirection(self._options)
         try:
             response = self._asked(self._provider.question(self._http))
         except ConnectorError as error:
-            return [*findings, Finding(sentence=str(error))]
+            return [Finding(sentence=str(error))]
         doubt = self._provider.doubt(response)
-        return findings if doubt is None else [*findings, Finding(sentence=doubt, fatal=False)]
+        return [] if doubt is None else [Finding(sentence=doubt, fatal=False)]
 
     def close(self) -> None:
         """End all connections."""
@@ -150,9 +147,6 @@ class HttpConnector:
         try:
             mail = mail_of(action, self._identity)
             request = self._provider.request(self._http, mail)
-            late = self._pace.admit(mail.key, mail.recipient.domain)
-            if late is not None:
-                return late
             response = self._sent(request, writing=True)
             if response.is_success:
                 remote_id = self._provider.remote_id(response, mail)

@@ -1,0 +1,89 @@
+"""Which mails a connection has sent a moment ago, and which have a time at which they may go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from crmsync.ledger.schema import effect, transition
+from crmsync.ledger.states import State
+from crmsync.model.actions import ActionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
+_PAGE = 1_000
+# Of more than these the turns need not be known: each is asked about again when it comes.
+_MOST_PROMISED = 1_000
+_AFTER = (State.DONE, State.UNCERTAIN)
+_RECIPIENT = effect.c.payload["recipient"].as_string()
+
+
+def mails_sent(
+    connection: sa.Connection,
+    name: str,
+    *,
+    since: datetime,
+    until: datetime,
+    but: Collection[int],
+) -> Sequence[tuple[datetime, str]]:
+    """When each mail went out, or may have, and to whom; what is just being sent counts as now.
+
+    Args:
+        since: an instant; those after it are wanted.
+        until: the present instant.
+        but: the ids of effects that are left out.
+    """
+    sending = (
+        sa.select(effect.c.id, _RECIPIENT)
+        .where(effect.c.state == State.SENDING, _is_mail_of(name))
+        .order_by(effect.c.id)
+    )
+    now = ((until, to) for number, to in connection.execute(sending) if number not in but)
+    return [*_settled(connection, name, since), *now]
+
+
+def mails_promised(
+    connection: sa.Connection, name: str, *, after: datetime
+) -> Sequence[tuple[datetime, str]]:
+    """The mails that are ready and may not go before a later instant: then, and to whom."""
+    rows = connection.execute(
+        sa.select(effect.c.not_before, _RECIPIENT)
+        .where(effect.c.state == State.READY, _is_mail_of(name), effect.c.not_before > after)
+        .order_by(effect.c.not_before.desc())
+        .limit(_MOST_PROMISED)
+    )
+    return [(at, to) for at, to in rows]
+
+
+def _settled(
+    connection: sa.Connection, name: str, since: datetime
+) -> Iterator[tuple[datetime, str]]:
+    """By the moves of effects, the latest first: they are written in the order of time."""
+    query = (
+        sa.select(
+            transition.c.id,
+            transition.c.at,
+            transition.c.before,
+            transition.c.after,
+            _is_mail_of(name),
+            _RECIPIENT,
+        )
+        .join(effect, effect.c.id == transition.c.effect_id)
+        .order_by(transition.c.id.desc())
+        .limit(_PAGE)
+    )
+    rows: Sequence[Any] = connection.execute(query).all()
+    while rows:
+        for _, at, before, after, is_mail, to in rows:
+            if at <= since:
+                return
+            if is_mail and before == State.SENDING and after in _AFTER:
+                yield at, to
+        rows = connection.execute(query.where(transition.c.id < rows[-1][0])).all()
+
+
+def _is_mail_of(name: str) -> sa.ColumnElement[bool]:
+    return (effect.c.connection == name) & (effect.c.kind == ActionKind.EMAIL)
