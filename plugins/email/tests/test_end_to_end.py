@@ -187,6 +187,29 @@ def test_a_minute_s_mails_count_over_runs(tmp_path: Path, mail_server: MailServe
     assert len(mail_server.taken) == 2
 
 
+def test_letters_before_the_at_go_where_the_server_takes_them(
+    tmp_path: Path, mail_server: MailServer
+) -> None:
+    contacts = (
+        "id,account,first,last,email,unsubscribed\n"
+        "C1,A1,Jörg,Groß,jörg@köln.example,no\nC2,A2,Bo,Groß,bo@straße.example,no"
+    )
+    config = company(tmp_path, mail_server, contacts=contacts)
+    assert run(config)["delivery"]["done"] == 4  # two are tasks
+    taken = {one.recipients[0]: one.message["To"].addresses[0] for one in mail_server.taken}
+    assert set(taken) == {"jörg@xn--kln-sna.example", "bo@xn--strae-oqa.example"}
+    assert taken["bo@xn--strae-oqa.example"].display_name == "Bo Groß"
+    mail_server.international = False
+    mail_server.taken.clear()
+    (tmp_path / "other").mkdir()
+    other = company(tmp_path / "other", mail_server, contacts=contacts)
+    report = run(other)["delivery"]
+    assert (report["done"], report["rejected"]) == (3, 1)
+    assert [one.recipients for one in mail_server.taken] == [["bo@xn--strae-oqa.example"]]
+    told = " ".join(call("status", "--config", other, "--at", AT.isoformat()).stdout.split())
+    assert "takes no addresses such as jörg@xn--kln-sna.example (it lacks SMTPUTF8)" in told
+
+
 def test_redirected_mail_of_a_whole_run(tmp_path: Path, mail_server: MailServer) -> None:
     config = company(tmp_path, mail_server, "    redirect_to: jo@vendor.example\n")
     checked = call("connections", "check", "post", "--config", config)

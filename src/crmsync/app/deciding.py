@@ -382,7 +382,8 @@ def _entering(rule: Rule, transitions: Transitions) -> int:
 def _previewed(rules: Sequence[Rule], snapshot: EnrolmentSnapshot, transitions: Transitions) -> int:
     """How many wait for a person's word then, those included of whom a clause is not known."""
     names = {rule.name for rule in rules}
-    moved = {one.enrolment.id for one in (*transitions.end, *transitions.activate)}
+    moved = {end.enrolment.id for end in transitions.end}
+    moved |= {activation.enrolment.id for activation in transitions.activate}
     stay = [(one.ref, one.status) for one in snapshot.open if one.id not in moved]
     come = [(one.ref, one.status) for one in transitions.enrol]
     return sum(

@@ -22,8 +22,6 @@ def address_problem(text: str) -> str | None:
     is_one = address in text and not re.search(r"\s", address)
     if not is_one or not local or "" in domain.split("."):
         return f"“{text}” is not one e-mail address"
-    if not local.isascii():
-        return f"“{text}” has letters before the @ that few mail systems accept"
     try:
         if not domain.isascii():
             domain = domain.encode("idna").decode("ascii")

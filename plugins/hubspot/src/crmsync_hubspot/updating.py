@@ -18,6 +18,7 @@ from crmsync_hubspot import texts
 from crmsync_hubspot.batches import Batch
 from crmsync_hubspot.comparing import compared, holds, instant, sent
 from crmsync_hubspot.cursor import milliseconds, written
+from crmsync_hubspot.declining import declined, declines
 from crmsync_hubspot.describing import HTML, is_writable, kind_of
 from crmsync_hubspot.making import noon
 from crmsync_hubspot.options import HubSpotStreamOptions
@@ -48,9 +49,15 @@ class Updates:
 
     def apply(self, updates: Mapping[int, UpdateFields]) -> Outcomes:
         """A receipt or an error for each."""
-        outcomes: Outcomes = {}
-        for stream in dict.fromkeys(update.stream for update in updates.values()):
-            left = {place: one for place, one in updates.items() if one.stream == stream}
+        unsubscribed = {
+            place: one
+            for place, one in updates.items()
+            if declines(one, self._streams.get(one.stream))
+        }
+        outcomes = declined(self._client, unsubscribed)
+        others = {place: one for place, one in updates.items() if place not in unsubscribed}
+        for stream in dict.fromkeys(update.stream for update in others.values()):
+            left = {place: one for place, one in others.items() if one.stream == stream}
             while left:
                 # A call takes each record once.
                 ids = {one.record.id: place for place, one in reversed(left.items())}

@@ -124,8 +124,8 @@ def _print_all(out: Console, result: PlanResult, *, full: bool, most: int | None
         out.print(f"[red]{escape(result.audit)}[/]", soft_wrap=True)
     if result.stopped:
         out.print(f"[red]{escape(result.stopped)}[/]", soft_wrap=True)
-    for reason, actions in result.impossible.items():
-        what = count(actions, "action")
+    for reason, number in result.impossible.items():
+        what = count(number, "action")
         out.print(f"[red]{what} cannot be done: {safe(reason)}[/]", soft_wrap=True)
     print_reminders(out, result.reminders)
 

@@ -23,8 +23,18 @@ class AccountApi:
     def __init__(self, portal: Portal, access: Access, limits: Limits) -> None:
         self._portal, self._access, self._limits = portal, access, limits
 
-    def owners(self, request: Request) -> Answer:
-        """Answer a request whose route begins with ``owners``."""
+    def answer(self, request: Request) -> Answer:
+        """Answer a request whose route begins with ``owners`` or ``account``."""
+        match request.route:
+            case ("owners",) | ("owners", _):
+                return self._owners(request)
+            case ("account", "details"):
+                return self._details()
+            case ("account", "api-usage", "daily", "private-apps"):
+                return self._usage()
+        raise not_found()
+
+    def _owners(self, request: Request) -> Answer:
         self._access.require("crm.objects.owners.read")
         archived = request.flag("archived")
         if len(request.route) > 1:
@@ -51,8 +61,7 @@ class AccountApi:
             body["paging"] = {"next": {"after": after, "link": link}}
         return Answer(body=body)
 
-    def details(self) -> Answer:
-        """What account this is."""
+    def _details(self) -> Answer:
         settings = self._portal.settings
         zone = ZoneInfo(settings.time_zone)
         offset = self._portal.clock.now().astimezone(zone).utcoffset()
@@ -72,7 +81,7 @@ class AccountApi:
             }
         )
 
-    def usage(self) -> Answer:
+    def _usage(self) -> Answer:
         """How many calls private apps have made today."""
         usage = {
             "name": "private-apps-api-calls-daily",

@@ -177,6 +177,15 @@ class Portal:
             kept = checked(self, kind, values, old)
             return self._change(kind, old, kept, source)
 
+    def unsubscribe(self, address: str) -> None:
+        """Somebody is not to be sent anything more."""
+        with self.lock:
+            kind, table = self.types["contacts"], self.tables["contacts"]
+            mine = address.strip().lower()
+            for one in [*table.records.values()]:
+                if one.archived is None and (self.value(kind, one, "email") or "").lower() == mine:
+                    self._change(kind, one, {"hs_email_optout": "true"}, "EMAIL")
+
     def get(self, name: str, record_id: int, *, archived: bool = False) -> Record:
         """A record, by its own id or by one that was merged into it.
 

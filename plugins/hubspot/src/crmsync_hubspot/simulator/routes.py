@@ -34,6 +34,8 @@ def route_of(path: str) -> tuple[str, ...]:
         return parts[2:]
     if parts[:1] == ("account-info",) and known:
         return ("account", *parts[2:])
+    if parts[:1] == ("communication-preferences",) and parts[1:2] in {("v4",), (_DATED,)}:
+        return ("preferences", *parts[2:])
     if parts[:1] == ("oauth",) and known:
         return ("oauth", *parts[2:])
     return ()

@@ -14,6 +14,7 @@ from crmsync_hubspot.simulator.limits import Limits, refusal
 from crmsync_hubspot.simulator.links_api import LinksApi
 from crmsync_hubspot.simulator.messages import Answer, CutError, Fault, Request
 from crmsync_hubspot.simulator.objects_api import ObjectsApi
+from crmsync_hubspot.simulator.preferences_api import PreferencesApi
 from crmsync_hubspot.simulator.schema_api import SchemaApi
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Service:
         self._schema = SchemaApi(portal, self.access)
         self._custom = CustomObjectsApi(portal, self.access)
         self._account = AccountApi(portal, self.access, self.limits)
+        self._preferences = PreferencesApi(portal, self.access)
 
     def answer(self, request: Request) -> Answer:
         """Answer a request.
@@ -197,12 +199,10 @@ class Service:
                 return self._schema.pipelines(request)
             case _, ("schemas", *_):
                 return self._custom.answer(request)
-            case "GET", ("owners",) | ("owners", _):
-                return self._account.owners(request)
-            case "GET", ("account", "details"):
-                return self._account.details()
-            case "GET", ("account", "api-usage", "daily", "private-apps"):
-                return self._account.usage()
+            case _, ("preferences", "statuses", _, "unsubscribe-all"):
+                return self._preferences.unsubscribe_all(request)
+            case "GET", ("owners" | "account", *_):
+                return self._account.answer(request)
         raise not_found()
 
     def _refused(self, policy: str) -> Answer:

@@ -8,6 +8,7 @@ from datetime import timedelta
 ALL_SCOPES = frozenset(
     {
         "oauth",
+        "communication_preferences.read_write",
         "tickets",
         "e-commerce",
         "sales-email-read",
