@@ -139,7 +139,7 @@ BAD_ADDRESSES = [
     "ann@customer.example;ben@customer.example",
     "Smith, Ann <ann@customer.example>",
     "ann@ben@customer.example",
-    "änn@customer.example",
+    "änn@",
 ]
 
 
@@ -155,7 +155,12 @@ def test_a_mail_needs_one_address_that_mail_systems_take(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["ann@customer.example", "Ann <ann@ümlaut.example>", '"Smith, Ann" <ann+x@customer.example>'],
+    [
+        "ann@customer.example",
+        "Ann <ann@ümlaut.example>",
+        '"Smith, Ann" <ann+x@customer.example>',
+        "änn@ümlaut.example",
+    ],
 )
 def test_what_mail_systems_take_passes(address: str) -> None:
     assert ask(replace(draft(), action=mail(to=address))) == PASS
