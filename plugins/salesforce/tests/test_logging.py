@@ -12,6 +12,7 @@ from org_under_test import KEY, KEY_FIELD, START, TestedOrg, chosen_id
 from crmsync.errors import RejectedError
 from crmsync.model.actions import LogEmail, Receipt, RecordRef
 from crmsync_salesforce.simulator.errors import OrgError
+from crmsync_salesforce.simulator.messages import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +100,54 @@ def test_of_a_contact_the_account_is_what_it_is_about(acme: TestedOrg) -> None:
     acme.connect().apply([replace(LOG, about=(contact, account, contact))])
     (mail,) = rows(acme, "EmailMessage")
     assert (mail["RelatedToId"], mail["ToIds"]) == (ACME, ANN)
+
+
+def related(tested: TestedOrg) -> list[tuple[str, str]]:
+    return [
+        (row["RelationType"], row["RelationId"]) for row in rows(tested, "EmailMessageRelation")
+    ]
+
+
+def colleague(tested: TestedOrg, name: str = "jo") -> str:
+    user = {"Username": f"{name}@vendor.example", "LastName": name, "Email": "Jo@vendor.example"}
+    return tested.org.create("User", user)
+
+
+def test_the_colleague_who_sent_it_is_related_to_it(acme: TestedOrg) -> None:
+    jo = colleague(acme)
+    connector = acme.connect()
+    connector.apply([LOG, replace(LOG, key="log-2")])
+    wanted = [("ToAddress", ANN), ("FromAddress", jo)]
+    assert sorted(related(acme)) == sorted(wanted * 2)
+    assert sum("User" in call.query.get("q", "") for call in acme.service.requests) == 1
+    acme.connect().apply([LOG])
+    assert len(related(acme)) == 4
+
+
+def test_what_was_logged_by_one_who_came_to_an_end_is_related_later(acme: TestedOrg) -> None:
+    acme.connect().apply([LOG])
+    jo = colleague(acme)
+    acme.connect().apply([LOG])
+    assert related(acme) == [("ToAddress", ANN), ("FromAddress", jo)]
+
+
+def test_who_of_two_has_sent_it_is_not_guessed(acme: TestedOrg) -> None:
+    colleague(acme, "jo")
+    colleague(acme, "jon")
+    acme.connect().apply([LOG])
+    assert related(acme) == [("ToAddress", ANN)]
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.CUT_BEFORE, Fault.ROW_LOCK])
+def test_a_mail_is_logged_though_nobody_could_be_related(acme: TestedOrg, fault: Fault) -> None:
+    colleague(acme)
+    connector = acme.connect()
+    connector.find([LOG.key])
+    acme.service.spared = 1
+    acme.service.faults.append(fault)
+    (answer,) = connector.apply([LOG])
+    assert isinstance(answer, Receipt)
+    assert len(rows(acme, "EmailMessage")) == 1
 
 
 def test_mail_to_nobody_whom_the_org_knows_keeps_the_address(acme: TestedOrg) -> None:

@@ -251,18 +251,54 @@ def test_a_session_that_dies_in_a_bulk_job_is_renewed(org: TestedOrg) -> None:
     assert org.service.sessions.logins == 2
 
 
-def test_a_failed_job_is_tried_again_by_the_next_sync(org: TestedOrg) -> None:
-    made = accounts(org, 20)
-    org.service.faults.append(Fault.JOB_FAILED)
-    with pytest.raises(TransientError, match="came to nothing"):
-        read(org.connect(bulk_from=1))
-    assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+def jobs_made(org: TestedOrg) -> int:
+    return sum(call.startswith("POST jobs") for call in org.service.calls)
 
 
-def test_results_that_are_gone_are_made_anew(org: TestedOrg) -> None:
+@pytest.mark.parametrize("fault", [Fault.JOB_FAILED, Fault.JOB_GONE])
+def test_a_job_that_came_to_nothing_is_made_anew(org: TestedOrg, fault: Fault) -> None:
     made = accounts(org, 20)
-    org.service.faults.append(Fault.JOB_GONE)
-    assert sorted(ids(read(org.connect(bulk_from=1)))) == sorted(made)
+    org.service.faults.append(fault)
+    pages = read(org.connect(bulk_from=1))
+    assert sorted(ids(pages)) == sorted(made)
+    org.clock.pass_time(timedelta(hours=1))
+    later = accounts(org, 5)
+    org.service.faults.append(fault)
+    assert set(ids(read(org.connect(bulk_from=1), pages[-1].cursor))) >= set(later)
+
+
+@pytest.mark.parametrize("fault", [Fault.JOB_FAILED, Fault.JOB_GONE])
+@pytest.mark.parametrize("first", [True, False])
+def test_jobs_that_come_to_nothing_are_not_made_for_ever(
+    org: TestedOrg, fault: Fault, *, first: bool
+) -> None:
+    made = accounts(org, 20)
+    cursor = None
+    if not first:
+        cursor = read(org.connect(bulk_from=1))[-1].cursor
+        org.clock.pass_time(timedelta(hours=1))
+        made += accounts(org, 5)
+    before = jobs_made(org)
+    org.service.faults.extend([fault] * 9)
+    told: list[Page] = []
+    with pytest.raises(TransientError, match="bulk job"):
+        told.extend(org.connect(bulk_from=1).read("records", cursor))
+    assert jobs_made(org) - before == 2
+    org.service.faults.clear()
+    found = ids(read(org.connect(bulk_from=1), told[-1].cursor))
+    assert set(found) >= set(made if first else made[20:])
+
+
+def test_a_job_that_fails_while_nobody_waits_does_not_stop_its_stream(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "LONGEST_SILENCE", -1.0)
+    made = accounts(org, 5)
+    connector = org.connect(bulk_from=1)
+    waiting = next(iter(connector.read("records", None)))
+    connector.close()
+    org.service.jobs.fail_all()
+    assert set(ids(read(org.connect(bulk_from=1), waiting.cursor))) == set(made)
 
 
 def test_what_takes_a_query_too_long_is_left_to_a_bulk_job(org: TestedOrg) -> None:

@@ -217,6 +217,24 @@ def test_a_share_of_the_calls_is_left_to_others(org: TestedOrg) -> None:
     assert not finding.fatal
 
 
+def test_a_share_that_was_used_up_is_asked_about_again(org: TestedOrg) -> None:
+    org.settings.daily_calls = 100
+    org.service.used = 90
+    one = client(org, daily_share=0.8)
+    one.clock = org.clock
+    one.call("GET", "limits")
+    org.service.used = 10
+    with pytest.raises(QuotaError) as caught:
+        one.call("GET", "limits")
+    org.clock.instant = caught.value.until
+    one.call("GET", "limits")
+    one.call("GET", "limits")
+    org.service.used = 90
+    one.call("GET", "limits")
+    with pytest.raises(QuotaError):
+        one.call("GET", "limits")
+
+
 def test_a_version_that_was_retired(org: TestedOrg) -> None:
     one = client(org)
     one.call("GET", "limits")

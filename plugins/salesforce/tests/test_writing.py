@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -236,6 +237,50 @@ def test_an_update_whose_answer_was_lost_is_looked_up(org: TestedOrg, account: s
     org.service.faults.append(Fault.CUT_AFTER)
     (other,) = connector.apply([update(account, {"Rating": "Warm"})])
     assert isinstance(other, Receipt)
+
+
+def test_an_id_of_fifteen_characters_is_the_same_record(org: TestedOrg, account: str) -> None:
+    (stale,) = apply(org, update(account[:15], {"Rating": "Cold"}, Rating="Warm"))
+    assert "was changed since" in str(stale)
+    (fresh,) = apply(org, update(account[:15], {"Rating": "Cold"}, Rating="Hot"))
+    assert isinstance(fresh, Receipt)
+    assert rating(org, account) == "Cold"
+
+
+def rating(org: TestedOrg, account: str) -> object:
+    row = org.org.get("Account", account)
+    assert row is not None
+    return row["Rating"]
+
+
+def test_a_record_that_nobody_finds_is_not_written_blindly(org: TestedOrg) -> None:
+    (answer,) = apply(org, update(chosen_id("001", "nobody"), {"Rating": "Cold"}))
+    assert isinstance(answer, RejectedError)
+    assert "no such record" in str(answer)
+    assert not [call for call in org.service.calls if call.startswith("PATCH")]
+
+
+def test_updates_of_one_record_are_made_one_after_the_other(org: TestedOrg, account: str) -> None:
+    first = update(account, {"Rating": "Warm"}, Rating="Hot")
+    then = replace(update(account[:15], {"Rating": "Cold"}, Rating="Warm"), key="u2")
+    stale = replace(update(account, {"Rating": "Hot"}, Rating="Warm"), key="u3")
+    answers = apply(org, first, then, stale)
+    assert [isinstance(answer, Receipt) for answer in answers] == [True, True, False]
+    assert rating(org, account) == "Cold"
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.REQUEST_LIMIT])
+def test_what_was_created_has_its_receipt_whatever_befalls_the_rest(
+    org: TestedOrg, account: str, fault: Fault
+) -> None:
+    connector = org.connect()
+    connector.find(["k"])
+    org.service.spared = 1
+    org.service.faults.extend([fault] * 5)
+    created, changed = connector.apply([task(), update(account, {"Rating": "Cold"})])
+    assert isinstance(created, Receipt)
+    assert isinstance(changed, TransientError | QuotaError)
+    assert len(tasks(org)) == 1
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 20.0  # seconds between two looks at a job
 LONGEST_SILENCE = 300.0
 
 
-class JobGoneError(Exception):
-    """The org does not know the job, or has not kept its results."""
+class JobLostError(Exception):
+    """The job came to nothing, the org does not know it, or its results are not there."""
 
 
 class NoBulkError(Exception):
@@ -61,8 +61,7 @@ def wait_for(client: SalesforceClient, job_id: str) -> bool:
     """Whether the job has come to its end; False after a while without.
 
     Raises:
-        JobGoneError: the org does not know it.
-        TransientError: it has failed.
+        JobLostError: it has failed, or the org does not know it.
     """
     pause, began = FIRST_WAIT, time.monotonic()
     while True:
@@ -72,7 +71,7 @@ def wait_for(client: SalesforceClient, job_id: str) -> bool:
                 return True
             case "Failed" | "Aborted" as state:
                 told = sentence_of(state, str(job.get("errorMessage", "")))
-                raise TransientError(f"the bulk job {job_id} came to nothing: {told}")
+                raise JobLostError(f"the bulk job {job_id} came to nothing: {told}")
         if time.monotonic() - began > LONGEST_SILENCE:
             return False
         time.sleep(pause)
@@ -85,7 +84,7 @@ def results(
     """Parts of one page of results; with the last one the locator of the next page, or None.
 
     Raises:
-        JobGoneError: the org has not kept them.
+        JobLostError: the org has not kept them.
         TransientError: they are cut off.
     """
     params = {"maxRecords": str(_RECORDS_A_CALL)} | (
@@ -118,4 +117,5 @@ def _asked(client: SalesforceClient, path: str, **arguments: Any) -> Any:  # noq
     try:
         return client.call("GET", path, **arguments)
     except RefusedError as error:
-        raise JobGoneError(str(error)) from None
+        # Whatever the reason, to ask the same again would not mend it, but a new job may.
+        raise JobLostError(f"the results of a bulk job are not there: {error}") from None

@@ -84,6 +84,7 @@ class SalesforceClient:
         self.seen: datetime | None = None
         self.used: int | None = None
         self.allowed: int | None = None
+        self._told_at: datetime | None = None
         self.calls = 0
         self.user: str | None = None
 
@@ -146,6 +147,19 @@ class SalesforceClient:
                 "forbids this machine's address?"
             ) from None
 
+    def records(self, resource: str, query: str) -> list[dict[str, Any]]:
+        """All records of a query; ``resource`` is ``query`` or ``queryAll``. Numbers are texts.
+
+        Raises:
+            ConnectorError: one of the five.
+        """
+        answer = self.call("GET", resource, params={"q": query}).json(parse_float=str)
+        records: list[dict[str, Any]] = answer["records"]
+        while following := answer.get("nextRecordsUrl"):
+            answer = self.call("GET", following).json(parse_float=str)
+            records += answer["records"]
+        return records
+
     def _called(
         self,
         method: str,
@@ -179,6 +193,7 @@ class SalesforceClient:
         total = usage.get("api-usage")
         if total is not None:
             self.used, self.allowed = total.used, total.total
+            self._told_at = self.clock.now()
         self.seen = self._seen_in(response)
 
     @staticmethod
@@ -192,8 +207,10 @@ class SalesforceClient:
         return told - response.elapsed - timedelta(seconds=1)
 
     def _keep_to_budget(self) -> None:
-        if self.used is None or not self.allowed:
+        if self.used is None or not self.allowed or self._told_at is None:
             return
+        if self.clock.now() - self._told_at >= REST_AFTER_QUOTA:
+            return  # by now some have come back; only a call can tell
         if self.used >= self.options.daily_share * self.allowed:
             share = f"{self.options.daily_share:.0%}"
             _log.warning("calls_used_up", used=self.used, allowed=self.allowed, share=share)

@@ -26,7 +26,7 @@ def compared(
 ) -> Receipt | RejectedError | None:
     """The answer to an update that need not, or must not, be made; None where it is due."""
     if current is None:
-        return None  # the org says it in its own words
+        return RejectedError("there is no such record any more, or the API's user may not see it")
     if update.expected and holds(current, update.changes, types):
         return Receipt(key=update.key, remote_id=update.record.id, already=True)
     for field, expected in update.expected.items():

@@ -183,7 +183,7 @@ def _by_job(client: SalesforceClient, query: str, selected: Sequence[str]) -> It
                 locator = following if complete else locator
             if ended:
                 return
-    except bulk.JobGoneError as error:
+    except bulk.JobLostError as error:
         raise TransientError(str(error)) from None
 
 

@@ -60,6 +60,7 @@ class StreamReading:
         self._log = logger(stream=request.name, object=self._object)
         self._told: Cursor | None = None
         self._formers: Formers | None = None
+        self._lost_a_job = False
 
     def pages(self) -> Iterator[Page]:
         """The pages; none where nothing has changed.
@@ -239,19 +240,26 @@ class StreamReading:
         yield from self._job_pages()
 
     def _job_pages(self) -> Iterator[Page]:
-        """The rest of a job's results; where they are gone, the next step reads anew."""
-        place = self._progress.job
-        try:
-            yield from self._results()
-        except bulk.JobGoneError as error:
-            self._log.info("bulk_job_gone", why=str(error))
-            self._progress = replace(self._progress, job=None)
-            if place is not None and place.listing is not None:
-                yield from self._listing()
+        """The rest of a job's results; where they are lost, they are made anew, but only once.
 
-    def _results(self) -> Iterator[Page]:
+        Raises:
+            TransientError: they were lost twice.
+        """
         place = self._progress.job
         assert place is not None  # noqa: S101  the callers have set it
+        try:
+            yield from self._results(place)
+        except bulk.JobLostError as error:
+            self._log.info("bulk_job_lost", why=str(error))
+            self._progress = replace(self._progress, job=None)
+            if self._lost_a_job:
+                # The next sync is not to ask for this one again.
+                yield self._page(rows_as_table([], self._plan.selected), self._progress)
+                raise TransientError(str(error)) from None
+            self._lost_a_job = True
+            yield from self._queried() if place.listing is None else self._listing()
+
+    def _results(self, place: JobPlace) -> Iterator[Page]:
         while not bulk.wait_for(self._client, place.id):
             # It goes on at the org; who waits for a page is told that so do we.
             yield self._page(rows_as_table([], self._plan.selected), self._progress)

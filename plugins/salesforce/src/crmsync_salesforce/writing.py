@@ -6,11 +6,10 @@ to create it twice; a task that a person has changed or closed since is left as 
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crmsync.errors import AuthError, ConnectorError, RejectedError, UncertainError
+from crmsync.errors import AuthError, ConnectorError, RejectedError
 from crmsync.model.actions import (
     AddNote,
     CreateTask,
@@ -19,12 +18,12 @@ from crmsync.model.actions import (
     UpdateFields,
     WithdrawTask,
 )
-from crmsync_salesforce import soql
-from crmsync_salesforce.comparing import compared, holds
-from crmsync_salesforce.errors import RefusedError, error_of
-from crmsync_salesforce.mails import MAIL, as_message, as_task, keeps_mail
+from crmsync_salesforce import soql, texts
+from crmsync_salesforce.batches import Batches
+from crmsync_salesforce.errors import RefusedError
+from crmsync_salesforce.mails import MAIL, Senders, as_message, as_task, keeps_mail
 from crmsync_salesforce.marks import made_by, marked, marked_records
-from crmsync_salesforce.options import SalesforceStreamOptions
+from crmsync_salesforce.updating import Updates
 from crmsync_salesforce.withdrawing import withdraw
 
 if TYPE_CHECKING:
@@ -32,18 +31,12 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import Action
     from crmsync.plugins.contract import StreamRequest
+    from crmsync_salesforce.batches import Answer, Answers
     from crmsync_salesforce.client import SalesforceClient
     from crmsync_salesforce.describing import Descriptions
 
-_Answer = Receipt | ConnectorError
-_Answers = dict[int, _Answer]
 _Made = CreateTask | AddNote | LogEmail
 
-# An org's rules about duplicates that only warn people are no reason to leave out a task. Changed
-# fields of accounts and the like have no such privilege.
-_FOR_NEW_TASKS = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
-
-_MOST_RECORDS = 200
 _MOST_KEYS = 80  # each in an address of limited length
 _LONGEST_KEY = 255
 _LONGEST = {
@@ -51,9 +44,6 @@ _LONGEST = {
     MAIL: {"Subject": 3000, "TextBody": 131_072, "HtmlBody": 131_072},
 }
 _BODIES = {"Task": "Description", MAIL: "TextBody"}
-# Halves of characters cannot be sent at all, and what follows a NUL is lost on many ways.
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_HOLDER = re.compile(r"record with id: (\w{15,18})")
 _WHO = "contact"
 
 
@@ -66,14 +56,16 @@ class OrgWriter:
         descriptions: Descriptions,
         streams: Mapping[str, StreamRequest],
     ) -> None:
-        self._client, self._descriptions, self._streams = client, descriptions, streams
+        self._client, self._descriptions = client, descriptions
         self._key_field = client.options.key_field
+        self._updates = Updates(client, descriptions, streams)
+        self._senders = Senders(client, descriptions)
 
-    def apply(self, actions: Sequence[Action]) -> list[_Answer]:
+    def apply(self, actions: Sequence[Action]) -> list[Answer]:
         """A receipt or an error for each action, in order."""
-        answers: _Answers = {}
+        answers: Answers = {}
         tasks: dict[int, _Made] = {}
-        logs: dict[int, _Made] = {}
+        logs: dict[int, LogEmail] = {}
         withdrawals: dict[int, WithdrawTask] = {}
         updates: dict[int, UpdateFields] = {}
         for place, action in enumerate(actions):
@@ -89,12 +81,10 @@ class OrgWriter:
                 answers[place] = RejectedError(
                     "this connector sends no mail; name another connection for it"
                 )
-        answers |= self._create(tasks) if tasks else {}
-        answers |= self._log(logs) if logs else {}
+        answers |= self._created(tasks) if tasks else {}
+        answers |= self._logged(logs) if logs else {}
         answers |= withdraw(self._client, withdrawals) if withdrawals else {}
-        for stream in dict.fromkeys(update.stream for update in updates.values()):
-            chosen = {place: one for place, one in updates.items() if one.stream == stream}
-            answers |= self._update(stream, chosen)
+        answers |= self._updates.apply(updates) if updates else {}
         return [answers[place] for place in range(len(actions))]
 
     def find(self, keys: Sequence[str]) -> dict[str, Receipt]:
@@ -121,11 +111,13 @@ class OrgWriter:
             return self._found_by_mark(name, keys)
         found: dict[str, Receipt] = {}
         for start in range(0, len(keys), _MOST_KEYS):
-            some = [key for key in keys[start : start + _MOST_KEYS] if _is_text(key)]
+            some = [
+                key for key in keys[start : start + _MOST_KEYS] if not texts.cannot_be_kept(key)
+            ]
             if not some:
                 continue
             query = soql.with_values(name, ("Id", field), field, some)
-            for record in self._records(query):
+            for record in self._client.records("queryAll", query):
                 # The org compares without case; keys differ in more.
                 if record[field] in some:
                     key = record[field]
@@ -138,29 +130,31 @@ class OrgWriter:
             raise AuthError("the login does not tell whose it is, so our tasks cannot be found")
         text = _BODIES[name]
         query = made_by(self._client.user, now=self._client.clock.now(), name=name, text=text)
-        records = self._records(query)
+        records = self._client.records("queryAll", query)
         return {
             key: Receipt(key=key, remote_id=record_id, already=True)
             for key, record_id in marked_records(records, keys, text=text).items()
         }
 
-    def _records(self, query: str) -> list[dict[str, Any]]:
-        answer = self._client.call("GET", "queryAll", params={"q": query}).json(parse_float=str)
-        records: list[dict[str, Any]] = answer["records"]
-        while following := answer.get("nextRecordsUrl"):
-            answer = self._client.call("GET", following).json(parse_float=str)
-            records += answer["records"]
-        return records
-
-    def _log(self, actions: Mapping[int, _Made]) -> _Answers:
+    def _created(self, actions: Mapping[int, _Made]) -> Answers:
         try:
-            keeps_mail(self._descriptions)
+            return self._create(actions)
         except ConnectorError as error:
-            return dict.fromkeys(actions, error)
-        return self._create(actions)
+            return dict.fromkeys(actions, error)  # the org was asked, and nothing was sent yet
 
-    def _create(self, actions: Mapping[int, _Made]) -> _Answers:
-        answers: _Answers = {}
+    def _logged(self, actions: Mapping[int, LogEmail]) -> Answers:
+        answers = self._created(actions)
+        self._senders.relate(
+            [
+                (answer, actions[place].sender)
+                for place, answer in answers.items()
+                if isinstance(answer, Receipt)
+            ]
+        )
+        return answers
+
+    def _create(self, actions: Mapping[int, _Made]) -> Answers:
+        answers: Answers = {}
         first: dict[str, int] = {}  # the same key again is the same task
         records: dict[int, dict[str, Any]] = {}
         for place, action in actions.items():
@@ -181,7 +175,7 @@ class OrgWriter:
                 return answers | dict.fromkeys(records, error)
             answers |= {p: there[actions[p].key] for p in unkept if actions[p].key in there}
             records = {p: record for p, record in records.items() if p not in answers}
-        answers |= self._sent("POST", records)
+        answers |= Batches(self._client).sent("POST", records)
         answers |= self._held(actions, answers)
         for place, action in actions.items():
             if place not in answers:
@@ -217,7 +211,7 @@ class OrgWriter:
         field, body = self._key_field_of(name), _BODIES[name]
         return record | ({body: marked(record[body], key)} if field is None else {field: key})
 
-    def _held(self, actions: Mapping[int, _Made], answers: _Answers) -> _Answers:
+    def _held(self, actions: Mapping[int, _Made], answers: Answers) -> Answers:
         """Receipts for those that the org refuses because it has them already."""
         refused = [
             place
@@ -234,153 +228,13 @@ class OrgWriter:
         return {place: found[actions[place].key] for place in refused
                 if actions[place].key in found}  # fmt: skip
 
-    def _sent(self, method: str, records: Mapping[int, dict[str, Any]]) -> _Answers:
-        """Records created or changed, in calls of as many as the org takes."""
-        answers: _Answers = {}
-        places = list(records)
-        for start in range(0, len(places), _MOST_RECORDS):
-            some = places[start : start + _MOST_RECORDS]
-            try:
-                answers |= self._sent_at_once(method, {place: records[place] for place in some})
-            except RefusedError as error:
-                # One record may spoil them all; each alone shows which.
-                answers |= self._sent_apart(method, records, some, error)
-            except ConnectorError as error:
-                answers |= dict.fromkeys(some, error)
-        return answers
-
-    def _sent_apart(
-        self,
-        method: str,
-        records: Mapping[int, dict[str, Any]],
-        places: Sequence[int],
-        error: RefusedError,
-    ) -> _Answers:
-        if len(places) == 1:
-            return {places[0]: error}
-        answers: _Answers = {}
-        middle = len(places) // 2
-        for some in (places[:middle], places[middle:]):
-            try:
-                answers |= self._sent_at_once(method, {place: records[place] for place in some})
-            except RefusedError as refused:
-                answers |= self._sent_apart(method, records, some, refused)
-            except ConnectorError as broken:
-                answers |= dict.fromkeys(some, broken)
-        return answers
-
-    def _sent_at_once(self, method: str, records: Mapping[int, dict[str, Any]]) -> _Answers:
-        body = {"allOrNone": False, "records": list(records.values())}
-        headers = _FOR_NEW_TASKS if method == "POST" else {}
-        response = self._client.call(
-            method, "composite/sobjects", json=body, writing=True, headers=headers
-        )
-        try:
-            results = response.json()
-            if len(results) != len(records):
-                raise ValueError
-        except ValueError:
-            raise UncertainError("Salesforce's answer cannot be read") from None
-        return {
-            place: self._outcome(result) for place, result in zip(records, results, strict=True)
-        }
-
-    def _outcome(self, result: dict[str, Any]) -> _Answer:
-        if result.get("success"):
-            return Receipt(key="", remote_id=str(result["id"]))
-        error = (result.get("errors") or [{}])[0]
-        code = str(error.get("statusCode", ""))
-        message = str(error.get("message", ""))
-        fields = ", ".join(error.get("fields") or ())
-        told = f"{message} [{fields}]" if fields and fields not in message else message
-        return error_of(code, told, now=self._client.clock.now())
-
-    def _update(self, stream: str, updates: Mapping[int, UpdateFields]) -> _Answers:
-        """New values, where the record still holds what the decision was based on."""
-        request = self._streams.get(stream)
-        if request is None or not isinstance(request.options, SalesforceStreamOptions):
-            return dict.fromkeys(updates, RejectedError(f"the config has no stream “{stream}”"))
-        name = request.options.object
-        records: dict[int, dict[str, Any]] = {}
-        answers: _Answers = {}
-        for place, update in updates.items():
-            problem = self._unfit(name, update)
-            if problem is not None:
-                answers[place] = problem
-                continue
-            records[place] = {"attributes": {"type": name}, "id": update.record.id}
-            records[place] |= update.changes
-        try:
-            current = self._current(name, [updates[place] for place in records])
-        except ConnectorError as error:
-            return answers | dict.fromkeys(records, error)
-        types = {field: str(one["type"]) for field, one in self._descriptions.fields(name).items()}
-        for place in list(records):
-            update = updates[place]
-            settled = compared(update, current.get(update.record.id), types)
-            if settled is not None:
-                answers[place] = settled
-                del records[place]
-        sent = self._sent("PATCH", records)
-        uncertain = [place for place, answer in sent.items() if isinstance(answer, UncertainError)]
-        sent |= self._looked_up(name, {place: updates[place] for place in uncertain}, types)
-        for place, answer in sent.items():
-            named = isinstance(answer, Receipt)
-            answers[place] = replace(answer, key=updates[place].key) if named else answer  # type: ignore[type-var]  # it is a receipt
-        return answers
-
-    def _unfit(self, name: str, update: UpdateFields) -> ConnectorError | None:
-        """Why an update cannot be asked for at all."""
-        for value in update.changes.values():
-            if isinstance(value, str) and _NO_TEXT.search(value):
-                return _no_text(update.key)
-        try:
-            fields = self._descriptions.fields(name)
-        except ConnectorError as error:
-            return error
-        for field in {*update.changes, *update.expected}:
-            if field not in fields:
-                return RejectedError(f"{name} has no field “{field}”, or hides it")
-        if not re.fullmatch(r"\w{15}|\w{18}", update.record.id):
-            return RejectedError(f"“{update.record.id}” is no id of a record")
-        return None
-
-    def _current(self, name: str, updates: Sequence[UpdateFields]) -> dict[str, dict[str, Any]]:
-        """What the records hold now of the fields that are compared or changed."""
-        fields = dict.fromkeys(f for u in updates for f in (*u.expected, *u.changes))
-        ids = [update.record.id for update in updates]
-        found: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(ids), _MOST_KEYS):
-            query = soql.with_values(
-                name, tuple(dict.fromkeys(("Id", *fields))), "Id", ids[start : start + _MOST_KEYS]
-            )
-            found |= {record["Id"]: record for record in self._records(query)}
-        return found
-
-    def _looked_up(
-        self, name: str, updates: Mapping[int, UpdateFields], types: Mapping[str, str]
-    ) -> _Answers:
-        """What became of updates whose answer was lost: the records tell."""
-        if not updates:
-            return {}
-        try:
-            current = self._current(name, list(updates.values()))
-        except ConnectorError:
-            return {}
-        return {
-            place: Receipt(key=update.key, remote_id=update.record.id)
-            for place, update in updates.items()
-            if update.record.id in current
-            and holds(current[update.record.id], update.changes, types)
-        }
-
 
 def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
     """Why no org can hold a record."""
     if len(key) > _LONGEST_KEY:
         return RejectedError(f"the key {key[:40]}… is longer than its field")
-    if any(isinstance(value, str) and _NO_TEXT.search(value) for value in record.values()):
-        return _no_text(key)
+    if any(isinstance(value, str) and texts.cannot_be_kept(value) for value in record.values()):
+        return texts.no_text(key)
     for name, longest in _LONGEST[record["attributes"]["type"]].items():
         text = record.get(name) or ""
         # Line ends are kept as two characters each.
@@ -391,15 +245,3 @@ def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
                 f"the {what} has {length} characters, and Salesforce takes {longest}"
             )
     return None
-
-
-def _is_text(text: str) -> bool:
-    return _NO_TEXT.search(text) is None
-
-
-def _no_text(key: str) -> RejectedError:
-    shown = key.encode("utf-8", "backslashreplace").decode("utf-8")
-    return RejectedError(
-        f"the action {shown} has a NUL or half a character in its text, which Salesforce cannot "
-        "hold"
-    )

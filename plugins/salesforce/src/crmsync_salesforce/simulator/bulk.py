@@ -65,6 +65,11 @@ class Jobs:
         for job in self._jobs.values():
             job.file.close()
 
+    def fail_all(self) -> None:
+        """Let all jobs come to nothing, as when an administrator aborts them."""
+        for job in self._jobs.values():
+            job.state = "Failed"
+
     def answer(self, request: Request, fault: Fault | None) -> Answer:
         """Answer a request to ``jobs/query``.
 

@@ -182,10 +182,11 @@ class Org:
             row = checked(self, one, values, creating=False)
             if one.name == MAIL:
                 refuse_change(before, row)
-            self._refuse_duplicate(one, row, record_id)
+            own = str(before["Id"])  # which may have been named by its short id
+            self._refuse_duplicate(one, row, own)
             if history := kept(self, one.name, before, row):
                 self.load(history_of(one.name), history)
-            self._change(one, record_id, self._stamped(row) | derived(self, one, before | row))
+            self._change(one, own, self._stamped(row) | derived(self, one, before | row))
             after_write(self, one, before | row)
 
     def delete(self, object_name: str, record_id: str) -> None:
@@ -196,8 +197,8 @@ class Org:
         """
         one = self.object(object_name)
         with self.connected():
-            self._live(one, record_id)
-            self._change(one, record_id, self._stamped({"IsDeleted": True}))
+            own = str(self._live(one, record_id)["Id"])
+            self._change(one, own, self._stamped({"IsDeleted": True}))
 
     def restore(self, object_name: str, record_id: str) -> None:
         """Take a record out of the recycle bin."""

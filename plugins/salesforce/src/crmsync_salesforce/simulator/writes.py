@@ -77,6 +77,7 @@ class Writes:
             )
         self._refuse_unparsable(kinds, records, creating=request.method == "POST" or bool(upsert))
         keys = [] if upsert is None else [record.get(upsert[1]) for record in records]
+        changed: set[str] = set()
         results = []
         for place, record in enumerate(records):
             try:
@@ -84,6 +85,8 @@ class Writes:
                     raise _LOCKED
                 if keys.count(keys[place] if keys else None) > 1:
                     raise OrgError("DUPLICATE_VALUE", "Duplicate external id specified")
+                if request.method == "PATCH" and upsert is None:
+                    _note_once(changed, record)
                 results.append(self._one(request, record, upsert))
             except OrgError as error:
                 results.append(error.as_result())
@@ -174,6 +177,13 @@ class Writes:
                 table.select().where((table.c[field.name] == value) & ~table.c.IsDeleted)
             ).mappings()
             return [row["Id"] for row in rows]
+
+
+def _note_once(changed: set[str], record: dict[str, Any]) -> None:
+    short = str(record.get("id") or record.get("Id"))[:15]
+    if short in changed:
+        raise OrgError("DUPLICATE_VALUE", "duplicate id in the list of records")
+    changed.add(short)
 
 
 def _type_of(record: dict[str, Any]) -> str:
