@@ -37,6 +37,10 @@ def test_a_long_conversation_keeps_its_first_and_its_latest() -> None:
 
 
 def test_as_crms_keep_message_ids() -> None:
+    _, headers = continued("x", last(answers=f"<{'m' * 250}@us.example> <m1@us.example>"))
+    assert headers["References"] == "<m1@us.example> <m3@acme.example>", (
+        "the longest lines have 998"
+    )
     _, headers = continued("x", last(message_id=" <m3@acme.example> ", answers="<m1@us.example>,"))
     assert headers["References"] == "<m1@us.example> <m3@acme.example>"
 

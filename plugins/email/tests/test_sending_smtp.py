@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -69,7 +72,11 @@ REFUSALS = [
     (Fault.LOGIN, AuthError, "refuses the login"),
     (Fault.LOGIN_LATER, TransientError, "454 4.7.0"),
     (Fault.MAIL_LATER, TransientError, "451 4.3.0"),
-    (Fault.MAIL_SEND_AS, RejectedError, "take their domain out"),
+    (Fault.MAIL_SEND_AS, AuthError, "refuses the sender hello@example.com: 550 5.7.60"),
+    (Fault.MAIL_NEVER, AuthError, "not allowed from your network"),
+    (Fault.MAIL_TOO_BIG, RejectedError, "Message size exceeds"),
+    (Fault.RCPT_BLOCKED, TransientError, "blocked using zen.example"),
+    (Fault.TAKEN_SEND_AS, RejectedError, "take their domain out"),
     (Fault.USED_UP, QuotaError, "Daily message quota exceeded"),
     (Fault.CLOSING, TransientError, "421"),
     (Fault.RCPT_LATER, TransientError, "greylisted"),
@@ -94,6 +101,40 @@ def test_what_was_surely_not_taken_is_told_as_such(
     assert mail_server.taken == []
     assert isinstance(answer(connector), Receipt), "the same connection goes on"
     assert len(mail_server.taken) == 1
+
+
+def test_a_server_that_wants_nothing_from_us_kills_no_mail(connect: Any) -> None:
+    """It may have us on a list for an hour; nothing is wrong with the mails."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    caller.sendall(b"554 5.7.1 you are blocked using zen.example\r\n")
+                    caller.close()
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        plain = {"host": "127.0.0.1", "port": port, "security": "none", "ca_file": None}
+        connector = connect(**plain, user=None, password=None)
+        answers = connector.apply([mail(f"key-{number}") for number in range(3)])
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    assert [type(one) for one in answers] == [AuthError] * 3
+    assert "refuses the connection: 554 5.7.1 you are blocked" in str(answers[0])
+
+
+def test_a_full_mailbox_of_ours_kills_no_mail(mail_server: MailServer, password: str) -> None:
+    options = SmtpOptions.model_validate(mail_server.options(password=password, address=ADDRESS))
+    sender = SmtpSender(options, options, options, FixedClock(instant=START), copies=True)
+    mail_server.faults.append(Fault.COPY_FULL)
+    told = sender.apply([mail("key-1"), mail("key-2")])
+    assert [type(one) for one in told] == [AuthError] * 2
+    assert "the copy to our own hello@example.com" in str(told[0])
+    assert [type(one) for one in sender.apply([mail("key-1")])] == [Receipt]
+    sender.close()
 
 
 @pytest.mark.parametrize(
@@ -365,9 +406,14 @@ def test_check_logs_in_and_asks_whether_we_may_send(connect: Any, mail_server: M
 
 def test_redirected_mail_reaches_nobody_else(connect: Any, mail_server: MailServer) -> None:
     connector = connect(redirect_to="Ops <ops@example.com>")
-    assert isinstance(answer(connector), Receipt)
+    ways = {
+        "List-Unsubscribe": "<https://crm.example.com/unsubscribe/x>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    assert isinstance(answer(connector, headers=ways), Receipt)
     (taken,) = mail_server.taken
     assert taken.recipients == ["ops@example.com"]
+    assert not any("unsubscribe" in name.lower() for name in taken.message), "it is the customer's"
     assert taken.message["To"].addresses[0].addr_spec == "ops@example.com"
     assert taken.message["Subject"] == "[to bo@customer.example] Before your renewal"
     assert taken.message["X-Crmsync-Original-To"] == "bo@customer.example"

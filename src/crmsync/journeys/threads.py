@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _MESSAGE_ID = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+")  # printable ASCII without angle brackets
 # “Re:” and what mail programs in other languages write in its place.
 _REPLY = re.compile(r"^((re|aw|antw|sv|vs|odp|ref|rif|res)(\[\d+\])?\s*[:：]\s*)+", re.IGNORECASE)
+_LONGEST = 250  # characters; of a longer one no header line can be made that any server takes
 _MOST = 20  # Message-IDs; of more, the first and the latest are what programs go by
 
 
@@ -40,4 +41,8 @@ def continued(subject: str, last: Mapping[str, Any] | None) -> tuple[str, dict[s
 
 def _ids(text: str) -> list[str]:
     words = (word.strip("<>,;") for word in text.split())
-    return list(dict.fromkeys(word for word in words if _MESSAGE_ID.fullmatch(word)))
+    return list(
+        dict.fromkeys(
+            word for word in words if len(word) <= _LONGEST and _MESSAGE_ID.fullmatch(word)
+        )
+    )

@@ -40,6 +40,15 @@ class Fault(Enum):
     LOGIN_LATER = "454 4.7.0 Temporary authentication failure"
     MAIL_LATER = "451 4.3.0 try again later"
     MAIL_SEND_AS = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
+    MAIL_NEVER = "550 5.7.1 hello@example.com is not allowed from your network"
+    MAIL_TOO_BIG = "552 5.3.4 Message size exceeds fixed limit"
+    RCPT_BLOCKED = (
+        "554 5.7.1 Client host [192.0.2.1] blocked using zen.example"
+    )
+    COPY_FULL = "552 5.2.2 mailbox full"
+    TAKEN_SEND_AS = (
+        "554 5.2.252 SendAsDenied; hello@example.com not allowed to send as jo@a.ex"
+    )
     USED_UP = "454 Throttling failure: Daily message quota exceeded."
     CLOSING = "421 4.3.2 shutting down"
     RCPT_LATER = "450 4.2.0 greylisted"
@@ -58,10 +67,18 @@ class Fault(Enum):
 
 _AT = {
     "AUTH": {Fault.LOGIN, Fault.LOGIN_LATER},
-    "MAIL": {Fault.MAIL_LATER, Fault.MAIL_SEND_AS, Fault.USED_UP, Fault.CLOSING},
-    "RCPT": {Fault.RCPT_LATER, Fault.RCPT_UNKNOWN, Fault.GARBAGE_AT_RCPT},
+    "MAIL": {
+        Fault.MAIL_LATER,
+        Fault.MAIL_SEND_AS,
+        Fault.USED_UP,
+        Fault.CLOSING,
+        Fault.MAIL_NEVER,
+        Fault.MAIL_TOO_BIG,
+    },
+    "RCPT": {Fault.RCPT_LATER, Fault.RCPT_UNKNOWN, Fault.GARBAGE_AT_RCPT, Fault.RCPT_BLOCKED},
+    "COPY": {Fault.COPY_FULL},
     "DATA": {Fault.DATA_NOT_NOW},
-    "TAKEN": {Fault.TAKEN_LATER, Fault.TAKEN_NEVER},
+    "TAKEN": {Fault.TAKEN_LATER, Fault.TAKEN_NEVER, Fault.TAKEN_SEND_AS},
 }
 
 
@@ -173,7 +190,7 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802  likewise
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        fault = self.meets("RCPT")
+        fault = self.meets("COPY" if envelope.rcpt_tos else "RCPT")
         if fault is not None:
             return fault.value
         if address.startswith("nobody@"):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
+from crmsync_email.incoming.reasons import Reason, reason_of, status_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +24,8 @@ _USED_UP = re.compile(
     r"|exceeded .{0,40}(daily|hourly) (quota|limit)",
     re.IGNORECASE,
 )
+# What a server says at any point of where we call from, or of who we are.
+_OF_US = {Reason.BLOCKED, Reason.NOT_AUTHENTIC, Reason.RELAYING}
 _LOGIN = {530, 534, 535, 538}
 _SEND_AS = re.compile(
     r"sendasdenied|not (allowed|authori[sz]ed|permitted) to send as|sender address rejected"
@@ -42,11 +45,17 @@ def is_login_refused(code: int) -> bool:
     return code in _LOGIN
 
 
-def refusal(code: int, text: bytes | str, *, what: str, now: datetime) -> ConnectorError:
+def refusal(
+    code: int, text: bytes | str, *, what: str, now: datetime, of_us: bool = False
+) -> ConnectorError:
     """The error for an answer by which the mail was surely not taken.
+
+    What concerns us and not the mail, such as our address or where we call from, would be
+    refused for all other mails alike: none of them is given up for it.
 
     Args:
         what: what the server was asked for, such as “the recipient bo@example.com”.
+        of_us: it was asked for something that is the same for all mails.
     """
     words = words_of(text)
     told = f"the mail server refuses {what}: {code} {words}"
@@ -56,6 +65,12 @@ def refusal(code: int, text: bytes | str, *, what: str, now: datetime) -> Connec
         return AuthError(told)
     if _FIRST_REFUSAL <= code <= _LAST_TEMPORARY:
         return TransientError(told)
+    why = reason_of(words, status=status_in(words))
+    if of_us and why is not Reason.TOO_BIG:
+        return AuthError(told)
+    if why in _OF_US:
+        # Asked again rather late, and not all day: it may yet concern this recipient alone.
+        return TransientError(told, retry_after=REST_AFTER_QUOTA)
     if _SEND_AS.search(words):
         told += (
             "; if it lets nobody else stand behind From, take their domain out of this "

@@ -32,6 +32,7 @@ ORIGINAL_TO = "X-Crmsync-Original-To"
 # Headers that are the message's own, or would send it to others.
 _OURS = frozenset({"from", "to", "cc", "bcc", "sender", "subject", "date", "message-id"})
 _NEVER = ("content-", "resent-", "mime-", "received", "return-path", "dkim-signature")
+_WAYS_OUT = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
 _STYLES = re.compile(r"<style", re.IGNORECASE)
 _INLINER = css_inline.CSSInliner(
     load_remote_stylesheets=False,
@@ -152,11 +153,13 @@ def _redirected(mail: Mail, identity: Identity) -> Mail:
     if identity.redirect_to is None:
         return mail
     original = mail.recipient.address
+    # Who tries a mail program's button for the customer would unsubscribe the customer.
+    kept = {name: told for name, told in mail.headers.items() if name.lower() not in _WAYS_OUT}
     return replace(
         mail,
         recipient=identity.redirect_to,
         subject=f"[to {original}] {mail.subject}",
-        headers=mail.headers | {ORIGINAL_TO: original},
+        headers=kept | {ORIGINAL_TO: original},
     )
 
 

@@ -120,11 +120,11 @@ class Session:
             options.insert(0, f"SIZE={len(content)}")
         recipient = mail.recipient.address
         command = " ".join([f"MAIL FROM:<{return_to}>", *options])
-        self._ask(command, {_OK}, what=f"the sender {return_to}")
+        self._ask(command, {_OK}, what=f"the sender {return_to}", of_us=True)
         self._ask(f"RCPT TO:<{recipient}>", {_OK, 251}, what=f"the recipient {recipient}")
         if copy_to is not None and copy_to.lower() != recipient.lower():
             what = f"the copy to our own {copy_to}, by which it could be found"
-            self._ask(f"RCPT TO:<{copy_to}>", {_OK, 251}, what=what)
+            self._ask(f"RCPT TO:<{copy_to}>", {_OK, 251}, what=what, of_us=True)
         self._ask("DATA", {_GO_ON}, what="the mail")
         self._hand_over(content, recipient)
 
@@ -135,7 +135,7 @@ class Session:
             ConnectorError: it would not.
             BrokenError: the wire broke.
         """
-        self._ask(f"MAIL FROM:<{sender}>", {_OK}, what=f"the sender {sender}")
+        self._ask(f"MAIL FROM:<{sender}>", {_OK}, what=f"the sender {sender}", of_us=True)
         self._ask("RSET", {_OK}, what="to forget a mail")
 
     def reset(self) -> None:
@@ -214,7 +214,8 @@ class Session:
                 smtp = smtplib.SMTP(host, port, timeout=seconds, local_hostname=hello)
         except smtplib.SMTPConnectError as error:
             text = error.smtp_error
-            raise self._refused(error.smtp_code, _bytes(text), what="the connection") from None
+            what = "the connection"
+            raise self._refused(error.smtp_code, _bytes(text), what=what, of_us=True) from None
         self._smtp = smtp
         self._greet()
         if server.security is Security.STARTTLS:
@@ -225,7 +226,7 @@ class Session:
                 )
             code, text = smtp.starttls(context=context)
             if code != _READY:
-                raise self._refused(code, text, what="STARTTLS")
+                raise self._refused(code, text, what="STARTTLS", of_us=True)
             self._greet()
 
     def _greet(self) -> None:
@@ -234,7 +235,7 @@ class Session:
         if code != _OK:
             code, text = smtp.helo()
         if code != _OK:
-            raise self._refused(code, text, what="the greeting")
+            raise self._refused(code, text, what="the greeting", of_us=True)
 
     def _log_in(self) -> None:
         login = self._login
@@ -271,10 +272,10 @@ class Session:
             code, text = self._command("")
         return code, text
 
-    def _ask(self, command: str, good: set[int], *, what: str) -> None:
+    def _ask(self, command: str, good: set[int], *, what: str, of_us: bool = False) -> None:
         code, text = self._command(command)
         if code not in good:
-            raise self._refused(code, text, what=what)
+            raise self._refused(code, text, what=what, of_us=of_us)
 
     def _command(self, command: str) -> tuple[int, bytes]:
         """What the server answers.
@@ -295,10 +296,10 @@ class Session:
             raise BrokenError("does not speak SMTP")
         return code, text
 
-    def _refused(self, code: int, text: bytes, *, what: str) -> ConnectorError:
+    def _refused(self, code: int, text: bytes, *, what: str, of_us: bool = False) -> ConnectorError:
         if code == _CLOSING:
             self.close()
-        return refusal(code, text, what=what, now=self._clock.now())
+        return refusal(code, text, what=what, now=self._clock.now(), of_us=of_us)
 
     def _alive(self) -> smtplib.SMTP:
         if self._smtp is None:
