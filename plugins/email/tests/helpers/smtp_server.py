@@ -42,13 +42,9 @@ class Fault(Enum):
     MAIL_SEND_AS = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
     MAIL_NEVER = "550 5.7.1 hello@example.com is not allowed from your network"
     MAIL_TOO_BIG = "552 5.3.4 Message size exceeds fixed limit"
-    RCPT_BLOCKED = (
-        "554 5.7.1 Client host [192.0.2.1] blocked using zen.example"
-    )
+    RCPT_BLOCKED = "554 5.7.1 Client host [192.0.2.1] blocked using zen.example"
     COPY_FULL = "552 5.2.2 mailbox full"
-    TAKEN_SEND_AS = (
-        "554 5.2.252 SendAsDenied; hello@example.com not allowed to send as jo@a.ex"
-    )
+    TAKEN_SEND_AS = "554 5.2.252 SendAsDenied; hello@example.com not allowed to send as jo@a.ex"
     USED_UP = "454 Throttling failure: Daily message quota exceeded."
     CLOSING = "421 4.3.2 shutting down"
     RCPT_LATER = "450 4.2.0 greylisted"
