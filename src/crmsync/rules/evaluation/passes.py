@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from crmsync.plugins.contract import Measure
     from crmsync.rules.evaluation.horizons import Window
     from crmsync.rules.evaluation.rows import Hops, Rows
     from crmsync.rules.evaluation.world import World
@@ -153,11 +154,16 @@ def computed(world: World, one: Pass, *, only_wanted: bool = False) -> ir.Table:
 
 def _read(world: World, one: Pass) -> Iterable[str]:
     """The fields of related records that facts are made of."""
-    noted = _Noted(world.table(one.target))
     for column in one.facts.values():
         measure = None if column.fact is None else world.measure(column.fact)
         if measure is not None:
-            measure.value(noted, measure.where(world.tables, noted))
+            yield from fields_of_measure(world, measure)
+
+
+def fields_of_measure(world: World, measure: Measure) -> Iterable[str]:
+    """The fields of related records that a fact is the aggregate of."""
+    noted = _Noted(world.table(measure.of))
+    measure.value(noted, measure.where(world.tables, noted))
     return noted.names
 
 

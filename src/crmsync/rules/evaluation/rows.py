@@ -315,9 +315,11 @@ class Rows:
         elif not hops and self._only_wanted:
             table = table.semi_join(wanted(), "id")
         prefix = names[hops]
+        # Of related records that are only counted a source need not have the ids.
+        ids = {prefix: table.id} if "id" in table.columns else {}
         # In order, since Ibis 12 takes two selections for the same that differ in order alone.
         return table.select(
-            **{prefix: table.id},
+            **ids,
             **{f"{prefix}_{field}": table[field] for field in sorted(self._fields[hops])},
         )
 

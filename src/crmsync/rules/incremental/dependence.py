@@ -16,6 +16,7 @@ from crmsync.rules.conditions import (
     clauses,
 )
 from crmsync.rules.evaluation.asked import between
+from crmsync.rules.evaluation.passes import can_share, fields_of_measure
 from crmsync.rules.evaluation.rows import CONNECTION, extra_fields, zone_column
 from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, LINKED_TABLES
@@ -43,7 +44,8 @@ class Dependence:
         paths: from a subject to the records that are looked at; every path's begin is among them.
         rests: the tables that must be fresh together.
         undeclared: facts that do not say what they depend on.
-        fields: by table, those that are read of its records.
+        fields: by table, those that are read of its records; their ids only where anything asks
+            for them, since they are the longest of all to read.
     """
 
     paths: set[Path] = field(default_factory=lambda: {()})
@@ -52,20 +54,27 @@ class Dependence:
     fields: dict[str, set[str]] = field(default_factory=dict)
 
 
-def dependence(rules: Iterable[Rule], world: World) -> Dependence:
-    """What the verdicts of rules about one table depend on."""
+def dependence(rules: Iterable[Rule], world: World, *, at_present: bool = False) -> Dependence:
+    """What the verdicts of rules about one table depend on.
+
+    Args:
+        at_present: links of activities only where there are any that lead elsewhere than the
+            activities' own references do; not where there may have been some before.
+    """
     rules = tuple(rules)
-    key = ("dependence", bool(world.calendars), *(rule.version for rule in rules))
+    key = ("dependence", at_present, bool(world.calendars), *(rule.version for rule in rules))
     if key not in world.derived:
-        world.derived[key] = _of_rules(rules, world)
+        world.derived[key] = _of_rules(rules, world, at_present=at_present)
     found: Dependence = world.derived[key]
     return found
 
 
-def _of_rules(rules: Sequence[Rule], world: World) -> Dependence:
-    found = _Found(world)
+def _of_rules(rules: Sequence[Rule], world: World, *, at_present: bool) -> Dependence:
+    found = _Found(world, at_present=at_present)
     for table in dict.fromkeys(rule.subject for rule in rules):
         found.read(table, ID, CONNECTION)
+        if world.calendars:
+            found.zone(table, ())  # subjects are kept with their zone, whatever asks for it
     for rule in rules:
         found.condition(rule.when, rule.subject, ())
         for column in rule.once_per_columns:
@@ -74,8 +83,9 @@ def _of_rules(rules: Sequence[Rule], world: World) -> Dependence:
 
 
 class _Found:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, at_present: bool) -> None:
         self._world = world
+        self._at_present = at_present
         self.dependence = Dependence()
 
     def condition(self, condition: Condition, table: str, path: Path) -> None:
@@ -89,7 +99,8 @@ class _Found:
         self.column(clause.column, path)
         if clause.test.operator in HISTORY:
             self.dependence.rests.add((clause.column.owner,))
-            self._zone(table, path)
+            self.read(clause.column.owner, ID)
+            self.zone(table, path)
         elif isinstance(clause.test.operand, Column):
             self.column(clause.test.operand, path)
         else:
@@ -98,9 +109,9 @@ class _Found:
     def _tested(self, column: Column, test: Test, table: str, path: Path) -> None:
         ends = between(test, column.type)
         if ends is not None and ends.depends_on_zone:
-            self._zone(table, path)
+            self.zone(table, path)
 
-    def _zone(self, table: str, path: Path) -> None:
+    def zone(self, table: str, path: Path) -> None:
         zone = zone_column(self._world, table)
         if zone is not None:
             self._add((*path, *zone.hops))
@@ -118,9 +129,13 @@ class _Found:
             self.dependence.undeclared.add(fact)
         if fact.rests_on:
             self.dependence.rests.add(fact.rests_on)
-        self._zone(fact.table, path)
-        for table, name in self._world.fact_reads(fact):
-            self.read(table, name)
+        self.zone(fact.table, path)
+        measure = self._world.measure(fact)
+        if measure is None:
+            for table, name in self._world.fact_reads(fact):
+                self.read(table, name)
+        else:
+            self.read(measure.of, measure.by, *fields_of_measure(self._world, measure))
         for name in fact.rests_on:
             if name == fact.table:
                 continue
@@ -140,6 +155,10 @@ class _Found:
             if condition is not None:
                 self.condition(condition, target, far)
         self.read(target, *extra_fields(self._world, clause).values())
+        if not can_share(clause):
+            self.read(target, ID)
+            if is_linked(clause.of.relation):
+                self._read_links()
         if clause.column is not None:
             self.column(clause.column, far)
             if clause.test is not None:
@@ -151,16 +170,22 @@ class _Found:
         for length in range(1, len(path) + 1):
             self.dependence.paths.add(path[:length])
             last = path[length - 1]
-            self.read(last.target if last.many else last.source, last.column)
-            self.read(last.target, ID, CONNECTION)
-        if path and is_linked(path[-1]):
+            if last.many:
+                self.read(last.source, ID)
+                self.read(last.target, last.column, CONNECTION)
+            else:
+                self.read(last.source, last.column)
+                self.read(last.target, ID, CONNECTION)
+        if path and is_linked(path[-1]) and self._has_links(path[-1].column):
             self._linked(path)
+
+    def _has_links(self, table: str) -> bool:
+        return not self._at_present or self._world.source.has_indirect(table)
 
     def _linked(self, path: Path) -> None:
         """Activities belong to an account also through its contacts and deals."""
         last = path[-1]
-        self.read(ACTIVITY, *LINKED_TABLES)
-        self.read(LINK, ID, ACTIVITY, *LINKED_TABLES)
+        self._read_links()
         if last.column != ACCOUNT:
             return
         for name in BETWEEN:
@@ -172,6 +197,11 @@ class _Found:
                 many=True,
             )
             self._add((*path[:-1], relation))
+            self.read(name, ID)
+
+    def _read_links(self) -> None:
+        self.read(ACTIVITY, ID, *LINKED_TABLES)
+        self.read(LINK, ID, ACTIVITY, *LINKED_TABLES)
 
     def read(self, table: str, *names: str) -> None:
         """These fields of the records of a table are read."""

@@ -8,13 +8,17 @@ no others. Of other records that are among them it may not: theirs are not compl
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
 
 from crmsync.model.records import NOTHING, Given
-from crmsync.rules.evaluation.world import wanted
-from crmsync.rules.incremental.dependence import LINK, dependence
+from crmsync.rules.evaluation.candidates import candidates
+from crmsync.rules.evaluation.evaluate import once_per
+from crmsync.rules.evaluation.world import WANTED, wanted
+from crmsync.rules.incremental.dependence import ID, LINK, dependence
 from crmsync.rules.turning.backward import is_linked
 from crmsync.warehouse.associations import ACTIVITY, indirect_of
 from crmsync.warehouse.variables import given_table
@@ -35,16 +39,39 @@ if TYPE_CHECKING:
 _PAIRS = {"activity": "string", "record": "string"}
 
 
-def narrowed(world: World, rules: Sequence[Rule], table: str, ids: Iterable[str]) -> World:
+@dataclass(frozen=True, kw_only=True)
+class Few:
+    """Some subjects, and all that rules about them read.
+
+    Attributes:
+        world: has no more records than these; of others it may say something else.
+        chosen: gives queries the ids of those that the rules do not rule out by their own fields.
+        carried: and those fields.
+    """
+
+    world: World
+    chosen: Given
+    carried: bool
+
+
+def narrowed(world: World, rules: Sequence[Rule], table: str, ids: Iterable[str]) -> Few:
     """The same world with no more records than rules about a table read for some subjects.
 
     Where a fact does not say what it depends on, it is the world itself.
     """
-    found = dependence(rules, world)
+    given = world.ids(ids)
+    found = dependence(rules, world, at_present=True)
     if found.undeclared:
-        return world
-    source = _Search(world, found, table).records(ids)
-    return world.at(world.now, source, zones=world.zones)
+        return Few(world=world, chosen=given, carried=False)
+    search = _Search(world, found, table)
+    subjects = world.at(world.now, search.only_subjects(given), zones=world.zones)
+    chosen = candidates(subjects, rules, table, once_per(rules))
+    source = search.records(None if chosen is None else chosen.tables[WANTED])
+    return Few(
+        world=world.at(world.now, source, zones=world.zones),
+        chosen=given if chosen is None else chosen,
+        carried=chosen is not None,
+    )
 
 
 class Narrowed:
@@ -82,6 +109,8 @@ class Narrowed:
 
     def has_indirect(self, table: str) -> bool:
         """Whether there are any, as in `RecordSource`; looked for once."""
+        if not self._source.has_indirect(table):
+            return False
         if table not in self._indirect:
             pairs = self.compiled(f"indirect {table}", lambda: indirect_of(table, self.table))
             kept = self.keep(pairs)
@@ -137,18 +166,28 @@ class _Search:
         self._source = world.source
         self._table = table
         self._paths = sorted(found.paths, key=lambda path: (len(path), _is_linked(path)))
-        self._fields = {name: tuple(sorted(fields)) for name, fields in found.fields.items()}
+        self._fields = _fields(found, self._target)
         self._reached: dict[Path, Kept] = {}
 
-    def records(self, ids: Iterable[str]) -> Narrowed:
-        given = self._world.ids(ids)
-        for path in self._paths:
-            self._reached[path] = self._kept(path, given if not path else NOTHING)
+    def only_subjects(self, given: Given) -> Narrowed:
+        """Nothing but the subjects whose ids are given."""
+        query = self._compiled(
+            ("subjects", self._table), lambda: self._all(self._table).semi_join(wanted(), "id")
+        )
+        self._reached[()] = self._source.keep(query, given)
+        tables = {self._table: (self._reached[()], self._fields[self._table])}
+        return Narrowed(self._source, tables)
+
+    def records(self, chosen: Kept | None) -> Narrowed:
+        """All that is read for those of them that are chosen; None for all of them."""
+        near: dict[Path, Kept] = {(): chosen or self._reached[()]}
+        for path in self._paths[1:]:
+            self._reached[path] = near[path] = self._kept(path, near[path[:-1]])
         by_table: dict[str, list[Path]] = {}
         for path in self._paths:
             by_table.setdefault(self._target(path), []).append(path)
         tables = {name: self._together(name, paths) for name, paths in by_table.items()}
-        if ACTIVITY in tables and any(_is_linked(path) for path in self._paths):
+        if ACTIVITY in tables and LINK in self._fields:
             tables[LINK] = self._links(tables[ACTIVITY], tables.get(LINK))
         return Narrowed(
             self._source, {name: (kept, self._fields[name]) for name, kept in tables.items()}
@@ -157,20 +196,16 @@ class _Search:
     def _target(self, path: Path) -> str:
         return path[-1].target if path else self._table
 
-    def _kept(self, path: Path, given: Given) -> Kept:
+    def _kept(self, path: Path, near: Kept) -> Kept:
         """The records at the end of a path."""
         linked = _is_linked(path)
         indirect = self._world.indirect(path[-1].column) if linked else None
-        if path:
-            given |= Given(tables={"near": self._reached[path[:-1]]})
 
         def build() -> ir.Table:
-            if not path:
-                return self._all(self._table).semi_join(wanted(), "id")
             return self._linked(path[-1], indirect) if linked else self._one_step(path[-1])
 
-        query = self._compiled(("reached", self._table, path[-1:], indirect is None), build)
-        return self._source.keep(query, given)
+        query = self._compiled(("reached", path[-1], indirect is None), build)
+        return self._source.keep(query, Given(tables={"near": near}))
 
     def _one_step(self, relation: Relation) -> ir.Table:
         near, far = self._given("near", relation.source), self._all(relation.target)
@@ -227,6 +262,15 @@ class _Search:
     def _given(self, called: str, name: str) -> ir.Table:
         schema = self._world.table(name).schema()
         return given_table(called, {field: schema[field] for field in self._fields[name]})
+
+
+def _fields(found: Dependence, target: Callable[[Path], str]) -> dict[str, tuple[str, ...]]:
+    """The fields of each table; ids also where several ways lead to its records."""
+    ways = Counter(target(path) for path in found.paths)
+    return {
+        name: tuple(sorted(fields | {ID} if ways[name] > 1 else fields))
+        for name, fields in found.fields.items()
+    }
 
 
 def _is_linked(path: Path) -> bool:

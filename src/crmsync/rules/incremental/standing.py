@@ -227,7 +227,8 @@ def _of_some(
     rules: Sequence[Rule], world: World, table: str, ids: set[str]
 ) -> Mapping[str, RuleVerdicts]:
     few = narrowed(world, rules, table, ids)
-    return Subject(rules, table, few, few.ids(ids), only_verdicts=True).verdicts()
+    subject = Subject(rules, table, few.world, few.chosen, carried=few.carried, only_verdicts=True)
+    return subject.verdicts(len(ids))
 
 
 def _renewed(
