@@ -97,6 +97,30 @@ def test_a_bounce_holds_until_the_address_is_another(company: Path) -> None:
     assert acme(company)[0] == "ready"
 
 
+def _renamed(config: Path, old: str, new: str) -> None:
+    contacts = config.parent / "crm" / "contacts.csv"
+    text = contacts.read_text(encoding="utf-8")
+    assert old in text
+    contacts.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_bounce_names_an_international_domain_in_its_own_way(company: Path) -> None:
+    _renamed(company, "ann@acme.example", "ann@bücher.example")
+    arrive(company, bounce("2026-02-27 10:00", address="ann@xn--bcher-kva.example"))
+    assert acme(company)[0] == "held"
+
+
+@pytest.mark.parametrize("spelling", ["ann@xn--bcher-kva.example", "Ann Lee <ann@BÜCHER.example>"])
+def test_a_no_counts_in_whatever_spelling(company: Path, spelling: str) -> None:
+    _renamed(company, "ann@acme.example", "ann@bücher.example")
+    assert acme(company)[0] == "ready"
+    _renamed(company, "ben@blue.example", spelling)  # who has unsubscribed
+    assert acme(company)[:2] == (
+        "dropped",
+        "crm:C2, who has the same address, has unsubscribed, and this mail is commercial",
+    )
+
+
 def test_a_bounce_that_has_not_come_yet_holds_nothing(company: Path) -> None:
     arrive(company, bounce("2026-03-02 12:00"))
     assert acme(company)[0] == "ready"

@@ -237,3 +237,24 @@ def test_a_mail_of_ours_that_comes_back_is_automated_whatever_the_remote_says() 
     del fields["automated"]
     mapped = map_rows({"table": "activity", "fields": fields}, rows)
     assert [row["automated"] for row in mapped] == [True, True, None, None, None, True, None]
+
+
+def test_addresses_arrive_in_one_spelling() -> None:
+    rows = [
+        {"Id": "1", "Mail": "ann@xn--bcher-kva.example"},
+        {"Id": "2", "Mail": "Ann Lee <ann@acme.example>"},
+        {"Id": "3", "Mail": "Ben@Acme.example"},
+        {"Id": "4", "Mail": None},
+        {"Id": "5", "Mail": "a@acme.example; b@acme.example"},
+    ]
+    mapped = map_rows({"table": "contact", "fields": {"email": "Mail"}}, rows)
+    assert [row["email"] for row in mapped] == [
+        "ann@bücher.example",
+        "ann@acme.example",
+        "Ben@Acme.example",
+        None,
+        "a@acme.example; b@acme.example",
+    ]
+    rows = [{"Id": "1", "Mail": "Ann Lee <ann@acme.example>"}]
+    mapped = map_rows({"table": "contact", "fields": {"last_name": "Mail"}}, rows)
+    assert mapped[0]["last_name"] == "Ann Lee <ann@acme.example>"

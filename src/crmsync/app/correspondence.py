@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from crmsync.model.addresses import bare_address
 from crmsync.model.notices import NoticeKind
 from crmsync.model.records import Given
-from crmsync.policy.addresses import bare_address
 from crmsync.policy.correspondence import NOTHING_TOLD, Correspondence, Notice
 from crmsync.rules.evaluation.asked import PRESENT
 from crmsync.rules.evaluation.world import wanted

@@ -12,9 +12,9 @@ import pyarrow as pa
 from crmsync.config.policy import Capped, Per
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind, CreateTask, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.addresses import bare_address
 from crmsync.model.records import Given
 from crmsync.model.tables import global_id
-from crmsync.policy.addresses import bare_address
 from crmsync.policy.caps import counted_under
 from crmsync.rules.evaluation.asked import PRESENT
 from crmsync.rules.evaluation.world import wanted

@@ -17,8 +17,9 @@ from crmsync.ledger.states import State
 from crmsync.ledger.stops import StopKind, is_stopped, lift_stop, say_stop
 from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
+from crmsync.model.addresses import bare_address
 from crmsync.model.tables import global_id
-from crmsync.policy.addresses import address_problem, bare_address
+from crmsync.policy.addresses import address_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ import ibis
 
 from crmsync.ledger.stops import Stop, StopKind
 from crmsync.model.actions import SendEmail
-from crmsync.policy.addresses import bare_address
+from crmsync.model.addresses import bare_address
 from crmsync.rules.evaluation.world import wanted
 
 if TYPE_CHECKING:

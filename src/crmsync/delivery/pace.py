@@ -14,7 +14,7 @@ from crmsync.ledger.claims import Settlement
 from crmsync.ledger.sent import mails_promised, mails_sent
 from crmsync.ledger.states import State
 from crmsync.model.actions import SendEmail
-from crmsync.policy.addresses import bare_address
+from crmsync.model.addresses import bare_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -33,9 +33,9 @@ from crmsync.model.actions import (
     SendEmail,
     UpdateFields,
 )
+from crmsync.model.addresses import bare_address
 from crmsync.model.business_days import add_business_days
 from crmsync.model.tables import split_global_id
-from crmsync.policy.addresses import bare_address
 from crmsync.rules.language import (
     CustomStep,
     EmailStep,

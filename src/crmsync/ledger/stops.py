@@ -33,7 +33,7 @@ class Stop:
 
     Attributes:
         id: the ledger's number.
-        target: an address in the spelling of `policy.addresses.bare_address`; an account's
+        target: an address in the spelling of `model.addresses.bare_address`; an account's
             global id.
         reason: as the person gave it; may be empty.
         until: the instant (UTC) from which it no longer counts; None where it has no end.

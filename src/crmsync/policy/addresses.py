@@ -29,9 +29,3 @@ def address_problem(text: str) -> str | None:
     except (ValueError, MessageError, IndexError) as error:
         return f"“{text}” is not an e-mail address: {error}"
     return None
-
-
-def bare_address(text: str) -> str:
-    """The address alone, in one spelling: how two of them are compared."""
-    pairs = getaddresses([text])
-    return (pairs[0][1] if len(pairs) == 1 else text).strip().lower()

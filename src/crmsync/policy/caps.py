@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.config.policy import Capped, OnFull, Per
 from crmsync.model.actions import CreateTask
-from crmsync.policy.addresses import bare_address
+from crmsync.model.addresses import bare_address
 from crmsync.policy.drafts import PASS, Ruling, defer, drop
 
 if TYPE_CHECKING:

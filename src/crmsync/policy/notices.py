@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from crmsync.model.addresses import bare_address
 from crmsync.model.zones import zone_or_none
-from crmsync.policy.addresses import bare_address
 from crmsync.policy.drafts import PASS, Ruling, defer, drop, hold
 
 if TYPE_CHECKING:

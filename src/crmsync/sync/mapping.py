@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from crmsync.config.yaml import nearest
 from crmsync.errors import RejectedError
 from crmsync.model import own_mail
+from crmsync.model.addresses import readable, without_name
 from crmsync.model.pages import DELETED, MERGED_INTO, PROBLEM, RESERVED_COLUMNS
 from crmsync.sync.columns import put_together, trimmed_columns
 from crmsync.sync.expressions import WRONG, PageExpressions
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     from crmsync.sync.streams import MappedStream
 
 _PAGE = "page"
+# What is compared with addresses and domains of other records, and with those in mails.
+_ADDRESSES = frozenset(
+    {
+        ("account", "domain"),
+        ("activity", "addresses"),
+        ("activity", "notice_address"),
+        ("activity", "sender"),
+        ("contact", "email"),
+        ("user", "email"),
+    }
+)
 
 
 class MappingEngine:
@@ -91,7 +103,9 @@ class StreamMapper:
         columns = {}
         for field in self._stream.table.fields:
             if field.name in mapped.column_names:
-                columns[field.name] = mapped[field.name]
+                value = mapped[field.name]
+                is_address = (self._stream.table.name, field.name) in _ADDRESSES
+                columns[field.name] = _one_spelling(value) if is_address else value
             else:
                 columns[field.name] = pa.nulls(count, DATA_TYPES[field.type].to_pyarrow())
         if "message_id" in mapped.column_names and "automated" in columns:
@@ -128,6 +142,18 @@ class StreamMapper:
 def _bare(message_id: pa.ChunkedArray) -> pa.ChunkedArray:
     """Without the angle brackets that it has on the wire: mail is joined by it."""
     return pc.replace_substring_regex(message_id, r"^\s*<|>\s*$", "")
+
+
+def _one_spelling(addresses: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without names, and with international domains as people write them."""
+    odd = pc.match_substring_regex(addresses, r'(?i)\bxn--|[<("]|[^\x00-\x7f]').fill_null(
+        fill_value=False
+    )
+    if not pc.any(odd).as_py():
+        return addresses
+    told = addresses.filter(odd).to_pylist()
+    spelt = pa.array([readable(without_name(one)) for one in told], pa.string())
+    return pc.replace_with_mask(addresses.combine_chunks(), odd.combine_chunks(), spelt)
 
 
 def _or_ours(automated: pa.ChunkedArray, message_id: pa.ChunkedArray) -> pa.ChunkedArray:
