@@ -32,13 +32,15 @@ def ends(grace: float, busy: str, *signals: signal.Signals) -> tuple[int, str, s
     ) as process:
         try:
             assert process.stdout is not None
+            assert process.stderr is not None
             assert process.stdout.readline() == "ready\n"
             said = ""
             for number in signals:
                 process.send_signal(number)
                 said += process.stdout.readline() if len(signals) > 1 else ""
-            out, error = process.communicate(timeout=60)
-            return process.returncode, said + out, error
+            # Not communicate: it passes over what readline has read ahead.
+            said, error = said + process.stdout.read(), process.stderr.read()
+            return process.wait(timeout=60), said, error
         finally:
             process.kill()
 
