@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from alembic.script import ScriptDirectory
 from crmsync.errors import StoreError
 from crmsync.ledger.migrate import SCHEMA_REVISION, alembic_config
 from crmsync.ledger.schema import metadata
+from crmsync.ledger.states import State
 from crmsync.ledger.store import Ledger, open_database
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 
@@ -35,7 +37,7 @@ def test_the_schema_is_the_sum_of_its_migrations(unmade_ledger_at: Path | str) -
 def test_a_difference_would_be_seen(unmade_ledger_at: Path | str) -> None:
     with Ledger(unmade_ledger_at) as ledger:
         with ledger.writing() as connection:
-            connection.execute(sa.text("DROP INDEX ix_effect_run_id"))
+            connection.execute(sa.text("DROP INDEX ix_effect_enrolment_id"))
             connection.execute(sa.text("ALTER TABLE run ADD COLUMN mood TEXT"))
         assert len(differences(ledger)) == 2
 
@@ -69,6 +71,29 @@ def test_what_an_earlier_version_has_recorded_is_kept(unmade_ledger_at: Path | s
         (enrolment,) = again.enrolments()
         assert (enrolment.status, enrolment.holds_since) == (EnrolmentStatus.PREVIEWED, None)
         assert differences(again) == []
+
+
+def test_the_history_of_an_earlier_version_is_kept(unmade_ledger_at: Path | str) -> None:
+    database = open_database(unmade_ledger_at, wait_seconds=30)
+    at = datetime(2026, 3, 1, tzinfo=UTC).isoformat(" ")
+    with database.writing() as connection:
+        command.upgrade(alembic_config(connection), "0010")
+        names = ("effect_id", "before", "after", "at", "reason", "actor")
+        lines = sa.table("transition", *map(sa.column, names))
+        told = [
+            (7, None, "planned", at, "its step is due", "run 1"),
+            (8, None, "planned", at, "its step is due", "run 1"),
+            (7, "planned", "ready", at, "every gate let it pass", "run 1"),
+        ]
+        connection.execute(sa.insert(lines), [dict(zip(names, line, strict=True)) for line in told])
+    database.close()
+    with Ledger(unmade_ledger_at) as again:
+        kept = [(move.before, move.after, move.reason) for move in again.history_of(7)]
+        assert kept == [
+            (None, State.PLANNED, "its step is due"),
+            (State.PLANNED, State.READY, "every gate let it pass"),
+        ]
+        assert [move.actor for move in again.history_of(8)] == ["run 1"]
 
 
 def test_a_ledger_from_the_future_is_refused(unmade_ledger_at: Path | str) -> None:

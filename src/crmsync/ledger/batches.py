@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PORTION = 1000  # rows of one statement; bounds what is in memory twice
 _ROWS, _WANTED = "rows_as_json", "wanted_values"
+_SQLITE = sqlite.dialect()
 
 _Filtered = TypeVar("_Filtered", sa.Select[Any], sa.Update)
 
@@ -181,38 +182,57 @@ def update_where(
         connection.execute(wanted, _passed(connection, values) | constants)
 
 
-def insert_where(
-    connection: sa.Connection,
-    column: sa.Column[Any],
-    values: Sequence[object],
-    into: tuple[sa.Column[Any], ...],
-    query: sa.Select[Any],
-    **constants: object,
+def insert_for_each(
+    connection: sa.Connection, column: sa.Column[int], values: Sequence[int], **constants: int
 ) -> None:
-    """Insert into these columns of a table what `rows_where` would answer."""
-    if values:
-        wanted = _inserting(into, query, column, connection.dialect.name)
-        connection.execute(wanted, _passed(connection, values) | constants)
+    """Insert a row of whole numbers for each of these values of a column."""
+    if not far_away(connection):
+        text = _inserting_one(column, *constants)
+        connection.exec_driver_sql(text, [(value, *constants.values()) for value in values])
+    elif values:
+        wanted = _inserting(column, *constants)
+        connection.execute(wanted, {_WANTED: _array(values), **constants})
 
 
 @cache
-def _inserting(
-    into: tuple[sa.Column[Any], ...], query: sa.Select[Any], column: sa.Column[Any], dialect: str
-) -> sa.Insert:
-    return sa.insert(into[0].table).from_select([*into], _where(query, column, dialect))
+def _inserting_one(column: sa.Column[int], *names: str) -> str:
+    into = sa.insert(column.table)
+    columns = [column.name, *names]
+    return str(into.values({name: sa.bindparam(name) for name in columns}).compile(dialect=_SQLITE))
+
+
+@cache
+def _inserting(column: sa.Column[int], *names: str) -> sa.Insert:
+    passed = sa.cast(sa.bindparam(_WANTED, type_=sa.Text), sa.ARRAY(column.type))
+    others = [sa.bindparam(name, type_=sa.Integer) for name in names]
+    each = sa.select(sa.func.unnest(passed), *others)
+    return sa.insert(column.table).from_select([column.name, *names], each)
+
+
+def _array(values: Sequence[object]) -> str:
+    """A list as PostgreSQL writes it: the driver would look at each value for its type."""
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def _passed(connection: sa.Connection, values: Sequence[object]) -> dict[str, object]:
-    return {_WANTED: [*values] if far_away(connection) else orjson.dumps(values).decode()}
+    return {_WANTED: _array(values) if far_away(connection) else orjson.dumps(values).decode()}
 
 
 @cache
 def _where(query: _Filtered, column: sa.Column[Any], dialect: str) -> _Filtered:
     if dialect == "postgresql":
         # Of a table that is made of JSON it would guess wrong how much it has to look up.
-        return query.where(column == sa.any_(sa.bindparam(_WANTED, type_=sa.ARRAY(column.type))))
-    passed = sa.bindparam(_WANTED, type_=sa.Text)
-    value = sa.func.json_each(passed).table_valued("value").c.value
+        passed = sa.cast(sa.bindparam(_WANTED, type_=sa.Text), sa.ARRAY(column.type))
+        return query.where(column == sa.any_(passed))
+    listed = sa.bindparam(_WANTED, type_=sa.Text)
+    value = sa.func.json_each(listed).table_valued("value").c.value
     return query.where(column.in_(sa.select(value)))
 
 

@@ -79,7 +79,7 @@ def claim_ready(
         connection, effect.c.id, ids, _CLAIM, holder=worker, until=lease_until, updated_at=now
     )
     moved = (State.READY, State.SENDING)
-    write_down(connection, effect.c.id, ids, *moved, reason="claimed", at=now, actor=worker)
+    write_down(connection, ids, *moved, reason="claimed", at=now, actor=worker)
     return tuple([_claimed(row, name, worker, now, lease_until) for row in rows])
 
 

@@ -15,6 +15,7 @@ from crmsync.ledger.schema import (
     decision,
     effect,
     enrolment,
+    history,
     transition,
 )
 from crmsync.ledger.states import WAITING, State
@@ -84,17 +85,17 @@ def waiting_because(connection: sa.Connection) -> Sequence[tuple[str, str, int]]
     """What waits in the outbox: state, reason, and how many; the most first."""
     waits = effect.c.state.in_(sorted(WAITING)) & IS_STEP
     last = (
-        sa.select(sa.func.max(transition.c.id))
-        .join(effect, effect.c.id == transition.c.effect_id)
+        sa.select(effect.c.state, sa.func.max(history.c.transition_id).label("transition_id"))
+        .join(history, history.c.effect_id == effect.c.id)
         .where(waits)
-        .group_by(transition.c.effect_id)
+        .group_by(effect.c.id, effect.c.state)
+        .subquery()
     )
     return _counted(
         connection,
-        sa.select(effect.c.state, transition.c.reason, sa.func.count())
-        .join(transition, transition.c.effect_id == effect.c.id)
-        .where(waits, transition.c.id.in_(last))
-        .group_by(effect.c.state, transition.c.reason),
+        sa.select(last.c.state, transition.c.reason, sa.func.count())
+        .join(transition, transition.c.id == last.c.transition_id)
+        .group_by(last.c.state, transition.c.reason),
     )
 
 

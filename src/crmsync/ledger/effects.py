@@ -168,6 +168,14 @@ def read_step_states(
     return found
 
 
+def number_of(connection: sa.Connection, keys: Sequence[str]) -> dict[str, int]:
+    """By their keys, the ledger's numbers of those effects that are there."""
+    return {row.key: row.id for row in rows_where(connection, effect.c.key, keys, _NUMBERS)}
+
+
+_NUMBERS = sa.select(effect.c.key, effect.c.id)
+
+
 def effect_of(row: tuple[Any, ...]) -> Effect:
     """An effect from a row of `SELECT_EFFECTS`."""
     number, key, run_id, rule, subject, enrolment_key, step, connection, payload, *rest = row

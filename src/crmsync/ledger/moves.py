@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import Rows, as_text, execute_rows, insert_where, speakable
-from crmsync.ledger.schema import Instant, effect, transition
+from crmsync.ledger.batches import Rows, as_text, execute_rows, insert_for_each, speakable
+from crmsync.ledger.schema import Instant, effect, history, transition
 from crmsync.ledger.states import State, check_transition
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def move_effects(
     for move in moves:
         alike[move.before, move.after, move.reason].append(move.effect_id)
     for (before, after, reason), ids in alike.items():
-        write_down(connection, effect.c.id, ids, before, after, reason=reason, at=at, actor=actor)
+        write_down(connection, ids, before, after, reason=reason, at=at, actor=actor)
 
 
 def _moving(rows: Rows) -> sa.Update:
@@ -97,8 +97,7 @@ def _moving(rows: Rows) -> sa.Update:
 
 def write_down(
     connection: sa.Connection,
-    column: sa.Column[Any],
-    values: Sequence[object],
+    ids: Sequence[int],
     before: State | None,
     after: State,
     *,
@@ -106,20 +105,13 @@ def write_down(
     at: datetime,
     actor: str,
 ) -> None:
-    """Write down a move of the effects in which the column has one of these values."""
+    """Write down a move of these effects, each of which is there once."""
+    if not ids:
+        return
     said = {"reason": speakable(reason), "at": at, "actor": speakable(actor)}
     moved = {"before": before, "after": after, **said}
-    insert_where(connection, column, values, _HISTORY, _MOVED, **moved)
+    number = connection.execute(_MOVED, moved).scalar_one()
+    insert_for_each(connection, history.c.effect_id, ids, transition_id=number)
 
 
-_HISTORY = (
-    transition.c.effect_id,
-    transition.c.before,
-    transition.c.after,
-    transition.c.reason,
-    transition.c.at,
-    transition.c.actor,
-)
-_MOVED = sa.select(
-    effect.c.id, *[sa.bindparam(column.name, type_=column.type) for column in _HISTORY[1:]]
-).order_by(effect.c.id)
+_MOVED = sa.insert(transition).returning(transition.c.id)

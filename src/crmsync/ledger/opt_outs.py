@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from crmsync.ledger.batches import rows_where
-from crmsync.ledger.effects import OWN_STEP
-from crmsync.ledger.moves import Move, move_effects
+from crmsync.ledger.effects import OWN_STEP, number_of
+from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.payload import dump
-from crmsync.ledger.schema import effect, enrolment, transition
+from crmsync.ledger.schema import effect, enrolment
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.actions import UpdateFields
@@ -128,15 +128,16 @@ def _record(
         for one in fresh
     ]
     connection.execute(sa.insert(effect), rows)
-    recorded = rows_where(connection, effect.c.key, [one.key for one in fresh], _IDS)
-    history = {"before": None, "after": State.PLANNED, "at": at, "actor": f"run {run_id}"}
-    reason = {"reason": "the customer has unsubscribed"}
-    connection.execute(
-        sa.insert(transition), [{"effect_id": row.id, **history, **reason} for row in recorded]
+    recorded = number_of(connection, [one.key for one in fresh])
+    write_down(
+        connection,
+        sorted(recorded.values()),
+        None,
+        State.PLANNED,
+        reason="the customer has unsubscribed",
+        at=at,
+        actor=f"run {run_id}",
     )
-
-
-_IDS = sa.select(effect.c.id)
 
 
 def _action(one: OptOut) -> UpdateFields:

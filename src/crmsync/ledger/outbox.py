@@ -14,7 +14,7 @@ from crmsync.ledger.batches import (
     rows_where,
     speakable,
 )
-from crmsync.ledger.effects import IS_STEP
+from crmsync.ledger.effects import IS_STEP, number_of
 from crmsync.ledger.enrolments import moved_meanwhile
 from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.payload import dump
@@ -77,15 +77,15 @@ def _record_fresh(
         raise moved_meanwhile() from error
     if recorded != len(effects):  # a key is there after all
         raise moved_meanwhile()
-    alike: defaultdict[tuple[State, str], list[str]] = defaultdict(list)
+    numbers = number_of(connection, [new.action.key for new in effects])
+    alike: defaultdict[tuple[State, str], list[int]] = defaultdict(list)
     for new in effects:
-        alike[new.state, new.reason].append(new.action.key)
-    planned: Any = {"reason": "its step is due", "at": at, "actor": actor}
-    keys = [new.action.key for new in effects]
-    write_down(connection, effect.c.key, keys, None, State.PLANNED, **planned)
-    for (state, reason), keys in alike.items():
-        asked = planned | {"reason": reason}
-        write_down(connection, effect.c.key, keys, State.PLANNED, state, **asked)
+        alike[new.state, new.reason].append(numbers[new.action.key])
+    said: Any = {"at": at, "actor": actor}
+    born = sorted(numbers.values())
+    write_down(connection, born, None, State.PLANNED, reason="its step is due", **said)
+    for (state, reason), ids in alike.items():
+        write_down(connection, ids, State.PLANNED, state, reason=reason, **said)
 
 
 def _new_row(new: NewEffect, position: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ from crmsync.ledger import effects, enrolments
 from crmsync.ledger.engine import Sole
 from crmsync.ledger.migrate import is_current, migrate
 from crmsync.ledger.reviews import read_reviewed
-from crmsync.ledger.schema import connection_pause, decision, effect, run, transition
+from crmsync.ledger.schema import connection_pause, decision, effect, history, run, transition
 from crmsync.ledger.sqlite import SqliteDatabase
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import read_stops
@@ -289,13 +289,14 @@ class Ledger:
         """All moves of an effect, the first one first."""
         query = (
             sa.select(transition)
-            .where(transition.c.effect_id == effect_id)
+            .join(history, history.c.transition_id == transition.c.id)
+            .where(history.c.effect_id == effect_id)
             .order_by(transition.c.id)
         )
         with self.reading() as connection:
             return tuple(
                 TransitionRecord(
-                    effect_id=row.effect_id,
+                    effect_id=effect_id,
                     before=None if row.before is None else State(row.before),
                     after=State(row.after),
                     at=row.at,

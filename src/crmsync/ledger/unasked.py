@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.batches import rows_where, speakable
+from crmsync.ledger.batches import rows_where
 from crmsync.ledger.effects import SELECT_EFFECTS, effect_of
-from crmsync.ledger.moves import Move, move_effects
+from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.payload import dump
-from crmsync.ledger.schema import effect, transition
+from crmsync.ledger.schema import effect
 from crmsync.ledger.states import State
 from crmsync.model.actions import LogEmail, SendEmail
 from crmsync.model.own_mail import log_key
@@ -104,14 +104,8 @@ def record_unasked(
     connection.execute(sa.insert(effect), rows)
     recorded = rows_where(connection, effect.c.key, [row["key"] for row in rows], SELECT_EFFECTS)
     effects = [effect_of(row) for row in recorded]
-    born = {
-        "before": None,
-        "after": State.PLANNED,
-        "at": at,
-        "reason": speakable(reason),
-        "actor": speakable(by),
-    }
-    connection.execute(sa.insert(transition), [{"effect_id": one.id, **born} for one in effects])
+    ids = [one.id for one in effects]
+    write_down(connection, ids, None, State.PLANNED, reason=reason, at=at, actor=by)
     make_ready(connection, effects, State.PLANNED, at=at, by=by, reason="no gate is asked about it")
 
 

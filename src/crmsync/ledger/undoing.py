@@ -12,7 +12,7 @@ from crmsync.ledger.effects import IS_STEP, SELECT_EFFECTS, effect_of
 from crmsync.ledger.enrolments import stop_enrolments
 from crmsync.ledger.moves import Move, move_effects
 from crmsync.ledger.outbox import drop_waiting
-from crmsync.ledger.schema import effect, enrolment, transition
+from crmsync.ledger.schema import effect, enrolment, history, transition
 from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.unasked import Unasked, make_ready, record_unasked
 from crmsync.ledger.values.enrolments import EnrolmentStatus
@@ -70,7 +70,8 @@ def read_left(connection: sa.Connection, run_id: int) -> Left:
     let_out = sa.and_(effect.c.run_id == run_id, effect.c.state.not_in(sorted(_NOT_LET_OUT)))
     let_out &= effect.c.state != State.DROPPED
     born = sa.exists().where(
-        transition.c.effect_id == effect.c.id,
+        history.c.effect_id == effect.c.id,
+        transition.c.id == history.c.transition_id,
         transition.c.before.is_(None),
         transition.c.actor == f"run {run_id}",
     )
