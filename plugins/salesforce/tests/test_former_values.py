@@ -80,6 +80,23 @@ def lived(org: TestedOrg) -> TestedOrg:
 
 
 @pytest.mark.parametrize("bulk_from", [1, 10_000])
+def test_nobody_has_a_past_before_they_were_made(
+    lived: TestedOrg, tmp_path: Path, bulk_from: int
+) -> None:
+    start = lived.clock.now() - timedelta(days=20)
+    for name in ("Young", "Younger"):
+        young = lived.org.create("Account", {"Name": name, "Rating": "Hot"})
+        lived.clock.pass_time(timedelta(days=5))
+    lived.org.update("Account", young, {"Rating": "Cold"})
+    config = write_config(tmp_path, lived, bulk_from=bulk_from)
+    call_json("sync", "--config", config, "--at", lived.clock.now().isoformat())
+    days = [f"{start + timedelta(days=n):%m-%d}" for n in (5, 20, 25)]
+    assert known_since(tmp_path) == dict(
+        zip(("Acme", "Quiet", "Young", "Younger"), (days[0], *days), strict=True)
+    )
+
+
+@pytest.mark.parametrize("bulk_from", [1, 10_000])
 def test_the_past_is_known_from_the_first_day(
     lived: TestedOrg, tmp_path: Path, bulk_from: int
 ) -> None:

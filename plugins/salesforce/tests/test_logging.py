@@ -150,6 +150,23 @@ def test_a_mail_is_logged_though_nobody_could_be_related(acme: TestedOrg, fault:
     assert len(rows(acme, "EmailMessage")) == 1
 
 
+def test_a_sender_without_a_name_is_named_by_the_address(acme: TestedOrg) -> None:
+    acme.connect().apply([replace(LOG, sender="jo@vendor.example")])
+    (mail,) = rows(acme, "EmailMessage")
+    assert (mail["FromName"], mail["FromAddress"]) == ("jo@vendor.example",) * 2
+
+
+def test_a_mail_that_is_too_long_stands_there_without_its_html(acme: TestedOrg) -> None:
+    long = replace(LOG, subject="s" * 4000, text="é\n" * 60_000, html="<p>" + "x" * 140_000)
+    (answer,) = acme.connect().apply([long])
+    assert isinstance(answer, Receipt)
+    (mail,) = rows(acme, "EmailMessage")
+    assert mail["HtmlBody"] is None
+    assert mail["Subject"] == "s" * 2999 + "…"
+    assert mail["TextBody"].endswith("Salesforce takes no more.]")
+    assert 131_000 < len(mail["TextBody"]) <= 131_072
+
+
 def test_mail_to_nobody_whom_the_org_knows_keeps_the_address(acme: TestedOrg) -> None:
     acme.connect().apply([replace(LOG, about=(RecordRef(table="account", id=ACME),))])
     (mail,) = rows(acme, "EmailMessage")
@@ -212,6 +229,20 @@ def test_without_enhanced_email_a_completed_task_stands_for_the_mail(plain: Test
     assert again == replace(receipt, already=True)
     assert plain.connect().find([LOG.key]) == {LOG.key: again}
     assert plain.connect().setup(dry_run=True) == []
+
+
+def test_a_long_mail_as_a_task_is_cut(plain: TestedOrg) -> None:
+    long = replace(LOG, subject="s" * 300, text="x" * 40_000)
+    assert isinstance(plain.connect().apply([long])[0], Receipt)
+    (task,) = rows(plain, "Task")
+    assert len(task["Subject"]) == 255
+    assert 31_000 < len(task["Description"]) <= 32_000
+
+
+def test_how_mail_would_be_logged_is_told(plain: TestedOrg) -> None:
+    (finding,) = plain.connect().check()
+    assert not finding.fatal
+    assert "keeps mail of cases only" in finding.sentence
 
 
 def test_a_mail_about_somebody_who_is_gone_is_refused_alone(acme: TestedOrg) -> None:

@@ -224,6 +224,32 @@ def test_deletions_that_nobody_tells_any_more_are_found_by_a_listing(org: Tested
     assert not [p for p in read(org.connect(), pages[-1].cursor) if p.snapshot is not None]
 
 
+def test_deletions_that_the_org_has_forgotten_early_are_found_by_a_listing(org: TestedOrg) -> None:
+    made = accounts(org, 9)
+    cursor = read(org.connect())[-1].cursor
+    org.org.purge("Account", made[0])
+    org.clock.pass_time(timedelta(days=2))
+    # A long list of deletions may be cut every two hours.
+    org.settings.deletions_forgotten = org.clock.now() - timedelta(hours=1)
+    pages = read(org.connect(), cursor)
+    assert ids([page for page in pages if page.snapshot is not None]) == sorted(made[1:])
+
+
+def test_what_became_visible_while_a_reading_was_broken_off_is_read(org: TestedOrg) -> None:
+    org.settings.page_rows = 5
+    made = accounts(org, 12)
+    connector = org.connect()
+    cursor = next(iter(connector.read("records", None))).cursor
+    connector.close()
+    began = org.clock.now()
+    org.clock.pass_time(timedelta(hours=1))
+    (late,) = accounts(org, 1)
+    org.org.stamp("Account", late, began - timedelta(minutes=1))
+    pages = read(org.connect(), cursor)
+    assert set(ids(pages)) == set(made[5:])
+    assert late in ids(read(org.connect(), pages[-1].cursor))
+
+
 def test_too_many_deletions_are_found_by_a_listing(org: TestedOrg) -> None:
     org.settings.most_deleted = 3
     made = accounts(org, 9)
@@ -299,6 +325,18 @@ def test_a_job_that_fails_while_nobody_waits_does_not_stop_its_stream(
     connector.close()
     org.service.jobs.fail_all()
     assert set(ids(read(org.connect(bulk_from=1), waiting.cursor))) == set(made)
+
+
+def test_a_job_need_not_sort(org: TestedOrg) -> None:
+    # Airbyte #27969: what is large takes too long to sort.
+    accounts(org, 5)
+    cursor = read(org.connect())[-1].cursor
+    org.clock.pass_time(timedelta(hours=1))
+    made = accounts(org, 5)
+    assert set(ids(read(org.connect(bulk_from=1), cursor))) >= set(made)
+    asked = [one for one in org.service.requests if one.parts == ("jobs", "query")]
+    (job,) = (one.json() for one in asked)
+    assert "ORDER BY" not in job["query"]
 
 
 def test_what_takes_a_query_too_long_is_left_to_a_bulk_job(org: TestedOrg) -> None:
@@ -396,6 +434,10 @@ def test_a_hidden_field_is_told_and_the_rest_goes_on(org: TestedOrg) -> None:
     hidden = read(org.connect("Account", ("Name", "Phone")), cursor)
     assert {row["Phone"] for row in rows(hidden)} == {None}
     org.org.objects["Account"].hidden.clear()
+    org.service.calls.clear()
+    assert rows(read(org.connect("Account", ("Name", "Phone")), hidden[-1].cursor))
+    assert org.service.calls == ["GET queryAll"], "what is missing is not asked for each time"
+    org.clock.pass_time(timedelta(hours=1))
     shown = read(org.connect("Account", ("Name", "Phone")), hidden[-1].cursor)
     assert sorted(row["Phone"] or "" for row in rows(shown)) == ["", "1", "1", "1"]
 

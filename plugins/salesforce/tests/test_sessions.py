@@ -18,6 +18,7 @@ from crmsync.errors import (
     TransientError,
     UncertainError,
 )
+from crmsync.observe import redact
 from crmsync_salesforce import transport
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.options import SalesforceOptions
@@ -147,8 +148,15 @@ def test_options_that_cannot_be(options: dict[str, Any], words: str) -> None:
         SalesforceOptions.model_validate({k: v for k, v in values.items() if v is not None})
 
 
-def test_a_sandbox_has_another_audience() -> None:
-    url = "https://acme--uat.sandbox.my.salesforce.com"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme--uat.sandbox.my.salesforce.com",
+        "https://acme--uat.cs42.my.salesforce.com",
+        "https://speed-ruby-1234.scratch.my.salesforce.com",
+    ],
+)
+def test_a_sandbox_has_another_audience(url: str) -> None:
     given = {"url": url, "client_id": "c", "client_secret": "env:S"}
     options = SalesforceOptions.model_validate(given)
     assert options.jwt_audience == "https://test.salesforce.com"
@@ -233,6 +241,13 @@ def test_a_share_that_was_used_up_is_asked_about_again(org: TestedOrg) -> None:
     one.call("GET", "limits")
     with pytest.raises(QuotaError):
         one.call("GET", "limits")
+
+
+def test_a_session_that_the_org_has_given_is_a_secret(org: TestedOrg) -> None:
+    one = client(org)
+    one.call("GET", "limits")
+    token = one.api.session_id
+    assert token not in redact(f"Bearer {token} was refused")
 
 
 def test_a_version_that_was_retired(org: TestedOrg) -> None:

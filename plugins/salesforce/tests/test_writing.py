@@ -1,20 +1,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from org_under_test import KEY, START, TestedOrg, chosen_id
 
 from crmsync.errors import (
+    ChangedError,
     ConnectorError,
     QuotaError,
     RejectedError,
     TransientError,
     UncertainError,
 )
-from crmsync.model.actions import AddNote, CreateTask, Receipt, RecordRef, UpdateFields
+from crmsync.model.actions import (
+    AddNote,
+    CreateTask,
+    Receipt,
+    RecordRef,
+    UpdateFields,
+    WithdrawTask,
+)
 from crmsync_salesforce.marks import mark
 from crmsync_salesforce.options import SalesforceOptions
 from crmsync_salesforce.simulator.messages import Fault
@@ -301,6 +309,26 @@ def test_an_update_that_cannot_be(
     assert isinstance(sound, Receipt)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [{"Status": "In Progress"}, {"Priority": "High"}, {"OwnerId": "COLLEAGUE"}, {"WhatId": None}],
+)
+def test_a_task_that_somebody_has_worked_on_is_not_taken_back(
+    org: TestedOrg, account: str, values: dict[str, Any]
+) -> None:
+    user = org.org.create("User", {"Username": "o", "LastName": "O", "Email": "o@x.example"})
+    made = task(about=(RecordRef(table="account", id=account),))
+    (receipt,) = apply(org, made)
+    assert isinstance(receipt, Receipt)
+    org.clock.pass_time(timedelta(minutes=1))
+    changed = {k: user if v == "COLLEAGUE" else v for k, v in values.items()}
+    org.org.update("Task", str(receipt.remote_id), changed)
+    withdrawal = WithdrawTask(key="w", task=made, remote_id=str(receipt.remote_id))
+    (answer,) = apply(org, withdrawal)
+    assert isinstance(answer, ChangedError)
+    assert not tasks(org)[0]["IsDeleted"]
+
+
 def test_one_bad_record_does_not_spoil_two_hundred(org: TestedOrg) -> None:
     # The parser refuses a request as a whole, and does not say which record it was.
     actions = [task(f"k{i}", subject="bell \x07" if i == 77 else "fine") for i in range(100)]
@@ -312,13 +340,15 @@ def test_one_bad_record_does_not_spoil_two_hundred(org: TestedOrg) -> None:
 
 def test_the_field_for_keys_is_proved_and_made(org: TestedOrg) -> None:
     connector = org.connect(options=org.options(key_field="Other_Key__c"))
-    (finding,) = connector.check()
-    assert finding.fatal
-    assert "tasks have no field Other_Key__c" in finding.sentence
-    assert "Setup, Object Manager, Activity" in finding.sentence
+    of_tasks, of_mails = connector.check()
+    assert of_tasks.fatal
+    assert "tasks have no field Other_Key__c" in of_tasks.sentence
+    assert "Setup, Object Manager, Activity" in of_tasks.sentence
+    assert not of_mails.fatal
+    assert "logged mails have no field Other_Key__c" in of_mails.sentence
     said = connector.setup(dry_run=True)
     assert ["Other_Key__c" in one for one in said] == [True, True], "of activities and of mails"
-    assert len(connector.check()) == 1
+    assert len(connector.check()) == 2
     assert connector.setup(dry_run=False) == said
     assert connector.check() == []
     assert connector.setup(dry_run=False) == []
@@ -327,10 +357,21 @@ def test_the_field_for_keys_is_proved_and_made(org: TestedOrg) -> None:
 
 
 def test_a_field_that_lets_keys_repeat_is_no_field_for_keys(tmp_path: Any) -> None:
-    org = TestedOrg(tmp_path, start=START, custom=[f"Task {KEY} string(40)"])
-    (finding,) = org.connect().check()
+    custom = [f"{name} {KEY} string(40)" for name in ("Task", "EmailMessage")]
+    org = TestedOrg(tmp_path, start=START, custom=custom)
+    of_tasks, of_mails = org.connect().check()
     org.close()
-    assert "it is not unique, and it is no External ID, and it is shorter" in finding.sentence
+    assert of_tasks.sentence.startswith(f"the field {KEY} of tasks cannot keep keys: ")
+    assert "it is not unique, and it is no External ID, and it is shorter" in of_tasks.sentence
+    assert of_mails.sentence.startswith(f"the field {KEY} of logged mails cannot keep keys: ")
+    assert [of_tasks.fatal, of_mails.fatal] == [True, False]
+
+
+def test_who_may_not_create_tasks_is_told_so(org: TestedOrg) -> None:
+    org.org.objects["Task"].words |= {"readonly"}
+    (finding,) = org.connect().check()
+    assert finding.fatal
+    assert "“Edit Tasks”" in finding.sentence
 
 
 @pytest.fixture
@@ -361,6 +402,17 @@ def test_without_a_field_for_keys_a_mark_in_the_text_finds_a_task_again(
     assert again == Receipt(key="k1", remote_id=row["Id"], already=True)
     unmarked.org.delete("Task", row["Id"])
     assert list(connector.find(["k1"])) == ["k1"]
+
+
+def test_what_a_person_writes_below_a_mark_hides_nothing(unmarked: TestedOrg) -> None:
+    connector = unmarked.connect(options=unmarked.options_without_key_field())
+    (first,) = connector.apply([task(body="Ring.")])
+    assert isinstance(first, Receipt)
+    (row,) = tasks(unmarked)
+    said = f"{row['Description']}\r\n\r\nCalled him, he is happy."
+    unmarked.org.update("Task", row["Id"], {"Description": said})
+    (again,) = connector.apply([task(body="Ring.")])
+    assert again == replace(first, already=True)
 
 
 def test_a_mark_that_somebody_else_has_copied_finds_nothing(unmarked: TestedOrg) -> None:

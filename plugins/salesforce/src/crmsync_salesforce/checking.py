@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crmsync.config.yaml import nearest
@@ -9,6 +10,7 @@ from crmsync.errors import AuthError
 from crmsync.plugins.contract import Finding
 from crmsync_salesforce.errors import RefusedError
 from crmsync_salesforce.login import PASSWORD_RETIRED
+from crmsync_salesforce.mails import MAIL, keeps_mail
 from crmsync_salesforce.options import SalesforceStreamOptions
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def findings(
             fatal=False,
         )
     yield from _limits(client)
-    yield from _key_field(client, descriptions)
+    yield from _activities(client, descriptions)
+    yield from _mails(client, descriptions)
     for request in streams.values():
         yield from _stream(descriptions, request)
 
@@ -55,25 +58,53 @@ def _limits(client: SalesforceClient) -> Iterator[Finding]:
         )
 
 
-def _key_field(client: SalesforceClient, descriptions: Descriptions) -> Iterator[Finding]:
-    name = client.options.key_field
+def _activities(client: SalesforceClient, descriptions: Descriptions) -> Iterator[Finding]:
     try:
-        fields = descriptions.fields("Task")
+        task = descriptions.object("Task")
     except (RefusedError, AuthError):
         yield Finding(
             sentence="the API's user may not read tasks: give it a permission set with access to "
             "activities (“Access Activities”)"
         )
         return
+    if not task.get("createable"):
+        yield Finding(
+            sentence="the API's user may not create tasks: give it a permission set with “Edit "
+            "Tasks”"
+        )
+    yield from _key_field(client.options.key_field, descriptions, "Task", "tasks", "Activity")
+
+
+def _mails(client: SalesforceClient, descriptions: Descriptions) -> Iterator[Finding]:
+    """How mail would be logged; none of it keeps anything else from being done."""
+    if not keeps_mail(descriptions):
+        yield Finding(
+            sentence="the org keeps mail of cases only, so a mail is logged as a completed task: "
+            "to have it as an email message, turn on Enhanced Email (Setup, Email to Salesforce "
+            "or Email-to-Case) and let the API's user create and read EmailMessage with its fields "
+            "RelatedToId, ToIds and MessageIdentifier",
+            fatal=False,
+        )
+        return
+    for finding in _key_field(client.options.key_field, descriptions, MAIL, "logged mails", MAIL):
+        yield replace(finding, fatal=False)
+
+
+def _key_field(
+    name: str | None, descriptions: Descriptions, described: str, told: str, owner: str
+) -> Iterator[Finding]:
     if name is None:
         return
-    one = fields.get(name)
+    one = descriptions.fields(described).get(name)
     if one is None:
+        without = "“key_field: null” puts a mark into the text of tasks instead"
+        if described == MAIL:
+            without = "each mail gets a mark at the end of its text, and to find it costs calls"
         yield Finding(
-            sentence=f"tasks have no field {name}, or it is hidden from the API's user: make it "
-            "under Setup, Object Manager, Activity: Text(255), External ID, Unique, "
+            sentence=f"{told} have no field {name}, or it is hidden from the API's user: make it "
+            f"under Setup, Object Manager, {owner}: Text(255), External ID, Unique, "
             "case-sensitive, and let the user edit it; “crmsync connections setup” can make it; "
-            "where nobody may, “key_field: null” puts a mark into the text of tasks instead"
+            f"without it, {without}"
         )
         return
     wrong = []
@@ -83,7 +114,7 @@ def _key_field(client: SalesforceClient, descriptions: Descriptions) -> Iterator
     wrong += ["the API's user may not edit it"] * (not one["createable"])
     if wrong:
         yield Finding(
-            sentence=f"the field {name} of tasks cannot keep keys: {', and '.join(wrong)}"
+            sentence=f"the field {name} of {told} cannot keep keys: {', and '.join(wrong)}"
         )
 
 

@@ -21,7 +21,7 @@ from crmsync_salesforce.login import log_in
 from crmsync_salesforce.transport import http_session, sent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import requests
@@ -147,18 +147,27 @@ class SalesforceClient:
                 "forbids this machine's address?"
             ) from None
 
-    def records(self, resource: str, query: str) -> list[dict[str, Any]]:
-        """All records of a query; ``resource`` is ``query`` or ``queryAll``. Numbers are texts.
+    def pages(self, resource: str, query: str) -> Iterator[list[dict[str, Any]]]:
+        """The records of a query, page by page; ``resource`` is ``query`` or ``queryAll``.
+
+        Numbers are texts.
 
         Raises:
             ConnectorError: one of the five.
         """
         answer = self.call("GET", resource, params={"q": query}).json(parse_float=str)
-        records: list[dict[str, Any]] = answer["records"]
+        yield answer["records"]
         while following := answer.get("nextRecordsUrl"):
             answer = self.call("GET", following).json(parse_float=str)
-            records += answer["records"]
-        return records
+            yield answer["records"]
+
+    def records(self, resource: str, query: str) -> list[dict[str, Any]]:
+        """All records of a query.
+
+        Raises:
+            ConnectorError: one of the five.
+        """
+        return [record for page in self.pages(resource, query) for record in page]
 
     def _called(
         self,

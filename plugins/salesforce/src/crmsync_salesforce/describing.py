@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Which field orders changes, the best first.
 _CHANGE_TIMES = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
+CREATED = "CreatedDate"
 _COMPOUND = {"address", "location"}
 _UNREADABLE = _COMPOUND | {"base64"}
 _OF_ANY_RECORD = ("Id", "Name", "Type", "Email")
@@ -142,8 +143,10 @@ class Descriptions:
             return None
         return str(one["type"])
 
-    def plan(self, name: str, columns: Sequence[str], *, now: int) -> Plan:
-        """What a read of these columns asks for.
+    def plan(
+        self, name: str, columns: Sequence[str], *, now: int, with_creation: bool = False
+    ) -> Plan:
+        """What a read of these columns asks for; ``with_creation``: also when records were made.
 
         Raises:
             RejectedError: there is no such object, or it has no ids.
@@ -153,6 +156,7 @@ class Descriptions:
         deletable, mergeable = "IsDeleted" in fields, "MasterRecordId" in fields
         own = ["Id", *([changed] if changed else [])]
         own += ["IsDeleted"] * deletable + ["MasterRecordId"] * mergeable
+        own += [CREATED] * (with_creation and CREATED in fields)
         types = {column: self.type_of(name, column) for column in (*own, *columns)}
         readable = {column: kind for column, kind in types.items() if kind is not None}
         paths = {column.partition(":")[0]: kind for column, kind in readable.items()}

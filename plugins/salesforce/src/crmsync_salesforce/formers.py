@@ -7,8 +7,6 @@ the mapping tracks, none is told.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +16,7 @@ from simple_salesforce.format import format_soql
 from crmsync.errors import TransientError
 from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
+from crmsync_salesforce.describing import CREATED
 from crmsync_salesforce.errors import RefusedError
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.tables import rows_as_table
@@ -30,43 +29,45 @@ if TYPE_CHECKING:
     from crmsync_salesforce.describing import Descriptions, Plan
 
 _log = logger()
-_RECORD_ID = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+_RECORD_ID = r"^[0-9A-Za-z]{15}([0-9A-Za-z]{3})?$"
 _NAMED_OTHERWISE = {"Opportunity": "OpportunityFieldHistory"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """A field of a record got another value."""
-
-    at: str
-    field: str
-    old: str | None
 
 
 class Formers:
     """The former versions of an object's records.
 
     Args:
-        changes: of each record that has any, the oldest first.
-        since: from when on the org has kept them; as the org writes it.
+        changes: the columns ``id``, ``at``, ``field`` and ``old``; those of a record stand
+            together, the oldest first.
         changed_at: the field that says since when a version stood.
     """
 
-    def __init__(
-        self, changes: Mapping[str, Sequence[Change]], *, since: str, changed_at: str
-    ) -> None:
-        self._changes, self._since, self._changed_at = changes, since, changed_at
-        self._ids = pa.array(list(changes), pa.string())
+    def __init__(self, changes: pa.Table, *, changed_at: str) -> None:
+        self._changes, self._changed_at = changes.drop_columns("id"), changed_at
+        self.since: str = pc.min_max(changes["at"])["min"].as_py()
+        counted = pc.value_counts(changes["id"])
+        self._ids = counted.field("values")
+        counts = counted.field("counts")
+        starts = pc.subtract(pc.cumulative_sum(counts), counts)
+        places = zip(starts.to_pylist(), counts.to_pylist(), strict=True)
+        self._places = dict(zip(self._ids.to_pylist(), places, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def with_former(self, rows: pa.Table) -> pa.Table:
-        """Records behind their former versions; the past of deleted ones is left out."""
+        """Records behind their former versions; the past of deleted ones is left out.
+
+        A record that is younger than what the org has kept has a past from its creation on.
+        """
         live = rows
         if "IsDeleted" in rows.column_names:
             live = rows.filter(pc.not_equal(rows["IsDeleted"], "true"))
         changed = pc.is_in(live["Id"], value_set=self._ids)
         same = live.filter(pc.invert(changed))
         place = same.schema.get_field_index(self._changed_at)
-        stood = pa.repeat(self._since, same.num_rows).cast(pa.string())
+        created = same[CREATED]
+        stood = pc.if_else(pc.greater(created, self.since), created, self.since)
         same = same.set_column(place, self._changed_at, stood)
         versions = [
             version for row in live.filter(changed).to_pylist() for version in self._versions(row)
@@ -75,12 +76,13 @@ class Formers:
 
     def _versions(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """What a record was, the oldest first, until it became what it is."""
-        changes, values = self._changes[row["Id"]], row
+        changes = self._changes.slice(*self._places[row["Id"]]).to_pylist()
+        values = row
         states = [values]
         for change in reversed(changes):
-            values = values | {change.field: change.old}
+            values = values | {change["field"]: change["old"]}
             states.append(values)
-        starts = [self._since, *(change.at for change in changes)]
+        starts = [max(self.since, row[CREATED]), *(change["at"] for change in changes)]
         for start, state in zip(starts, reversed(states), strict=True):
             yield state | {self._changed_at: start}
 
@@ -96,7 +98,7 @@ def formers(
     assert isinstance(request.options, SalesforceStreamOptions)  # noqa: S101  the spec names that model
     name, changed_at = request.options.object, request.changed_at
     fields = {column.partition(":")[0] for column in request.tracked}
-    if not fields or changed_at not in plan.selected:
+    if not fields or changed_at not in plan.selected or CREATED not in plan.selected:
         return None
     try:
         unkept = fields - _kept(client, name)
@@ -109,24 +111,34 @@ def formers(
     except RefusedError as error:
         _log.info("former_values_unknown", object=name, why=str(error))
         return None
-    references = {field for field in fields if described[field]["type"] == "reference"}
-    found: dict[str, list[tuple[str, str, Change]]] = {}
-    for row in rows.to_pylist():
-        field = called[row["Field"]]
-        if field in references and not (_is_id(row["OldValue"]) and _is_id(row["NewValue"])):
-            continue  # the same change, told by names
-        change = Change(at=row["CreatedDate"], field=field, old=row["OldValue"])
-        found.setdefault(row[_parent(name)], []).append((change.at, row["Id"], change))
-    changes = {key: [one[-1] for one in sorted(told, key=_age)] for key, told in found.items()}
-    if not changes:
+    references = [own for own, field in called.items() if described[field]["type"] == "reference"]
+    changes = _by_record(rows, name, called, references)
+    if not changes.num_rows:
         return None
-    since = min(told[0].at for told in changes.values())
-    _log.info("former_values_read", object=name, records=len(changes), since=since)
-    return Formers(changes, since=since, changed_at=changed_at)
+    found = Formers(changes, changed_at=changed_at)
+    _log.info("former_values_read", object=name, records=len(found), since=found.since)
+    return found
 
 
-def _age(told: tuple[str, str, Change]) -> tuple[str, str]:
-    return told[0], told[1]
+def _by_record(
+    rows: pa.Table, name: str, called: Mapping[str, str], references: Sequence[str]
+) -> pa.Table:
+    """The org's history as `Formers` takes it."""
+    refers = pc.is_in(rows["Field"], value_set=pa.array(references, pa.string()))
+    by_id = pc.and_(_is_id(rows["OldValue"]), _is_id(rows["NewValue"]))
+    # The same change of a reference is also told by names.
+    rows = rows.filter(pc.or_(pc.invert(refers), by_id))
+    order = [(column, "ascending") for column in (_parent(name), "CreatedDate", "Id")]
+    rows = rows.sort_by(order).combine_chunks()
+    own = pc.index_in(rows["Field"], value_set=pa.array(list(called), pa.string()))
+    return pa.table(
+        {
+            "id": rows[_parent(name)],
+            "at": rows["CreatedDate"],
+            "field": pa.array(list(called.values()), pa.string()).take(own.combine_chunks()),
+            "old": rows["OldValue"],
+        }
+    )
 
 
 def _kept(client: SalesforceClient, name: str) -> set[str]:
@@ -163,11 +175,8 @@ def _history(
 def _by_queries(
     client: SalesforceClient, query: str, selected: Sequence[str]
 ) -> Iterator[pa.Table]:
-    answer = client.call("GET", "query", params={"q": query}).json(parse_float=str)
-    yield rows_as_table(answer["records"], selected)
-    while following := answer.get("nextRecordsUrl"):
-        answer = client.call("GET", following).json(parse_float=str)
-        yield rows_as_table(answer["records"], selected)
+    for records in client.pages("query", query):
+        yield rows_as_table(records, selected)
 
 
 def _by_job(client: SalesforceClient, query: str, selected: Sequence[str]) -> Iterator[pa.Table]:
@@ -198,5 +207,5 @@ def _called(field: str, described: Mapping[str, Any]) -> str:
     return field.removesuffix("Id") if lookup else field
 
 
-def _is_id(text: str | None) -> bool:
-    return text is None or _RECORD_ID.fullmatch(text) is not None
+def _is_id(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(texts, _RECORD_ID).fill_null(fill_value=True)

@@ -1,7 +1,8 @@
 """Marks that find a task again, for orgs that have no field for keys.
 
-A mark stands at the end of a task's text. No query can search in that text, so the tasks that this
-connection's user has made in the last months are read, and their marks are compared here.
+A mark stands below a task's text, on a line of its own. No query can search in that text, so the
+tasks that this connection's user has made in the last months are read, and their marks are compared
+here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 from simple_salesforce.format import format_soql
@@ -21,7 +22,7 @@ from crmsync_salesforce import soql
 
 SOUGHT = timedelta(days=90)
 _DIGITS = 32
-_MARK = re.compile(rf"\s*\[crmsync ([0-9a-f]{{{_DIGITS}}})\]\s*\Z")
+_MARK = re.compile(rf"^\s*\[crmsync ([0-9a-f]{{{_DIGITS}}})\]\s*$", re.MULTILINE)
 
 
 def mark(key: str) -> str:
@@ -36,9 +37,9 @@ def marked(text: str, key: str) -> str:
 
 
 def mark_in(text: str | None) -> str | None:
-    """The mark at the end of a text; None where there is none."""
-    found = _MARK.search(text or "")
-    return None if found is None else found.group(1)
+    """The last line of a text that is a mark; None where none is. People write below it."""
+    found: list[str] = _MARK.findall(text or "")
+    return found[-1] if found else None
 
 
 def made_by(user: str, *, now: datetime, name: str = "Task", text: str = "Description") -> str:
@@ -50,7 +51,7 @@ def made_by(user: str, *, now: datetime, name: str = "Task", text: str = "Descri
 
 
 def marked_records(
-    records: Sequence[dict[str, Any]], keys: Sequence[str], *, text: str = "Description"
+    records: Iterable[dict[str, Any]], keys: Sequence[str], *, text: str = "Description"
 ) -> dict[str, str]:
     """The ids of those records that bear the mark of a key, by key."""
     sought = {mark(key): key for key in keys}

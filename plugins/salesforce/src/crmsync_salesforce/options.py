@@ -108,8 +108,9 @@ class SalesforceOptions(Settings):
     @property
     def jwt_audience(self) -> str:
         """What a JWT is for."""
-        sandbox = ".sandbox." in self.url or "//test." in self.url
-        return self.audience or f"https://{'test' if sandbox else 'login'}.salesforce.com"
+        # Two hyphens divide the name of a sandbox from its org's, also at its older addresses.
+        trial = any(sign in self.url for sign in (".sandbox.", ".scratch.", "--", "//test."))
+        return self.audience or f"https://{'test' if trial else 'login'}.salesforce.com"
 
 
 class SalesforceStreamOptions(Settings):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _LOST_PLACE = {"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED"}
 _DESCRIBED_FOR = timedelta(days=1).total_seconds()
+_MISSING_FOR = timedelta(hours=1).total_seconds()
 _DELETIONS_EVERY = timedelta(hours=20)
 _REPLICATED = timedelta(days=14)  # the org keeps them for 15 days
 _WINDOW_REFUSED = {"INVALID_REPLICATION_DATE", "EXCEEDED_ID_LIMIT"}
@@ -114,14 +115,18 @@ class StreamReading:
         return datetime.fromisoformat(known or _LONG_AGO)
 
     def _describe(self, *, anew: bool = False) -> None:
-        """Ask the org what it lets us read: once a day, while something is missing, or ``anew``."""
+        """Ask the org what it lets us read: once a day, while something is missing once an hour."""
         if anew:
             self._descriptions.forget()
         plan = self._progress.plan
         now = self._clock()
-        if plan and not anew and not plan.missing and now - plan.described < _DESCRIBED_FOR:
-            return
-        fresh = self._descriptions.plan(self._object, self._columns, now=now)
+        if plan and not anew:
+            holds_for = _MISSING_FOR if plan.missing else _DESCRIBED_FOR
+            if now - plan.described < holds_for:
+                return
+        fresh = self._descriptions.plan(
+            self._object, self._columns, now=now, with_creation=bool(self._request.tracked)
+        )
         for column in fresh.missing:
             self._log.warning("column_missing", column=column)
         if plan is not None and {*fresh.selected, fresh.changed} - {*plan.selected}:
@@ -157,20 +162,20 @@ class StreamReading:
             return
         query = self._query(plan)
         if len(query) > soql.LONGEST_QUERY:
-            yield from self._by_job(query)
+            yield from self._by_job()
             return
         try:
             answer = self._asked("queryAll", params={"q": query})
         except QueryTimeoutError as error:
             self._log.info("reads_by_bulk", why=str(error))
-            yield from self._by_job(query)
+            yield from self._by_job()
             return
         began = progress.began or soql.instant(self._now())
         self._progress = replace(progress, began=began, listed=progress.listed or self._clock())
         total = int(answer["totalSize"])
         if total >= self._options.bulk_from and total:
             self._log.info("reads_by_bulk", records=total, bulk_from=self._options.bulk_from)
-            yield from self._by_job(query, answer)
+            yield from self._by_job(answer)
             return
         yield from self._query_pages(answer)
 
@@ -185,7 +190,7 @@ class StreamReading:
         self._log.info("first_reading", records=total, bulk=large)
         return large
 
-    def _query(self, plan: Plan) -> str:
+    def _query(self, plan: Plan, *, ordered: bool = True) -> str:
         assert plan.changed is not None  # noqa: S101  `pages` has seen to it
         return soql.changes(
             self._object,
@@ -193,6 +198,7 @@ class StreamReading:
             plan.changed,
             since=self._progress.settled,
             after=self._progress.after,
+            ordered=ordered,
         )
 
     def _query_pages(self, answer: dict[str, Any]) -> Iterator[Page]:
@@ -222,10 +228,11 @@ class StreamReading:
         if listing:
             self._progress = replace(self._progress, listed=self._clock())
 
-    def _by_job(self, query: str, answer: dict[str, Any] | None = None) -> Iterator[Page]:
+    def _by_job(self, answer: dict[str, Any] | None = None) -> Iterator[Page]:
         """By the Bulk API, or by the query's own pages where it does not read such an object."""
         try:
-            job = bulk.create_job(self._client, query)
+            # A job keeps its place without an order, and to sort so much may take too long.
+            job = bulk.create_job(self._client, self._query(self._plan, ordered=False))
         except bulk.NoBulkError as error:
             self._log.info("reads_by_queries", why=str(error))
             if answer is None:

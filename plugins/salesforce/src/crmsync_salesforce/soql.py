@@ -35,6 +35,7 @@ def changes(
     *,
     since: str | None = None,
     after: Position | None = None,
+    ordered: bool = True,
 ) -> str:
     """All records, or those changed since an instant, or those behind a position; oldest first."""
     where = ""
@@ -49,7 +50,7 @@ def changes(
         )
     elif since is not None:
         where = format_soql("WHERE {:literal} >= {:literal}", changed, since)
-    order = format_soql("ORDER BY {:literal}, Id", changed)
+    order = format_soql("ORDER BY {:literal}, Id", changed) if ordered else ""
     return everything(object_name, selected, where, order)
 
 

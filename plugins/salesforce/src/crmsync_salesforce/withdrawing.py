@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _Answers = dict[int, Receipt | ConnectorError]
 
 _AT_ONCE = 100  # ids in an address of limited length
-_FIELDS = ("Id", "IsDeleted", "IsClosed", "Subject", "Description", "ActivityDate", "OwnerId")
+_FIELDS = ("Id", "IsDeleted", "IsClosed", "Subject", "Description", "ActivityDate", "OwnerId",
+           "CreatedDate", "LastModifiedDate")  # fmt: skip
 _TYPES = {"ActivityDate": "date", "OwnerId": "reference"}
 
 
@@ -49,7 +50,9 @@ def _withdrawn(client: SalesforceClient, actions: Mapping[int, WithdrawTask]) ->
         if record is None or action.remote_id in doomed:
             answers[place] = _receipt(action, already=True)
         elif not _is_as_it_was_made(record, action):
-            answers[place] = ChangedError("somebody has worked on the task, so it stays")
+            answers[place] = ChangedError(
+                "somebody, or an automation of the org, has worked on the task, so it stays"
+            )
         else:
             doomed[action.remote_id] = place
     deleted = _deleted(client, list(doomed)) if doomed else {}
@@ -68,7 +71,8 @@ def _is_as_it_was_made(record: Mapping[str, Any], action: WithdrawTask) -> bool:
         "ActivityDate": None if task.due is None else task.due.isoformat(),
     }
     made |= {} if task.assignee is None else {"OwnerId": task.assignee}
-    return not record["IsClosed"] and holds(record, made, _TYPES)
+    untouched = record["LastModifiedDate"] == record["CreatedDate"]
+    return untouched and not record["IsClosed"] and holds(record, made, _TYPES)
 
 
 def _deleted(client: SalesforceClient, ids: Sequence[str]) -> dict[str, ConnectorError | None]:

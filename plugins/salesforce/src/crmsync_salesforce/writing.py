@@ -7,6 +7,7 @@ to create it twice; a task that a person has changed or closed since is left as 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import AuthError, ConnectorError, RejectedError
@@ -43,6 +44,7 @@ _LONGEST = {
     "Task": {"Subject": 255, "Description": 32_000},
     MAIL: {"Subject": 3000, "TextBody": 131_072, "HtmlBody": 131_072},
 }
+_ROOM_FOR_MARK = 60
 _BODIES = {"Task": "Description", MAIL: "TextBody"}
 _WHO = "contact"
 
@@ -103,7 +105,9 @@ class OrgWriter:
         field = self._key_field
         if field is None or name == "Task":
             return field  # that tasks lack it is told by `check`
-        return field if field in self._descriptions.fields(name) else None
+        one = self._descriptions.fields(name).get(field)
+        # Of mails it is no must: what cannot keep keys is told by `check`, and marks do instead.
+        return field if one and one["unique"] and one["createable"] else None
 
     def _found(self, name: str, keys: Sequence[str]) -> dict[str, Receipt]:
         field = self._key_field_of(name)
@@ -130,7 +134,7 @@ class OrgWriter:
             raise AuthError("the login does not tell whose it is, so our tasks cannot be found")
         text = _BODIES[name]
         query = made_by(self._client.user, now=self._client.clock.now(), name=name, text=text)
-        records = self._client.records("queryAll", query)
+        records = chain.from_iterable(self._client.pages("queryAll", query))
         return {
             key: Receipt(key=key, remote_id=record_id, already=True)
             for key, record_id in marked_records(records, keys, text=text).items()
@@ -188,10 +192,10 @@ class OrgWriter:
 
     def _record(self, action: _Made) -> dict[str, Any]:
         if isinstance(action, LogEmail) and keeps_mail(self._descriptions):
-            return self._with_key(as_message(action), action.key)
+            return self._with_key(_fitting(as_message(action)), action.key)
         record: dict[str, Any] = {"attributes": {"type": "Task"}}
         if isinstance(action, LogEmail):
-            record = as_task(action)
+            record = _fitting(as_task(action))
         elif isinstance(action, CreateTask):
             record |= {"Subject": action.subject, "Description": action.body}
             record |= {} if action.due is None else {"ActivityDate": action.due.isoformat()}
@@ -229,6 +233,20 @@ class OrgWriter:
                 if actions[place].key in found}  # fmt: skip
 
 
+def _fitting(mail: dict[str, Any]) -> dict[str, Any]:
+    """A mail that was sent, as far as the org can keep it."""
+    name = mail["attributes"]["type"]
+    longest, body = _LONGEST[name], _BODIES[name]
+    subject = mail["Subject"]
+    if texts.length(subject) > longest["Subject"]:
+        subject = subject[: longest["Subject"] - 1] + "…"
+    text = texts.cut(mail[body], longest[body] - _ROOM_FOR_MARK)
+    fitting = mail | {"Subject": subject, body: text}
+    if texts.length(mail.get("HtmlBody") or "") > longest.get("HtmlBody", 0):
+        fitting.pop("HtmlBody", None)  # half of it would be no HTML; the text is there
+    return fitting
+
+
 def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
     """Why no org can hold a record."""
     if len(key) > _LONGEST_KEY:
@@ -237,8 +255,7 @@ def _problem_of(key: str, record: Mapping[str, Any]) -> RejectedError | None:
         return texts.no_text(key)
     for name, longest in _LONGEST[record["attributes"]["type"]].items():
         text = record.get(name) or ""
-        # Line ends are kept as two characters each.
-        length = len(text) + text.count("\n") - text.count("\r\n")
+        length = texts.length(text)
         if length > longest:
             what = "subject" if name == "Subject" else "text"
             return RejectedError(

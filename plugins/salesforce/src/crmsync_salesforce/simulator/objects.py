@@ -371,7 +371,8 @@ class ObjectDefinition:
         prefix: the first three characters of its records' ids.
         name_field: which field a record is called by.
         words: what is unusual: ``permanent`` (never deleted), ``unrestored``, ``unmerged``,
-            ``unsearched``, ``history`` (of fields; only the org writes it).
+            ``unsearched``, ``history`` (of fields; only the org writes it), ``readonly`` (the
+            API's user may read it only).
         hidden: fields that field-level security hides from the API's user.
     """
 
@@ -417,8 +418,8 @@ class ObjectDefinition:
             "labelPlural": f"{self.name}s",
             "keyPrefix": self.prefix,
             "custom": self.name.endswith("__c"),
-            "createable": "history" not in self.words,
-            "updateable": "history" not in self.words,
+            "createable": not self.words & {"history", "readonly"},
+            "updateable": not self.words & {"history", "readonly"},
             "deletable": self.deletable,
             "undeletable": self.deletable and "unrestored" not in self.words,
             "mergeable": "MasterRecordId" in self.fields and "unmerged" not in self.words,

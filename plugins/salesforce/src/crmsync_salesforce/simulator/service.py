@@ -39,6 +39,7 @@ class Settings:
         headers_on_all_pages: whether each page of a job's results begins with the header.
         daily_calls: how many calls an org may get within 24 hours.
         most_deleted: how many deleted ids the org tells at once.
+        deletions_forgotten: until when the org has forgotten early what was deleted.
         no_bulk: the objects that the Bulk API does not read.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     daily_calls: int = 100_000
     most_deleted: int = 600_000
     retry_after: int = 30
+    deletions_forgotten: datetime | None = None
     no_bulk: frozenset[str] = frozenset()
 
 
@@ -274,6 +276,8 @@ class Service:
         earliest = self.org.clock.now() - _REPLICATED
         if start < earliest.replace(second=0, microsecond=0):
             raise OrgError("INVALID_REPLICATION_DATE", "startDate is before the earliest available")
+        earliest = max(earliest, self.settings.deletions_forgotten or earliest)
+        start = max(start, earliest)
         found = self.org.deleted_between(self.org.object(name).name, start, end)
         if len(found) > self.settings.most_deleted:
             raise OrgError("EXCEEDED_ID_LIMIT", "too many records were deleted")
