@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import quopri
+
 import pytest
 
 from crmsync_email.incoming.bounces import bounces_in
 from crmsync_email.incoming.complaints import read_complaint
 from crmsync_email.incoming.kinds import Kind, kind_of
-from crmsync_email.incoming.notices import read_notice
+from crmsync_email.incoming.notices import addresses_in, read_notice, recipient_in
 from crmsync_email.incoming.parts import parsed
 from crmsync_email.incoming.reasons import Reason, reason_of
 
@@ -54,6 +57,32 @@ def _report(status: str, diagnostic: str, action: str = "failed") -> bytes:
         ("5.7.26", "550-5.7.26 Unauthenticated email refused", False, Reason.NOT_AUTHENTIC),
         ("5.0.0", "550 Unknown user (in reply to end of DATA)", False, Reason.FILTERED),
         ("5.0.0", "550 something", False, Reason.UNKNOWN),
+        ("5.0.0", "550 <ann@customer.example>: User unknown", True, Reason.NO_SUCH_ADDRESS),
+        ("5.0.0", "550 No Such User Here", False, Reason.NO_SUCH_ADDRESS),
+        ("5.0.0", "550 Utilisateur inconnu", False, Reason.NO_SUCH_ADDRESS),
+        ("5.6.1", "550 5.6.1 attachment name unknown", False, Reason.NO_SUCH_ADDRESS),
+        ("5.0.0", "552 La boîte aux lettres de Ann est pleine", False, Reason.MAILBOX_FULL),
+        ("5.4.3", "Host not found, try again", False, Reason.SERVER),
+        (
+            "4.4.3",
+            "Name service error for name=a.example: Host not found",
+            False,
+            Reason.NO_SUCH_DOMAIN,
+        ),
+        ("5.4.3", "Host not found", False, Reason.NO_SUCH_DOMAIN),
+        ("4.1.2", "450 4.1.2 Host unknown", False, Reason.NO_SUCH_DOMAIN),
+        ("5.4.4", "Invalid domain", True, Reason.NO_SUCH_DOMAIN),
+        ("5.0.0", "521 mx.a.example does not accept mail", True, Reason.NO_MAIL_THERE),
+        ("5.3.2", "521 5.3.2 mx.a.example", True, Reason.NO_MAIL_THERE),
+        ("5.0.0", "554-No SMTP service 554-Bad DNS PTR record", False, Reason.BLOCKED),
+        ("5.0.0", "554-No SMTP service 554 IP address is black listed", False, Reason.BLOCKED),
+        ("5.1.1", "550 5.1.1 She has blocked your address", False, Reason.SENDER_REFUSED),
+        (
+            "5.1.0",
+            "5.1.0 - Unknown address error 550-'5.7.1 Access denied' (delivery attempts: 0)",
+            False,
+            Reason.POLICY,
+        ),
     ],
 )
 def test_why_and_whether_the_address_is_dead(
@@ -121,7 +150,85 @@ def test_amazon_tells_in_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feedback", "of_a_person"), [("abuse", True), ("opt-out", True), ("auth-failure", False)]
+    ("told", "address"),
+    [
+        ("rfc822; bo.o'neil@a.example", "bo.o'neil@a.example"),
+        ("rfc822;<Bo@a.example>", "bo@a.example"),
+        ('rfc822; "bo.smith"@a.example', "bo.smith@a.example"),
+        (r"utf-8; b\x{F6}@a.example", "bö@a.example"),
+        ("bo@a.example", "bo@a.example"),
+        ("rfc822; bo@a.example (Bo Smith)", "bo@a.example"),
+        ("x400; /c=se/s=smith", ""),
+    ],
+)
+def test_all_behind_the_type_is_the_address(told: str, address: str) -> None:
+    assert recipient_in(told) == address
+
+
+def test_an_apostrophe_in_a_text_belongs_to_the_address() -> None:
+    assert addresses_in("'bo@a.example' and bo.o'neil@a.example failed") == (
+        "bo@a.example",
+        "bo.o'neil@a.example",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_a_status_that_is_encoded_is_read(encoding: str) -> None:
+    plain = _report("5.1.1", "550 5.1.1 User unknown").decode()
+    begin = plain.index("Reporting-MTA")
+    end = plain.index("\n--b", begin)
+    fields = plain[begin:end].encode()
+    coded = base64.encodebytes(fields) if encoding == "base64" else quopri.encodestring(fields)
+    head = plain[:begin].rstrip() + f"\nContent-Transfer-Encoding: {encoding}\n\n"
+    mail = parsed((head + coded.decode() + plain[end:]).encode())
+    assert [(one.address, one.hard) for one in bounces_in(read_notice(mail))] == [
+        ("ann@customer.example", True)
+    ]
+
+
+def test_a_notice_in_the_form_for_addresses_in_all_letters() -> None:
+    text = _report("5.1.1", "550 5.1.1 User unknown").decode().replace("rfc822; Ann", "utf-8; Änn")
+    text = text.replace("delivery-status", "global-delivery-status")
+    text = text.replace("MAILER-DAEMON", "somebody").replace("Undelivered", "Returned")
+    mail = parsed(text.encode())
+    assert kind_of(mail) is Kind.BOUNCE
+    assert [one.address for one in bounces_in(read_notice(mail))] == ["änn@customer.example"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Delivery failed: parcel for ann@customer.example, recipient unknown at address",
+        "Incident: emails to ann@customer.example could not be delivered. user unknown",
+    ],
+)
+def test_parcels_are_not_delivered_either(words: str) -> None:
+    head = "From: Parcels <noreply@parcels.example>\nSubject: Delivery failed\n\n"
+    assert kind_of(parsed(f"{head}{words}\n".encode())) is Kind.AUTOMATIC
+    shown = "\n\n--- Original message ---\nMessage-ID: <1@us.example>\nTo: ann@customer.example\n"
+    assert kind_of(parsed(f"{head}{words}{shown}".encode())) is Kind.BOUNCE
+
+
+def test_everybody_who_complained_is_named() -> None:
+    mail = parsed(
+        b"From: feedback@provider.example\n"
+        b"Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
+        b"--b\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\n"
+        b"Original-Rcpt-To: <ann@a.example>\nOriginal-Rcpt-To: bob@a.example\n--b--\n"
+    )
+    assert read_complaint(mail).addresses == ("ann@a.example", "bob@a.example")
+
+
+@pytest.mark.parametrize(
+    ("feedback", "of_a_person"),
+    [
+        ("abuse", True),
+        ("opt-out", True),
+        ("auth-failure", False),
+        ("not-spam", False),
+        ("virus", False),
+        ("dmarc", False),
+    ],
 )
 def test_a_complaint_tells_who_and_of_what(feedback: str, of_a_person: bool) -> None:
     text = (

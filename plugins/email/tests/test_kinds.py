@@ -42,6 +42,22 @@ _MAILS = {
         _ANN + "Subject: [#123] received\nAuto-Submitted: auto-replied",
         Kind.AUTO_REPLY,
     ),
+    "a person whose mail an Outlook rule passed on": (
+        _ANN + "Subject: Re: Your renewal\nX-MS-Exchange-Inbox-Rules-Loop: ann@customer.example",
+        Kind.HUMAN,
+    ),
+    "a person at a company of that name": (
+        "From: Jo <jo@bounce-house.example>\nSubject: Undelivered mail",
+        Kind.HUMAN,
+    ),
+    "an old program's header": (_ANN + "Subject: Hi\nX-Autoreply: yes", Kind.AUTO_REPLY),
+    "another old program's": (_ANN + "Subject: Hi\nX-Autoresponder: 1", Kind.AUTO_REPLY),
+    "an old program's precedence": (_ANN + "Subject: Hi\nPrecedence: auto_reply", Kind.AUTO_REPLY),
+    "a list of the old kind": (_ANN + "Subject: News\nPrecedence: list", Kind.LIST),
+    "an event somebody attached": (
+        _ANN + "Subject: Hi\nContent-Type: text/calendar",
+        Kind.HUMAN,
+    ),
     "a list": (_ANN + "Subject: News\nList-Id: <news.customer.example>", Kind.LIST),
     "a newsletter": (_ANN + "Subject: News\nList-Unsubscribe: <https://x.example/u>", Kind.LIST),
     "a report": (_ANN + "Subject: Report\nAuto-Submitted: auto-generated", Kind.AUTOMATIC),

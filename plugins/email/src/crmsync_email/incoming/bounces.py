@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmsync_email.incoming.reasons import Reason, reason_of, status_in
+from crmsync_email.incoming.reasons import Reason, is_passing, is_sure, reason_of, status_in
 
 if TYPE_CHECKING:
     from crmsync_email.incoming.notices import Failure, Notice
@@ -34,18 +34,36 @@ class Bounce:
 
 def bounces_in(notice: Notice) -> tuple[Bounce, ...]:
     """One for each recipient who was not reached; a delay is soft, a delivery is none."""
-    return tuple(_bounce(one) for one in notice.failures if one.action not in _ARRIVED)
+    return tuple(
+        _bounce(one, standard=notice.standard)
+        for one in notice.failures
+        if one.action not in _ARRIVED
+    )
 
 
-def _bounce(failure: Failure) -> Bounce:
+def _bounce(failure: Failure, *, standard: bool) -> Bounce:
+    words = (failure.told, failure.around)
     status = status_in(failure.told) or _telling(failure.status) or status_in(failure.around)
-    reason = reason_of(failure.told, failure.around, status=status)
+    reason = reason_of(*words, status=status)
     return Bounce(
         address=failure.address,
-        hard=reason.is_dead and failure.action != "delayed",
+        hard=reason.is_dead
+        and not _is_passing(failure, status)
+        and (
+            reason is not Reason.NO_SUCH_ADDRESS
+            or is_sure(*words, status=status or failure.status, standard=standard)
+        ),
         reason=reason,
         status=status or failure.status,
         words=" ".join((failure.told or failure.around).split())[:500],
+    )
+
+
+def _is_passing(failure: Failure, status: str) -> bool:
+    return (
+        failure.action == "delayed"
+        or failure.status.startswith("4.")
+        or is_passing(failure.told, failure.around, status=status)
     )
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING
 
-from crmsync_email.incoming.notices import Original, addresses_in, original_of
-from crmsync_email.incoming.parts import content_type, decoded, header, parsed, parts
+from crmsync_email.incoming.notices import Original, original_of, recipient_in
+from crmsync_email.incoming.parts import content_type, decoded, parsed, parts
 from crmsync_email.incoming.ses import notification_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from crmsync_email.incoming.parts import Part
 
 
@@ -47,22 +45,24 @@ def read_complaint(mail: Part) -> Complaint:
             original=Original(message_id=notification.message_id),
         )
     fields = _fields(mail)
-    told = [fields.get(name, "") for name in ("original-rcpt-to", "removal-recipient")]
+    named = ("original-rcpt-to", "removal-recipient")
+    told = (recipient_in(value) for name, value in fields if name in named)
     original = original_of(mail)
-    addresses = [one for value in told for one in addresses_in(value)] or list(original.recipients)
+    addresses = [one for one in told if one] or list(original.recipients)
     return Complaint(
-        feedback=(fields.get("feedback-type") or "abuse").lower(),
+        feedback=(dict(fields).get("feedback-type") or "abuse").lower(),
         addresses=tuple(dict.fromkeys(addresses)),
         original=original,
     )
 
 
-def _fields(mail: Part) -> Mapping[str, str]:
+def _fields(mail: Part) -> list[tuple[str, str]]:
+    """The report's fields; that of the recipients may stand there more than once."""
     for part in parts(mail):
         if content_type(part) != "message/feedback-report":
             continue
         payload = part.get_payload()
         inner = payload[0] if isinstance(payload, list) and payload else None
         fields = inner if isinstance(inner, Message) else parsed(decoded(part).encode())
-        return {name.lower(): header(fields, name) for name in fields}
-    return {}
+        return [(name.lower(), " ".join(str(value).split())) for name, value in fields.items()]
+    return []

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from crmsync_email.incoming.away import says_when
+from crmsync_email.incoming.notices import read_notice
 from crmsync_email.incoming.parts import content_type, header, parts, texts
 from crmsync_email.incoming.phrases import any_of, said
 from crmsync_email.incoming.ses import notification_in
@@ -19,6 +20,9 @@ from crmsync_email.incoming.ses import notification_in
 if TYPE_CHECKING:
     from crmsync_email.incoming.parts import Part
 from crmsync_email.incoming.ses import Notification
+
+# RFC 3464, and RFC 6533 for addresses with letters outside ASCII.
+_STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}
 
 
 class Kind(StrEnum):
@@ -77,7 +81,7 @@ def _is_opt_out(mail: Part) -> bool:
 
 
 def _is_notice(mail: Part, types: dict[str, Part], report: str) -> bool:
-    if "message/delivery-status" in types or report == "delivery-status":
+    if _STATUS_TYPES & types.keys() or report in {"delivery-status", "global-delivery-status"}:
         return True
     if mail.get("X-Failed-Recipients"):
         return True
@@ -87,8 +91,11 @@ def _is_notice(mail: Part, types: dict[str, Part], report: str) -> bool:
         return bool(_is_of_system(mail) and subject)
     if _is_of_system(mail) and (subject or bounced_to_nobody):
         return True
-    unread = bounced_to_nobody or _is_of_system(mail) or _is_of_nobody(mail)
-    return bool(unread and (subject or said("notice_texts").search(_words_of(mail))))
+    speaks_of_mail = subject or said("notice_texts").search(_words_of(mail))
+    if bounced_to_nobody or _is_of_system(mail):
+        return bool(speaks_of_mail)
+    # Parcels are not delivered, either: whoever writes so must show the mail that they speak of.
+    return bool(_is_of_nobody(mail) and speaks_of_mail and read_notice(mail).original.message_id)
 
 
 def _is_of_system(mail: Part) -> bool:
@@ -106,9 +113,7 @@ def _machine_says_reply(mail: Part) -> bool:
         return True
     if any(mail.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Autoresponder")):
         return True
-    if header(mail, "Precedence").lower() in {"auto_reply", "auto-reply"}:
-        return True
-    return bool(mail.get("X-MS-Exchange-Inbox-Rules-Loop"))
+    return header(mail, "Precedence").lower() in {"auto_reply", "auto-reply"}
 
 
 def _is_reply_of_machine(mail: Part) -> bool:

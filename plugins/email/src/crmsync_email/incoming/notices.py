@@ -7,12 +7,21 @@ program that wrote them, from qmail to Exchange, with the original mail behind a
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import cache
 from typing import TYPE_CHECKING
 
-from crmsync_email.incoming.parts import content_type, decoded, header, mail_in, parts, texts
+from crmsync_email.incoming.parts import (
+    content_type,
+    decoded,
+    header,
+    mail_in,
+    parsed,
+    parts,
+    texts,
+)
 from crmsync_email.incoming.phrases import any_of
 from crmsync_email.incoming.ses import notification_in
 
@@ -143,12 +152,23 @@ def _status_groups(part: Part) -> list[Part]:
     groups = (
         [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
     )
+    if header(part, "Content-Transfer-Encoding").lower() in {"base64", "quoted-printable"}:
+        groups = _encoded_groups(part, groups)
     return [one for one in groups if one.get("Final-Recipient") or one.get("Original-Recipient")]
 
 
-_LOCAL = r"[^\s<>;,:\"'()\[\]]"
+def _encoded_groups(part: Part, groups: list[Part]) -> list[Part]:
+    """The groups of a part that RFC 3464 does not allow to be encoded, and that is."""
+    encoded: Part = Message()
+    encoded["Content-Transfer-Encoding"] = header(part, "Content-Transfer-Encoding")
+    encoded.set_payload("\n".join(one.as_string() for one in groups).strip())
+    text = decoded(encoded).replace("\r\n", "\n")
+    return [parsed(f"{one.strip()}\n\n".encode()) for one in text.split("\n\n")]
+
+
+_LOCAL = r"(?:[^\s<>;,:\"'()\[\]@]|(?<=\w)'(?=\w))"  # an apostrophe within a word belongs to it
 _ADDRESS = re.compile(
-    rf"(?<!{_LOCAL}){_LOCAL}{{1,64}}@[A-Za-z0-9À-\uffff][A-Za-z0-9À-\uffff.-]{{0,253}}[A-Za-z0-9À-\uffff]"
+    rf"(?<![^\s<>;,:\"'()\[\]]){_LOCAL}{{1,64}}@[A-Za-z0-9À-\uffff][A-Za-z0-9À-\uffff.-]{{0,253}}[A-Za-z0-9À-\uffff]"
 )
 
 
@@ -157,14 +177,28 @@ def addresses_in(value: str) -> tuple[str, ...]:
     return tuple(one.lower() for one in _ADDRESS.findall(value))
 
 
-def _address_in(value: str) -> str:
-    return next(iter(addresses_in(value.partition(";")[2] or value)), "")
+_ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")  # RFC 6533, 3: “b\x{F6}@example.com”
+_QUOTED = re.compile(r'"([^"@\s]+)"@')
+
+
+def recipient_in(value: str) -> str:
+    """The address of such a field as Final-Recipient, in lower case; empty where there is none.
+
+    Behind the type, all is the address: it is not searched for, since names with an apostrophe
+    would lose what stands before it.
+    """
+    typed = value.partition(";")[2] or value
+    plain = _ESCAPED.sub(lambda found: chr(min(int(found[1], 16), sys.maxunicode)), typed)
+    bare = _QUOTED.sub(r"\1@", plain.strip().strip("<>").strip()).lower()
+    if re.fullmatch(r'(?:"[^"]{1,64}"|[^\s<>;,:"()\[\]]{1,64})@[^\s<>;,:"()\[\]@]+', bare):
+        return bare
+    return next(iter(addresses_in(plain)), "")
 
 
 def _of_status(groups: list[Part], said: str) -> Iterator[Failure]:
     for group in groups[:_MOST_RECIPIENTS]:
-        final = _address_in(header(group, "Final-Recipient"))
-        address = _address_in(header(group, "Original-Recipient")) or final
+        final = recipient_in(header(group, "Final-Recipient"))
+        address = recipient_in(header(group, "Original-Recipient")) or final
         kind, _, diagnostic = header(group, "Diagnostic-Code").partition(";")
         told = diagnostic.strip() or kind.strip()
         own = _spoken_of((final, address), said) if len(groups) > 1 else said

@@ -62,42 +62,77 @@ _BY_STATUS: tuple[tuple[str, Reason], ...] = (
 _STATUSES = tuple((re.compile(pattern + r"\Z"), reason) for pattern, reason in _BY_STATUS)
 _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 # Who does not exist is refused at RCPT. A server that says so only after it has taken the text
-# hides a filter behind it; so do Japanese mobile carriers, whose customers may refuse all senders
-# but a few. Some servers only suppose it. And a bare 550 of which the notice does not say that it
-# answered RCPT may be either: an address that is wrongly left alone costs one more bounce, a
-# customer who is wrongly taken for gone is lost.
-_RCPT = re.compile(r"\brcpt\b|recipient (?:address )?(?:rejected|not recognized)", re.IGNORECASE)
-_REPLY_CODE = re.compile(r"(?<![\d.])5[0-5]\d(?![\d.])[ -]")
+# hides a filter behind it. Some servers only suppose it.
+_REPLY = re.compile(r"(?<![\d.])5[0-5]\d(?![\d.])[ :#-](?P<rest>.{0,100})")
+_GENERAL = {"5.0.0", "5.5.0"}
+_RCPT = re.compile(
+    r"\brcpt(?:\b|_)|recipient (?:address )?(?:rejected|not recognized)|\(state 14\)"
+    r"|does not like recipient",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"recipient|destinat|empfänger|\S@\S", re.IGNORECASE)
 _CONTINUED = re.compile(r"\s\d{3}-(?:\d\.\d{1,3}\.\d{1,3} )?")
+# IronPort and Amazon put it before any answer to RCPT, whatever that says.
+_PREFIX = re.compile(r"\b[45]\.1\.0 - unknown address error\s+", re.IGNORECASE)
 _LONGEST = 4_000  # characters of words that are looked at
 
 
 def status_in(words: str) -> str:
     """The first enhanced status code in a text, or empty."""
-    found = _STATUS.search(words)
+    found = _STATUS.search(_PREFIX.sub("", words))
     return found.group() if found else ""
 
 
 def reason_of(*words: str, status: str = "") -> Reason:
     """Why, by the first of these texts that says it, and by the enhanced status."""
-    said = [" ".join(_CONTINUED.sub(" ", text[:_LONGEST]).split()) for text in words]
+    said = _compared(words)
     reason = next((reason for text in said if (reason := _by_words(text))), None)
     by_status = next((one for pattern, one in _STATUSES if pattern.match(status)), Reason.UNKNOWN)
     if reason is None or (by_status.is_dead and reason in _VAGUE):
         return by_status
-    if reason is Reason.NO_SUCH_ADDRESS and _is_doubtful(said, status):
+    if reason is Reason.NO_SUCH_ADDRESS and _is_of_filter(said, status):
         return Reason.FILTERED
     return reason
 
 
-def _is_doubtful(said: list[str], status: str) -> bool:
+def is_sure(*words: str, status: str = "", standard: bool = True) -> bool:
+    """Whether one answer of “no such address” is enough to take the address for dead.
+
+    It is where it stands behind RCPT, where the status says the same, and where no answer of
+    another server is quoted. A bare 550 that does not name the recipient may speak of anything: an
+    address that is wrongly left alone costs one more bounce, a customer who is wrongly taken for
+    gone is lost.
+
+    Args:
+        standard: whether the notice is a delivery status notification (RFC 3464).
+    """
+    said = _compared(words)
+    if any(_RCPT.search(text) for text in said) or status.startswith(("5.1.", "5.4.")):
+        return True
+    if status and status not in _GENERAL:  # it says something else than the words
+        return False
+    answers = [found["rest"] for text in said for found in _REPLY.finditer(text)]
+    return not answers or (standard and any(_NAMED.search(one) for one in answers))
+
+
+def is_passing(*words: str, status: str = "") -> bool:
+    """Whether a mail system says that the same may succeed later, so that nobody is gone for it."""
+    told = next((text for text in _compared(words) if text), "")
+    # X.4.3: the servers that know the names did not answer (RFC 3463).
+    return (
+        status.startswith("4.") or status == "5.4.3" or bool(phrases.said("passing").search(told))
+    )
+
+
+def _compared(words: tuple[str, ...]) -> list[str]:
+    shortened = (_PREFIX.sub("", _CONTINUED.sub(" ", text[:_LONGEST])) for text in words)
+    return [" ".join(text.split()) for text in shortened]
+
+
+def _is_of_filter(said: list[str], status: str) -> bool:
     if status.startswith("5.1."):
         return False
-    if any(phrases.said("doubtful").search(text) for text in said):
-        return True
-    quoted = any(_REPLY_CODE.search(text) for text in said)
-    placed = status.startswith("5.2.") or any(_RCPT.search(text) for text in said)
-    return quoted and not placed
+    return any(phrases.said("doubtful").search(text) for text in said)
 
 
 def _by_words(said: str) -> Reason | None:
