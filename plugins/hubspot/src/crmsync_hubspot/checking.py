@@ -8,6 +8,7 @@ from crmsync.config.yaml import nearest
 from crmsync.errors import AuthError
 from crmsync.plugins.contract import Finding
 from crmsync_hubspot import objects
+from crmsync_hubspot.describing import no_property
 from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.keys import MADE
 from crmsync_hubspot.options import HubSpotStreamOptions
@@ -130,11 +131,8 @@ def _stream(
         return
     for column in dict.fromkeys((*request.key, *request.columns)):
         if column not in there:
-            yield Finding(
-                sentence=f"{options.object} have no property “{column}”{nearest(column, there)}; "
-                "write its internal name, from Settings, Properties",
-                stream=request.name,
-            )
+            sentence = str(no_property(options.object, column, there))
+            yield Finding(sentence=sentence, stream=request.name)
     if request.history_asked and request.changed_at not in objects.CHANGE_COLUMNS:
         yield Finding(
             sentence=f"a rule asks what {request.history_asked[0]} was before, and HubSpot's "

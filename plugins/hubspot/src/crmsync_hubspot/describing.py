@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crmsync.config.yaml import nearest
 from crmsync.model.tables import FieldType
 from crmsync.plugins.contract import RemoteField
 from crmsync_hubspot import objects
@@ -13,7 +14,7 @@ from crmsync_hubspot.linking import LINK_COLUMNS
 from crmsync_hubspot.whole import COLUMNS as WHOLE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.options import HubSpotStreamOptions
@@ -96,6 +97,16 @@ class Descriptions:
         ]
         found += [_field(name) for name in columns if name.startswith(objects.ASSOCIATED)]
         return found
+
+
+def no_property(object_name: str, name: str, there: Collection[str]) -> RefusedError:
+    """The portal does not have it."""
+    return RefusedError(
+        f"{object_name} have no property “{name}”{nearest(name, there)}; write its internal name, "
+        "from Settings, Properties",
+        status=400,
+        category="PROPERTY_DOESNT_EXIST",
+    )
 
 
 def kind_of(one: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ class Rows(Protocol):
     tells_archived: bool
 
     def types(self) -> Types:
-        """Ask the portal which properties are times."""
+        """Ask the portal which properties are times, and whether it has all of them."""
         ...
 
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:

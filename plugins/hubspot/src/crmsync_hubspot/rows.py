@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync_hubspot import objects
 from crmsync_hubspot.cursor import Types, written
+from crmsync_hubspot.describing import no_property
 from crmsync_hubspot.linking import asked_for, beside
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import batch_read
@@ -78,7 +79,16 @@ class RecordRows(_Linked):
         self.keeps_types = True
 
     def types(self) -> Types:
-        """Ask the portal which properties are times."""
+        """Ask the portal which properties are times.
+
+        Raises:
+            RefusedError: it has no such property. Its lists and searches would leave that out
+                without a word, and all records would lose what they had there.
+        """
+        there = self._descriptions.properties(self._options.object)
+        for name in (*objects.properties(self._columns), *self._history):
+            if name not in there:
+                raise no_property(self._options.object, name, there)
         return self._descriptions.types(self._options.object, self.properties)
 
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:

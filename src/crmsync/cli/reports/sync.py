@@ -10,11 +10,12 @@ from rich.table import Table
 from crmsync.cli.reports.words import count, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from crmsync.app.results.sync import SyncResult
+    from crmsync.sync.reports import StreamReport
 
 
 def print_sync(out: Console, result: SyncResult) -> None:
@@ -47,8 +48,20 @@ def print_sync(out: Console, result: SyncResult) -> None:
     for doubt in result.doubts:
         out.print(f"[yellow]perhaps[/] {safe(doubt)}", soft_wrap=True)
     print_quarantine(out, result.quarantined, result.quarantine)
-    for sentence in (*result.problems, *(s.error for s in result.streams if s.error)):
+    for sentence in (*result.problems, *_errors(result.streams)):
         out.print(f"[red]{safe(sentence)}[/]", soft_wrap=True)
+
+
+def _errors(streams: Sequence[StreamReport]) -> Iterator[str]:
+    """What streams met, with their names; the same of all streams of a connection is told once."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for stream in streams:
+        if stream.error:
+            alike.setdefault((stream.connection, stream.error), []).append(stream.stream)
+    for (connection, error), names in alike.items():
+        whole = len(names) > 1 and len(names) == sum(s.connection == connection for s in streams)
+        named = connection if whole else f"{connection}/{', '.join(names)}"
+        yield f"{named}: {error}"
 
 
 def allowance_used(used: int | None, allowed: int | None) -> str:

@@ -98,7 +98,18 @@ class Freshness:
             states += [
                 s for s in self._seen if s.connection in completing_in and s.table == completing
             ]
-        return [reason for state in states if (reason := self._reason(state)) is not None]
+        # One cause, such as a token that is no good, is told once and not of each stream.
+        alike: dict[tuple[str, str, bool, str | None], list[StreamState]] = {}
+        for state in states:
+            known = state.read_at is not None
+            alike.setdefault((state.connection, state.table, known, state.error), []).append(state)
+        found: list[str] = []
+        for (_, _, _, error), some in alike.items():
+            if error is not None and len(some) > 1:
+                found.append(_unread(some, error))
+            else:
+                found += [reason for state in some if (reason := self._reason(state)) is not None]
+        return found
 
     def _reason(self, state: StreamState) -> str | None:
         named = f"the {state.table} stream of {state.connection}"
@@ -119,6 +130,15 @@ class Freshness:
                 f"{_hours(bound)}; is its export still running?"
             )
         return None
+
+
+def _unread(states: Sequence[StreamState], error: str) -> str:
+    """Streams of a table and a connection that met the same error."""
+    *some, last = [f"“{state.stream}”" for state in states]
+    named = f"the {states[0].table} streams {', '.join(some)} and {last} of {states[0].connection}"
+    if states[0].read_at is None:
+        return f"{named} were never read: {error}"
+    return f"{named} could not be read to their end: {error}"
 
 
 def _hours(length: timedelta) -> str:

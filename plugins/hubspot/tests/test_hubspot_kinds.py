@@ -1,0 +1,114 @@
+"""All kinds of streams, and their cursors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from portal_reading import HOUR, asked, first_load, many, read, rows
+
+from crmsync.errors import RejectedError
+from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
+
+if TYPE_CHECKING:
+    from portal_under_test import TestedPortal
+
+
+def test_owners_are_listed_as_a_whole_where_they_changed(tested: TestedPortal) -> None:
+    ada = tested.portal.add_owner("ada@example.com", "Ada", "Lovelace")
+    connector = tested.connect("owners", ("email", "lastName"))
+    pages = read(connector)
+    assert [(row["id"], row["lastName"]) for row in rows(pages)] == [(str(ada), "Lovelace")]
+    asked(tested)
+    assert read(connector, pages[-1].cursor) == []
+    assert asked(tested) == ["GET owners"]
+    tested.portal.owners[ada].archived = True
+    (page,) = read(connector, pages[-1].cursor)
+    assert rows([page]) == []
+    assert page.snapshot is not None
+    assert page.snapshot.last
+
+
+def test_pipelines_and_properties_are_streams(tested: TestedPortal) -> None:
+    stages = rows(read(tested.connect("pipelines", ("label", "isClosed"), of="deals")))
+    assert {row["id"] for row in stages if row["isClosed"] == "true"} == {"closedwon", "closedlost"}
+    properties = rows(read(tested.connect("properties", ("label", "type"), of="companies")))
+    assert {"name", "domain"} <= {row["id"] for row in properties}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["deals", "tickets", "tasks", "emails", "calls", "meetings", "notes", "line_items",
+     "feedback_submissions", "contacts", "companies"],
+)  # fmt: skip
+def test_each_kind_of_record_can_be_read(tested: TestedPortal, name: str) -> None:
+    connector = tested.connect(name, ("createdAt",))
+    (made,) = many(tested, name, 1)
+    pages = read(connector)
+    assert [row["id"] for row in rows(pages)] == [str(made)]
+    tested.clock.pass_time(HOUR)
+    (later,) = many(tested, name, 1)
+    tested.clock.pass_time(HOUR)
+    assert str(later) in {row["id"] for row in rows(read(connector, pages[-1].cursor))}
+
+
+@pytest.mark.parametrize("by", ["p48000001_renewals", "2-170001"])
+def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
+    schemas = CustomObjectsApi(tested.portal, tested.service.access)
+    title = {"name": "title", "label": "Title", "type": "string", "fieldType": "text"}
+    labels = {"singular": "Renewal", "plural": "Renewals"}
+    kind = schemas.create(
+        {"name": "renewals", "labels": labels, "properties": [title],
+         "primaryDisplayProperty": "title", "associatedObjects": ["companies"]}
+    )  # fmt: skip
+    company, first = int(tested.make("companies", name="A")), int(tested.make(kind.name, title="1"))
+    tested.portal.link(kind.name, first, "companies", company)
+    connector = tested.connect(by, ("title", "associations.companies"))
+    pages = read(connector)
+    (row,) = rows(pages)
+    assert (row["title"], row["associations.companies"]) == ("1", str(company))
+    tested.clock.pass_time(HOUR)
+    second = int(tested.make(kind.name, title="2"))
+    tested.portal.link(kind.name, second, "companies", company)
+    tested.clock.pass_time(HOUR)
+    told = {
+        row["title"]: row["associations.companies"]
+        for row in rows(read(connector, pages[-1].cursor))
+    }
+    assert told["2"] == str(company)
+    assert not [finding for finding in connector.check() if finding.fatal]
+
+
+def test_an_object_that_is_not_there_is_named(tested: TestedPortal) -> None:
+    connector = tested.connect("p_renewals", ("name",))
+    with pytest.raises(RejectedError, match="no object “p_renewals”"):
+        read(connector)
+
+
+def test_a_cursor_of_another_request_begins_anew(tested: TestedPortal) -> None:
+    tested.make("companies", name="A", city="Basel")
+    cursor = first_load(tested.connect())
+    assert rows(read(tested.connect(columns=("name", "city")), cursor))[0]["city"] == "Basel"
+    assert rows(read(tested.connect(), "no cursor at all"))
+
+
+def test_the_portals_own_clock_may_be_behind(tested: TestedPortal) -> None:
+    """What changes between the portal's present and ours is read the next time."""
+    from portal_under_test import VirtualTime  # noqa: PLC0415  for this alone
+
+    connector = tested.connect()
+    ahead = VirtualTime(tested.clock.now() + timedelta(hours=2))
+    connector._client.clock = ahead  # noqa: SLF001  a machine whose clock is wrong
+    cursor = first_load(connector)
+    tested.clock.pass_time(timedelta(minutes=30))
+    ahead.pass_time(timedelta(minutes=30))
+    made = tested.make("companies", name="between")
+    tested.clock.pass_time(HOUR)
+    ahead.pass_time(HOUR)
+    pages = read(connector, cursor)
+    found = {row["id"] for row in rows(pages)}
+    tested.clock.pass_time(HOUR)
+    ahead.pass_time(HOUR)
+    found |= {row["id"] for row in rows(read(connector, pages[-1].cursor if pages else cursor))}
+    assert made in found

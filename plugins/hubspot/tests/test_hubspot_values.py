@@ -1,0 +1,114 @@
+"""Properties and their values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from portal_reading import HOUR, asked, read, rows
+
+from crmsync.errors import RejectedError
+from crmsync_hubspot import reading
+from crmsync_hubspot.simulator.records import record
+from crmsync_hubspot.simulator.values import milliseconds
+
+if TYPE_CHECKING:
+    from portal_under_test import TestedPortal
+
+
+def test_more_properties_than_an_address_can_name(
+    tested: TestedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LONGEST_ADDRESS", 60)
+    tested.make("companies", name="A", city="Basel", country="CH", industry="tea", zip="4051")
+    columns = ("name", "city", "country", "industry", "zip", "phone")
+    connector = tested.connect(columns=columns)
+    (row,) = rows(read(connector))
+    assert [row[name] for name in columns] == ["A", "Basel", "CH", "tea", "4051", None]
+    targets = [one.target for one in tested.service.requests if one.method == "GET"]
+    assert max(map(len, targets)) < 200
+    assert asked(tested)[-1] == "POST objects/companies/batch/read"
+
+
+def test_no_address_is_too_long(tested: TestedPortal) -> None:
+    """A portal refuses addresses of more than 16 KiB; some have thousands of properties."""
+    columns = tuple(f"a_property_with_a_rather_long_name_{number:04}" for number in range(900))
+    for name in columns:
+        tested.portal.types["companies"].add(_property(name, "string"))
+    tested.make("companies", name="A")
+    (row,) = rows(read(tested.connect(columns=("name", *columns))))
+    assert row["name"] == "A"
+    assert max(len(one.target) for one in tested.service.requests) < 16_384
+
+
+def test_times_are_told_in_one_way(tested: TestedPortal) -> None:
+    """HubSpot writes days and instants as ISO texts, with and without fractions, or as numbers."""
+    tested.settings.index_lag = timedelta(0)
+    kind = tested.portal.types["companies"]
+    for name, type_ in (("day", "date"), ("moment", "datetime")):
+        kind.add(_property(name, type_))
+    variants = [
+        {"day": "2026-03-01", "moment": "2026-03-01T10:00:00Z"},
+        {"day": "1772323200000", "moment": "1772359200000"},
+        {"day": "2026-03-01T00:00:00Z", "moment": "2026-03-01T10:00:00.000Z"},
+    ]
+    at = milliseconds(tested.clock.now())
+    made = [record(tested.portal.minted("companies"), at, at, None, values) for values in variants]
+    tested.portal.load("companies", made)
+    told = rows(read(tested.connect(columns=("day", "moment", "createdAt"))))
+    assert {row["day"] for row in told} == {"2026-03-01"}
+    assert {row["moment"] for row in told} == {"2026-03-01T10:00:00.000Z"}
+    assert {row["createdAt"] for row in told} == {"2026-03-02T09:00:00.000Z"}
+
+
+def _property(name: str, type_: str) -> Any:
+    from crmsync_hubspot.simulator.definitions import own_property  # noqa: PLC0415  used once
+
+    return own_property(f"{name} {type_}", "companyinformation")
+
+
+@pytest.mark.parametrize("null_values", [True, False])
+def test_an_empty_property_is_null_or_left_out(tested: TestedPortal, null_values: bool) -> None:
+    tested.settings.null_values = null_values
+    tested.make("companies", name="A")
+    (row,) = rows(read(tested.connect(columns=("name", "city"))))
+    assert row["city"] is None
+
+
+def test_a_property_that_went_away_is_no_empty_one(tested: TestedPortal) -> None:
+    """The portal's lists leave it out without a word, and all records would lose it."""
+    tested.make("companies", name="A", city="Basel")
+    connector = tested.connect(columns=("name", "city"))
+    assert rows(read(connector))[0]["city"] == "Basel"
+    tested.portal.types["companies"].properties["city"].archived = 1
+    with pytest.raises(RejectedError, match="companies have no property “city”"):
+        read(tested.connect(columns=("name", "city")))
+    with pytest.raises(RejectedError, match="no property “nmae”; did you mean “name”"):
+        read(tested.connect(columns=("nmae",)))
+
+
+def test_what_was_before_comes_before(tested: TestedPortal) -> None:
+    made = int(tested.make("companies", name="A", lifecyclestage="lead"))
+    for stage in ("opportunity", "customer"):
+        tested.clock.pass_time(HOUR)
+        tested.portal.update("companies", made, {"lifecyclestage": stage})
+    connector = tested.connect(
+        columns=("name", "lifecyclestage", "updatedAt"), history=["lifecyclestage"]
+    )
+    pages = read(connector)
+    told = [(row["updatedAt"], row["lifecyclestage"]) for row in rows(pages)]
+    assert told == [
+        ("2026-03-02T09:00:00.000Z", "lead"),
+        ("2026-03-02T10:00:00.000Z", "opportunity"),
+        ("2026-03-02T11:00:00.000Z", "customer"),
+    ]
+    assert all(page.snapshot is None for page in pages), "a listing names each record once"
+    for stage in ("evangelist", "other"):
+        tested.clock.pass_time(HOUR)
+        tested.portal.update("companies", made, {"lifecyclestage": stage})
+    tested.clock.pass_time(HOUR)
+    later = [row["lifecyclestage"] for row in rows(read(connector, pages[-1].cursor))]
+    assert later[-2:] == ["evangelist", "other"]
+    batches = [one for one in tested.service.requests if one.route[-1] == "read"]
+    assert all(len(one.fields()["inputs"]) <= 50 for one in batches)
