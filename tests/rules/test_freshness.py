@@ -61,18 +61,15 @@ def state(
         # One cause that several streams have is told once.
         (
             [
-                state("activity", stream="calls", error="the token is no good"),
-                state("activity", stream="mails", error="the token is no good"),
+                state("activity", stream="calls", error="bad"),
+                state("activity", stream="mails", error="bad"),
                 state("activity", stream="notes", error="the file is gone"),
-                state("activity", stream="tasks", age=None, error="the token is no good"),
+                state("activity", stream="tasks", age=None, error="bad"),
             ],
             (
-                (
-                    "the activity streams “calls” and “mails” of crm could not be read to their end: "
-                    "the token is no good"
-                ),
+                "the activity streams “calls” and “mails” of crm could not be read to their end: bad",
                 "the activity stream “notes” of crm could not be read to its end: the file is gone",
-                "the activity stream “tasks” of crm was never read: the token is no good",
+                "the activity stream “tasks” of crm was never read: bad",
             ),
         ),
         # Links complete activities where they are read, and need not be there.
