@@ -61,15 +61,15 @@ def state(
         # One cause that several streams have is told once.
         (
             [
-                state("activity", stream="calls", error="bad"),
-                state("activity", stream="mails", error="bad"),
+                state("activity", stream="calls", error="no"),
+                state("activity", stream="mail", error="no"),
                 state("activity", stream="notes", error="the file is gone"),
-                state("activity", stream="tasks", age=None, error="bad"),
+                state("activity", stream="tasks", age=None, error="no"),
             ],
             (
-                "the activity streams “calls” and “mails” of crm could not be read to their end: bad",
+                "the activity streams “calls” and “mail” of crm could not be read to their end: no",
                 "the activity stream “notes” of crm could not be read to its end: the file is gone",
-                "the activity stream “tasks” of crm was never read: bad",
+                "the activity stream “tasks” of crm was never read: no",
             ),
         ),
         # Links complete activities where they are read, and need not be there.

@@ -19,10 +19,11 @@ from crmsync.errors import (
 )
 from crmsync.testing.samples import START
 from crmsync_hubspot import transport
-from crmsync_hubspot.budget import Budget
-from crmsync_hubspot.client import TRIES
-from crmsync_hubspot.errors import refusal_of
+from crmsync_hubspot.budget import UNTOLD, Budget
+from crmsync_hubspot.client import LONGEST_WAIT, TRIES
+from crmsync_hubspot.errors import error_of, refusal_of
 from crmsync_hubspot.simulator.messages import Fault
+from crmsync_hubspot.simulator.settings import ALL_SCOPES
 
 if TYPE_CHECKING:
     from portal_under_test import TestedPortal
@@ -249,3 +250,66 @@ def test_headers_that_make_no_sense_do_no_harm() -> None:
     budget.note({"x-hubspot-ratelimit-max": "many", "x-hubspot-ratelimit-daily": "0"})
     budget.wait(search=False)
     assert budget.used is None
+
+
+def test_nobody_sits_through_a_long_wait(tested: TestedPortal) -> None:
+    """What HubSpot asks to wait for longer than a moment is the engine's to wait for."""
+    client = client_of(tested)
+    for _ in range(TRIES):
+        tested.service.faults.append(Fault.TEN_SECONDLY)
+    with pytest.raises(TransientError) as caught:
+        details(client)
+    assert tested.clock.slept <= LONGEST_WAIT
+    assert caught.value.retry_after is not None
+
+
+def test_nobody_stands_still_for_a_whole_window(tested: TestedPortal) -> None:
+    """The second half of the ten seconds' calls is spread over them."""
+    tested.settings.burst = 100
+    client = client_of(tested)
+    longest = 0.0
+    for _ in range(300):
+        before = tested.clock.slept
+        details(client)
+        longest = max(longest, tested.clock.slept - before)
+    assert 0 < longest < 6
+
+
+def test_searches_tell_nothing_of_the_day_so_it_is_asked_for(tested: TestedPortal) -> None:
+    tested.settings.daily = 200
+    client = client_of(tested, daily_share=0.5)
+    while len(tested.service.calls) < 100:
+        search(client)
+    with pytest.raises(QuotaError, match="stops at 50%"):
+        search(client)
+    assert tested.service.calls.count("GET account/details") <= 2
+
+
+def test_by_oauth_it_is_not_asked_for_at_each_call(tested: TestedPortal) -> None:
+    client = tested.connect(options=tested.oauth())._client  # noqa: SLF001  what is tested
+    for _ in range(2 * UNTOLD + 10):
+        search(client)
+    assert tested.service.calls.count("GET account/details") == 2
+
+
+def test_what_one_of_several_met_is_named_by_what_happens_next() -> None:
+    assert isinstance(error_of({"category": "INTERNAL_ERROR", "message": "x"}), UncertainError)
+    assert isinstance(error_of({"status": "503", "message": "x"}), UncertainError)
+    assert isinstance(error_of({"category": "RATE_LIMITS", "message": "x"}), TransientError)
+    assert isinstance(error_of({"category": "VALIDATION_ERROR", "message": "x"}), RejectedError)
+
+
+def test_a_refused_value_is_told_in_words(tested: TestedPortal) -> None:
+    client = client_of(tested)
+    body = {"properties": {"name": "A", "hubspot_owner_id": "99999"}, "associations": []}
+    with pytest.raises(RejectedError) as caught:
+        client.call("POST", "/crm/v3/objects/companies", body=body, writing=True)
+    assert "{" not in str(caught.value)
+    assert "hubspot_owner_id: " in str(caught.value)
+
+
+def test_a_scope_of_an_app_that_is_installed_is_added_elsewhere(tested: TestedPortal) -> None:
+    tested.settings.scopes = ALL_SCOPES - {"crm.objects.companies.read"}
+    client = tested.connect(options=tested.oauth())._client  # noqa: SLF001  what is tested
+    with pytest.raises(RejectedError, match="the portal installs the app anew"):
+        search(client)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from portal_reading import HOUR, asked, first_load, many, read, rows
 
+from crmsync.errors import TransientError
 from crmsync.testing.samples import START
 from crmsync_hubspot import objects, sharing
 from crmsync_hubspot.simulator.messages import Fault
@@ -173,3 +174,17 @@ def test_a_record_with_more_associations_than_a_page_tells(
     tested.service.spared = 1
     told = {(int(row["from"]), int(row["to"])) for row in rows(read(connector, cursor))}
     assert told == {(call, company) for call in calls for company in companies}
+
+
+def test_of_a_record_whose_links_are_not_told_nothing_is_lost(tested: TestedPortal) -> None:
+    company, contact = tested.make("companies", name="A"), tested.make("contacts", lastname="L")
+    tested.portal.link("contacts", int(contact), "companies", int(company))
+    connector = tested.connect("contacts", ("lastname", "associations.companies"))
+    cursor = first_load(connector)
+    tested.clock.pass_time(HOUR)
+    tested.portal.update("contacts", int(contact), {"lastname": "King"})
+    tested.clock.pass_time(HOUR)
+    tested.service.faults.append(Fault.ITEM_UNKNOWN)
+    with pytest.raises(TransientError, match="INTERNAL_ERROR"):
+        read(connector, cursor)
+    assert rows(read(connector, cursor))[0]["associations.companies"] == company

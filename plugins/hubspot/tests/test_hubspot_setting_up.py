@@ -116,7 +116,7 @@ def test_a_property_of_another_type_keeps_no_keys(bare: TestedPortal) -> None:
 
 def test_few_calls_left_are_told(tested: TestedPortal) -> None:
     tested.service.limits.used = 600_000
-    assert told(tested) == "the portal has only 49,991 of its 650,000 calls of today left"
+    assert told(tested) == "the portal has only 49,990 of its 650,000 calls of today left"
 
 
 def test_a_bad_token_is_told(tested: TestedPortal) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from portal_reading import HOUR, asked, read, rows
 
-from crmsync.errors import RejectedError
+from crmsync.errors import RejectedError, TransientError
 from crmsync_hubspot import reading
+from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.records import record
 from crmsync_hubspot.simulator.values import milliseconds
 
@@ -58,8 +59,44 @@ def test_times_are_told_in_one_way(tested: TestedPortal) -> None:
     tested.portal.load("companies", made)
     told = rows(read(tested.connect(columns=("day", "moment", "createdAt"))))
     assert {row["day"] for row in told} == {"2026-03-01"}
-    assert {row["moment"] for row in told} == {"2026-03-01T10:00:00.000Z"}
+    assert {row["moment"] for row in told} == {"2026-03-01T11:00:00+01:00"}
     assert {row["createdAt"] for row in told} == {"2026-03-02T09:00:00.000Z"}
+
+
+def test_an_instants_day_is_that_of_the_portals_people(tested: TestedPortal) -> None:
+    """A deal closed on an evening in New York is closed on that day, not on Greenwich's next."""
+    tested.settings.time_zone = "America/New_York"
+    tested.make("deals", dealname="D", closedate="2026-04-01T01:00:00Z")
+    (row,) = rows(read(tested.connect("deals", ("dealname", "closedate"))))
+    assert row["closedate"] == "2026-03-31T21:00:00-04:00"
+
+
+def test_of_what_is_not_told_nothing_is_lost(
+    tested: TestedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """207 for a record that is there: its other properties are not known, and not empty."""
+    monkeypatch.setattr(reading, "_LONGEST_ADDRESS", 20)
+    tested.make("companies", name="A", city="Basel", industry="BANKING")
+    connector = tested.connect(columns=("name", "city", "industry"))
+    tested.service.faults.append(Fault.ITEM_UNKNOWN)
+    with pytest.raises(TransientError, match="INTERNAL_ERROR"):
+        read(connector)
+    assert rows(read(connector))[0]["industry"] == "BANKING"
+
+
+def test_the_past_begins_where_all_of_it_is_known(tested: TestedPortal) -> None:
+    """HubSpot keeps the latest values of a property only: before them it was not empty."""
+    made = int(tested.make("companies", name="A", lifecyclestage="lead", city="c0"))
+    tested.clock.pass_time(HOUR)
+    tested.portal.update("companies", made, {"lifecyclestage": "customer"})
+    for number in range(1, 31):
+        tested.clock.pass_time(HOUR)
+        tested.portal.update("companies", made, {"city": f"c{number}"})
+    connector = tested.connect(
+        columns=("name", "lifecyclestage", "city", "updatedAt"), history=["lifecyclestage", "city"]
+    )
+    told = [(row["lifecyclestage"], row["city"]) for row in rows(read(connector))]
+    assert told == [("customer", f"c{number}") for number in range(11, 31)]
 
 
 def _property(name: str, type_: str) -> Any:

@@ -413,7 +413,7 @@ def test_a_task_is_taken_back_though_its_body_was_laid_out_anew(tested: TestedPo
 @pytest.mark.parametrize(
     "changes",
     [{"hs_timestamp": "2026-04-01T10:00:00Z"}, {"hs_task_subject": "Call Bo"},
-     {"hs_task_status": "IN_PROGRESS"}],
+     {"hs_task_status": "IN_PROGRESS"}, {"hs_task_priority": "HIGH"}, {"hs_task_type": "CALL"}],
 )  # fmt: skip
 def test_a_task_that_somebody_has_changed_stays(
     tested: TestedPortal, changes: dict[str, str]
@@ -425,6 +425,31 @@ def test_a_task_that_somebody_has_changed_stays(
     tested.portal.update("tasks", int(receipt.remote_id), changes)
     (answer,) = connector.apply([WithdrawTask(key="w", task=action, remote_id=receipt.remote_id)])
     assert isinstance(answer, ChangedError)
+
+
+def test_a_task_without_day_or_owner_that_got_one_stays(tested: TestedPortal) -> None:
+    connector = tested.connect()
+    owner = str(tested.portal.add_owner("ada@vendor.example", "Ada", "Owner"))
+    action = task("k")
+    for changes in ({"hs_timestamp": "2027-01-05T10:00:00Z"}, {"hubspot_owner_id": owner}, None):
+        (receipt,) = connector.apply([replace(action, key=str(changes))])
+        assert isinstance(receipt, Receipt)
+        if changes is not None:
+            tested.portal.update("tasks", int(receipt.remote_id), changes)
+        withdrawal = WithdrawTask(key="w", task=action, remote_id=receipt.remote_id)
+        (answer,) = connector.apply([withdrawal])
+        assert isinstance(answer, Receipt if changes is None else ChangedError)
+
+
+def test_a_task_of_which_nothing_is_told_is_not_taken_for_gone(tested: TestedPortal) -> None:
+    connector = tested.connect()
+    action = task("k")
+    (receipt,) = connector.apply([action])
+    assert isinstance(receipt, Receipt)
+    tested.service.faults.append(Fault.ITEM_UNKNOWN)
+    (answer,) = connector.apply([WithdrawTask(key="w", task=action, remote_id=receipt.remote_id)])
+    assert isinstance(answer, TransientError)
+    assert len(tested.rows("tasks")) == 1
 
 
 def test_bodies_are_html_that_reads_as_it_was_written() -> None:

@@ -2,7 +2,8 @@
 
 Searches have a limit of their own, for the whole portal, and their answers tell no limits.
 The others' answers do, in each: how many calls an interval may have and how many are left, to
-which other users of the same app count too.
+which other users of the same app count too. Where changes are read there are searches alone, so
+after some of them a call is made that tells.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _CALLS, _SECONDS = 100, 10.0
 _SEARCHES, _SEARCH_SECONDS = 5, 1.0
 _SPARE = 0.05  # of an interval: the portal's clock and ways are not ours
 _FEWEST = 5
+# After so many calls whose answers told nothing of the day one is made that does.
+UNTOLD = 50
 
 
 class Window:
@@ -74,6 +77,7 @@ class Budget:
         self._calls = Window(_CALLS, _SECONDS)
         self._searches = Window(_SEARCHES, _SEARCH_SECONDS)
         self._told_at: float | None = None
+        self._untold = 0
         self.made = 0
         self.used: int | None = None
         self.allowed: int | None = None
@@ -88,7 +92,19 @@ class Budget:
         with self._lock:
             seconds = (self._searches if search else self._calls).turn()
             self.made += 1
+            self._untold += 1
+            if self.used is not None:
+                self.used += 1
         waiting.sleep(seconds)
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether it is time for a call whose answer tells what of the day is used."""
+        with self._lock:
+            due = self._untold >= UNTOLD
+            # Of an app that logs in by OAuth no answer tells it; nobody asks at every call.
+            self._untold = 0 if due else self._untold
+            return due
 
     def note(self, headers: Mapping[str, str]) -> None:
         """Learn from an answer."""
@@ -103,7 +119,7 @@ class Budget:
             allowed, remaining = _number(headers, "daily"), _number(headers, "daily-remaining")
             if allowed and remaining is not None:
                 self.allowed, self.used = allowed, allowed - remaining
-                self._told_at = waiting.now()
+                self._told_at, self._untold = waiting.now(), 0
 
     def _keep_to_day(self) -> None:
         if self.used is None or not self.allowed or self._told_at is None:

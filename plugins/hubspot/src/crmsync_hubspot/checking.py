@@ -8,6 +8,7 @@ from crmsync.config.yaml import nearest
 from crmsync.errors import AuthError
 from crmsync.plugins.contract import Finding
 from crmsync_hubspot import objects
+from crmsync_hubspot.client import ACCOUNT
 from crmsync_hubspot.describing import no_property
 from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.keys import MADE
@@ -34,7 +35,7 @@ def findings(
         ConnectorError: the portal cannot be asked.
     """
     # Any token may ask for this, so it tells whether the token is good.
-    client.call("GET", "/account-info/v3/details")
+    client.call("GET", ACCOUNT)
     yield from _keys(client, descriptions)
     yield from _message_ids(client, descriptions)
     for request in streams.values():

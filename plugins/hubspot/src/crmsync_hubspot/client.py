@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _log = logger()
 # How often a call is made again before whoever called is told, and how long is waited in all.
 TRIES = 4
+ACCOUNT = "/account-info/v3/details"
 LONGEST_WAIT = 12.0
 _REFUSED = 300
 _OK = (200,)
@@ -76,7 +77,7 @@ class HubSpotClient:
             ConnectorError: the portal cannot be asked.
         """
         if self._zone is None:
-            told = self.call("GET", "/account-info/v3/details").body
+            told = self.call("GET", ACCOUNT).body
             try:
                 self._zone = ZoneInfo(str(told["timeZone"]))
             except (KeyError, ValueError):
@@ -108,6 +109,8 @@ class HubSpotClient:
         Raises:
             ConnectorError: one of the five.
         """
+        if self.budget.must_ask:
+            self.call("GET", ACCOUNT)
         waited, renewed = 0.0, False
         for attempt in range(1, TRIES + 1):
             self.budget.wait(search=search)
@@ -161,6 +164,7 @@ class HubSpotClient:
                 response.headers,
                 response.body,
                 writing=writing,
+                private=not self.tokens.renewable,
                 now=self.clock.now(),
             )
         if response.status not in accepted:

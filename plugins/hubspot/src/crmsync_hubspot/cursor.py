@@ -47,11 +47,17 @@ class WindowPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Types:
-    """The properties whose values the portal writes in several ways, or as HTML."""
+    """The properties whose values the portal writes in several ways, or as HTML.
+
+    Attributes:
+        zone: that of the portal's people, in which an instant's day is told; empty where it was
+            not asked for.
+    """
 
     dates: tuple[str, ...] = ()
     instants: tuple[str, ...] = ()
     html: tuple[str, ...] = ()
+    zone: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +127,9 @@ def progress_of(since: Cursor | None, request: StreamRequest) -> Progress:
             if name in told:
                 told[name] = kind(**told[name])
         if "types" in told:
-            told["types"] = Types(**{name: tuple(v) for name, v in told["types"].items()})
+            zone = told["types"].pop("zone", "")
+            lists = {name: tuple(v) for name, v in told["types"].items()}
+            told["types"] = Types(**lists, zone=zone)
         return Progress(**told)
     except (ValueError, TypeError, KeyError, AttributeError):
         return Progress(shape=shape)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from crmsync.errors import AuthError, ConnectorError, RejectedError
+from crmsync.errors import ConnectorError, RejectedError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot.comparing import sent
+from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import batch_read
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 OPTED_OUT = "hs_email_optout"
 _OBJECT, _ADDRESS = "contacts", "email"
+_FORBIDDEN = 403
 _SCOPE = "communication_preferences.read_write"
 
 
@@ -70,7 +72,9 @@ def _one(
     path = f"/communication-preferences/v4/statuses/{quote(address, safe='')}/unsubscribe-all"
     try:
         client.call("POST", path, query=[("channel", "EMAIL")])
-    except AuthError as error:
+    except RefusedError as error:
+        if error.status != _FORBIDDEN:
+            return error
         # The rest of what is due must not wait for a scope that only this needs.
         return RejectedError(f"{error}; to unsubscribe people the token needs the scope {_SCOPE}")
     except ConnectorError as error:

@@ -71,10 +71,12 @@ class Descriptions:
         """Which of these columns are dates, instants, and texts in HTML."""
         there = self.properties(object_name)
         kinds = {name: kind_of(there[name]) for name in columns if name in there}
+        instants = tuple(name for name, kind in kinds.items() if kind == "datetime")
         return Types(
             dates=tuple(name for name, kind in kinds.items() if kind == "date"),
-            instants=tuple(name for name, kind in kinds.items() if kind == "datetime"),
+            instants=instants,
             html=tuple(name for name, kind in kinds.items() if kind == HTML),
+            zone=str(self._client.portal_zone()) if instants else "",
         )
 
     def fields(self, options: HubSpotStreamOptions, columns: Sequence[str]) -> list[RemoteField]:

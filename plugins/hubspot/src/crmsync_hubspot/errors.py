@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 REST_AFTER_QUOTA = timedelta(hours=1)
 _LOCKED = timedelta(seconds=2)  # HubSpot: “wait at least 2 seconds”
 _LONGEST_SHOWN = 500
+_SCOPE_OF_PRIVATE_APP = (
+    "an administrator adds it under Settings, Integrations, Private Apps, Scopes"
+)
+_SCOPE_OF_APP = "whoever keeps the app adds it there, and the portal installs the app anew"
 
 _WORDS = {
     "OBJECT_NOT_FOUND": "there is no such record, or the token may not see it",
@@ -85,8 +89,11 @@ def told_in(body: bytes) -> Told:
 def told_by(told: Mapping[str, Any]) -> Told:
     """What an error says, of a whole request or of one record in a batch."""
     inner = [one for one in told.get("errors") or () if isinstance(one, dict)]
-    messages = [told.get("message"), *(one.get("message") for one in inner)]
-    message = next((str(one) for one in messages if one), "")
+    message = str(told.get("message") or "")
+    details = dict.fromkeys(_named(one) for one in inner if one.get("message"))
+    # The outer one may end in JSON, which says the same as the inner ones.
+    if details and ("{" in message or not message):
+        message = "; ".join(details)
     category = str(told.get("category") or told.get("errorType") or "")
     codes = [str(one.get("code") or "") for one in inner]
     if "PROPERTY_DOESNT_EXIST" in {category, *codes} or "PROPERTY_DOESNT_EXIST" in message:
@@ -97,6 +104,13 @@ def told_by(told: Mapping[str, Any]) -> Told:
         policy=str(told.get("policyName") or ""),
         scopes=tuple(_scopes([told, *inner])),
     )
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    """What is said of one property, with its name."""
+    context = one.get("context")
+    names = context.get("propertyName") if isinstance(context, dict) else None
+    return f"{', '.join(map(str, names))}: {one['message']}" if names else str(one["message"])
 
 
 def _scopes(parts: list[Mapping[str, Any]]) -> list[str]:
@@ -130,9 +144,18 @@ def error_of(one: Mapping[str, Any]) -> ConnectorError:
 
 
 def refusal_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, writing: bool, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    writing: bool,
+    private: bool = True,
+    now: datetime,
 ) -> ConnectorError:
     """The error that a whole request met.
+
+    Args:
+        private: the app is a portal's own, and not one that is installed in portals.
 
     Raises:
         TokenExpiredError: another token may help.
@@ -146,7 +169,7 @@ def refusal_of(
         case 401:
             raise TokenExpiredError
         case 403:
-            return _forbidden(told, writing=writing)
+            return _forbidden(told, writing=writing, private=private)
         case 530:
             return AuthError("HubSpot does not know the token's portal; copy the token anew")
         case 423:
@@ -183,12 +206,10 @@ def _too_many(
     raise TooFastError(int(interval) / 1000 if interval.isdigit() else 10.0)
 
 
-def _forbidden(told: Told, *, writing: bool) -> ConnectorError:
+def _forbidden(told: Told, *, writing: bool, private: bool) -> ConnectorError:
     if told.scopes:
-        sentence = (
-            f"the token lacks the scope {' or '.join(told.scopes)}; an administrator adds it under "
-            "Settings, Integrations, Private Apps, Scopes"
-        )
+        how = _SCOPE_OF_PRIVATE_APP if private else _SCOPE_OF_APP
+        sentence = f"the token lacks the scope {' or '.join(told.scopes)}; {how}"
     else:
         sentence = f"the token may not do this: {sentence_of(told, 403)}"
     # What cannot be written now can be once somebody has mended it; what cannot be read is no

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import TransientError
 from crmsync_hubspot import objects
+from crmsync_hubspot.records import only_absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,6 +83,7 @@ def asked_for(client: HubSpotClient, source: str, target: str, ids: Sequence[str
         some, waiting = waiting[: objects.ASSOCIATIONS], waiting[objects.ASSOCIATIONS :]
         # 207: of those that have none, this is told as an error.
         answer = client.call("POST", path, body={"inputs": some}, accepted=(200, 207))
+        only_absent(answer.body)
         for result in answer.body.get("results") or ():
             record = str(result["from"]["id"])
             found.setdefault(record, []).extend(map(_link, result.get("to") or ()))

@@ -55,6 +55,9 @@ RICH_TEXT = frozenset(
 )
 OBJECT_ID = "hs_object_id"
 
+# The values of a property that HubSpot keeps; of contacts it is 45.
+VERSIONS_KEPT = 20
+
 LISTED, SEARCHED, BATCH, HISTORY, ASSOCIATIONS = 100, 200, 100, 50, 1000  # records in a call
 
 

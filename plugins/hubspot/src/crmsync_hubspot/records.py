@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from crmsync.errors import TransientError
 from crmsync_hubspot import objects
+from crmsync_hubspot.errors import RefusedError, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,9 +64,24 @@ def batch_read(
         body = {"properties": [], "propertiesWithHistory": [], **asked, "inputs": inputs}
         # 207: some of them are not there.
         answer = client.call("POST", path, body=body, accepted=(200, 207))
+        only_absent(answer.body)
         # The order of the answer is not that of the question.
         found |= {str(one["id"]): one for one in answer.body.get("results") or ()}
     return found
+
+
+def only_absent(answer: Mapping[str, Any]) -> None:
+    """See that all errors of a partly successful answer (207) say that something is not there.
+
+    Raises:
+        ConnectorError: of some it says something else, so nobody knows whether they are there.
+    """
+    for one in answer.get("errors") or ():
+        about = str(one.get("subCategory") or "")
+        if one.get("category") == "OBJECT_NOT_FOUND" or about.endswith("NO_ASSOCIATIONS_FOUND"):
+            continue
+        error = error_of(one)
+        raise error if isinstance(error, RefusedError) else TransientError(str(error))
 
 
 def following(answer: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -63,7 +65,8 @@ def _column(
     if column in types.dates:
         return [_date(value) for value in values]
     if column in types.instants:
-        return [_instant(value) for value in values]
+        zone = ZoneInfo(types.zone) if types.zone else None
+        return [_local(_instant(value), zone) for value in values]
     if column in types.html:
         return [None if value is None else as_text(value) for value in values]
     return values
@@ -131,7 +134,8 @@ def with_history(
 ) -> list[Mapping[str, Any]]:
     """Each record as often as one of these properties has changed, the oldest first.
 
-    Of each earlier instant only these properties are known to have been other than now.
+    Of each earlier instant only these properties are known to have been other than now. HubSpot
+    keeps the latest values of each only, so the past begins where all of them are known.
 
     Args:
         histories: for each record and property, its values with their times.
@@ -147,7 +151,8 @@ def with_history(
             if (at := _instant(_text(one.get("timestamp")))) is not None
         }
         newest = _instant(_text(result.get(objects.UPDATED))) or ""
-        for at in sorted(one for one in instants if one < newest and since(one)):
+        known = max((_oldest(told[name]) for name in names if _is_cut(told.get(name))), default="")
+        for at in sorted(one for one in instants if known <= one < newest and since(one)):
             then = {name: _value_at(told.get(name) or (), at) for name in names}
             earlier = {**result["properties"], **then}
             earlier |= {name: at for name in objects.CHANGE_COLUMNS if name in earlier}
@@ -155,6 +160,15 @@ def with_history(
             rows.append({**result, "properties": earlier, objects.UPDATED: at})
         rows.append(result)
     return rows
+
+
+def _is_cut(told: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether there may have been values before those that are told."""
+    return told is not None and len(told) >= objects.VERSIONS_KEPT
+
+
+def _oldest(told: Sequence[Mapping[str, Any]]) -> str:
+    return min(_instant(_text(one.get("timestamp"))) or "" for one in told)
 
 
 def _value_at(told: Sequence[Mapping[str, Any]], at: str) -> str | None:
@@ -177,6 +191,17 @@ def _date(value: str | None) -> str | None:
     if value is None or not _MILLISECONDS.fullmatch(value):
         return value if value is None else value.partition("T")[0]
     return written(int(value))[:10]
+
+
+def _local(value: str | None, zone: ZoneInfo | None) -> str | None:
+    """An instant by the clock of the portal's people: read as a day, it is their day."""
+    if not value or zone is None:
+        return value
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return at.astimezone(zone).isoformat() if at.tzinfo is not None else value
 
 
 def _instant(value: str | None) -> str | None:

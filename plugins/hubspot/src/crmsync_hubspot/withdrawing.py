@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from crmsync.errors import ChangedError, ConnectorError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot import objects
-from crmsync_hubspot.comparing import holds
+from crmsync_hubspot.comparing import holds, instant
 from crmsync_hubspot.cursor import milliseconds, written
 from crmsync_hubspot.records import batch_read
 from crmsync_hubspot.texts import as_html, reads_alike
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from crmsync_hubspot.batches import Outcomes
     from crmsync_hubspot.client import HubSpotClient
 
+_AN_HOUR = timedelta(hours=1)  # our clock is not the portal's
+_NO_PRIORITY = "NONE"
 _PROPERTIES = (
+    "hs_createdate",
+    "hs_task_priority",
+    "hs_task_reminders",
+    "hs_task_type",
     "hs_task_subject",
     "hs_task_body",
     "hs_task_status",
@@ -77,10 +84,21 @@ def _withdrawn(
 
 def _is_as_it_was_made(there: Mapping[str, Any], task: CreateTask, due: datetime | None) -> bool:
     made: dict[str, str] = {"hs_task_subject": task.subject, "hs_task_status": "NOT_STARTED"}
-    made |= {} if due is None else {"hs_timestamp": written(milliseconds(due))}
-    made |= {} if task.assignee is None else {"hubspot_owner_id": task.assignee}
+    made |= {"hubspot_owner_id": task.assignee or "", "hs_task_type": "TODO"}
+    made |= {"hs_task_reminders": ""}
+    if (there.get("hs_task_priority") or _NO_PRIORITY) != _NO_PRIORITY:
+        return False
+    if due is not None:
+        made["hs_timestamp"] = written(milliseconds(due))
+    elif not _is_due_when_made(there):
+        return False
     body = str(there.get("hs_task_body") or "")
     return holds(there, made, _KINDS) and reads_alike(body, as_html(task.body))
+
+
+def _is_due_when_made(there: Mapping[str, Any]) -> bool:
+    due, made = str(there.get("hs_timestamp") or ""), str(there.get("hs_createdate") or "")
+    return not due or not made or abs(instant(due) - instant(made)) < _AN_HOUR
 
 
 def _receipt(action: WithdrawTask, *, already: bool) -> Receipt:

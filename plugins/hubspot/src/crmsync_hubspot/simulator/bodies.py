@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CALCULATED = ("hs_object_id", "hs_is_closed", "hs_is_closed_won", "associatedcompanyid")
 MOST_INPUTS = 100
+# How many values of a property are kept.
+_VERSIONS, _VERSIONS_OF = 20, {"contacts": 45}
 
 
 def record_body(
@@ -78,7 +80,7 @@ def _versions(portal: Portal, kind: ObjectType, one: Record, name: str) -> list[
         return [{"value": value, "timestamp": told(one.created), "sourceType": "INTEGRATION"}]
     return [
         {"value": version.value, "timestamp": told(version.at), "sourceType": version.source}
-        for version in reversed(versions)
+        for version in versions[: -_VERSIONS_OF.get(kind.name, _VERSIONS) - 1 : -1]
     ]
 
 

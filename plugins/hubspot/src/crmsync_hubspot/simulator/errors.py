@@ -63,6 +63,16 @@ class PortalError(Exception):
         }
 
 
+def unknown_item(told: str) -> PortalError:
+    """What became of one of several is not known."""
+    return PortalError(
+        "Internal error while this input was read",
+        status=500,
+        category="INTERNAL_ERROR",
+        context={"ids": [told]},
+    )
+
+
 def not_found(message: str = "resource not found", **context: list[str]) -> PortalError:
     """The thing is not there."""
     return PortalError(message, status=404, category="OBJECT_NOT_FOUND", context=context or None)

@@ -13,7 +13,7 @@ from crmsync_hubspot.simulator.bodies import (
     objects_of,
     text_of,
 )
-from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found
+from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found, unknown_item
 from crmsync_hubspot.simulator.links import USER_DEFINED, LinkType
 from crmsync_hubspot.simulator.messages import Answer, Fault, Request
 
@@ -112,6 +112,8 @@ class LinksApi:
             if len(ends) > first + len(page):
                 result["paging"] = {"next": {"after": str(first + len(page))}}
             results.append(result)
+        if fault is Fault.ITEM_UNKNOWN and results:
+            errors.append(unknown_item(results.pop(0)["from"]["id"]).as_item())
         status = 207 if errors else 200
         return Answer(status=status, body=batch_body(self._portal, results, errors))
 

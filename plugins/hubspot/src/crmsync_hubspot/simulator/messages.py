@@ -122,6 +122,7 @@ class Fault(StrEnum):
     EXPIRED_ACCESS = "expired access"  # 401, until the token is refreshed
     BAD_ACCESS = "bad access"  # 401, for one request
     ITEM_FAILS = "item fails"  # 207: the first input of the next batch is refused
+    ITEM_UNKNOWN = "item unknown"  # 207: of the first record that is asked for nothing is known
     UNDECLARED = "undeclared"  # 202 without a body, after the write took effect
     UNDECLARED_BODY = "undeclared body"  # 200 where 201 is declared, and the other way round
     SLOW = "slow"  # the answer takes a second

@@ -18,7 +18,13 @@ from crmsync_hubspot.simulator.bodies import (
     texts_of,
     whole_body,
 )
-from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_allowed, not_found
+from crmsync_hubspot.simulator.errors import (
+    PortalError,
+    bad_json,
+    not_allowed,
+    not_found,
+    unknown_item,
+)
 from crmsync_hubspot.simulator.messages import Answer, Fault, Request
 from crmsync_hubspot.simulator.search import searched
 
@@ -213,7 +219,8 @@ class ObjectsApi:
         body = request.fields()
         match verb:
             case "read":
-                return self._batch_read(kind, body, archived=request.flag("archived"))
+                archived = request.flag("archived")
+                return self._batch_read(kind, body, archived=archived, fault=fault)
             case "archive":
                 for one in inputs_of(body):
                     self._portal.archive(kind.name, id_of(text_of(one, "id")))
@@ -232,7 +239,9 @@ class ObjectsApi:
                 return self._each(kind, inputs, self._upserted, fault, 200)
         raise not_found()
 
-    def _batch_read(self, kind: ObjectType, body: dict[str, Any], *, archived: bool) -> Answer:
+    def _batch_read(
+        self, kind: ObjectType, body: dict[str, Any], *, archived: bool, fault: Fault | None
+    ) -> Answer:
         history = texts_of(body, "propertiesWithHistory") or []
         inputs = inputs_of(body)
         if history and len(inputs) > _MOST_HISTORY_INPUTS:
@@ -254,10 +263,12 @@ class ObjectsApi:
                 missing.append(told)
         # In the order of the ids, not of the inputs.
         results = [record_body(self._portal, kind, found[i], names, history) for i in sorted(found)]
-        if not missing:
+        errors = [_some_missing(kind, missing).as_item()] if missing else []
+        if fault is Fault.ITEM_UNKNOWN and results:
+            errors.append(unknown_item(results.pop(0)["id"]).as_item())
+        if not errors:
             return Answer(body=batch_body(self._portal, results))
-        error = _some_missing(kind, missing).as_item()
-        return Answer(status=_MULTI, body=batch_body(self._portal, results, [error]))
+        return Answer(status=_MULTI, body=batch_body(self._portal, results, errors))
 
     def _each(
         self,

@@ -118,6 +118,7 @@ class Service:
             Fault.EXPIRED_ACCESS: not login,
             Fault.BAD_ACCESS: not login,
             Fault.ITEM_FAILS: request.writes and "batch" in request.route,
+            Fault.ITEM_UNKNOWN: request.route[-2:] == ("batch", "read"),
             Fault.UNDECLARED_BODY: request.writes,
         }
         if fault in _PAGES:
