@@ -9,10 +9,13 @@ import pytest
 from portal_reading import HOUR, asked, first_load, many, read, rows
 
 from crmsync.errors import RejectedError
+from crmsync.model.actions import CreateTask, Receipt, RecordRef
 from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
 
 if TYPE_CHECKING:
     from portal_under_test import TestedPortal
+
+    from crmsync_hubspot.simulator.definitions import ObjectType
 
 
 def test_owners_are_listed_as_a_whole_where_they_changed(tested: TestedPortal) -> None:
@@ -55,13 +58,7 @@ def test_each_kind_of_record_can_be_read(tested: TestedPortal, name: str) -> Non
 
 @pytest.mark.parametrize("by", ["p48000001_renewals", "2-170001"])
 def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
-    schemas = CustomObjectsApi(tested.portal, tested.service.access)
-    title = {"name": "title", "label": "Title", "type": "string", "fieldType": "text"}
-    labels = {"singular": "Renewal", "plural": "Renewals"}
-    kind = schemas.create(
-        {"name": "renewals", "labels": labels, "properties": [title],
-         "primaryDisplayProperty": "title", "associatedObjects": ["companies"]}
-    )  # fmt: skip
+    kind = _renewals(tested)
     company, first = int(tested.make("companies", name="A")), int(tested.make(kind.name, title="1"))
     tested.portal.link(kind.name, first, "companies", company)
     connector = tested.connect(by, ("title", "associations.companies"))
@@ -78,6 +75,66 @@ def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
     }
     assert told["2"] == str(company)
     assert not [finding for finding in connector.check() if finding.fatal]
+
+
+def _renewals(tested: TestedPortal) -> ObjectType:
+    schemas = CustomObjectsApi(tested.portal, tested.service.access)
+    title = {"name": "title", "label": "Title", "type": "string", "fieldType": "text"}
+    labels = {"singular": "Renewal", "plural": "Renewals"}
+    return schemas.create(
+        {"name": "renewals", "labels": labels, "properties": [title],
+         "primaryDisplayProperty": "title", "associatedObjects": ["companies"]}
+    )  # fmt: skip
+
+
+def test_tasks_are_attached_to_custom_objects(tested: TestedPortal) -> None:
+    kind = _renewals(tested)
+    company, renewal = tested.make("companies", name="A"), tested.make(kind.name, title="1")
+    connector = tested.connect_streams(
+        renewals=("2-170001", ("title",), {}), tables={"renewals": "subscription"}
+    )
+    about = (RecordRef(table="subscription", id=renewal), RecordRef(table="account", id=company))
+    tasks = [CreateTask(key=key, subject="Call", about=about) for key in "ab"]
+    assert all(isinstance(one, Receipt) for one in connector.apply(tasks))
+    connector.apply([CreateTask(key="c", subject="Call", about=about)])
+    for row in tested.rows("tasks"):
+        assert tested.portal.links.of("tasks", int(row["id"]), kind.name) == [int(renewal)]
+        assert tested.portal.links.of("tasks", int(row["id"]), "companies") == [int(company)]
+    assert len([one for one in tested.service.requests if one.route[-1] == "labels"]) == 1
+
+
+def test_what_cannot_be_attached_leaves_the_rest(tested: TestedPortal) -> None:
+    company, item = tested.make("companies", name="A"), tested.make("line_items", name="Seat")
+    connector = tested.connect_streams(
+        items=("line_items", ("name",), {}), tables={"items": "order"}
+    )
+    order = RecordRef(table="order", id=item)
+    both = (order, RecordRef(table="account", id=company))
+    some, none, unknown = connector.apply(
+        [
+            CreateTask(key="some", subject="Call", about=both),
+            CreateTask(key="none", subject="Call", about=(order,)),
+            CreateTask(key="unknown", subject="Call", about=(RecordRef(table="usage", id="1"),)),
+        ]
+    )
+    assert isinstance(some, Receipt)
+    assert isinstance(none, RejectedError)
+    assert isinstance(unknown, RejectedError)
+    (row,) = tested.rows("tasks")
+    assert tested.portal.links.of("tasks", int(row["id"]), "companies") == [int(company)]
+
+
+def test_an_account_that_is_a_custom_object_is_no_company(tested: TestedPortal) -> None:
+    kind = _renewals(tested)
+    renewal = tested.make(kind.name, title="1")
+    connector = tested.connect_streams(
+        accounts=("p48000001_renewals", ("title",), {}), tables={"accounts": "account"}
+    )
+    about = (RecordRef(table="account", id=renewal),)
+    (answer,) = connector.apply([CreateTask(key="k", subject="Call", about=about)])
+    assert isinstance(answer, Receipt)
+    (row,) = tested.rows("tasks")
+    assert tested.portal.links.of("tasks", int(row["id"]), kind.name) == [int(renewal)]
 
 
 def test_an_object_that_is_not_there_is_named(tested: TestedPortal) -> None:

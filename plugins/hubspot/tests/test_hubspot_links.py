@@ -10,7 +10,8 @@ from portal_reading import HOUR, asked, first_load, many, read, rows
 
 from crmsync.errors import TransientError
 from crmsync.testing.samples import START
-from crmsync_hubspot import objects, sharing
+from crmsync_hubspot import linking, objects, sharing
+from crmsync_hubspot.linking import foremost
 from crmsync_hubspot.simulator.messages import Fault
 
 if TYPE_CHECKING:
@@ -188,3 +189,12 @@ def test_of_a_record_whose_links_are_not_told_nothing_is_lost(tested: TestedPort
     with pytest.raises(TransientError, match="INTERNAL_ERROR"):
         read(connector, cursor)
     assert rows(read(connector, cursor))[0]["associations.companies"] == company
+
+
+@pytest.mark.parametrize("number", [1, 5, 26])
+def test_a_primary_company_is_known_by_its_number(number: int) -> None:
+    """Of contacts, deals and tickets; its label may be in another language, or null."""
+    types = [{"category": "HUBSPOT_DEFINED", "typeId": one, "label": None} for one in (999, number)]
+    told = {"toObjectId": "2", "associationTypes": types}
+    other = {"toObjectId": "1", "associationTypes": types[:1]}
+    assert foremost([linking._link(other), linking._link(told)]) == "2"  # noqa: SLF001  what is tested

@@ -328,6 +328,7 @@ class Workspace:
                     options=own,
                     columns=stream.columns,
                     key=tuple(stream.key),
+                    table=stream.table,
                     tracked=stream.tracked_columns(self.catalog.tables[stream.table]),
                     history_asked=stream.columns_of(
                         {name for table, name in self.histories if table == stream.table}

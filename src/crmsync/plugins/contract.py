@@ -55,6 +55,7 @@ class StreamRequest:
 
     Attributes:
         options: the connector's own keys, validated by its ``stream_options`` model.
+        table: the canonical table that its records become, as `RecordRef` names it.
         columns: the remote's fields that the mapping reads; a connector may read only these.
         tracked: those of them of which each change is kept. A connector that knows their former
             values gives a record's former versions before it, the oldest first: rows with its key,
@@ -69,6 +70,7 @@ class StreamRequest:
     options: BaseModel
     columns: tuple[str, ...]
     key: tuple[str, ...]
+    table: str = ""
     tracked: tuple[str, ...] = ()
     history_asked: tuple[str, ...] = ()
     changed_at: str | None = None

@@ -10,12 +10,15 @@ import orjson
 
 from crmsync.errors import RejectedError
 from crmsync.model.actions import AddNote, CreateTask, LogEmail
-from crmsync_hubspot import targets, texts
+from crmsync_hubspot import texts
 from crmsync_hubspot.cursor import milliseconds, written
+from crmsync_hubspot.targets import Targets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+    from crmsync.plugins.contract import StreamRequest
     from crmsync_hubspot.client import HubSpotClient
 
 Made = CreateTask | AddNote | LogEmail
@@ -31,8 +34,9 @@ def noon(day: date, zone: ZoneInfo) -> datetime:
 class Inputs:
     """Actions as a portal takes them."""
 
-    def __init__(self, client: HubSpotClient) -> None:
+    def __init__(self, client: HubSpotClient, streams: Mapping[str, StreamRequest]) -> None:
         self._client = client
+        self._targets = Targets(client, streams)
 
     def due(self, action: CreateTask) -> datetime | None:
         """When a task is due: at noon of its day in the portal's zone, where that is its day."""
@@ -45,7 +49,7 @@ class Inputs:
 
         Raises:
             RejectedError: no portal can hold it.
-            ConnectorError: the portal cannot be asked for its zone.
+            ConnectorError: the portal cannot be asked for its zone, or for types of association.
         """
         properties = self._properties(action)
         properties[self._client.options.key_property] = action.key
@@ -61,7 +65,7 @@ class Inputs:
         source = OBJECT[type(action)]
         return {
             "properties": properties,
-            "associations": [targets.association(source, one) for one in action.about],
+            "associations": self._targets.associations(source, action.about),
         }
 
     def _properties(self, action: Made) -> dict[str, str]:

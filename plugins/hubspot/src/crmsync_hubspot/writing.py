@@ -39,7 +39,7 @@ class PortalWriter:
     ) -> None:
         self._client = client
         self._keys = Keys(client, descriptions)
-        self._inputs = Inputs(client)
+        self._inputs = Inputs(client, streams)
         self._updates = Updates(client, descriptions, streams)
 
     def apply(self, actions: Sequence[Action]) -> list[Outcome]:

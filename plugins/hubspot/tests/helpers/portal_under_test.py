@@ -20,7 +20,7 @@ from crmsync_hubspot.simulator.service import Service
 from crmsync_hubspot.simulator.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -136,11 +136,17 @@ class TestedPortal:
         *,
         options: HubSpotOptions | None = None,
         key: str = "id",
+        tables: Mapping[str, str] | None = None,
         **streams: tuple[str, Sequence[str], dict[str, Any]],
     ) -> HubSpotConnector:
-        """A new connection with streams: of each the object, the columns, and other keys."""
+        """A new connection with streams: of each the object, the columns, and other keys.
+
+        Args:
+            tables: of streams by name; empty for those that are not named.
+        """
         from crmsync_hubspot.connector import HubSpotConnector  # noqa: PLC0415  as the spec does
 
+        tables = tables or {}
         context = ConnectionContext(
             name="hub",
             options=options or self.options(),
@@ -150,6 +156,7 @@ class TestedPortal:
                     options=HubSpotStreamOptions.model_validate({"object": kind} | more),
                     columns=tuple(dict.fromkeys((key, *columns))),
                     key=(key,),
+                    table=tables.get(name, ""),
                 )
                 for name, (kind, columns, more) in streams.items()
             },
