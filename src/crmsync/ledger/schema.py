@@ -143,6 +143,19 @@ effect = sa.Table(
     sa.Index(None, "enrolment_id"),
 )
 
+# Both engines use its index only where a query says it in these very words.
+SENT_MAIL = sa.and_(
+    effect.c.kind == sa.literal_column("'email'"),
+    effect.c.state.in_([sa.literal_column("'done'"), sa.literal_column("'uncertain'")]),
+)
+sa.Index(
+    "ix_effect_sent_mail",
+    effect.c.connection,
+    effect.c.updated_at,
+    sqlite_where=SENT_MAIL,
+    postgresql_where=SENT_MAIL,
+)
+
 # Effects that are moved together, in the same way and for the same reason, share a line.
 transition = sa.Table(
     "transition",

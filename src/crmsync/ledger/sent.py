@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.schema import effect, transition
+from crmsync.ledger.schema import SENT_MAIL, effect
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind
 
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
-_PAGE = 1_000
 # Of more than these the turns need not be known: each is asked about again when it comes.
 _MOST_PROMISED = 1_000
-_AFTER = (State.DONE, State.UNCERTAIN)
 _RECIPIENT = effect.c.payload["recipient"].as_string()
 
 
@@ -61,28 +59,13 @@ def mails_promised(
 def _settled(
     connection: sa.Connection, name: str, since: datetime
 ) -> Iterator[tuple[datetime, str]]:
-    """By the moves of effects, the latest first: they are written in the order of time."""
-    query = (
-        sa.select(
-            transition.c.id,
-            transition.c.at,
-            transition.c.before,
-            transition.c.after,
-            _is_mail_of(name),
-            _RECIPIENT,
+    """What was found out later counts as sent then: rather one too few goes out."""
+    rows = connection.execute(
+        sa.select(effect.c.updated_at, _RECIPIENT).where(
+            SENT_MAIL, effect.c.connection == name, effect.c.updated_at > since
         )
-        .join(effect, effect.c.id == transition.c.effect_id)
-        .order_by(transition.c.id.desc())
-        .limit(_PAGE)
     )
-    rows: Sequence[Any] = connection.execute(query).all()
-    while rows:
-        for _, at, before, after, is_mail, to in rows:
-            if at <= since:
-                return
-            if is_mail and before == State.SENDING and after in _AFTER:
-                yield at, to
-        rows = connection.execute(query.where(transition.c.id < rows[-1][0])).all()
+    yield from ((at, to) for at, to in rows)
 
 
 def _is_mail_of(name: str) -> sa.ColumnElement[bool]:
