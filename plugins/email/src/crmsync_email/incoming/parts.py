@@ -6,6 +6,7 @@ header; what it cannot parse counts as plain text.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -139,6 +140,7 @@ def _declared(part: Part) -> str:
 
 _UNSEEN = {"script", "style", "head", "title"}
 _BLOCKS = {"br", "p", "div", "tr", "li", "hr", "blockquote", "h1", "h2", "h3", "pre"}
+_HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)  # such as a summary for the inbox
 _MOST_NODES = 10_000
 
 
@@ -162,7 +164,7 @@ def seen(markup: str) -> str:
         if node.tag == "-text":
             lines[-1][1].append(node.text_content or "")
             continue
-        if node.tag in _UNSEEN:
+        if node.tag in _UNSEEN or _HIDDEN.search(str(node.attributes.get("style") or "")):
             continue
         if node.tag in _BLOCKS:
             waiting.append(quoted)
