@@ -31,19 +31,26 @@ _MAILBOX = """\
           sender: sender
           addresses: addresses
           message_id: message_id
+          answers: answers
           notice: notice
           notice_address: address
           notice_reason: reason
           notice_until: until
 """
-_HEAD = "id,at,direction,automated,sender,addresses,message_id,notice,address,reason,until\n"
-_BOUNCE = "{id},{at},inbound,yes,mailer-daemon@mx.example,,,{kind},{address},{reason},\n"
-_LATER = "{id},{at},inbound,{automated},Ann@Acme.example,ann@acme.example,,{kind},{of},,{until}\n"
+_HEAD = (
+    "id,at,direction,automated,sender,addresses,message_id,answers,notice,address,reason,until\n"
+)
+_OURS = "O {to},2026-01-02 10:00,outbound,no,jo@vendor.example,{to},{id},,,,,\n"
+_BOUNCE = "{id},{at},inbound,yes,mailer-daemon@mx.example,,,{of},{kind},{address},{reason},\n"
+_LATER = "{id},{at},inbound,{automated},Ann@Acme.example,ann@acme.example,,,{kind},{of},,{until}\n"
+_SENT = "sent-to-ann@vendor.example"
 
 
-def bounce(at: str, kind: str = "hard_bounce", address: str = "Ann@acme.example") -> str:
+def bounce(
+    at: str, kind: str = "hard_bounce", address: str = "Ann@acme.example", of: str = _SENT
+) -> str:
     reason = "no such address"
-    return _BOUNCE.format(id=f"B {at}", at=at, kind=kind, address=address, reason=reason)
+    return _BOUNCE.format(id=f"B {at}", at=at, kind=kind, address=address, reason=reason, of=of)
 
 
 def mail(at: str, kind: str = "", until: str = "") -> str:
@@ -54,7 +61,9 @@ def mail(at: str, kind: str = "", until: str = "") -> str:
 @pytest.fixture
 def company(tmp_path: Path) -> Path:
     (tmp_path / "mailbox").mkdir()
-    (tmp_path / "mailbox" / "mails.csv").write_text(_HEAD, encoding="utf-8")
+    (tmp_path / "mailbox" / "mails.csv").write_text(
+        _HEAD + _OURS.format(to="ann@acme.example", id=_SENT), encoding="utf-8"
+    )
     return make_company(tmp_path, config=CONFIG + _MAILBOX)
 
 
@@ -74,8 +83,37 @@ def acme(config: Path, at: str = _AT) -> Any:
 
 
 def test_nothing_is_held_without_a_notice(company: Path) -> None:
-    arrive(company, bounce("2026-02-27 10:00", address="somebody@else.example"))
     assert acme(company)[0] == "ready"
+
+
+@pytest.mark.parametrize("kind", ["hard_bounce", "complaint"])
+@pytest.mark.parametrize("of", ["", "forged@evil.example", "sent-to-bob@vendor.example"])
+def test_a_notice_that_names_no_mail_of_ours_to_them_moves_nothing(
+    company: Path, kind: str, of: str
+) -> None:
+    ours = _OURS.format(to="bob@blue.example", id="sent-to-bob@vendor.example")
+    arrive(company, ours, bounce("2026-02-27 10:00", kind, of=of))
+    assert acme(company)[0] == "ready"
+
+
+@pytest.mark.parametrize(("kind", "state"), [("hard_bounce", "held"), ("complaint", "dropped")])
+@pytest.mark.parametrize("named", ["", "anns-private@mail.example"])
+def test_a_notice_is_about_who_got_the_mail_whomever_it_names(
+    company: Path, kind: str, state: str, named: str
+) -> None:
+    arrive(company, bounce("2026-02-27 10:00", kind, address=named))
+    assert acme(company)[0] == state
+
+
+def test_of_a_mail_to_several_a_notice_is_about_whom_it_names(company: Path) -> None:
+    several = _OURS.format(to="ann@acme.example bob@acme.example", id="both@vendor.example")
+    arrive(company, several)
+    arrive(
+        company, bounce("2026-02-26 10:00", address="bob@acme.example", of="both@vendor.example")
+    )
+    assert acme(company)[0] == "ready"
+    arrive(company, bounce("2026-02-27 10:00", of="both@vendor.example"))
+    assert acme(company)[0] == "held"
 
 
 def test_a_bounce_holds_until_the_address_is_another(company: Path) -> None:
@@ -106,7 +144,9 @@ def _renamed(config: Path, old: str, new: str) -> None:
 
 def test_a_bounce_names_an_international_domain_in_its_own_way(company: Path) -> None:
     _renamed(company, "ann@acme.example", "ann@bücher.example")
-    arrive(company, bounce("2026-02-27 10:00", address="ann@xn--bcher-kva.example"))
+    address = "ann@xn--bcher-kva.example"
+    arrive(company, _OURS.format(to=address, id="idn@vendor.example"))
+    arrive(company, bounce("2026-02-27 10:00", address=address, of="idn@vendor.example"))
     assert acme(company)[0] == "held"
 
 

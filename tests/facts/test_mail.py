@@ -20,6 +20,14 @@ OTHERS: list[dict[str, Any]] = [
 ]
 DAY = timedelta(days=1)
 _SENT_BY = {"kind": "email", "direction": "inbound"}
+_OURS = {
+    "id": "ours",
+    "kind": "email",
+    "direction": "outbound",
+    "at": NOW - 9 * DAY,
+    "message_id": "ours@vendor.example",
+    "addresses": "Ann@acme.example other@acme.example",
+}
 
 
 def bounce(days: float, kind: str = "hard_bounce", reason: str | None = "no such address") -> Any:
@@ -32,6 +40,7 @@ def bounce(days: float, kind: str = "hard_bounce", reason: str | None = "no such
         "notice": kind,
         "notice_reason": reason,
         "notice_address": "ann@acme.example other@acme.example",
+        "answers": "ours@vendor.example",
     }
 
 
@@ -43,7 +52,7 @@ def mail(days: float, sender: str | None = "ANN@acme.example", **more: Any) -> A
 def bounced(*activities: Any, contact: Any = ANN) -> tuple[Any, Any]:
     records: dict[str, list[dict[str, Any]]] = {
         "contact": [contact, *OTHERS],
-        "activity": list(activities),
+        "activity": [_OURS, *activities],
     }
     at = values("bounced_at", records, table="contact")
     why = values("bounce_reason", records, table="contact")

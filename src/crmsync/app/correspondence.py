@@ -14,7 +14,7 @@ from crmsync.model.records import Given
 from crmsync.policy.correspondence import NOTHING_TOLD, Correspondence, Notice
 from crmsync.rules.evaluation.asked import PRESENT
 from crmsync.rules.evaluation.world import wanted
-from crmsync.warehouse.addresses import addresses_in, mails_from
+from crmsync.warehouse.addresses import mails_from, notices_in
 from crmsync.warehouse.types import INSTANT
 from crmsync.warehouse.variables import variable
 
@@ -73,16 +73,7 @@ class Correspondences:
         return Given(values={PRESENT: self._world.now}) | self._world.ids(addresses)
 
     def _told(self) -> ir.Table:
-        activity = self._past()
-        told = activity.filter(activity.notice.notnull(), activity.notice_address.notnull())
-        named = told.select(
-            "at",
-            notice="notice",
-            reason="notice_reason",
-            until="notice_until",
-            address=addresses_in(told.notice_address),
-        )
-        return named.semi_join(wanted(), [("address", "id")])
+        return notices_in(self._past()).semi_join(wanted(), [("address", "id")])
 
     def _came(self) -> ir.Table:
         mails = mails_from(self._past())

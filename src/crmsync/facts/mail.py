@@ -13,7 +13,7 @@ import ibis
 from crmsync.facts.build import declared, named
 from crmsync.model.notices import NO_SUCH_ADDRESS, NoticeKind
 from crmsync.model.tables import FieldType
-from crmsync.warehouse.addresses import addresses_in, mails_from
+from crmsync.warehouse.addresses import mails_from, notices_in
 from crmsync.warehouse.associations import reached_by
 
 if TYPE_CHECKING:
@@ -41,18 +41,13 @@ def _bounces(tables: FactTables) -> ir.Table:
     Of soft ones, those alone that say that there is no such address.
     """
     activity = tables.table("activity")
-    hard = activity.notice == NoticeKind.HARD_BOUNCE.value
-    soft = activity.notice == NoticeKind.SOFT_BOUNCE.value
-    soft &= activity.notice_reason.strip().lower() == NO_SUCH_ADDRESS
-    told = activity.filter(hard | soft, activity.notice_address.notnull(), activity["at"].notnull())
-    told = told.mutate(hard=told.notice == NoticeKind.HARD_BOUNCE.value)
-    reached = reached_by(
-        _SUBJECT, told, tables.table, ["at", "notice_reason", "notice_address", "hard"]
-    )
-    about = reached.select(
-        "id", "record", "at", "hard", reason="notice_reason",
-        address=addresses_in(reached.notice_address),
-    )  # fmt: skip
+    told = notices_in(activity)
+    hard = told.notice == NoticeKind.HARD_BOUNCE.value
+    soft = told.notice == NoticeKind.SOFT_BOUNCE.value
+    soft &= told.reason.strip().lower() == NO_SUCH_ADDRESS
+    told = told.mutate(hard=hard).filter(hard | soft).drop("notice", "until")
+    reached = reached_by(_SUBJECT, activity.filter(activity.notice.notnull()), tables.table, ["at"])
+    about = told.join(reached.select("id", "record").distinct(), "id")
     found = about.join(_spelt(tables), "record")
     return found.filter(found.address == found.email).distinct()
 

@@ -17,9 +17,41 @@ _OF_MAIL_SYSTEMS = (
 )
 
 
-def addresses_in(text: ir.StringValue) -> ir.StringValue:
-    """The addresses in a text that separates them by spaces, in one spelling, a row for each."""
-    return text.lower().split(" ").unnest()
+def notices_in(activity: ir.Table) -> ir.Table:
+    """What machines tell of addresses, as far as it can be believed.
+
+    Anybody can write that an address is dead, or that its owner complained. So such a notice counts
+    if it names, first among what it answers, a mail of ours: only who got that mail knows its
+    Message-ID. Then it is about that mail's recipient, whatever address the notice names, if any:
+    mail is forwarded, and many complaints hide who complained. Of a mail to several, it is about
+    those of them whom it names. An absence is about whoever wrote it.
+
+    Returns:
+        ``id``, ``at``, ``notice``, ``reason``, ``until`` and ``address``, a row for each address.
+    """
+    told = activity.filter(activity.notice.notnull(), activity["at"].notnull())
+    told = told.select(
+        "id", "at", "notice",
+        reason="notice_reason", until="notice_until",
+        named=told.notice_address.fill_null("").lower().strip(),
+        message_id=told.answers.fill_null("").strip().split(" ")[0],
+    )  # fmt: skip
+    of_system = told.notice.isin(_OF_MAIL_SYSTEMS)
+    sent = activity.filter(activity.direction == "outbound", activity.message_id.notnull())
+    recipients = sent.addresses.fill_null("").lower().strip()
+    sent = sent.select("message_id", recipients=recipients).distinct()
+    known = told.filter(of_system).join(sent, "message_id")
+    alone = ~known.recipients.contains(" ") & (known.recipients != "")
+    about = known.mutate(address=alone.ifelse(known.recipients, known.named).split(" ").unnest())
+    about = about.filter(
+        (about.recipients == "")
+        | (" " + about.recipients + " ").contains(" " + about.address + " ")
+    )
+    others = told.filter(~of_system)
+    others = others.mutate(address=others.named.split(" ").unnest())
+    columns = ("id", "at", "notice", "reason", "until", "address")
+    every = about.select(*columns).union(others.select(*columns)).distinct()
+    return every.filter(every.address != "")
 
 
 def mails_from(activity: ir.Table) -> ir.Table:
