@@ -16,6 +16,7 @@ from crmsync.sync.mapping import MappingEngine, StreamMapper
 from crmsync.sync.run import sync_connection
 from crmsync.sync.streams import MappedStream
 from crmsync.warehouse.store import Warehouse
+from crmsync.warehouse.texts import QueryTexts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ def map_rows(
         numbers = pa.array(range(1, records.num_rows + 1), pa.int64())
         records = records.append_column(ORIGIN, pa.array([origin] * records.num_rows))
         records = records.append_column(ROW, numbers)
-    engine = MappingEngine()
+    engine = MappingEngine(QueryTexts())
     accounts = MappedStream(
         connection="crm",
         name="accounts",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,15 +19,16 @@ from crmsync.model.pages import DELETED, MERGED_INTO, PROBLEM, RESERVED_COLUMNS
 from crmsync.sync.columns import put_together, trimmed_columns
 from crmsync.sync.expressions import WRONG, PageExpressions
 from crmsync.warehouse.batch import POSITION, SERVICE_COLUMNS
+from crmsync.warehouse.database import Database
 from crmsync.warehouse.types import DATA_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import ibis.expr.types as ir
-    from ibis.backends import BaseBackend
 
     from crmsync.sync.streams import MappedStream
+    from crmsync.warehouse.texts import QueryTexts
 
 _PAGE = "page"
 # What is compared with addresses and domains of other records, and with those in mails.
@@ -43,17 +45,36 @@ _ADDRESSES = frozenset(
 
 
 class MappingEngine:
-    """A DuckDB in memory in which rows are mapped; begun when it is first needed."""
+    """A DuckDB in memory in which rows are mapped; begun when it is first needed.
+
+    Args:
+        texts: mappings that were compiled before.
+    """
+
+    def __init__(self, texts: QueryTexts) -> None:
+        self._texts = texts
 
     @cached_property
-    def backend(self) -> BaseBackend:
-        """It, through Ibis."""
-        return ibis.duckdb.connect()
+    def _database(self) -> Database:
+        return Database(Path(":memory:"), read_only=False, texts=self._texts)
+
+    def run(self, rows: pa.Table, key: str, build: Callable[[ir.Table], ir.Table]) -> pa.Table:
+        """What a query makes of rows.
+
+        Args:
+            key: says the same of the same query over rows with the same columns.
+        """
+        with self._database.given(_PAGE, rows):
+            columns = [(column.name, str(column.type)) for column in rows.schema]
+            query = self._database.compiled(
+                f"mapping {columns} {key}", lambda: build(self._database.table(_PAGE))
+            )
+            return self._database.query(query)
 
     def close(self) -> None:
         """Give the memory back."""
-        if "backend" in self.__dict__:
-            self.backend.disconnect()
+        if "_database" in self.__dict__:
+            self._database.close()
 
 
 class StreamMapper:
@@ -115,17 +136,17 @@ class StreamMapper:
         return pa.table(columns | {name: mapped[name] for name in SERVICE_COLUMNS})
 
     def _run(self, rows: pa.Table, trimmed: frozenset[str], *, sentences: bool) -> pa.Table:
-        self._engine.backend.con.register(_PAGE, rows)
-        try:
-            expressions = PageExpressions(
-                page=self._engine.backend.table(_PAGE),
-                trimmed=trimmed,
-                stream=self._stream,
-            )
-            expression: ir.Table = expressions.sentences() if sentences else expressions.values()
-            return self._engine.backend.to_pyarrow(expression)
-        finally:
-            self._engine.backend.con.unregister(_PAGE)
+        def build(page: ir.Table) -> ir.Table:
+            expressions = PageExpressions(page=page, trimmed=trimmed, stream=self._stream)
+            return expressions.sentences() if sentences else expressions.values()
+
+        return self._engine.run(rows, f"{sentences} {sorted(trimmed)} {self._key}", build)
+
+    @cached_property
+    def _key(self) -> str:
+        """Says the stream, its table and all of its mapping."""
+        said = repr((self._stream, self._stream.settings.model_dump(mode="json")))
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def _refuse_missing(self, records: pa.Table) -> None:
         """A page that only says what is gone, or what could not be read, needs no more columns."""

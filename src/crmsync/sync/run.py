@@ -82,7 +82,7 @@ def sync_connection(
         stream: mapping_digest(one, company_zone) for stream, one in settings.streams.items()
     }
     cursors = _cursors(name, settings, mappings, warehouse, clock)
-    mapping_engine = MappingEngine()
+    mapping_engine = MappingEngine(warehouse.texts)
     reports, notes = [], []
     paused: str | None = None
     for stream, stream_settings in settings.streams.items():

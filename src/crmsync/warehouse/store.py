@@ -218,7 +218,7 @@ class Warehouse:
         self._streams = dict(streams or {})
         self._lock = path.with_name(path.name + ".lock")
         self._current: tuple[int, int] | None = None  # the file whose schema we know to be current
-        self._texts = QueryTexts() if texts is None else texts
+        self.texts = QueryTexts() if texts is None else texts
 
     @contextmanager
     def reading(self, wait: timedelta = _WAIT) -> Iterator[Records]:
@@ -293,7 +293,7 @@ class Warehouse:
             yield None
             return
         with store_errors(self.path, "read"):
-            database = Database(self.path, read_only=True, texts=self._texts)
+            database = Database(self.path, read_only=True, texts=self.texts)
         try:
             if not self._is_known_current(database):
                 with store_errors(self.path, "read"):
