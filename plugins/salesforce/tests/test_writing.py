@@ -404,6 +404,15 @@ def test_without_a_field_for_keys_a_mark_in_the_text_finds_a_task_again(
     assert list(connector.find(["k1"])) == ["k1"]
 
 
+def test_a_lost_place_among_marks_rejects_nothing(unmarked: TestedOrg) -> None:
+    connector = unmarked.connect(options=unmarked.options_without_key_field())
+    unmarked.settings.page_rows = 2
+    connector.apply([task(f"k{number}") for number in range(5)])
+    unmarked.service.faults.append(Fault.LOCATOR_GONE)
+    (answer,) = connector.apply([task()])
+    assert isinstance(answer, TransientError)
+
+
 def test_what_a_person_writes_below_a_mark_hides_nothing(unmarked: TestedOrg) -> None:
     connector = unmarked.connect(options=unmarked.options_without_key_field())
     (first,) = connector.apply([task(body="Ring.")])

@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from simple_salesforce.api import Salesforce
 
-from crmsync.errors import AuthError, QuotaError
+from crmsync.errors import AuthError, QuotaError, TransientError
 from crmsync.observe import logger
-from crmsync_salesforce.errors import REST_AFTER_QUOTA, SessionExpiredError, refusal_of
+from crmsync_salesforce.errors import (
+    LOST_PLACE,
+    REST_AFTER_QUOTA,
+    RefusedError,
+    SessionExpiredError,
+    refusal_of,
+)
 from crmsync_salesforce.login import log_in
 from crmsync_salesforce.transport import http_session, sent
 
@@ -158,7 +164,12 @@ class SalesforceClient:
         answer = self.call("GET", resource, params={"q": query}).json(parse_float=str)
         yield answer["records"]
         while following := answer.get("nextRecordsUrl"):
-            answer = self.call("GET", following).json(parse_float=str)
+            try:
+                answer = self.call("GET", following).json(parse_float=str)
+            except RefusedError as error:
+                if error.code in LOST_PLACE:
+                    raise TransientError(f"a query lost its place: {error}") from None
+                raise
             yield answer["records"]
 
     def records(self, resource: str, query: str) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ REST_AFTER_QUOTA = timedelta(hours=1)
 # Requests of others that run for long; that is no allowance, and soon over.
 _AFTER_OTHERS = timedelta(minutes=1)
 
+# An answer's next page is not there any more; a query must be begun again.
+LOST_PLACE = {"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED"}
 _QUOTA = {"REQUEST_LIMIT_EXCEEDED", "LIMIT_EXCEEDED", "rate_limit_exceeded"}
 _TRANSIENT = {
     "UNABLE_TO_LOCK_ROW",

@@ -16,7 +16,7 @@ from crmsync.model.pages import Page, Snapshot
 from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.cursor import JobPlace, Progress, progress_of
-from crmsync_salesforce.errors import QueryTimeoutError, RefusedError
+from crmsync_salesforce.errors import LOST_PLACE, QueryTimeoutError, RefusedError
 from crmsync_salesforce.formers import formers
 from crmsync_salesforce.options import SalesforceStreamOptions
 from crmsync_salesforce.tables import page_table, rows_as_table, tombstones
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from crmsync_salesforce.describing import Descriptions, Plan
     from crmsync_salesforce.formers import Formers
 
-_LOST_PLACE = {"INVALID_QUERY_LOCATOR", "QUERY_LOCATOR_EXPIRED"}
 _DESCRIBED_FOR = timedelta(days=1).total_seconds()
 _MISSING_FOR = timedelta(hours=1).total_seconds()
 _DELETIONS_EVERY = timedelta(hours=20)
@@ -76,7 +75,7 @@ class StreamReading:
         try:
             yield from self._steps()
         except RefusedError as error:
-            if error.code in _LOST_PLACE:
+            if error.code in LOST_PLACE:
                 raise TransientError(f"a reading lost its place: {error}") from None
             if error.code != "INVALID_FIELD":
                 raise
@@ -149,7 +148,7 @@ class StreamReading:
             try:
                 yield from self._queried()
             except RefusedError as error:
-                if error.code not in _LOST_PLACE:
+                if error.code not in LOST_PLACE:
                     raise
                 self._log.info("query_begun_again", code=error.code)
             else:

@@ -33,6 +33,7 @@ class Job:
     object: str
     polls: int = 0
     state: str = "UploadComplete"
+    fails: bool = False
     gone: bool = False
     file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     header: bytes = b""
@@ -108,8 +109,7 @@ class Jobs:
             version=request.version,
             object=answer.object.name,
         )
-        if fault is Fault.JOB_FAILED:
-            job.state = "Failed"
+        job.fails = fault is Fault.JOB_FAILED
         job.gone = fault is Fault.JOB_GONE
         self._jobs[job.id] = job
         return job
@@ -125,7 +125,7 @@ class Jobs:
     def _polled(self, job: Job) -> Job:
         job.polls += 1
         if job.state in {"UploadComplete", "InProgress"}:
-            job.state = _STATES[min(job.polls, 2)]
+            job.state = "Failed" if job.fails and job.polls > 1 else _STATES[min(job.polls, 2)]
             if job.state == "JobComplete":
                 self._run(job)
         return job
