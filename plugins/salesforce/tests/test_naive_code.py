@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 from simple_salesforce.api import Salesforce
-from simple_salesforce.exceptions import SalesforceExpiredSession
+from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceMalformedRequest
 from simple_salesforce.format import format_soql
 
 from crmsync_salesforce.simulator.messages import Fault
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from org_under_test import TestedOrg
+
+    from crmsync_salesforce.simulator.messages import Answer, Request
 
 
 @pytest.fixture
@@ -156,3 +161,116 @@ def test_the_library_alone_gives_up_a_bulk_job(org: TestedOrg, plain: Any) -> No
     org.service.spared = 1
     with pytest.raises(SalesforceExpiredSession):
         list(plain.bulk2.Account.query("SELECT Name FROM Account"))
+
+
+def test_the_library_alone_stumbles_over_a_job_that_tells_no_number(
+    org: TestedOrg, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.org.create("Account", {"Name": "a"})
+    whole = org.service.jobs.answer
+
+    def untold(request: Request, fault: Fault | None) -> Answer:
+        answer = whole(request, fault)
+        headers = {k: v for k, v in answer.headers.items() if k != "Sforce-NumberOfRecords"}
+        return replace(answer, headers=headers)
+
+    monkeypatch.setattr(org.service.jobs, "answer", untold)
+    with pytest.raises(KeyError):
+        list(plain.bulk2.Account.query("SELECT Name FROM Account"))
+    pages = list(org.connect(bulk_from=1).read("records", None))
+    assert sum(page.records.num_rows for page in pages) == 1
+
+
+def test_the_library_alone_asks_for_deletions_at_no_known_time(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_what_was_removed_for_good_is_told."""
+    end = org.clock.now().replace(tzinfo=None)
+    with pytest.raises(SalesforceMalformedRequest):
+        plain.Account.deleted(end - timedelta(days=1), end)
+
+
+def test_deletions_of_last_month_are_not_told(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_deletions_that_nobody_tells_any_more_are_found_by_a_listing."""
+    end = org.clock.now()
+    with pytest.raises(SalesforceMalformedRequest, match="INVALID_REPLICATION_DATE"):
+        plain.Account.deleted(end - timedelta(days=30), end)
+
+
+def test_a_plain_query_never_tells_that_a_record_is_gone(org: TestedOrg, plain: Any) -> None:
+    """Ours: the laws, and those tests; a merged record is one that is gone, too."""
+    ids = [org.org.create("Account", {"Name": name}) for name in ("loser", "survivor", "deleted")]
+    since = told(org.clock.now())
+    org.clock.pass_time(timedelta(minutes=1))
+    org.org.merge("Account", ids[0], ids[1])
+    org.org.delete("Account", ids[2])
+    changed = "SELECT Name FROM Account WHERE SystemModstamp > {since:literal}"
+    assert names(rows(plain, changed, since)) == ["survivor"]
+
+
+def test_windows_of_time_lose_what_lies_on_their_ends(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_bulk_import_in_one_second_ends_and_comes_once (airbyte #42537)."""
+    org.org.create("Account", {"Name": "on the hour"})
+    end = told(org.clock.now())
+    first = rows(plain, "SELECT Name FROM Account WHERE SystemModstamp < {since:literal}", end)
+    second = rows(plain, "SELECT Name FROM Account WHERE SystemModstamp > {since:literal}", end)
+    assert first + second == []
+
+
+def test_a_first_load_of_two_years_lacks_old_customers(org: TestedOrg, plain: Any) -> None:
+    """Airbyte #37528 began there, where nobody had said from when on."""
+    old = org.org.create("Account", {"Name": "old"})
+    org.org.stamp("Account", old, org.clock.now() - timedelta(days=900))
+    since = told(org.clock.now() - timedelta(days=730))
+    assert (
+        rows(plain, "SELECT Name FROM Account WHERE SystemModstamp > {since:literal}", since) == []
+    )
+    (page,) = org.connect().read("records", None)
+    assert page.records["Id"].to_pylist() == [old]
+
+
+def test_not_every_object_can_be_asked_by_its_stamp(plain: Any) -> None:
+    """Ours: test_an_object_without_the_usual_stamp_is_read_by_another (airbyte #68166)."""
+    with pytest.raises(SalesforceMalformedRequest, match="SystemModstamp"):
+        rows(plain, "SELECT Id FROM AccountHistory ORDER BY SystemModstamp")
+
+
+def test_a_field_that_is_hidden_spoils_the_whole_query(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_hidden_field_is_told_and_the_rest_goes_on."""
+    org.org.objects["Account"].hidden.add("Phone")
+    with pytest.raises(SalesforceMalformedRequest, match="INVALID_FIELD"):
+        rows(plain, "SELECT Name, Phone FROM Account")
+
+
+def test_an_answer_that_was_lost_makes_a_task_twice(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_lost_answer_is_looked_up_and_nothing_is_doubled."""
+    org.service.faults.append(Fault.CUT_AFTER)
+    with pytest.raises(requests.exceptions.ConnectionError):
+        plain.Task.create({"Subject": "Call"})
+    plain.Task.create({"Subject": "Call"})
+    assert len(org.org.rows("Task")) == 2
+
+
+def test_a_mail_and_a_task_for_it_are_two_tasks(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_the_org_makes_the_task_and_we_make_none."""
+    account = org.org.create("Account", {"Name": "a"})
+    mail = {"Subject": "Hello", "RelatedToId": account, "Status": "3", "FromAddress": "a@b.example"}
+    plain.EmailMessage.create(mail)
+    plain.Task.create({"Subject": "Hello", "WhatId": account, "TaskSubtype": "Email"})
+    assert len(org.org.rows("Task")) == 2
+
+
+def test_an_update_without_a_look_overwrites_what_a_person_did(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_an_update_yields_to_a_person."""
+    account = org.org.create("Account", {"Name": "a", "Rating": "Hot"})
+    (decided_on,) = rows(plain, "SELECT Rating FROM Account")
+    org.org.update("Account", account, {"Rating": "Warm"})
+    plain.Account.update(account, {"Rating": "Cold" if decided_on["Rating"] == "Hot" else "Hot"})
+    assert rows(plain, "SELECT Rating FROM Account")[0]["Rating"] == "Cold"
+
+
+def test_a_day_that_becomes_an_instant_is_another_day(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_both_ways_bring_the_same_text, and days stay days in the warehouse."""
+    org.org.create("Task", {"Subject": "Call", "ActivityDate": "2026-03-29"})
+    (row,) = rows(plain, "SELECT ActivityDate FROM Task")
+    midnight = datetime.fromisoformat(row["ActivityDate"]).replace(tzinfo=UTC)
+    there = midnight.astimezone(ZoneInfo("America/New_York")).date()
+    assert there.isoformat() == "2026-03-28"
