@@ -28,7 +28,8 @@ def test_what_is_no_international_domain_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a@x.example; b@x.example", "Ann <", "a@x.example, b@x.example", ""]
+    "text",
+    ["a@x.example; b@x.example", "Ann <", "a@x.example, b@x.example", "ann(at)x.example", ""],
 )
 def test_what_is_not_one_address_stays(text: str) -> None:
     assert without_name(text) == text

@@ -29,7 +29,7 @@ def without_name(text: str) -> str:
     """The address of “Ann Lee <ann@acme.example>”; what is not one address stays as it is."""
     pairs = getaddresses([text])
     address = pairs[0][1] if len(pairs) == 1 else ""
-    return address if address and address in text else text
+    return address if "@" in address and address in text else text
 
 
 def bare_address(text: str) -> str:
