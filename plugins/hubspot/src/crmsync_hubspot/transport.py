@@ -83,7 +83,7 @@ class Transport:
                 redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise broken(error, writing=writing) from None
+            raise broken(error, self._url, writing=writing) from None
         return Response(
             status=answer.status,
             headers={name.lower(): value for name, value in answer.headers.items()},
@@ -91,7 +91,9 @@ class Transport:
         )
 
 
-def broken(error: Exception, *, writing: bool) -> TransientError | UncertainError | AuthError:
+def broken(
+    error: Exception, url: str, *, writing: bool
+) -> TransientError | UncertainError | AuthError:
     """The error for a request that broke off; the library's own text quotes the request."""
     if isinstance(error, urllib3.exceptions.SSLError):
         # A connection that breaks off in the middle is an SSLError, too.
@@ -104,7 +106,7 @@ def broken(error: Exception, *, writing: bool) -> TransientError | UncertainErro
         error,
         urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
     ):
-        return TransientError("HubSpot cannot be reached")
+        return TransientError(f"HubSpot cannot be reached at {url}")
     slow = isinstance(error, urllib3.exceptions.TimeoutError)
     what = "did not answer in time" if slow else "broke the connection off"
     if writing:
