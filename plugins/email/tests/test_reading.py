@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -84,6 +85,29 @@ def test_a_mailbox_that_was_made_anew_is_read_again_and_doubles_nothing(dovecot:
     assert rows(after)[1]["id"] == rows(before)[0]["id"]
 
 
+def test_a_mailbox_whose_changes_count_from_anew_is_read_again(dovecot: Dovecot) -> None:
+    """From a backup, say: its UIDs stand for other mails, though none has a higher one."""
+    user = new_user()
+    dovecot.put(user, [mail(1), mail(2)])
+    (page,) = read(dovecot.imap, user)
+    told = json.loads(str(page.cursor))
+    assert told["folders"]["INBOX"][2] > 0
+    told["folders"]["INBOX"][2] += 1_000
+    dovecot.put(user, [mail(3)])
+    assert subjects(read(dovecot.imap, user, cursor=page.cursor)) == ["number 3"]
+    assert len(subjects(read(dovecot.imap, user, cursor=json.dumps(told)))) == 3
+
+
+def test_a_cursor_of_before_changes_were_counted_goes_on(dovecot: Dovecot) -> None:
+    user = new_user()
+    dovecot.put(user, [mail(1)])
+    (page,) = read(dovecot.imap, user)
+    told = json.loads(str(page.cursor))
+    told["folders"] = {name: place[:2] for name, place in told["folders"].items()}
+    dovecot.put(user, [mail(2)])
+    assert subjects(read(dovecot.imap, user, cursor=json.dumps(told))) == ["number 2"]
+
+
 def test_drafts_and_mail_from_before_the_beginning_are_left_out(dovecot: Dovecot) -> None:
     user = new_user()
     with dovecot.client(user) as client:
@@ -134,6 +158,7 @@ def test_with_nothing_new_a_folder_costs_one_round_trip(dovecot: Dovecot) -> Non
         assert read(proxy.port, user, cursor=pages[-1].cursor) == []
         words = [line.split()[1] for line in proxy.commands if len(line.split()) > 1]
     assert words.count(b"STATUS") == 2
+    assert all(b"HIGHESTMODSEQ" in line for line in proxy.commands if b"STATUS" in line)
     assert not {b"EXAMINE", b"SELECT", b"UID", b"FETCH"} & set(words)
     assert len(words) <= 2 + 4  # CAPABILITY, AUTHENTICATE, LIST and LOGOUT beside it
 
@@ -175,7 +200,7 @@ def _read_into(found: list[Page], port: int, user: str, **options: object) -> No
         found.extend(reading.pages())
 
 
-@pytest.mark.parametrize("cut", range(200, 5_000, 400))
+@pytest.mark.parametrize("cut", range(200, 4_400, 400))
 def test_a_connection_that_breaks_anywhere_loses_nothing(dovecot: Dovecot, cut: int) -> None:
     user = new_user()
     dovecot.put(user, [mail(number) for number in range(1, 10)])
@@ -321,6 +346,23 @@ def test_of_a_mail_of_50_mb_only_the_beginning_is_fetched(dovecot: Dovecot) -> N
         pages = read(proxy.port, user)
     assert subjects(pages) == ["number 1", "number 2"]
     assert str(rows(pages)[0]["text"]).startswith("Hello")
+
+
+@pytest.mark.parametrize("size", [300_000, 5_000_000])
+def test_a_text_behind_a_large_attachment_is_found(dovecot: Dovecot, size: int) -> None:
+    user = new_user()
+    file = b"JVBERi0x" * 9 + b"\r\n"
+    parts = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + file * (size // len(file))
+        + b"--b\r\nContent-Type: text/plain\r\n\r\nWe renew.\r\n--b--\r\n"
+    )
+    dovecot.put(user, [mail(1).replace(b"\r\n\r\nHello\n", b"\r\n" + parts), mail(2)])
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.cut_after = 2**20
+        pages = read(proxy.port, user)
+    assert [row["text"] for row in rows(pages)] == ["We renew.", "Hello"]
 
 
 def test_hostile_mail_is_read_and_what_comes_after_it_too(dovecot: Dovecot) -> None:

@@ -111,6 +111,20 @@ def texts(mail: Part) -> Iterator[Text]:
             yield Text(kind=kind, text=seen(text) if kind == "text/html" else text)
 
 
+def lacks_text(begun: bytes) -> bool:
+    """Whether the beginning of a mail shows none of its texts, so that one may stand further on."""
+    mail = parsed(begun)
+    return mail.is_multipart() and not any(one.text.strip() for one in texts(mail))
+
+
+def joined(begun: bytes, end: bytes) -> bytes:
+    """A mail of its beginning and its end: what lay between was in the middle of an attachment."""
+    boundaries = [part.get_boundary() for part in parts(parsed(begun))]
+    known = "|".join(re.escape(one) for one in boundaries if one)
+    found = re.search(rb"(?:^|\n)--(?:" + known.encode("utf-8", "replace") + rb")", end)
+    return begun if not known or found is None else begun + b"\r\n" + end[found.start() :].lstrip()
+
+
 def _is_attachment(part: Part) -> bool:
     return (part.get_content_disposition() or "") == "attachment"
 

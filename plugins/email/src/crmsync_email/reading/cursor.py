@@ -22,10 +22,12 @@ class Place:
     Attributes:
         validity: the folder's UIDVALIDITY; with another one it is another folder of that name.
         last: all mails up to this UID are known.
+        modseq: its HIGHESTMODSEQ before that was read; 0 where the server has none.
     """
 
     validity: int
     last: int
+    modseq: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +44,15 @@ class Progress:
     def last_of(self, folder: str, state: FolderState) -> int:
         """The last UID that is known of a folder; 0 where it is new, or was made anew.
 
-        It was also made anew, say from a backup, where it gives UIDs a second time.
+        It was also made anew, say from a backup, where it gives UIDs a second time, or where what
+        never falls has fallen, so that UIDs were given a second time meanwhile.
         """
         place = self.folders.get(folder)
         if place is None or place.validity != state.validity:
             return 0
         again = state.next_uid is not None and state.next_uid <= place.last
-        return 0 if again else place.last
+        fallen = state.modseq is not None and state.modseq < place.modseq
+        return 0 if again or fallen else place.last
 
     def at(self, folder: str, place: Place) -> Progress:
         """This progress, with a folder's replaced."""
@@ -56,7 +60,9 @@ class Progress:
 
     def cursor(self) -> Cursor:
         """The text for the engine to keep."""
-        told = {name: [place.validity, place.last] for name, place in self.folders.items()}
+        told = {
+            name: [place.validity, place.last, place.modseq] for name, place in self.folders.items()
+        }
         return json.dumps(
             {"version": _VERSION, "shape": self.shape, "folders": told}, separators=(",", ":")
         )
@@ -72,8 +78,8 @@ def progress_of(since: Cursor | None, shape: str) -> Progress:
         if told["version"] != _VERSION or told["shape"] != shape:
             return Progress(shape=shape)
         folders = {
-            str(name): Place(validity=int(validity), last=int(last))
-            for name, (validity, last) in told["folders"].items()
+            str(name): Place(validity=int(validity), last=int(last), modseq=int(*modseq))
+            for name, (validity, last, *modseq) in told["folders"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return Progress(shape=shape)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import Page
+from crmsync_email.incoming.parts import joined, lacks_text
 from crmsync_email.reading.activities import FoundMail, activities_of
 from crmsync_email.reading.cursor import Place, progress_of
 from crmsync_email.reading.errors import RefusedError
@@ -18,7 +19,7 @@ from crmsync_email.reading.pages import table_of
 from crmsync_email.reading.whose import Ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from crmsync.model.pages import Cursor
     from crmsync_email.reading.folders import Folder
@@ -91,9 +92,11 @@ class MailboxReading:
             raise RejectedError("; ".join(troubles))
 
     def _folder(self, folder: Folder, name: str) -> Iterator[Page]:
-        if not self._has_news(name, self._session.status(name)):
+        before = self._session.status(name)
+        if not self._has_news(name, before):
             return
-        state = self._session.examine(name)
+        # What changes while it is read belongs to the next reading.
+        state = replace(self._session.examine(name), modseq=before.modseq)
         known = self._progress.last_of(name, state)
         for window in self._windows(known, state):
             while window:
@@ -138,6 +141,8 @@ class MailboxReading:
     ) -> Page:
         wanted = [one for one in outlines if self._is_wanted(one)]
         texts, unread = self._texts(name, state, [one.uid for one in wanted])
+        if self._with_text:
+            texts |= self._with_ends(wanted, texts)
         activities = [
             activity
             for one in wanted
@@ -178,6 +183,24 @@ class MailboxReading:
             if not texts:
                 self._assert_gives(name, missing[0], refused.get(missing[0], ""))
         return texts, [(name, uid, f"{_NOT_GIVEN}{refused.get(uid, '')}") for uid in missing]
+
+    def _with_ends(
+        self, outlines: Sequence[Outline], texts: Mapping[int, bytes]
+    ) -> dict[int, bytes]:
+        """Of long mails in whose beginning no text stands, the beginning and the end."""
+        length = self._bounds.mail
+        found = {}
+        for one in outlines:
+            begun = texts.get(one.uid, b"")
+            if one.size <= length or not lacks_text(begun):
+                continue
+            try:
+                start = max(length, one.size - length)
+                ends = self._session.pieces([one.uid], start, length)
+            except RefusedError:  # the mail counts all the same
+                continue
+            found[one.uid] = joined(begun, ends.get(one.uid, b""))
+        return found
 
     def _one_by_one(self, uids: Sequence[int]) -> tuple[dict[int, bytes], dict[int, str]]:
         texts: dict[int, bytes] = {}
@@ -220,7 +243,7 @@ class MailboxReading:
         raise TransientError(f"the mail server gives no mail of the folder “{name}” now{told}")
 
     def _reached(self, name: str, state: FolderState, uid: int) -> None:
-        place = Place(validity=state.validity, last=uid)
+        place = Place(validity=state.validity, last=uid, modseq=state.modseq or 0)
         self._progress = self._progress.at(name, place)
 
 

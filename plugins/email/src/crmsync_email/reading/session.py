@@ -1,7 +1,8 @@
 """One connection to a mailbox: the few commands that reading needs, none of which changes it.
 
-Mails are fetched from their beginning and up to a bound: what they mean stands there, and what is
-attached is not read. So neither a mail of 50 MB nor a structure of thousands of parts is loaded.
+Mails are fetched from their beginning and up to a bound, and from their end where no text stands
+at the beginning: what they mean stands there, and what is attached is not read. So neither a mail
+of 50 MB nor a structure of thousands of parts is loaded.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 # Its debug log holds all that servers say, and some quote the password that they refuse.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 _SECONDS = 60.0  # without a byte from the server
-_SIZE, _DATE, _FLAGS, _TEXT = b"RFC822.SIZE", b"INTERNALDATE", b"FLAGS", b"BODY[]<0>"
+_SIZE, _DATE, _FLAGS = b"RFC822.SIZE", b"INTERNALDATE", b"FLAGS"
 # Google: “Account exceeded command or bandwidth limits”; Microsoft: “… is throttled”.
 _USED_UP = re.compile(r"\[OVERQUOTA\]|bandwidth|command limit|throttl", re.IGNORECASE)
 # RFC 5530: what passes by itself, so that nobody has to look at the password.
@@ -89,10 +90,13 @@ class FolderState:
     Attributes:
         validity: UIDVALIDITY: UIDs mean nothing beside another one.
         next_uid: no mail has it yet or a higher one; None where the server does not say.
+        modseq: HIGHESTMODSEQ, which no change leaves as it is and which never falls (RFC 7162);
+            None where the server does not offer CONDSTORE, or not for this folder.
     """
 
     validity: int
     next_uid: int | None
+    modseq: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +239,9 @@ class MailboxSession:
             RefusedError: there is no such folder, or it may not be read.
         """
         with self._answers():
-            return _state(self._client.folder_status(folder, ["UIDVALIDITY", "UIDNEXT"]))
+            counts = self._client.has_capability("CONDSTORE")
+            asked = ["UIDVALIDITY", "UIDNEXT", *["HIGHESTMODSEQ"] * counts]
+            return _state(self._client.folder_status(folder, asked))
 
     def examine(self, folder: str) -> FolderState:
         """Open a folder so that nothing in it can be changed.
@@ -273,14 +279,23 @@ class MailboxSession:
         Raises:
             RefusedError: the server does not give them.
         """
+        return self.pieces(uids, 0, length)
+
+    def pieces(self, uids: Sequence[int], start: int, length: int) -> dict[int, bytes]:
+        """Some bytes of these mails, by UID, beginning at the one of this number.
+
+        Raises:
+            RefusedError: the server does not give them.
+        """
         with self._answers():
-            told = self._client.fetch(list(uids), [f"BODY.PEEK[]<0.{length}>"])
+            told = self._client.fetch(list(uids), [f"BODY.PEEK[]<{start}.{length}>"])
+        name = f"BODY[]<{start}>".encode()
         found = {}
         for uid, one in told.items():
-            if _TEXT in one and not isinstance(one[_TEXT], bytes):
+            if name in one and not isinstance(one[name], bytes):
                 raise RefusedError(f"the server has no text of mail {uid}")
-            if _TEXT in one:
-                found[uid] = one[_TEXT][:length]
+            if name in one:
+                found[uid] = one[name][:length]
         return found
 
     def with_message_id(self, text: str) -> list[int]:
@@ -328,8 +343,11 @@ def _state(told: dict[bytes, object]) -> FolderState:
     validity, next_uid = told.get(b"UIDVALIDITY"), told.get(b"UIDNEXT")
     if not isinstance(validity, int):
         raise RefusedError("it has no UIDVALIDITY")
+    modseq = told.get(b"HIGHESTMODSEQ")
     return FolderState(
-        validity=validity, next_uid=next_uid if isinstance(next_uid, int) and next_uid else None
+        validity=validity,
+        next_uid=next_uid if isinstance(next_uid, int) and next_uid else None,
+        modseq=modseq if isinstance(modseq, int) and modseq else None,
     )
 
 
