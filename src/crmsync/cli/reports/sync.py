@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from crmsync.sync.reports import StreamReport
 
 
+_MOST_DOUBTS = 10
+
+
 def print_sync(out: Console, result: SyncResult) -> None:
     """The streams of a sync, and what could not be read."""
     if result.skipped:
@@ -45,8 +48,11 @@ def print_sync(out: Console, result: SyncResult) -> None:
     for stream in result.streams:
         if stream.warning:
             out.print(f"[yellow]{safe(stream.warning)}[/]", soft_wrap=True)
-    for doubt in result.doubts:
+    for doubt in result.doubts[:_MOST_DOUBTS]:
         out.print(f"[yellow]perhaps[/] {safe(doubt)}", soft_wrap=True)
+    if len(result.doubts) > _MOST_DOUBTS:
+        more = len(result.doubts) - _MOST_DOUBTS
+        out.print(f"[yellow]perhaps[/] … and {more:,} more of the like, which --json tells")
     print_quarantine(out, result.quarantined, result.quarantine)
     for sentence in (*result.problems, *_errors(result.streams)):
         out.print(f"[red]{safe(sentence)}[/]", soft_wrap=True)
