@@ -6,7 +6,8 @@ fail; the test that it names shows the connector in the same place.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,7 +17,9 @@ from hubspot.crm.objects import BatchInputSimplePublicObjectBatchInputForCreate 
 from hubspot.crm.objects.exceptions import ApiException
 from hubspot.utils.objects import fetch_all
 from portal_under_test import KEY, TestedPortal
+from urllib3 import Retry
 
+from crmsync_hubspot.simulator.definitions import own_property
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.records import record
 from crmsync_hubspot.simulator.values import milliseconds
@@ -272,3 +275,72 @@ def test_a_rotated_refresh_token_is_of_no_use(tested: TestedPortal, plain: httpx
     }
     assert plain.post("/oauth/2026-03/token", data=form).status_code == httpx.codes.OK
     assert plain.post("/oauth/2026-03/token", data=form).status_code == httpx.codes.BAD_REQUEST
+
+
+def test_the_retries_of_the_librarys_readme_leave_out_what_posts(tested: TestedPortal) -> None:
+    """A search is a POST, too; test_where_nothing_has_happened_it_is_tried_again."""
+    tested.settings.retry_after = False
+    tested.service.faults.append(Fault.UNAVAILABLE)
+    retry = Retry(total=3, backoff_factor=0, status_forcelist=(429, 500, 502, 503, 504))
+    api: Any = HubSpot(access_token=tested.settings.token, retry=retry)
+    search = pointed(api.crm.objects.search_api, tested)
+    with pytest.raises((ApiException, AttributeError)):
+        search.do_search("companies", {"filterGroups": [], "limit": 1, "after": "0"})
+    assert len(tested.service.requests) == 1
+
+
+def test_the_library_takes_a_page_that_was_read_in_part_for_a_whole(
+    tested: TestedPortal, library: Any
+) -> None:
+    """test_of_what_is_not_told_nothing_is_lost."""
+    one, _ = imported(tested, 2)
+    tested.service.faults.append(Fault.ITEM_UNKNOWN)
+    asked = {"inputs": [{"id": str(one)}], "properties": ["name"], "propertiesWithHistory": []}
+    told = pointed(library.batch_api, tested).read("companies", asked)
+    assert told.results == [], "no error was raised, and the record is there"
+
+
+def test_the_library_makes_records_without_ids(tested: TestedPortal, library: Any) -> None:
+    """What it must have, nobody looks for; ours reads the JSON, where a missing id is an error."""
+    client = pointed(library.basic_api, tested).api_client
+    answer = SimpleNamespace(data=b'{"properties": {}}')
+    assert client.deserialize(answer, "SimplePublicObject").id is None
+
+
+def test_an_address_with_all_properties_is_too_long(plain: httpx.Client) -> None:
+    """test_no_address_is_too_long."""
+    names = ",".join(f"a_property_with_a_rather_long_name_{number:04}" for number in range(900))
+    answer = plain.get("/crm/v3/objects/companies", params={"properties": names})
+    assert answer.status_code == httpx.codes.REQUEST_URI_TOO_LONG
+
+
+def test_a_page_with_history_holds_fewer_records(plain: httpx.Client) -> None:
+    """test_what_was_before_comes_before."""
+    asked = {"limit": "100", "propertiesWithHistory": "name"}
+    answer = plain.get("/crm/v3/objects/companies", params=asked)
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+
+
+def test_a_misspelt_property_is_left_out_without_a_word(
+    tested: TestedPortal, plain: httpx.Client
+) -> None:
+    """test_a_property_that_went_away_is_no_empty_one."""
+    imported(tested, 1)
+    answer = plain.get("/crm/v3/objects/companies", params={"properties": "nmae"})
+    assert answer.status_code == httpx.codes.OK
+    assert "nmae" not in answer.json()["results"][0]["properties"]
+
+
+def test_who_reads_times_in_one_way_stumbles(tested: TestedPortal, plain: httpx.Client) -> None:
+    """test_times_are_told_in_one_way."""
+    kind = tested.portal.types["companies"]
+    kind.add(own_property("moment datetime", "companyinformation"))
+    at = milliseconds(tested.clock.now())
+    values = {"moment": "1772359200000"}
+    one = record(tested.portal.minted("companies"), at, at, None, values)
+    tested.portal.load("companies", [one])
+    (told,) = plain.get("/crm/v3/objects/companies", params={"properties": "moment"}).json()[
+        "results"
+    ]
+    with pytest.raises(ValueError, match="month must be"):
+        datetime.fromisoformat(told["properties"]["moment"])
