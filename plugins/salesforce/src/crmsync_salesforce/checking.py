@@ -129,7 +129,7 @@ def _stream(descriptions: Descriptions, request: StreamRequest) -> Iterator[Find
     for column in (*request.key, *request.columns):
         if descriptions.type_of(name, column) is None:
             yield Finding(
-                sentence=f"{name} has no field “{column}”{nearest(column, fields)}; or field-level "
-                "security hides it from the API's user, and a permission set shows it",
+                sentence=f"{name} has no field “{column}”, or field-level security hides it from "
+                f"the API's user, and a permission set shows it{nearest(column, fields)}",
                 stream=request.name,
             )

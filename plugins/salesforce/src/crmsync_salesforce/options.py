@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOGIN_HOSTS = {"login.salesforce.com", "test.salesforce.com"}
 _OLDEST_VERSION, _LENGTH_OF_NAME = 52, 80
-_NAME = re.compile(r"[A-Za-z]\w*")
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _VERSION = re.compile(r"\d\d\.0")
 
 

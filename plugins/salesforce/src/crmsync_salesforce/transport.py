@@ -66,28 +66,30 @@ def sent(
         UncertainError: it was on its way, and may have changed something.
         AuthError: whoever answers cannot prove to be the org.
     """
+    host = urlsplit(url).netloc
     try:
         return http.request(method, url, **arguments)
     except requests.exceptions.SSLError as error:
         # A connection that breaks off in the middle is an SSLError, too.
         if "CERTIFICATE_VERIFY_FAILED" not in repr(error):
-            raise broken(error, writing=writing) from None
-        host = urlsplit(url).netloc
+            raise broken(error, host, writing=writing) from None
         raise AuthError(
             f"the certificate of {host} is not trusted here; behind a company's proxy, name its "
             "certificates with ca_file"
         ) from None
     except requests.exceptions.ConnectTimeout:
-        raise TransientError("Salesforce cannot be reached: no connection in time") from None
+        raise TransientError(f"{host} cannot be reached: no connection in time") from None
     except requests.exceptions.RequestException as error:
-        raise broken(error, writing=writing) from None
+        raise broken(error, host, writing=writing) from None
 
 
-def broken(error: Exception, *, writing: bool) -> TransientError | UncertainError:
+def broken(error: Exception, host: str, *, writing: bool) -> TransientError | UncertainError:
     """The error for a request that broke off; the library's own text quotes the request."""
     never_out = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
     if never_out:
-        return TransientError("Salesforce cannot be reached")
+        return TransientError(
+            f"{host} cannot be reached from here; is there a network, and is it the org's address?"
+        )
     slow = isinstance(error, requests.exceptions.Timeout)
     what = "did not answer in time" if slow else "broke the connection off"
     if writing:
