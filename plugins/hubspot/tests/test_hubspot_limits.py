@@ -213,6 +213,11 @@ def test_nobody_there_is_told(tested: TestedPortal) -> None:
     client = client_of(tested, url="http://127.0.0.1:9")
     with pytest.raises(TransientError, match="cannot be reached"):
         client.call("POST", "/crm/v3/objects/tasks/batch/create", body={}, writing=True)
+    # The next stream need not find that out by waiting.
+    waited = tested.clock.slept
+    with pytest.raises(TransientError, match="cannot be reached"):
+        details(client)
+    assert tested.clock.slept == waited > 0
 
 
 @pytest.mark.parametrize(

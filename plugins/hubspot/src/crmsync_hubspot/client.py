@@ -17,7 +17,12 @@ from crmsync.errors import AuthError, ConnectorError, TransientError, UncertainE
 from crmsync.observe import logger
 from crmsync_hubspot import waiting
 from crmsync_hubspot.budget import Budget
-from crmsync_hubspot.errors import TokenExpiredError, TooFastError, refusal_of
+from crmsync_hubspot.errors import (
+    TokenExpiredError,
+    TooFastError,
+    UnreachedError,
+    refusal_of,
+)
 from crmsync_hubspot.tokens import Tokens
 from crmsync_hubspot.transport import Transport
 
@@ -34,6 +39,7 @@ _log = logger()
 TRIES = 4
 ACCOUNT = "/account-info/v3/details"
 LONGEST_WAIT = 12.0
+_LATELY = 60.0  # seconds
 _REFUSED = 300
 _OK = (200,)
 
@@ -61,6 +67,7 @@ class HubSpotClient:
         self.tokens = Tokens(options, name, folder, clock)
         self._transport = Transport(options.url, ca_file)
         self.ahead: timedelta | None = None
+        self._unreached_at: float | None = None
         self._zone: ZoneInfo | None = None
 
     def __repr__(self) -> str:
@@ -112,7 +119,8 @@ class HubSpotClient:
         if self.budget.must_ask:
             self.call("GET", ACCOUNT)
         waited, renewed = 0.0, False
-        for attempt in range(1, TRIES + 1):
+        tries = self._tries()
+        for attempt in range(1, tries + 1):
             self.budget.wait(search=search)
             token = self.tokens.token()
             try:
@@ -135,12 +143,20 @@ class HubSpotClient:
                 last, why = error, str(error)
                 wait = error.retry_after
                 seconds = float(attempt) if wait is None else wait.total_seconds()
-            if attempt == TRIES or waited + seconds > LONGEST_WAIT:
+            if isinstance(last, UnreachedError) and attempt == tries:
+                self._unreached_at = waiting.now()
+            if attempt == tries or waited + seconds > LONGEST_WAIT:
                 raise last
             _log.info("call_again", path=path, why=why, seconds=seconds)
             waiting.sleep(seconds)
             waited += seconds
         raise self._not_accepted()
+
+    def _tries(self) -> int:
+        """One only while nobody could be reached a moment ago: other streams need not wait, too."""
+        unreached = self._unreached_at
+        lately = unreached is not None and waiting.now() - unreached < _LATELY
+        return 1 if lately else TRIES
 
     def _called(
         self,
@@ -156,6 +172,7 @@ class HubSpotClient:
         began = waiting.now()
         headers = {"Authorization": f"Bearer {token}"}
         response = self._transport.send(method, path, headers, query, body, writing=writing)
+        self._unreached_at = None
         self.budget.note(response.headers)
         self._note_time(response, waiting.now() - began)
         if response.status >= _REFUSED:

@@ -55,6 +55,10 @@ class RefusedError(RejectedError):
         return self.status in {400, 404, 409}
 
 
+class UnreachedError(TransientError):
+    """Nobody answers at the address at all."""
+
+
 class TokenExpiredError(Exception):
     """The access token is not valid any more, and another may be."""
 

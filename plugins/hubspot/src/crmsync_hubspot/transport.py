@@ -18,6 +18,7 @@ from hubspot.crm.objects.configuration import Configuration
 from hubspot.crm.objects.rest import RESTClientObject
 
 from crmsync.errors import AuthError, TransientError, UncertainError
+from crmsync_hubspot.errors import UnreachedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ def broken(
         error,
         urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
     ):
-        return TransientError(f"HubSpot cannot be reached at {url}")
+        return UnreachedError(f"HubSpot cannot be reached at {url}")
     slow = isinstance(error, urllib3.exceptions.TimeoutError)
     what = "did not answer in time" if slow else "broke the connection off"
     if writing:
