@@ -190,6 +190,38 @@ def test_recipients_who_fare_differently_have_an_activity_each() -> None:
     assert full.id == f"{dead.id}.2"
 
 
+def test_our_own_mail_server_may_tell_of_bounces() -> None:
+    raw = _report(_DEAD).replace(b"MAILER-DAEMON@mx.ours", b"MAILER-DAEMON@ours")
+    one = _one(raw)
+    assert (one.direction, one.notice) == ("inbound", "hard_bounce")
+
+
+def test_a_bounce_of_our_own_address_is_about_no_customer() -> None:
+    (one,) = _all(_report(_DEAD.replace("Ann@customer.example", "me@ours.example")))
+    assert (one.notice, one.notice_address) == ("hard_bounce", ())
+
+
+@pytest.mark.parametrize(("days", "believed"), [(4, True), (6, False)])
+def test_a_date_longer_ago_than_mail_servers_try_is_not_believed(days: int, believed: bool) -> None:
+    said = _ARRIVED - timedelta(days=days)
+    received = f"from a by b; {_ARRIVED:%a, %d %b %Y %H:%M:%S} +0000"
+    one = _one(_raw(Date=f"{said:%a, %d %b %Y %H:%M:%S} +0000", Received=received))
+    assert one.at == (said if believed else _ARRIVED)
+
+
+def test_a_complaint_that_hides_who_complained_names_the_mail() -> None:
+    raw = (
+        "From: fbl@provider.example\nTo: me@ours.example\nSubject: complaint\n"
+        "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n"
+        "--b\nContent-Type: message/feedback-report\n\n"
+        "Feedback-Type: abuse\nOriginal-Rcpt-To: <redacted>\n\n"
+        "--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <crmsync.1@ours.example>\n--b--\n"
+    )
+    one = _one(raw.encode())
+    assert (one.notice, one.notice_address) == ("complaint", ())
+    assert one.answers == ("crmsync.1@ours.example",)
+
+
 def test_a_report_of_success_is_no_bounce() -> None:
     one = _one(_report(_DEAD.replace("failed", "relayed").replace("5.1.1", "2.0.0")))
     assert (one.notice, one.automated) == (None, True)

@@ -67,6 +67,7 @@ def test_the_day_that_is_said(words: str) -> None:
         # Somebody has forgotten to switch it off.
         "I am out of the office until 20 November.",
         "Ich bin bis 20.11. im Urlaub.",
+        "I am away until 23 August.",
         "I was away until 12 November; I will be back on 22 November",
         "I was out until 20 November. Our spring sale runs until 31 March 2027.",
         "I'm out of office. The offer for attendees is valid until 31 December 2026!",

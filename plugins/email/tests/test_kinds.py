@@ -6,6 +6,7 @@ from crmsync_email.incoming.kinds import Kind, kind_of
 from crmsync_email.incoming.parts import parsed
 
 _ANN = "From: Ann <ann@customer.example>\n"
+_OURS = "<crmsync.0123456789012345678901234567890123456789@vendor.example>"
 _MAILS = {
     "a person": (_ANN + "Subject: Re: Your renewal", Kind.HUMAN),
     "a person who writes of bounces": (_ANN + "Subject: Undelivered mail", Kind.HUMAN),
@@ -53,6 +54,31 @@ _MAILS = {
     "an old program's header": (_ANN + "Subject: Hi\nX-Autoreply: yes", Kind.AUTO_REPLY),
     "another old program's": (_ANN + "Subject: Hi\nX-Autoresponder: 1", Kind.AUTO_REPLY),
     "an old program's precedence": (_ANN + "Subject: Hi\nPrecedence: auto_reply", Kind.AUTO_REPLY),
+    "a person who answers us from a group's address": (
+        _ANN + f"Subject: Re: Hi\nList-Id: <sales.customer.example>\nIn-Reply-To: {_OURS}",
+        Kind.HUMAN,
+    ),
+    "a discussion on a list": (
+        _ANN + "Subject: Re: Hi\nList-Id: <talk.example>\nIn-Reply-To: <1@talk.example>",
+        Kind.LIST,
+    ),
+    "an answer by a program for salespeople": (
+        _ANN + "Subject: Re: Hi\nList-Unsubscribe: <https://x/>\nIn-Reply-To: <1@vendor.example>",
+        Kind.HUMAN,
+    ),
+    "a person at postmaster": (
+        "From: Jo <postmaster@acme.example>\nSubject: Re: Hi\nIn-Reply-To: <1@vendor.example>",
+        Kind.HUMAN,
+    ),
+    "Apple's button": (
+        _ANN + "Subject: unsubscribe\nAuto-Submitted: auto-replied\nX-Apple-Unsubscribe: true",
+        Kind.COMPLAINT,
+    ),
+    "an invitation that somebody sends as a file": (
+        _ANN + "Subject: Hi\nContent-Type: text/calendar; method=PUBLISH\n"
+        "Content-Disposition: attachment; filename=x.ics",
+        Kind.HUMAN,
+    ),
     "a list of the old kind": (_ANN + "Subject: News\nPrecedence: list", Kind.LIST),
     "an event somebody attached": (
         _ANN + "Subject: Hi\nContent-Type: text/calendar",
@@ -80,6 +106,19 @@ _MAILS = {
 def test_kind(name: str) -> None:
     headers, kind = _MAILS[name]
     assert kind_of(parsed(f"{headers}\n\nThank you.\n".encode())) is kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("I am away from my desk.", Kind.AWAY),
+        ("I will answer when I get back.", Kind.AWAY),
+        ("Thank you, we have received your request.", Kind.AUTO_REPLY),
+    ],
+)
+def test_an_automatic_reply_is_an_absence_where_it_says_so(words: str, kind: Kind) -> None:
+    mail = f"{_ANN}Subject: Re: Hi\nAuto-Submitted: auto-replied\n\n{words}\n"
+    assert kind_of(parsed(mail.encode())) is kind
 
 
 def test_who_says_when_they_are_back_is_away() -> None:

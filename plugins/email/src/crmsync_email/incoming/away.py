@@ -47,6 +47,7 @@ _LOCALES = (
 _FURTHEST = timedelta(days=366)
 # Many forget to switch their reply off: a day without a year that is not long past, has passed.
 _JUST_PASSED = timedelta(days=90)
+_SOON = timedelta(days=183)
 # Who says both until when they are away and when they are back means one absence.
 _WEEKEND_AND_MORE = timedelta(days=14)
 _LOOKED_AT = 4_000  # characters
@@ -246,13 +247,15 @@ def _of_numbers(found: re.Match[str], arrived: date) -> date | None:
 def _made(year: str | None, month: int, day: int, arrived: date) -> date | None:
     """The date; without a year the next one of that name, or the one that has just passed.
 
-    None where there is no such day.
+    None where there is no such day, or where it may be meant of the past.
     """
     try:
         if year is not None:
             return date(int(year) + (2000 if len(year) == _YEAR_OF_TWO_DIGITS else 0), month, day)
         earliest = arrived - _JUST_PASSED
         this = date(earliest.year, month, day)
-        return this if this >= earliest else date(earliest.year + 1, month, day)
+        next_of_name = this if this >= earliest else date(earliest.year + 1, month, day)
+        # Further on than that, it is likelier the last one: forgotten since the summer.
+        return next_of_name if next_of_name <= arrived + _SOON else None
     except ValueError:
         return None

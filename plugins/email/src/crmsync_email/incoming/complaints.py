@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING
 
-from crmsync_email.incoming.notices import Original, original_of, recipient_in
-from crmsync_email.incoming.parts import content_type, decoded, parsed, parts
+from crmsync_email.incoming.notices import Original, addresses_in, original_of, recipient_in
+from crmsync_email.incoming.parts import content_type, decoded, header, parsed, parts
 from crmsync_email.incoming.ses import notification_in
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def read_complaint(mail: Part) -> Complaint:
             feedback=notification.feedback,
             addresses=notification.complained,
             original=Original(message_id=notification.message_id),
+        )
+    if header(mail, "X-Apple-Unsubscribe"):
+        return Complaint(
+            feedback="opt-out",
+            addresses=addresses_in(header(mail, "From")),
+            original=original_of(mail),
         )
     fields = _fields(mail)
     named = ("original-rcpt-to", "removal-recipient")

@@ -56,12 +56,12 @@ def kind_of(mail: Part) -> Kind:
         return Kind.AUTOMATIC  # a receipt: a program says that a mail was read, or deleted unread
     if _is_notice(mail, types, report):
         return Kind.BOUNCE
-    if "text/calendar" in types and types["text/calendar"].get_param("method"):
+    if any(_is_invitation(part) for part in parts(mail)):
         return Kind.CALENDAR
     if _is_reply_of_machine(mail):
         is_away = said("away").search(_words_of(mail)) or says_when(mail)
         return Kind.AWAY if is_away else Kind.AUTO_REPLY
-    if mail.get("List-Id") or mail.get("List-Unsubscribe") or header(mail, "Precedence") == "list":
+    if _is_of_list(mail):
         return Kind.LIST
     if _is_automatic(mail):
         return Kind.AUTOMATIC
@@ -74,8 +74,33 @@ def _of_ses(told: Notification) -> Kind:
     return Kind.BOUNCE if told.bounced else Kind.AUTOMATIC
 
 
+def _is_invitation(part: Part) -> bool:
+    """Whether a part asks for a meeting or answers such; a file that somebody sends does not."""
+    is_calendar = content_type(part) == "text/calendar" and part.get_param("method")
+    return bool(is_calendar) and part.get_content_disposition() != "attachment"
+
+
+# As crmsync makes them, see `crmsync.model.own_mail`.
+_OF_OURS = re.compile(r"<crmsync\.[0-9a-f]{40}@", re.IGNORECASE)
+
+
+def _is_of_list(mail: Part) -> bool:
+    """Whether it went to many; not what answers a mail of ours, whatever list it has passed.
+
+    Programs with which salespeople write put List-Unsubscribe into answers to one person, too.
+    """
+    answers = f"{header(mail, 'In-Reply-To')} {header(mail, 'References')}"
+    if _OF_OURS.search(answers):
+        return False
+    if mail.get("List-Id") or header(mail, "Precedence").lower() == "list":
+        return True
+    return bool(mail.get("List-Unsubscribe")) and not answers.strip()
+
+
 def _is_opt_out(mail: Part) -> bool:
-    """Microsoft's and Yahoo's complaints about mail, in the forms that are no ARF."""
+    """Complaints about mail in forms that are no ARF: Microsoft's, Yahoo's, and Apple's button."""
+    if header(mail, "X-Apple-Unsubscribe").lower() == "true":
+        return True
     sender = header(mail, "From").lower()
     return "staff@hotmail.com" in sender and "complaint" in header(mail, "Subject").lower()
 
@@ -141,4 +166,5 @@ def _is_automatic(mail: Part) -> bool:
         return True
     if header(mail, "Precedence").lower() in {"bulk", "junk"}:
         return True
-    return _is_of_nobody(mail) or _is_of_system(mail)
+    # In small companies a person sits at postmaster@, and answers.
+    return _is_of_nobody(mail) or (_is_of_system(mail) and not mail.get("In-Reply-To"))
