@@ -111,6 +111,10 @@ class RejectedError(ConnectorError):
         self.row = row
 
 
+class NobodyThereError(RejectedError):
+    """There is no such mailbox: dead letter, and other mail to the address is held, too."""
+
+
 class ChangedError(RejectedError):
     """People have worked on what was to be taken back: it stays as it is, and a person is told."""
 

@@ -183,7 +183,7 @@ def test_a_minute_s_mails_count_over_runs(tmp_path: Path, mail_server: MailServe
     status = call("status", "--config", config, "--at", AT.isoformat())
     assert "1 mail went out within a minute, as rate allows" in " ".join(status.stdout.split())
     assert run(config, AT + timedelta(seconds=59))["delivery"]["done"] == 0
-    assert run(config, AT + timedelta(seconds=61))["delivery"]["done"] == 1
+    assert run(config, AT + timedelta(seconds=71))["delivery"]["done"] == 1
     assert len(mail_server.taken) == 2
 
 
@@ -208,6 +208,32 @@ def test_letters_before_the_at_go_where_the_server_takes_them(
     assert [one.recipients for one in mail_server.taken] == [["bo@xn--strae-oqa.example"]]
     told = " ".join(call("status", "--config", other, "--at", AT.isoformat()).stdout.split())
     assert "takes no addresses such as jörg@xn--kln-sna.example (it lacks SMTPUTF8)" in told
+
+
+def test_where_nobody_is_no_other_mail_goes(tmp_path: Path, mail_server: MailServer) -> None:
+    contacts = (
+        "id,account,first,last,email,unsubscribed\n"
+        "C1,A1,Ann,Smith,nobody@acme.example,no\nC2,A2,Bo,Okafor,bo@blue.example,yes"
+    )
+    config = company(tmp_path, mail_server, contacts=contacts)
+    assert run(config)["delivery"]["rejected"] == 1
+    first = (tmp_path / "rules" / "renewal-at-risk.yaml").read_text(encoding="utf-8")
+    second = first.replace("rule: renewal-at-risk", "rule: second")
+    (tmp_path / "rules" / "second.yaml").write_text(second, encoding="utf-8")
+    report = run(config, AT + timedelta(hours=1))
+    (held,) = [one["reason"] for one in report["plan"]["held"] if one["rule"] == "second"]
+    assert held.startswith("mail to nobody@acme.example was refused on 2026-03-02: the mail server")
+    assert held.endswith("550 5.1.1 no such user here; correct the address in the CRM")
+    at = ("--config", config, "--at", (AT + timedelta(hours=2)).isoformat())
+    told = " ".join(call("status", *at).stdout.split())
+    assert (
+        "nobody@acme.example takes no mail: what would go there is held. Said by the mail" in told
+    )
+    lifted = call("suppress", "nobody@acme.example", "--lift", *at, "--as", "Jo")
+    assert lifted.exit_code == 0, lifted.output
+    again = run(config, AT + timedelta(hours=3))
+    assert again["delivery"]["rejected"] == 1, "it was tried anew"
+    assert mail_server.taken == []
 
 
 def test_redirected_mail_of_a_whole_run(tmp_path: Path, mail_server: MailServer) -> None:

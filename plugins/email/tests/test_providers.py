@@ -23,6 +23,7 @@ from sending_under_test import ADDRESS, mail
 from crmsync.errors import (
     AuthError,
     ConnectorError,
+    NobodyThereError,
     QuotaError,
     RejectedError,
     TransientError,
@@ -198,7 +199,7 @@ POSTMARK = [
     (422, 300, RejectedError),
     (422, 400, RejectedError),
     (422, 405, QuotaError),
-    (422, 406, RejectedError),
+    (422, 406, NobodyThereError),
     (422, 412, AuthError),
     (413, 0, RejectedError),
     (429, 429, TransientError),

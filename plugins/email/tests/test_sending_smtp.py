@@ -20,6 +20,7 @@ from crmsync.clock import FixedClock
 from crmsync.errors import (
     AuthError,
     ConnectorError,
+    NobodyThereError,
     QuotaError,
     RejectedError,
     TransientError,
@@ -80,7 +81,7 @@ REFUSALS = [
     (Fault.USED_UP, QuotaError, "Daily message quota exceeded"),
     (Fault.CLOSING, TransientError, "421"),
     (Fault.RCPT_LATER, TransientError, "greylisted"),
-    (Fault.RCPT_UNKNOWN, RejectedError, "550 5.1.1 no such user here"),
+    (Fault.RCPT_UNKNOWN, NobodyThereError, "550 5.1.1 no such user here"),
     (Fault.DATA_NOT_NOW, TransientError, "452"),
     (Fault.TAKEN_LATER, TransientError, "451 4.7.1"),
     (Fault.TAKEN_NEVER, RejectedError, "spam"),

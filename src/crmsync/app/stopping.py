@@ -74,6 +74,7 @@ def lift_suppression(workspace: Workspace, address: str, *, by: str) -> StopResu
     lifted = (
         *_lift(workspace, StopKind.ADDRESS, [target], by=by),
         *_lift(workspace, StopKind.UNSUBSCRIBED, [target], by=by),
+        *_lift(workspace, StopKind.NOBODY_THERE, [target], by=by),
     )
     if not lifted:
         raise UsageError(f"{target} is not suppressed; “crmsync status” lists what is")

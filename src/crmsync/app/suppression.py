@@ -93,6 +93,8 @@ class Stops:
         found: list[Stop] = []
         if isinstance(action, SendEmail):
             found += self.of_address(action.recipient)
+            address = bare_address(action.recipient)
+            found += self._by_target.get((StopKind.NOBODY_THERE, address), ())
             if action.email_class != "service":  # what is not plainly service is commercial
                 found += self.unsubscribed(action.recipient)
         if account is not None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crmsync.errors import (
     AuthError,
     ChangedError,
+    NobodyThereError,
     QuotaError,
     RejectedError,
     TransientError,
 )
 from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
-from crmsync.model.actions import ActionKind, Receipt
+from crmsync.model.actions import ActionKind, Receipt, SendEmail
 from crmsync.observe import redact
 from crmsync.plugins.calls import HangsError
+from crmsync.policy.addresses import bare_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +75,9 @@ class Judge:
                 )
             case ChangedError() if effect.action.kind is ActionKind.WITHDRAWAL:
                 return _left_alone(effect, words(answer))
+            case NobodyThereError() if isinstance(effect.action, SendEmail):
+                nobody_at = bare_address(effect.action.recipient)
+                return replace(rejected(effect, words(answer)), nobody_at=nobody_at)
             case RejectedError():
                 return rejected(effect, words(answer))
             case _:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from crmsync.ledger.values.effects import Effect
 
 _MINUTE = timedelta(minutes=1)
+# Turns are promised a little later than the minute is over: whoever comes to one a second too early
+# would have to wait for another.
+_SPARE = timedelta(seconds=10)
 # Below it stands what counts for the connection as a whole; no domain is called so.
 _ALL = ""
 
@@ -80,7 +83,7 @@ class _Turns:
             if sum(at <= self._now for at in turns) >= limit:
                 told = "went out" if whose == _ALL else f"went to {whose}"
                 noun = "mail" if limit == 1 else "mails"
-                free = max(self._now, turns[len(turns) - limit] + _MINUTE)
+                free = max(self._now, turns[len(turns) - limit] + _MINUTE + _SPARE)
                 full.append((free, f"{limit} {noun} {told} within a minute, as rate allows"))
         if not full:
             self.take(self._now, recipient)

@@ -14,6 +14,7 @@ from crmsync.ledger.effects import IS_STEP, action_of, read_effects_by_id
 from crmsync.ledger.moves import Move, move_effects, write_down
 from crmsync.ledger.schema import Instant, effect, enrolment
 from crmsync.ledger.states import State, check_transition
+from crmsync.ledger.stops import MAIL_SYSTEM, StopKind, say_stop
 from crmsync.ledger.unasked import WHY_LOGGED, logs_of, record_unasked
 from crmsync.ledger.values.effects import Effect
 from crmsync.ledger.values.enrolments import EnrolmentRef
@@ -35,6 +36,7 @@ class Settlement:
         already: it had been at the remote before this attempt.
         in_doubt: it may have landed.
         under_way: the call goes on; so the worker keeps what has become uncertain.
+        nobody_at: the address at which nobody takes mail, so that other mail there is held.
     """
 
     effect: Effect
@@ -48,6 +50,7 @@ class Settlement:
     remote_id: str | None = None
     url: str | None = None
     error: str | None = None
+    nobody_at: str | None = None
 
 
 def claim_ready(
@@ -274,6 +277,11 @@ def settle_effects(
             )
         )
     move_effects(connection, moves, at=at, actor=worker)
+    settled = {move.effect_id for move in moves}
+    for one in settlements:
+        if one.nobody_at is not None and one.effect.id in settled:
+            kind = StopKind.NOBODY_THERE
+            say_stop(connection, kind, one.nobody_at, by=MAIL_SYSTEM, at=at, reason=one.reason)
     logs = logs_of(done, loggers)
     record_unasked(connection, logs, at=at, by=worker, reason=WHY_LOGGED)
     doubtful = [one for one in settlements if one.after is State.UNCERTAIN]

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
 
+# Whose word it is that nobody is at an address.
+MAIL_SYSTEM = "the mail system"
+
+
 class StopKind(StrEnum):
     """What is stopped."""
 
     ADDRESS = "address"  # no mail to it, of whatever class
     UNSUBSCRIBED = "unsubscribed"  # no commercial mail to it; the customer says so
+    NOBODY_THERE = "nobody there"  # a mail system has refused mail to it: no such mailbox
     ACCOUNT = "account"  # nothing at all for it: no mail, task, note or update
 
 

@@ -52,6 +52,13 @@ def _stopped(draft: Draft) -> Ruling:
             return drop(
                 "suppression", f"commercial mail to the address was declined {stop.told(zone)}"
             )
+    for stop in draft.stops:
+        if stop.kind is StopKind.NOBODY_THERE:
+            return hold(
+                "suppression",
+                f"mail to {stop.target} was refused on {stop.said_at.astimezone(zone):%Y-%m-%d}: "
+                f"{stop.reason}; correct the address in the CRM",
+            )
     # Of several mutes, those of merged accounts, the one that lasts longest counts.
     last = max(draft.stops, key=lambda stop: stop.until or _FOR_EVER)
     reason = f"the account was muted {last.told(zone)}"

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
+from crmsync.errors import (
+    AuthError,
+    ConnectorError,
+    NobodyThereError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+)
 from crmsync_email.incoming.reasons import Reason, reason_of, status_in
 
 if TYPE_CHECKING:
@@ -45,8 +53,16 @@ def is_login_refused(code: int) -> bool:
     return code in _LOGIN
 
 
+class About(Enum):
+    """What a server was asked for."""
+
+    US = auto()  # the same for all mails: the connection, our own address
+    RECIPIENT = auto()
+    MAIL = auto()
+
+
 def refusal(
-    code: int, text: bytes | str, *, what: str, now: datetime, of_us: bool = False
+    code: int, text: bytes | str, *, what: str, now: datetime, about: About = About.MAIL
 ) -> ConnectorError:
     """The error for an answer by which the mail was surely not taken.
 
@@ -55,7 +71,6 @@ def refusal(
 
     Args:
         what: what the server was asked for, such as “the recipient bo@example.com”.
-        of_us: it was asked for something that is the same for all mails.
     """
     words = words_of(text)
     told = f"the mail server refuses {what}: {code} {words}"
@@ -65,12 +80,16 @@ def refusal(
         return AuthError(told)
     if _FIRST_REFUSAL <= code <= _LAST_TEMPORARY:
         return TransientError(told)
-    why = reason_of(words, status=status_in(words))
-    if of_us and why is not Reason.TOO_BIG:
+    why = reason_of(f"RCPT {words}", status=status_in(words))
+    if about is About.US and why is not Reason.TOO_BIG:
         return AuthError(told)
-    if why in _OF_US:
+    # Many servers say only here what they have against our own address.
+    ours = about is About.RECIPIENT and (why is Reason.SENDER_REFUSED or _SEND_AS.search(words))
+    if ours or why in _OF_US:
         # Asked again rather late, and not all day: it may yet concern this recipient alone.
         return TransientError(told, retry_after=REST_AFTER_QUOTA)
+    if about is About.RECIPIENT and why.is_dead:
+        return NobodyThereError(told)
     if _SEND_AS.search(words):
         told += (
             "; if it lets nobody else stand behind From, take their domain out of this "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError, ConnectorError, RejectedError, TransientError, UncertainError
 from crmsync_email.login import Security
-from crmsync_email.sending.answers import is_login_refused, refusal, words_of
+from crmsync_email.sending.answers import About, is_login_refused, refusal, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,11 +120,12 @@ class Session:
             options.insert(0, f"SIZE={len(content)}")
         recipient = mail.recipient.address
         command = " ".join([f"MAIL FROM:<{return_to}>", *options])
-        self._ask(command, {_OK}, what=f"the sender {return_to}", of_us=True)
-        self._ask(f"RCPT TO:<{recipient}>", {_OK, 251}, what=f"the recipient {recipient}")
+        self._ask(command, {_OK}, what=f"the sender {return_to}", about=About.US)
+        what, about = f"the recipient {recipient}", About.RECIPIENT
+        self._ask(f"RCPT TO:<{recipient}>", {_OK, 251}, what=what, about=about)
         if copy_to is not None and copy_to.lower() != recipient.lower():
             what = f"the copy to our own {copy_to}, by which it could be found"
-            self._ask(f"RCPT TO:<{copy_to}>", {_OK, 251}, what=what, of_us=True)
+            self._ask(f"RCPT TO:<{copy_to}>", {_OK, 251}, what=what, about=About.US)
         self._ask("DATA", {_GO_ON}, what="the mail")
         self._hand_over(content, recipient)
 
@@ -135,7 +136,7 @@ class Session:
             ConnectorError: it would not.
             BrokenError: the wire broke.
         """
-        self._ask(f"MAIL FROM:<{sender}>", {_OK}, what=f"the sender {sender}", of_us=True)
+        self._ask(f"MAIL FROM:<{sender}>", {_OK}, what=f"the sender {sender}", about=About.US)
         self._ask("RSET", {_OK}, what="to forget a mail")
 
     def reset(self) -> None:
@@ -215,7 +216,7 @@ class Session:
         except smtplib.SMTPConnectError as error:
             text = error.smtp_error
             what = "the connection"
-            raise self._refused(error.smtp_code, _bytes(text), what=what, of_us=True) from None
+            raise self._refused(error.smtp_code, _bytes(text), what=what, about=About.US) from None
         self._smtp = smtp
         self._greet()
         if server.security is Security.STARTTLS:
@@ -226,7 +227,7 @@ class Session:
                 )
             code, text = smtp.starttls(context=context)
             if code != _READY:
-                raise self._refused(code, text, what="STARTTLS", of_us=True)
+                raise self._refused(code, text, what="STARTTLS", about=About.US)
             self._greet()
 
     def _greet(self) -> None:
@@ -235,7 +236,7 @@ class Session:
         if code != _OK:
             code, text = smtp.helo()
         if code != _OK:
-            raise self._refused(code, text, what="the greeting", of_us=True)
+            raise self._refused(code, text, what="the greeting", about=About.US)
 
     def _log_in(self) -> None:
         login = self._login
@@ -272,10 +273,10 @@ class Session:
             code, text = self._command("")
         return code, text
 
-    def _ask(self, command: str, good: set[int], *, what: str, of_us: bool = False) -> None:
+    def _ask(self, command: str, good: set[int], *, what: str, about: About = About.MAIL) -> None:
         code, text = self._command(command)
         if code not in good:
-            raise self._refused(code, text, what=what, of_us=of_us)
+            raise self._refused(code, text, what=what, about=about)
 
     def _command(self, command: str) -> tuple[int, bytes]:
         """What the server answers.
@@ -296,10 +297,12 @@ class Session:
             raise BrokenError("does not speak SMTP")
         return code, text
 
-    def _refused(self, code: int, text: bytes, *, what: str, of_us: bool = False) -> ConnectorError:
+    def _refused(
+        self, code: int, text: bytes, *, what: str, about: About = About.MAIL
+    ) -> ConnectorError:
         if code == _CLOSING:
             self.close()
-        return refusal(code, text, what=what, now=self._clock.now(), of_us=of_us)
+        return refusal(code, text, what=what, now=self._clock.now(), about=about)
 
     def _alive(self) -> smtplib.SMTP:
         if self._smtp is None:

@@ -6,7 +6,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError, TransientError
+from crmsync.errors import (
+    AuthError,
+    ConnectorError,
+    NobodyThereError,
+    QuotaError,
+    RejectedError,
+    TransientError,
+)
 from crmsync.model.actions import Receipt, SendEmail
 from crmsync.plugins.contract import Finding
 from crmsync_email.sending.identity import identity_of
@@ -104,6 +111,10 @@ class SmtpSender:
             self._session.send(mail, content, return_to=own, copy_to=self._copy_to)
         except BrokenError as error:
             return TransientError(f"the mail server {error}")
+        except NobodyThereError as error:
+            # Where mail is redirected, it is the tester whom nobody knows.
+            redirected = self.identity.redirect_to is not None
+            return RejectedError(str(error)) if redirected else error
         except ConnectorError as error:
             return error
         return Receipt(key=action.key, remote_id=mail.message_id)

@@ -11,6 +11,7 @@ import httpx
 from crmsync.errors import (
     AuthError,
     ConnectorError,
+    NobodyThereError,
     QuotaError,
     RejectedError,
     TransientError,
@@ -152,9 +153,12 @@ class HttpConnector:
                 remote_id = self._provider.remote_id(response, mail)
                 if remote_id is not None:
                     return Receipt(key=action.key, remote_id=remote_id)
-            return self._refusal(response, writing=True)
+            refusal = self._refusal(response, writing=True)
         except ConnectorError as error:
             return error
+        if isinstance(refusal, NobodyThereError) and self._options.redirect_to is not None:
+            return RejectedError(str(refusal))  # it is the tester whom nobody knows
+        return refusal
 
     def _asked(self, request: httpx.Request) -> httpx.Response:
         response = self._sent(request, writing=False)

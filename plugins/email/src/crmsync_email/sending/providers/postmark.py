@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError
+from crmsync.errors import (
+    AuthError,
+    ConnectorError,
+    NobodyThereError,
+    QuotaError,
+    RejectedError,
+)
 from crmsync_email.sending.providers.http import limited, text_of, told
 from crmsync_email.sending.providers.names import quoted
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 _KEY = "crmsync-key"  # metadata: recipients do not see it, and the search knows it
 _BAD_TOKEN, _OUT_OF_CREDITS, _NOT_ACTIVE = 10, 405, {412, 413}
 _NOT_OUR_SENDER = {400, 401, 402}
+_INACTIVE = 406  # mail there has bounced, or was called spam
 _REST = timedelta(hours=1)
 
 
@@ -73,6 +80,8 @@ class Postmark:
             return AuthError(f"{sentence}; look at the server's API tokens in Postmark")
         if code == _OUT_OF_CREDITS:
             return QuotaError(sentence, until=now + _REST)
+        if code == _INACTIVE:
+            return NobodyThereError(sentence)
         if code in _NOT_OUR_SENDER:
             sentence += "; confirm the sender in Postmark, or take their domain out of domains"
         return RejectedError(sentence)
