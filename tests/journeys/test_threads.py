@@ -77,3 +77,9 @@ def test_what_is_no_message_id_begins_a_thread(message_id: str) -> None:
 
 def test_without_a_mail_before_it_begins_a_thread() -> None:
     assert continued("Your renewal", None) == ("Your renewal", {})
+
+
+def test_a_subject_that_was_read_wrong_is_not_written_again() -> None:
+    subject, headers = continued("Your renewal", last(subject="\x1b$B$3$s\x1b(B"))
+    assert subject == "Your renewal"
+    assert headers["In-Reply-To"] == "<m3@acme.example>"

@@ -197,7 +197,10 @@ def test_postmark_keeps_the_message_id_and_tracks_nobody(
 POSTMARK = [
     (401, 10, AuthError),
     (422, 300, RejectedError),
-    (422, 400, RejectedError),
+    (422, 400, TransientError),
+    (422, 402, RejectedError),
+    (402, 0, AuthError),
+    (408, 0, UncertainError),
     (422, 405, QuotaError),
     (422, 406, NobodyThereError),
     (422, 412, AuthError),
@@ -217,7 +220,7 @@ def test_postmark_s_codes(
     words = {"ErrorCode": code, "Message": "In Postmark's own words."}
     told = answered(PostmarkUnderTest(tmp_path, router), httpx.Response(status, json=words))
     assert type(told) is kind
-    if kind is not TransientError:
+    if kind in {AuthError, RejectedError, QuotaError}:
         assert "In Postmark's own words." in str(told)
 
 
@@ -292,8 +295,10 @@ def test_a_limit_that_ends_at_an_instant(
 MAILGUN = [
     (400, RejectedError),
     (401, AuthError),
+    (402, AuthError),
     (403, AuthError),
     (404, AuthError),
+    (408, UncertainError),
     (413, RejectedError),
     (429, TransientError),
 ]
@@ -306,6 +311,16 @@ def test_mailgun_s_statuses(
     provider = MailgunUnderTest(tmp_path, router)
     told = answered(provider, httpx.Response(status, json={"message": "In its own words."}))
     assert type(told) is kind
+
+
+def test_a_domain_of_mailgun_that_may_not_send_kills_no_mail(
+    tmp_path: Path, router: respx.MockRouter
+) -> None:
+    words = "Domain mg.example.com is not allowed to send: recipient limit exceeded"
+    refusal = httpx.Response(400, json={"message": words})
+    told = answered(MailgunUnderTest(tmp_path, router), refusal)
+    assert type(told) is AuthError
+    assert words in str(told)
 
 
 def test_mailgun_names_the_mail_by_its_message_id(tmp_path: Path, router: respx.MockRouter) -> None:

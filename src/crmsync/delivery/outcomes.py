@@ -17,9 +17,9 @@ from crmsync.errors import (
 from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind, Receipt, SendEmail
+from crmsync.model.addresses import bare_address
 from crmsync.observe import redact
 from crmsync.plugins.calls import HangsError
-from crmsync.policy.addresses import bare_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,6 +32,8 @@ def continued(subject: str, last: Mapping[str, Any] | None) -> tuple[str, dict[s
     if len(ids) > _MOST:
         ids = [ids[0], *ids[1 - _MOST :]]
     own = _REPLY.sub("", " ".join(str(last["subject"] or "").split()))
+    if not all(sign.isprintable() for sign in own):  # it was read wrong, and nobody writes it so
+        own = ""
     headers = {
         "In-Reply-To": f"<{newest[0]}>",
         "References": " ".join(f"<{one}>" for one in ids),

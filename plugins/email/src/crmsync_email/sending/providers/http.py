@@ -175,7 +175,11 @@ class HttpConnector:
             if writing:
                 return UncertainError(f"{words}, and may have taken the mail all the same")
             return TransientError(words, retry_after=retry_after(response, self._clock.now()))
-        return self._provider.refusal(response, self._clock.now())
+        if writing and status == httpx.codes.REQUEST_TIMEOUT:
+            return UncertainError(f"{name} was asked too slowly, and may have taken the mail")
+        refusal = self._provider.refusal(response, self._clock.now())
+        unpaid = status == httpx.codes.PAYMENT_REQUIRED
+        return AuthError(str(refusal)) if unpaid else refusal
 
     def _sent(self, request: httpx.Request, *, writing: bool) -> httpx.Response:
         """The answer, whatever it says; a library's own text may quote the request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
     from crmsync_email.options import MailgunOptions
     from crmsync_email.sending.message import Mail
+
+# Of 400: what is the same for all mails.
+_OF_ACCOUNT = re.compile(
+    r"not allowed to send|limit exceeded|is disabled|not activated", re.IGNORECASE
+)
 
 
 class Mailgun:
@@ -55,6 +61,8 @@ class Mailgun:
                 f"{sentence}; look at api_key and domain, and whether the domain is in the region "
                 "of url"
             )
+        if _OF_ACCOUNT.search(words):
+            return AuthError(sentence)
         return RejectedError(sentence)
 
     def question(self, http: httpx.Client) -> httpx.Request:

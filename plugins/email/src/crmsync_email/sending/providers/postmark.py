@@ -13,6 +13,7 @@ from crmsync.errors import (
     NobodyThereError,
     QuotaError,
     RejectedError,
+    TransientError,
 )
 from crmsync_email.sending.providers.http import limited, text_of, told
 from crmsync_email.sending.providers.names import quoted
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _KEY = "crmsync-key"  # metadata: recipients do not see it, and the search knows it
 _BAD_TOKEN, _OUT_OF_CREDITS, _NOT_ACTIVE = 10, 405, {412, 413}
-_NOT_OUR_SENDER = {400, 401, 402}
+_NOT_OUR_SENDER = {400, 401}
 _INACTIVE = 406  # mail there has bounced, or was called spam
 _REST = timedelta(hours=1)
 
@@ -83,7 +84,9 @@ class Postmark:
         if code == _INACTIVE:
             return NobodyThereError(sentence)
         if code in _NOT_OUR_SENDER:
+            # Of one colleague, or of us all: asked again rather late, and not all day.
             sentence += "; confirm the sender in Postmark, or take their domain out of domains"
+            return TransientError(sentence, retry_after=_REST)
         return RejectedError(sentence)
 
     def question(self, http: httpx.Client) -> httpx.Request:
