@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,12 @@ def _measured(command: list[str], folder: Path) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def _word(line: bytes) -> str:
+    """A command's name; what a client only answers has none."""
+    _, _, rest = line.decode("ascii", "replace").partition(" ")
+    return rest.split(" ", 1)[0].strip().upper() or "(an answer)"
+
+
 def _known(config: Path) -> int:
     """How many mails have arrived in the warehouse."""
     import duckdb
@@ -135,6 +142,7 @@ def measure(folder: Path, mails: int) -> bool:
             proxy.commands.clear()
             again_seconds, _ = _measured(crmsync, folder)
             again = len(proxy.commands)
+            words = Counter(_word(line) for line in proxy.commands)
     finally:
         server.stop()
     print(f"first sync of {mails:,} mails, {size / 2**20:,.0f} MiB: {seconds:.0f} s of CPU")
@@ -144,7 +152,8 @@ def measure(folder: Path, mails: int) -> bool:
     print(
         f"nothing new: {again_seconds:.1f} s of CPU, {again} round trips; at most {most}, one for"
     )
-    print(f"  each of {FOLDERS} folders and {_TO_CONNECT} for the connection")
+    print(f"  each of {FOLDERS} folders and {_TO_CONNECT} for the connection:")
+    print("  " + ", ".join(f"{count} {word}" for word, count in words.items()))
     return memory <= MOST_MEMORY_MIB and known == mails and again <= most
 
 
