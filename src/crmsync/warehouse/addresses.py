@@ -38,9 +38,9 @@ def notices_in(activity: ir.Table) -> ir.Table:
     )  # fmt: skip
     of_system = told.notice.isin(_OF_MAIL_SYSTEMS)
     sent = activity.filter(activity.direction == "outbound", activity.message_id.notnull())
-    recipients = sent.addresses.fill_null("").lower().strip()
-    sent = sent.select("message_id", recipients=recipients).distinct()
-    known = told.filter(of_system).join(sent, "message_id")
+    # Notices are few, and mails are many: these are taken apart when they are known to matter.
+    known = told.filter(of_system).join(sent.select("message_id", "addresses"), "message_id")
+    known = known.mutate(recipients=known.addresses.fill_null("").lower().strip())
     alone = ~known.recipients.contains(" ") & (known.recipients != "")
     about = known.mutate(address=alone.ifelse(known.recipients, known.named).split(" ").unnest())
     about = about.filter(
