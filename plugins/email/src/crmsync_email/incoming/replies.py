@@ -23,7 +23,8 @@ _PARSER = EmailReplyParser(languages=sorted(MAIL_LANGUAGES))
 
 def own_words(mail: Part) -> str:
     """What a mail's author wrote, without what they quote and without their signature."""
-    return without_signature(reply_in(body_of(mail)))
+    body = body_of(mail)
+    return without_signature(reply_in(body), dashes=bool(_DASHES.search(body)))
 
 
 def body_of(mail: Part) -> str:
@@ -65,15 +66,22 @@ _LINES_OF_SIGNATURE = 12
 _ENDS_IN_LINE = re.compile(r"(?:\n[ \t]*[-_=*]{5,}[^\n]*|\s+)+\Z")
 
 
-def without_signature(reply: str) -> str:
+# With its space, which a line that people draw has not.
+_DASHES = re.compile(r"^-- \r?$", re.MULTILINE)
+
+
+def without_signature(reply: str, *, dashes: bool) -> str:
     """A reply without what its author or their program puts below each mail.
 
     That is what stands behind a line of two dashes (RFC 3676, 4.3), behind a complimentary close
     such as “Best regards”, and the advertisement of a program. A reply that is nothing else stays.
+
+    Args:
+        dashes: whether the mail has such a line of dashes, of which the reply may lack the space.
     """
     words = f"\n{reply}"
     signed = _SIGNED.split(f"{words}\n")
-    if len(signed) == 2:  # noqa: PLR2004  with more such lines they are a list's
+    if dashes and len(signed) == 2:  # noqa: PLR2004  with more such lines they are a list's
         words = signed[0] if _is_short(signed[1]) else words
     words = _closed().sub("", _ENDS_IN_LINE.sub("", words))
     return _ENDS_IN_LINE.sub("", words).strip() or reply
