@@ -190,6 +190,23 @@ def test_a_complaint_drops(company: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["complaint", "hard_bounce"])
+def test_a_person_takes_back_what_mail_has_told(company: Path, kind: str) -> None:
+    arrive(company, bounce("2026-02-27 10:00", kind))
+    assert acme(company)[0] in {"dropped", "held"}
+    lift = ("suppress", "Ann@acme.example", "--lift", "--config", company, "--as", "Jo")
+    (lifted,) = call_json(*lift, "--at", "2026-03-02T09:10+00:00")["lifted"]
+    assert lifted["reason"].startswith("a mail")
+    assert (lifted["said_at"], lifted["lifted_by"]) == ("2026-02-27T10:00:00+01:00", "Jo")
+    later = "2026-03-02T09:20+00:00"
+    assert acme(company, later)[0] == "ready"
+    again = call(*lift, "--at", later)
+    assert (again.exit_code, "is not suppressed" in again.stderr) == (2, True)
+    assert call_json("status", "--config", company, "--at", later)["stops"] == []
+    arrive(company, bounce("2026-03-02 10:30", kind))
+    assert acme(company, "2026-03-02T10:00+00:00")[0] in {"dropped", "held"}
+
+
 def test_an_absence_defers_until_they_are_back(company: Path) -> None:
     arrive(company, mail("2026-03-01 10:00", "out_of_office", "2026-03-04"))
     state, reason, until = acme(company)

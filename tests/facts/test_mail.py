@@ -67,6 +67,25 @@ def test_a_hard_bounce_says_when_and_why() -> None:
     assert bounced(bounce(-1)) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "days", "counts"),
+    [
+        ("hard_bounce", 0.5, True),
+        ("hard_bounce", 6.9, True),
+        ("hard_bounce", 7.1, False),
+        ("hard_bounce", -0.5, False),
+        ("soft_bounce", 0.5, False),
+    ],
+)
+def test_a_bounce_that_names_no_mail_counts_shortly_after_one(
+    kind: str, days: float, *, counts: bool
+) -> None:
+    silent = bounce(1, kind) | {"answers": None}
+    lately = _OURS | {"id": "lately", "message_id": None, "at": NOW - (days + 1) * DAY}
+    assert bounced(silent) == (None, None)
+    assert (bounced(silent, lately)[0] is not None) == counts
+
+
 def test_only_the_present_address_counts() -> None:
     assert bounced(bounce(1), contact=ANN | {"email": "anna@acme.example"}) == (None, None)
 

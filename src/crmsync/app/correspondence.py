@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from crmsync.app.suppression import Stops
     from crmsync.journeys.book import RecordBook
     from crmsync.model.records import LiveRecords
     from crmsync.rules.evaluation.world import World
@@ -33,10 +34,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Correspondences:
     """By address. Nothing is asked of the warehouse before the first mail to a customer."""
 
-    def __init__(self, records: LiveRecords, world: World, book: RecordBook) -> None:
+    def __init__(self, records: LiveRecords, world: World, book: RecordBook, stops: Stops) -> None:
         self._records = records
         self._world = world
         self._book = book
+        self._stops = stops
 
     def of(self, address: str) -> Correspondence:
         """What is known of an address, with or without a name."""
@@ -45,7 +47,12 @@ class Correspondences:
         if notices is None:
             return NOTHING_TOLD
         heard_at, wrote_at = self._heard.get(bare, (None, None))
-        return Correspondence(notices=notices, heard_at=heard_at, wrote_at=wrote_at)
+        return Correspondence(
+            notices=notices,
+            heard_at=heard_at,
+            wrote_at=wrote_at,
+            trusted_at=self._stops.trusted_at(bare),
+        )
 
     @cached_property
     def _notices(self) -> Mapping[str, Sequence[Notice]]:
@@ -54,12 +61,7 @@ class Correspondences:
         addresses = {bare_address(str(row.get("email") or "")) for row in contacts}
         query = self._records.compiled("notices", self._told)
         rows = self._records.query(query, self._given(addresses))
-        found: dict[str, list[Notice]] = {}
-        columns = [rows[name].to_pylist() for name in ("address", "notice", "reason", "until")]
-        for address, kind, reason, until, at in zip(*columns, _instants(rows["at"]), strict=True):
-            notice = Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
-            found.setdefault(address, []).append(notice)
-        return found
+        return _by_address(rows)
 
     @cached_property
     def _heard(self) -> Mapping[str, tuple[datetime, datetime | None]]:
@@ -86,6 +88,32 @@ class Correspondences:
         activity = self._records.table("activity")
         present = variable(PRESENT, INSTANT).cast(activity["at"].type())
         return activity.filter(activity["at"] <= present)
+
+
+def correspondence_of(
+    records: LiveRecords, address: str, *, now: datetime, trusted_at: datetime | None
+) -> Correspondence:
+    """What is known of one address, in the spelling of `bare_address`, at an instant (UTC)."""
+    activity = records.table("activity")
+    told = notices_in(activity)
+    notices = _by_address(records.query(told.filter(told.address == address))).get(address, [])
+    mails = mails_from(activity)
+    rows = records.query(mails.filter(mails.address == address).select("at"))
+    heard = [at for at in _instants(rows["at"]) if at is not None and at <= now]
+    return Correspondence(
+        notices=[one for one in notices if one.at <= now],
+        heard_at=max(heard, default=None),
+        trusted_at=trusted_at,
+    )
+
+
+def _by_address(rows: pa.Table) -> dict[str, list[Notice]]:
+    found: dict[str, list[Notice]] = {}
+    columns = [rows[name].to_pylist() for name in ("address", "notice", "reason", "until")]
+    for address, kind, reason, until, at in zip(*columns, _instants(rows["at"]), strict=True):
+        notice = Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
+        found.setdefault(address, []).append(notice)
+    return found
 
 
 def _instants(column: pa.ChunkedArray) -> list[datetime | None]:

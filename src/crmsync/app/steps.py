@@ -208,7 +208,7 @@ class Steps:
 
     @cached_property
     def _correspondences(self) -> Correspondences:
-        return Correspondences(self.records, self.world, self.book)
+        return Correspondences(self.records, self.world, self.book, self.stops)
 
     def _tally(self, due: Sequence[OpenStep]) -> Tally:
         caps = (cap for policy in self._policies.values() for cap in policy.caps)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from crmsync.app.correspondence import correspondence_of
 from crmsync.app.finding import find_record
 from crmsync.app.results.stopping import StopResult, StopShown
 from crmsync.clock import readable
@@ -14,10 +15,11 @@ from crmsync.journeys.people import record_name
 from crmsync.ledger.effects import read_effects
 from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
-from crmsync.ledger.stops import StopKind, is_stopped, lift_stop, say_stop
+from crmsync.ledger.stops import MAIL_SYSTEM, StopKind, is_stopped, lift_stop, say_stop
 from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.addresses import bare_address
+from crmsync.model.notices import NoticeKind
 from crmsync.model.tables import global_id
 from crmsync.policy.addresses import address_problem
 
@@ -65,13 +67,14 @@ def mute(
 
 
 def lift_suppression(workspace: Workspace, address: str, *, by: str) -> StopResult:
-    """Let mails go to an address again.
+    """Let mails go to an address again, also where one came back or was called spam by now.
 
     Raises:
-        UsageError: it is not one address, or is not suppressed.
+        UsageError: it is not one address, or nothing is held against it.
     """
     target = _address(address)
     lifted = (
+        *_trust(workspace, target, by=by),
         *_lift(workspace, StopKind.ADDRESS, [target], by=by),
         *_lift(workspace, StopKind.UNSUBSCRIBED, [target], by=by),
         *_lift(workspace, StopKind.NOBODY_THERE, [target], by=by),
@@ -79,6 +82,40 @@ def lift_suppression(workspace: Workspace, address: str, *, by: str) -> StopResu
     if not lifted:
         raise UsageError(f"{target} is not suppressed; “crmsync status” lists what is")
     return StopResult(lifted=tuple(_shown(workspace, one, target) for one in lifted))
+
+
+def _trust(workspace: Workspace, address: str, *, by: str) -> tuple[Stop, ...]:
+    """Take back what mail has told of an address; answers with what that was."""
+    now = workspace.clock.now()
+    words = [
+        stop.said_at
+        for stop in workspace.ledger.stops(now=now)
+        if (stop.kind, stop.target) == (StopKind.TRUSTED, address)
+    ]
+    with workspace.warehouse.reading() as records:
+        told = correspondence_of(records, address, now=now, trusted_at=max(words, default=None))
+    found = [one for one in (told.complaint, told.bounce) if one is not None]
+    if not found:
+        return ()
+    reasons = [_TOLD[one.kind] + (f": {one.reason}" if one.reason else "") for one in found]
+
+    def record(connection: sa.Connection) -> Stop:
+        why = "; ".join(reasons)
+        return say_stop(connection, StopKind.TRUSTED, address, by=by, at=now, reason=why)
+
+    said = workspace.ledger.write(record)
+    return tuple(
+        replace(said, reason=reason, said_by=MAIL_SYSTEM, said_at=one.at,
+                lifted_by=said.said_by, lifted_at=now)
+        for one, reason in zip(found, reasons, strict=True)
+    )  # fmt: skip
+
+
+_TOLD = {
+    NoticeKind.COMPLAINT: "a mail of ours was called spam",
+    NoticeKind.HARD_BOUNCE: "a mail came back",
+    NoticeKind.SOFT_BOUNCE: "mails came back",
+}
 
 
 def unmute(workspace: Workspace, account: str, *, by: str) -> StopResult:
@@ -106,7 +143,11 @@ def stops_in_force(workspace: Workspace) -> tuple[StopShown, ...]:
         with workspace.warehouse.reading() as records:
             rows = records.rows("account", accounts)
         names = {account: record_name(row) for account, row in rows.items()}
-    return tuple(_shown(workspace, stop, names.get(stop.target, stop.target)) for stop in stops)
+    return tuple(
+        _shown(workspace, stop, names.get(stop.target, stop.target))
+        for stop in stops
+        if stop.kind is not StopKind.TRUSTED  # by which nobody is left alone
+    )
 
 
 def _address(text: str) -> str:

@@ -14,6 +14,7 @@ from crmsync.rules.evaluation.world import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import ibis.expr.types as ir
 
@@ -108,6 +109,11 @@ class Stops:
     def unsubscribed(self, text: str) -> Sequence[Stop]:
         """Those by which an address, with or without a name, wants no commercial mail."""
         return self._by_target.get((StopKind.UNSUBSCRIBED, bare_address(text)), ())
+
+    def trusted_at(self, text: str) -> datetime | None:
+        """Until when what mail has told of an address was taken back by a person."""
+        said = self._by_target.get((StopKind.TRUSTED, bare_address(text)), ())
+        return max((one.said_at for one in said), default=None)
 
     def of_account(self, account: str) -> Sequence[Stop]:
         """Those on an account, by its global id, and on those that were merged into it."""

@@ -29,6 +29,7 @@ class StopKind(StrEnum):
     ADDRESS = "address"  # no mail to it, of whatever class
     UNSUBSCRIBED = "unsubscribed"  # no commercial mail to it; the customer says so
     NOBODY_THERE = "nobody there"  # a mail system has refused mail to it: no such mailbox
+    TRUSTED = "trusted"  # what mail had told of the address by then counts no more
     ACCOUNT = "account"  # nothing at all for it: no mail, task, note or update
 
 

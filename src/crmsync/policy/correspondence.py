@@ -40,16 +40,19 @@ class Correspondence:
         notices: those about it, in any order.
         heard_at: when mail last came from it (UTC), by a person's hand or a machine's.
         wrote_at: when a person last wrote from it (UTC).
+        trusted_at: until when (UTC) a person has said that bounces and complaints do not count.
     """
 
     notices: Sequence[Notice] = ()
     heard_at: datetime | None = None
     wrote_at: datetime | None = None
+    trusted_at: datetime | None = None
 
     @property
     def complaint(self) -> Notice | None:
-        """The latest complaint."""
-        return self._latest(NoticeKind.COMPLAINT)
+        """The latest complaint; None where a person has taken it back since."""
+        found = self._latest(NoticeKind.COMPLAINT)
+        return found if found is not None and self._is_believed(found) else None
 
     @property
     def bounce(self) -> Notice | None:
@@ -79,7 +82,11 @@ class Correspondence:
         return found
 
     def _is_last(self, one: Notice) -> bool:
-        return self.heard_at is None or one.at > self.heard_at
+        heard = self.heard_at is not None and one.at <= self.heard_at
+        return not heard and self._is_believed(one)
+
+    def _is_believed(self, one: Notice) -> bool:
+        return self.trusted_at is None or one.at > self.trusted_at
 
     def _latest(self, kind: NoticeKind) -> Notice | None:
         found = (one for one in self.notices if one.kind is kind)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import ibis
+
 from crmsync.model.notices import NoticeKind
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ _OF_MAIL_SYSTEMS = (
     NoticeKind.SOFT_BOUNCE.value,
     NoticeKind.COMPLAINT.value,
 )
+_LATELY = 7  # days
 
 
 def notices_in(activity: ir.Table) -> ir.Table:
@@ -24,7 +27,8 @@ def notices_in(activity: ir.Table) -> ir.Table:
     if it names, first among what it answers, a mail of ours: only who got that mail knows its
     Message-ID. Then it is about that mail's recipient, whatever address the notice names, if any:
     mail is forwarded, and many complaints hide who complained. Of a mail to several, it is about
-    those of them whom it names. An absence is about whoever wrote it.
+    those of them whom it names. Old mail systems do not say which mail it was: then a hard bounce
+    counts if mail had gone to the address within a week. An absence is about whoever wrote it.
 
     Returns:
         ``id``, ``at``, ``notice``, ``reason``, ``until`` and ``address``, a row for each address.
@@ -50,8 +54,24 @@ def notices_in(activity: ir.Table) -> ir.Table:
     others = told.filter(~of_system)
     others = others.mutate(address=others.named.split(" ").unnest())
     columns = ("id", "at", "notice", "reason", "until", "address")
-    every = about.select(*columns).union(others.select(*columns)).distinct()
+    every = about.select(*columns).union(
+        others.select(*columns), _mailed_lately(told, activity).select(*columns)
+    )
+    every = every.distinct()
     return every.filter(every.address != "")
+
+
+def _mailed_lately(told: ir.Table, activity: ir.Table) -> ir.Table:
+    """The hard bounces that name no mail, of addresses to which one had just gone."""
+    silent = told.filter(told.notice == NoticeKind.HARD_BOUNCE.value, told.message_id == "")
+    silent = silent.mutate(address=silent.named.split(" ").unnest())
+    sent = activity.filter(
+        activity.kind == "email", activity.direction == "outbound", activity.addresses.notnull()
+    )
+    sent = sent.select(sent_at="at", address=sent.addresses.lower().split(" ").unnest())
+    both = silent.join(sent, "address")
+    since = both["at"] - ibis.interval(days=_LATELY)
+    return both.filter(both.sent_at <= both["at"], both.sent_at >= since)
 
 
 def mails_from(activity: ir.Table) -> ir.Table:

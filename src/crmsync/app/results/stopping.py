@@ -14,7 +14,8 @@ class StopShown:
     """A person's word that an account or an address is to be left alone.
 
     Attributes:
-        kind: ``account``, ``address``, or ``unsubscribed``: an address and commercial mail alone.
+        kind: ``account``, ``address``, or ``unsubscribed``: an address and commercial mail alone;
+            ``nobody there``; of what is lifted, ``trusted``: what mail had told of an address.
         target: the account's global id, or the address.
         name: what a person would call the account; the address.
     """

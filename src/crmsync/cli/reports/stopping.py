@@ -39,6 +39,8 @@ def stop_sentence(stop: StopShown) -> str:
         told += ", until it is lifted" if stop.until is None else f" until {readable(stop.until)}"
     elif stop.kind == "unsubscribed":
         told = f"{stop.name} gets no commercial mail"
+    elif stop.kind == "trusted":
+        told = f"{stop.name} gets no mail"
     elif stop.kind == "nobody there":
         told = f"{stop.name} takes no mail: what would go there is held"
     else:
