@@ -68,7 +68,7 @@ class Correspondences:
         """Of the addresses with notices: when mail came from them, and when a person wrote."""
         query = self._records.compiled("heard of", self._came)
         rows = self._records.query(query, self._given(self._notices.keys()))
-        both = zip(_instants(rows["heard"]), _instants(rows["wrote"]), strict=True)
+        both = zip(instants(rows["heard"]), instants(rows["wrote"]), strict=True)
         return dict(zip(rows["address"].to_pylist(), both, strict=True))
 
     def _given(self, addresses: Iterable[str]) -> Given:
@@ -99,7 +99,7 @@ def correspondence_of(
     notices = _by_address(records.query(told.filter(told.address == address))).get(address, [])
     mails = mails_from(activity)
     rows = records.query(mails.filter(mails.address == address).select("at"))
-    heard = [at for at in _instants(rows["at"]) if at is not None and at <= now]
+    heard = [at for at in instants(rows["at"]) if at is not None and at <= now]
     return Correspondence(
         notices=[one for one in notices if one.at <= now],
         heard_at=max(heard, default=None),
@@ -110,12 +110,13 @@ def correspondence_of(
 def _by_address(rows: pa.Table) -> dict[str, list[Notice]]:
     found: dict[str, list[Notice]] = {}
     columns = [rows[name].to_pylist() for name in ("address", "notice", "reason", "until")]
-    for address, kind, reason, until, at in zip(*columns, _instants(rows["at"]), strict=True):
+    for address, kind, reason, until, at in zip(*columns, instants(rows["at"]), strict=True):
         notice = Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
         found.setdefault(address, []).append(notice)
     return found
 
 
-def _instants(column: pa.ChunkedArray) -> list[datetime | None]:
+def instants(column: pa.ChunkedArray) -> list[datetime | None]:
+    """A column of instants as Python's (UTC); Arrow's own way loads pandas."""
     microseconds = column.cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
     return [None if one is None else _EPOCH + timedelta(microseconds=one) for one in microseconds]

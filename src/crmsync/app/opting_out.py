@@ -1,17 +1,25 @@
-"""Writes what customers have declined into the CRM's own field, on every record that they have."""
+"""What customers decline: heard where they say so by mail, written into the CRM's own field.
+
+There on every record that they have.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from crmsync.app.correspondence import instants
+from crmsync.app.stopping import UNSUBSCRIBE_MAIL, unsubscribe
 from crmsync.ledger.opt_outs import OptOut, record_opt_outs
 from crmsync.ledger.stops import StopKind
 from crmsync.model.actions import ActionKind, RecordRef
 from crmsync.model.records import Given
 from crmsync.model.tables import split_global_id
-from crmsync.warehouse.variables import given_table
+from crmsync.warehouse.addresses import declined_by_mail
+from crmsync.warehouse.types import INSTANT
+from crmsync.warehouse.variables import given_table, variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +33,34 @@ if TYPE_CHECKING:
 
 _TABLE, _FIELD = "contact", "unsubscribed"
 _DECLINED = "declined_addresses"
+_SINCE = "declined_since"
+# A mailbox's first reading brings what people wrote before, to whoever wrote to them then.
+_HEARD_OF = timedelta(days=90)
+
+
+def hear_who_declines(workspace: Workspace) -> int:
+    """Record who has written that they want no more commercial mail; answers with how many are new.
+
+    Raises:
+        StoreError: the ledger cannot be written.
+    """
+    since = workspace.now - _HEARD_OF
+
+    def build() -> ir.Table:
+        activity = records.table("activity")
+        return declined_by_mail(
+            activity.filter(activity["at"] >= variable(_SINCE, INSTANT).cast(activity["at"].type()))
+        )
+
+    with workspace.warehouse.reading() as records:
+        asked = records.compiled("declined by mail", build)
+        found = records.query(asked, Given(values={_SINCE: since}))
+    told = zip(found["address"].to_pylist(), instants(found["at"]), strict=True)
+    return sum(
+        unsubscribe(workspace, address, by=UNSUBSCRIBE_MAIL, asked_at=at)
+        for address, at in told
+        if at is not None and at <= workspace.now
+    )
 
 
 def write_opt_outs(workspace: Workspace, run_id: int) -> bool:

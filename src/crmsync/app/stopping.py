@@ -15,7 +15,14 @@ from crmsync.journeys.people import record_name
 from crmsync.ledger.effects import read_effects
 from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
-from crmsync.ledger.stops import MAIL_SYSTEM, StopKind, is_stopped, lift_stop, say_stop
+from crmsync.ledger.stops import (
+    MAIL_SYSTEM,
+    StopKind,
+    is_stopped,
+    lift_stop,
+    say_stop,
+    was_lifted_since,
+)
 from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.addresses import bare_address
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 
 # Who has said so, where it was the owner of the address.
 UNSUBSCRIBE_LINK = "unsubscribe link"
+UNSUBSCRIBE_MAIL = "unsubscribe mail"
 
 
 def suppress(workspace: Workspace, address: str, *, by: str, reason: str) -> StopResult:
@@ -203,26 +211,41 @@ def _say(
     )
 
 
-def unsubscribe(workspace: Workspace, address: str) -> bool:
-    """Send no commercial mail to an address any more: its owner has said so, by a link.
+def unsubscribe(
+    workspace: Workspace,
+    address: str,
+    *,
+    by: str = UNSUBSCRIBE_LINK,
+    asked_at: datetime | None = None,
+) -> bool:
+    """Send no commercial mail to an address any more: its owner has said so.
 
     What is recorded already is so once; answers whether this was news.
+
+    Args:
+        asked_at: when it was said, where that is not now: what was taken back since stays so.
 
     Raises:
         StoreError: the ledger cannot be written.
     """
     target, now = bare_address(address), workspace.clock.now()
 
+    def is_known(connection: sa.Connection) -> bool:
+        kind = StopKind.UNSUBSCRIBED
+        return is_stopped(connection, kind, target, now=now) or (
+            asked_at is not None and was_lifted_since(connection, kind, target, since=asked_at)
+        )
+
     def record(connection: sa.Connection) -> bool:
         # Another request may have recorded it since the look.
-        if is_stopped(connection, StopKind.UNSUBSCRIBED, target, now=now):
+        if is_known(connection):
             return False
-        said = say_stop(connection, StopKind.UNSUBSCRIBED, target, by=UNSUBSCRIBE_LINK, at=now)
+        said = say_stop(connection, StopKind.UNSUBSCRIBED, target, by=by, at=now)
         _take_back(connection, said, workspace.zone)
         return True
 
     with workspace.ledger.reading() as connection:
-        if is_stopped(connection, StopKind.UNSUBSCRIBED, target, now=now):
+        if is_known(connection):
             return False
     return workspace.ledger.write(record)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from crmsync.app.opting_out import hear_who_declines
 from crmsync.app.results.sync import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.model.tables import split_global_id
@@ -82,6 +83,8 @@ def sync_all(
                 problems.append(f"{name}: {error}")
     doubts = _link_customers(workspace, streams)
     doubts += _match(workspace, streams)
+    if any(report.table == "activity" and report.changed for report in streams):
+        hear_who_declines(workspace)
     with workspace.warehouse.reading() as records:
         number, sentences = quarantined(workspace, records)
         doubts += tuple(_astray(workspace, records, streams))

@@ -79,6 +79,16 @@ def is_stopped(connection: sa.Connection, kind: StopKind, target: str, *, now: d
     return bool(connection.scalar(sa.select(said)))
 
 
+def was_lifted_since(
+    connection: sa.Connection, kind: StopKind, target: str, *, since: datetime
+) -> bool:
+    """Whether somebody has taken such a word back at that instant or later."""
+    lifted = sa.exists().where(
+        stop.c.kind == kind, stop.c.target == target, stop.c.lifted_at >= since
+    )
+    return bool(connection.scalar(sa.select(lifted)))
+
+
 def say_stop(
     connection: sa.Connection,
     kind: StopKind,

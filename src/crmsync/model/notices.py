@@ -16,3 +16,15 @@ class NoticeKind(StrEnum):
 
 # Of a soft bounce, the reason that counts when it is said again on another day.
 NO_SUCH_ADDRESS = "no such address"
+
+# What customers answer who want no more commercial mail: the templates that ship ask for the first
+# in each language, and the buttons of mail programs write “unsubscribe” as the subject.
+UNSUBSCRIBE_WORDS = (
+    *("unsubscribe", "unsubscribe me", "please unsubscribe", "please unsubscribe me"),
+    *("unsubscribe please", "remove me", "please remove me", "opt out", "stop"),
+    *("abmelden", "bitte abmelden", "abbestellen"),
+    *("désabonner", "désabonnement", "désinscription", "me désabonner"),
+    *("darme de baja", "darse de baja", "baja", "cancelar suscripción"),
+    *("cancellami", "disiscrivimi", "disiscrizione", "cancellazione"),
+    *("cancelar subscrição", "remover", "afmelden", "uitschrijven", "avregistrera", "afmeld"),
+)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from crmsync.model.notices import NoticeKind
+from crmsync.model.notices import UNSUBSCRIBE_WORDS, NoticeKind
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -96,3 +96,19 @@ def mails_from(activity: ir.Table) -> ir.Table:
         by_person=~mails.automated.fill_null(False) & mails.notice.isnull(),
     )
     return told.filter(told.address.notnull())
+
+
+def declined_by_mail(activity: ir.Table) -> ir.Table:
+    """Mails that say nothing but that their sender wants no more, in the subject or the first line.
+
+    Returns:
+        ``address``, and ``at``, when its owner last said so.
+    """
+    asked = activity.filter(_says(activity.subject) | _says(activity.text))
+    return mails_from(asked).group_by("address").aggregate(at=lambda mails: mails["at"].max())
+
+
+def _says(text: ir.StringValue) -> ir.BooleanValue:
+    line = text.strip().re_extract(r"^[^\r\n]*", 0)
+    bare = line.lower().re_replace(r"^[\s\p{P}]+|[\s\p{P}]+$", "")
+    return bare.isin(UNSUBSCRIBE_WORDS).fill_null(False)
