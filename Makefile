@@ -27,7 +27,7 @@ demo: $(READY) ## Run the main job on a sample company, in ./crmsync-demo (DEMO=
 	@$(BIN)/crmsync demo --dir "$(DEMO)"
 
 test: $(READY) ## Run all tests.
-	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q
 
 chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones, on both engines (CHAOS=N: as often).
 	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos

@@ -38,6 +38,12 @@ def compiled_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def compiled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at what is compiled: nobody has compiled it for them."""
+    monkeypatch.setattr(texts, "QueryTexts", _Shared.__base__)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Data that none of us wrote; tests that need it are skipped, visibly, where it is absent."""

@@ -307,6 +307,7 @@ def test_a_fresh_install_says_what_it_assumes(own_company: Path) -> None:
     assert status["fields"][0]["before"] == "2026-04-29T06:00:00+00:00"
 
 
+@pytest.mark.usefixtures("compiled_alone")
 def test_more_steps_compile_no_more_queries(company: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = 0
     select = Database.__dict__["_select"]

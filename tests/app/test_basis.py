@@ -79,6 +79,7 @@ def test_queries_are_compiled_anew_for_another_config(tmp_path: Path) -> None:
     assert _basis_of_queries(config) != before
 
 
+@pytest.mark.usefixtures("compiled_alone")
 def test_what_was_compiled_once_is_not_compiled_by_the_next_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

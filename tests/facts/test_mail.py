@@ -115,7 +115,7 @@ mails = st.builds(mail, days, st.sampled_from(["ann@acme.example", "ben@acme.exa
 
 
 @given(st.lists(st.one_of(notices, notices, mails), max_size=6, unique_by=lambda one: one["id"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_fact_and_the_gate_agree(activities: list[Any]) -> None:
     past = [one for one in activities if one["at"] <= NOW]
     told = Correspondence(
