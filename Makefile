@@ -7,6 +7,8 @@ BENCH_READY := $(VENV)/.bench-ready
 DEMO ?= crmsync-demo
 CHAOS ?= 500
 YEAR ?= 3
+# One more than there are cores: tests also wait, for servers and for other processes.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help demo test chaos year check bench lock clean
 .DEFAULT_GOAL := help
@@ -26,8 +28,8 @@ $(BENCH_READY): $(READY) requirements-bench.lock
 demo: $(READY) ## Run the main job on a sample company, in ./crmsync-demo (DEMO=DIR for another).
 	@$(BIN)/crmsync demo --dir "$(DEMO)"
 
-test: $(READY) ## Run all tests.
-	@$(BIN)/python -m pytest -n auto --dist worksteal -q
+test: $(READY) ## Run all tests (WORKERS=N at a time).
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q
 
 chaos: $(READY) ## Kill crmsync at every named instant and at 500 random ones, on both engines (CHAOS=N: as often).
 	@CRMSYNC_CHAOS=$(CHAOS) $(BIN)/python -m pytest -q -s tests/chaos
