@@ -32,7 +32,9 @@ def init(
 
         layout = lay_out(folder)
         typer.echo(f"Made {layout.config}, with rules, segments and templates beside it.")
-        typer.echo("Next: describe your export in it, then")
+        typer.echo(
+            "Next: describe your export in it, or your CRM as its connector's README says, then"
+        )
         typer.echo(f"  crmsync check --config {shlex.quote(str(layout.config))}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import textwrap
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,7 +41,8 @@ def simulator(
                 print_json({"config": running.config})
             else:
                 typer.echo("It runs until Ctrl-C. A connection to it, for the config:\n")
-                typer.echo(running.config)
+                typer.echo("connections:")
+                typer.echo(textwrap.indent(running.config, "  "))
             ended.wait()
         finally:
             running.close()
