@@ -1,4 +1,4 @@
-"""Whether a record still holds what a decision was based on."""
+"""Whether a record holds values, however either side writes them."""
 
 from __future__ import annotations
 
@@ -7,46 +7,23 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from crmsync.errors import RejectedError
-from crmsync.model.actions import Receipt
 from crmsync.model.tables import ID_SEPARATOR
 from crmsync_hubspot.texts import reads_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crmsync.model.actions import Scalar, UpdateFields
+    from crmsync.model.actions import Scalar
 
 _LINE_ENDS = re.compile(r"\r\n?")
 _MILLISECONDS = re.compile(r"-?\d{5,}")
-
-
-def compared(
-    update: UpdateFields, current: Mapping[str, Any] | None, kinds: Mapping[str, str]
-) -> Receipt | RejectedError | None:
-    """The answer to an update that need not, or must not, be made; None where it is due.
-
-    Args:
-        current: the record's properties; None where it is not there.
-        kinds: the types of properties, as the portal calls them.
-    """
-    if current is None:
-        return RejectedError("there is no such record, or the token may not see it")
-    if update.expected and holds(current, update.changes, kinds):
-        return Receipt(key=update.key, remote_id=update.record.id, already=True)
-    for name, expected in update.expected.items():
-        if not _same(kinds.get(name, ""), current.get(name), expected):
-            return RejectedError(
-                f"{name} was changed since this was decided, so it is left as it is"
-            )
-    return None
 
 
 def holds(
     current: Mapping[str, Any], values: Mapping[str, Scalar], kinds: Mapping[str, str]
 ) -> bool:
     """Whether a record has these values."""
-    return all(_same(kinds.get(n, ""), current.get(n), value) for n, value in values.items())
+    return all(same(kinds.get(n, ""), current.get(n), value) for n, value in values.items())
 
 
 def sent(value: Scalar) -> str:
@@ -56,7 +33,7 @@ def sent(value: Scalar) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _same(kind: str, there: object, value: Scalar) -> bool:
+def same(kind: str, there: object, value: Scalar) -> bool:
     """Whether two ways to write a value of that type mean the same."""
     if value is None or value == "":
         return there is None or there == ""

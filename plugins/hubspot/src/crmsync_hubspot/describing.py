@@ -14,7 +14,7 @@ from crmsync_hubspot.linking import LINK_COLUMNS
 from crmsync_hubspot.whole import COLUMNS as WHOLE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.options import HubSpotStreamOptions
@@ -111,13 +111,13 @@ def no_property(object_name: str, name: str, there: Collection[str]) -> RefusedE
     )
 
 
-def kind_of(one: dict[str, Any]) -> str:
+def kind_of(one: Mapping[str, Any]) -> str:
     """The type of a property, as the portal calls it, or that it is HTML."""
     rich = one["name"] in objects.RICH_TEXT or one.get("fieldType") == "html"
     return HTML if rich else str(one["type"])
 
 
-def is_writable(one: dict[str, Any]) -> bool:
+def is_writable(one: Mapping[str, Any]) -> bool:
     """Whether a property's values can be changed."""
     told = one.get("modificationMetadata") or {}
     return not (told.get("readOnlyValue") or one.get("calculated"))

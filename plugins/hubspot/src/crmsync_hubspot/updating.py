@@ -1,22 +1,17 @@
-"""Changes properties of records, where they still hold what the decision was based on.
-
-Between the look and the change lies the time of one call, in which a person's change would be
-overwritten: HubSpot has no conditional update.
-"""
+"""Changes properties of records, where they still hold what the decision was based on."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from crmsync.config.yaml import nearest
-from crmsync.errors import ConnectorError, RejectedError, UncertainError
-from crmsync.model.actions import Receipt
+from crmsync.errors import RejectedError
+from crmsync.plugins.updates import update_unless_changed
 from crmsync_hubspot import texts
 from crmsync_hubspot.batches import Batch
-from crmsync_hubspot.comparing import compared, holds, instant, sent
+from crmsync_hubspot.comparing import instant, same, sent
 from crmsync_hubspot.cursor import milliseconds, written
 from crmsync_hubspot.declining import declined, declines
 from crmsync_hubspot.describing import HTML, is_writable, kind_of
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import Scalar, UpdateFields
     from crmsync.plugins.contract import StreamRequest
-    from crmsync_hubspot.batches import Outcomes
+    from crmsync.plugins.updates import Outcomes
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.describing import Descriptions
 
@@ -48,89 +43,83 @@ class Updates:
         self._client, self._descriptions, self._streams = client, descriptions, streams
 
     def apply(self, updates: Mapping[int, UpdateFields]) -> Outcomes:
-        """A receipt or an error for each."""
+        """A receipt or an error for each; those of one record one after the other."""
         unsubscribed = {
             place: one
             for place, one in updates.items()
             if declines(one, self._streams.get(one.stream))
         }
-        outcomes = declined(self._client, unsubscribed)
         others = {place: one for place, one in updates.items() if place not in unsubscribed}
-        for stream in dict.fromkeys(update.stream for update in others.values()):
-            left = {place: one for place, one in others.items() if one.stream == stream}
-            while left:
-                # A call takes each record once.
-                ids = {one.record.id: place for place, one in reversed(left.items())}
-                chosen = {place: left.pop(place) for place in sorted(ids.values())}
-                try:
-                    outcomes |= self._changed(stream, chosen)
-                except ConnectorError as error:
-                    outcomes |= dict.fromkeys(chosen, error)
-        return outcomes
+        return declined(self._client, unsubscribed) | update_unless_changed(
+            others, self._records_of
+        )
 
-    def _changed(self, stream: str, updates: Mapping[int, UpdateFields]) -> Outcomes:
+    def _records_of(self, stream: str) -> _Records:
+        """The records of a stream.
+
+        Raises:
+            ConnectorError: the config has no such stream, or the portal does not describe it.
+        """
         request = self._streams.get(stream)
         if request is None or not isinstance(request.options, HubSpotStreamOptions):
-            return dict.fromkeys(updates, RejectedError(f"the config has no stream “{stream}”"))
+            raise RejectedError(f"the config has no stream “{stream}”")
         name = request.options.object
-        there = self._descriptions.properties(name)
-        kinds = {field: kind_of(one) for field, one in there.items()}
-        outcomes: Outcomes = {}
-        fitting: dict[int, UpdateFields] = {}
-        for place, update in updates.items():
-            problem = _unfit(update, there)
-            if problem is None:
-                fitting[place] = update
-            else:
-                outcomes[place] = problem
-        current = self._current(name, list(fitting.values()))
-        inputs: dict[int, dict[str, Any]] = {}
-        for place, update in fitting.items():
-            there_now = current.get(update.record.id)
-            if there_now is None:
-                settled = compared(update, None, kinds)
-            else:
-                settled = compared(update, *self._local(update, there_now, kinds))
-            if settled is None:
-                values = {
-                    field: self._sent(kinds[field], value)
-                    for field, value in update.changes.items()
-                }
-                inputs[place] = {"id": update.record.id, "properties": values}
-            else:
-                outcomes[place] = settled
-        answers = Batch(self._client, name, "update").written(inputs)
-        doubtful = {
-            place: updates[place]
-            for place, answer in answers.items()
-            if isinstance(answer, UncertainError)
-        }
-        answers |= self._looked_up(name, doubtful, kinds)
-        for place, answer in answers.items():
-            named = isinstance(answer, Receipt)
-            key, record = updates[place].key, updates[place].record.id
-            outcomes[place] = replace(answer, key=key, remote_id=record) if named else answer  # type: ignore[type-var]  # it is a receipt
-        return outcomes
+        return _Records(self._client, name, self._descriptions.properties(name))
 
-    def _local(
-        self, update: UpdateFields, current: Mapping[str, str | None], kinds: Mapping[str, str]
-    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
-        """Values and types, with instants as the days that they are to the portal's people.
 
-        That is how they are compared where the update says days.
-        """
-        values = [*update.expected.items(), *update.changes.items()]
-        days = {name for name, value in values if kinds[name] == "datetime" and _is_day(value)}
-        if not days:
-            return current, kinds
-        zone = self._client.portal_zone()
-        told = {name: instant(there) for name in days if (there := current.get(name))}
-        local = {name: at.astimezone(zone).date().isoformat() for name, at in told.items()}
-        return {**current, **local}, {**kinds, **dict.fromkeys(days, "date")}
+class _Records:
+    """The records of one kind of object."""
 
-    def _sent(self, kind: str, value: Scalar) -> str:
+    def __init__(
+        self, client: HubSpotClient, name: str, properties: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._client, self._name, self._properties = client, name, properties
+
+    def identity(self, update: UpdateFields) -> str:
+        return update.record.id
+
+    def unfit(self, update: UpdateFields) -> RejectedError | None:
+        for value in update.changes.values():
+            if isinstance(value, str) and texts.cannot_be_kept(value):
+                return RejectedError(
+                    f"the value for {update.key!r} has a character that HubSpot cannot keep"
+                )
+        for name in {*update.changes, *update.expected}:
+            if name not in self._properties:
+                hint = nearest(name, self._properties)
+                return RejectedError(f"there is no property “{name}”{hint}")
+        for name in update.changes:
+            if not is_writable(self._properties[name]):
+                return RejectedError(f"HubSpot keeps {name} itself, so it cannot be changed")
+        if not update.record.id.isdigit():
+            return RejectedError(f"“{update.record.id}” is no id of a record")
+        return None
+
+    def current(self, updates: Sequence[UpdateFields]) -> dict[str, dict[str, str | None]]:
+        fields = dict.fromkeys(f for u in updates for f in (*u.expected, *u.changes))
+        ids = [update.record.id for update in updates]
+        found = batch_read(self._client, self._name, {"properties": list(fields)}, ids)
+        return {record_id: one["properties"] for record_id, one in found.items()}
+
+    def same(self, field: str, there: object, value: Scalar) -> bool:
+        """Whether a property holds that value; a day is meant as the portal's people say it."""
+        kind = kind_of(self._properties[field])
+        if kind == "datetime" and _is_day(value) and there:
+            there = instant(str(there)).astimezone(self._client.portal_zone()).date().isoformat()
+            kind = "date"
+        return same(kind, there, value)
+
+    def send(self, updates: Mapping[int, UpdateFields]) -> Outcomes:
+        inputs = {place: self._input(update) for place, update in updates.items()}
+        return Batch(self._client, self._name, "update").written(inputs)
+
+    def _input(self, update: UpdateFields) -> dict[str, Any]:
+        values = {name: self._sent(name, value) for name, value in update.changes.items()}
+        return {"id": update.record.id, "properties": values}
+
+    def _sent(self, name: str, value: Scalar) -> str:
         """A value as the portal takes it."""
-        text = sent(value)
+        kind, text = kind_of(self._properties[name]), sent(value)
         if kind == HTML:
             return texts.as_html(text)
         if kind == "datetime" and _is_day(value):
@@ -138,56 +127,6 @@ class Updates:
             return written(milliseconds(day))
         return text
 
-    def _current(
-        self, name: str, updates: Sequence[UpdateFields]
-    ) -> dict[str, dict[str, str | None]]:
-        """What the records hold now of the properties that are compared or changed."""
-        fields = dict.fromkeys(f for u in updates for f in (*u.expected, *u.changes))
-        ids = [update.record.id for update in updates]
-        found = batch_read(self._client, name, {"properties": list(fields)}, ids)
-        return {record_id: one["properties"] for record_id, one in found.items()}
-
-    def _looked_up(
-        self, name: str, updates: Mapping[int, UpdateFields], kinds: Mapping[str, str]
-    ) -> Outcomes:
-        """What became of updates whose answer was lost: the records tell."""
-        if not updates:
-            return {}
-        try:
-            current = self._current(name, list(updates.values()))
-        except ConnectorError:
-            return {}
-        return {
-            place: Receipt(key=update.key, remote_id=update.record.id)
-            for place, update in updates.items()
-            if (there_now := current.get(update.record.id)) is not None
-            and _holds(update, *self._local(update, there_now, kinds))
-        }
-
-
-def _holds(
-    update: UpdateFields, current: Mapping[str, str | None], kinds: Mapping[str, str]
-) -> bool:
-    return holds(current, update.changes, kinds)
-
 
 def _is_day(value: Scalar) -> bool:
     return isinstance(value, str) and _DAY.fullmatch(value) is not None
-
-
-def _unfit(update: UpdateFields, there: Mapping[str, Mapping[str, Any]]) -> ConnectorError | None:
-    """Why an update cannot be asked for at all."""
-    for value in update.changes.values():
-        if isinstance(value, str) and texts.cannot_be_kept(value):
-            return RejectedError(
-                f"the value for {update.key!r} has a character that HubSpot cannot keep"
-            )
-    for name in {*update.changes, *update.expected}:
-        if name not in there:
-            return RejectedError(f"there is no property “{name}”{nearest(name, there)}")
-    for name in update.changes:
-        if not is_writable(dict(there[name])):
-            return RejectedError(f"HubSpot keeps {name} itself, so it cannot be changed")
-    if not update.record.id.isdigit():
-        return RejectedError(f"“{update.record.id}” is no id of a record")
-    return None
