@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from crmsync.app.opting_out import hear_who_declines
+from crmsync.app.own_mail import tell_of_own_mail
 from crmsync.app.results.sync import SyncResult
 from crmsync.errors import ConnectorError, InvalidInputError, StoreBusyError
 from crmsync.model.tables import split_global_id
@@ -119,8 +120,9 @@ def _match(workspace: Workspace, streams: Sequence[StreamReport]) -> tuple[str, 
         for stream in connection.streams.values()
         if stream.table == "activity"
     )
+    told = tell_of_own_mail(workspace, sent=addressed)
     changed = any(r.changed or r.deleted for r in streams if r.table in _MATCHED_BY)
-    if not addressed or not changed:
+    if not told and not (addressed and changed):
         return ()
     return tuple(
         f"several accounts have the domain “{domain}”, so that mail from there belongs to none of "

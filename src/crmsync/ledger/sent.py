@@ -1,14 +1,16 @@
-"""Which mails a connection has sent a moment ago, and which have a time at which they may go."""
+"""Mails that went out, lately or at all, and those that have a time at which they may go."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from crmsync.ledger.schema import SENT_MAIL, effect
+from crmsync.ledger.schema import SENT_MAIL, effect, enrolment
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind
+from crmsync.model.tables import split_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -70,3 +72,52 @@ def _settled(
 
 def _is_mail_of(name: str) -> sa.ColumnElement[bool]:
     return (effect.c.connection == name) & (effect.c.kind == ActionKind.EMAIL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutMail:
+    """A mail that a connection has sent, or may have.
+
+    Attributes:
+        at: when that was settled (UTC).
+        message_ids: those by which it may be named, ours first.
+        source: the connection that its subject came from.
+        about: the table and the remote's id of the records that it is about.
+    """
+
+    effect: int
+    at: datetime
+    message_ids: tuple[str, ...]
+    recipient: str
+    source: str
+    about: Sequence[tuple[str, str]]
+
+
+def mails_out(connection: sa.Connection, *, since: datetime | None) -> Sequence[OutMail]:
+    """The mails that went out, or may have, since an instant; all of them without one."""
+    names = ("message_id", "recipient")
+    told = sa.select(
+        *(effect.c.id, effect.c.updated_at, effect.c.remote_id, enrolment.c.subject),
+        *(effect.c.payload[name].as_string().label(name) for name in names),
+        effect.c.payload["about"].label("about"),
+    ).join(enrolment, enrolment.c.id == effect.c.enrolment_id)
+    told = told.where(SENT_MAIL).order_by(effect.c.updated_at, effect.c.id)
+    if since is not None:
+        told = told.where(effect.c.updated_at >= since)
+    return [
+        OutMail(
+            effect=row.id,
+            at=row.updated_at,
+            message_ids=_message_ids(row.message_id, row.remote_id),
+            recipient=row.recipient,
+            source=split_global_id(row.subject)[0],
+            about=[(one["table"], one["id"]) for one in row.about or ()],
+        )
+        for row in connection.execute(told)
+    ]
+
+
+def _message_ids(ours: str, remote_id: str | None) -> tuple[str, ...]:
+    """A provider that gives mails another Message-ID answers with that one."""
+    others = [remote_id] if remote_id and "@" in remote_id and remote_id != ours else []
+    return (ours, *others)

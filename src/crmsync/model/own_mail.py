@@ -7,6 +7,9 @@ for a Message-ID may keep the key of the log there.
 
 from __future__ import annotations
 
+# The connection whose activities tell what the ledger knows of mail; no config can name one so.
+OF_THE_LEDGER = "~ledger"
+
 _MARK = "crmsync."
 _LOG = "log-"
 

@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crmsync.model.pages import DELETED, ROW
+from crmsync.model.pages import DELETED
+from crmsync.sync.own_records import own_rows
 from crmsync.sync.public_domains import PUBLIC_DOMAINS
-from crmsync.warehouse.batch import POSITION, SERVICE_COLUMNS, Batch
-from crmsync.warehouse.types import DATA_TYPES
+from crmsync.warehouse.batch import Batch
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from crmsync.clock import Clock
     from crmsync.model.records import RecordSource
-    from crmsync.model.tables import Table
     from crmsync.warehouse.store import Warehouse
 
 MATCHES = "~matches"  # no name that a connection can have
@@ -63,11 +62,10 @@ def match_activities(warehouse: Warehouse, clock: Clock) -> Matched:
     wanted = wanted.append_column("id", _ids(wanted))
     fresh = wanted.filter(pc.invert(_is_in(wanted["id"], stored["id"])))
     gone = stored.filter(pc.invert(_is_in(stored["id"], wanted["id"])))
-    rows = pa.concat_tables([_rows(fresh, warehouse.tables[_LINK], deleted=False),
-                             _rows(gone, warehouse.tables[_LINK], deleted=True)])  # fmt: skip
-    if rows.num_rows:
-        position = pa.array(range(rows.num_rows), pa.int64())
-        rows = rows.set_column(rows.column_names.index(POSITION), POSITION, position)
+    links = pa.concat_tables([_marked(fresh, deleted=False), _marked(gone, deleted=True)])
+    if links.num_rows:
+        given = dict(zip(links.column_names, links.columns, strict=True))
+        rows = own_rows(warehouse.tables[_LINK], MATCHES, given)
         batch = Batch(connection=MATCHES, stream=_LINK, table=_LINK, rows=rows, cursor="")
         with warehouse.writing() as writer:
             writer.merge(batch, now=clock.now())
@@ -188,16 +186,6 @@ def _is_in(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.is_in(ids, value_set=others.combine_chunks())
 
 
-def _rows(links: pa.Table, table: Table, *, deleted: bool) -> pa.Table:
-    """Links as a batch has them: every field, and the columns of service."""
-    count = links.num_rows
-    given = {name: links[name] for name in ("id", "activity", *_FOUND)}
-    given["connection"] = pa.repeat(MATCHES, count)
-    columns = {
-        field.name: given.get(field.name, pa.nulls(count, DATA_TYPES[field.type].to_pyarrow()))
-        for field in table.fields
-    }
-    service: dict[str, object] = {name: pa.nulls(count, pa.string()) for name in SERVICE_COLUMNS}
-    service |= {name: pa.nulls(count, pa.int64()) for name in (POSITION, ROW)}
-    service[DELETED] = pa.repeat(deleted, count)
-    return pa.table(columns | service)
+def _marked(links: pa.Table, *, deleted: bool) -> pa.Table:
+    mark = pa.repeat(deleted, links.num_rows)
+    return links.select(["id", "activity", *_FOUND]).append_column(DELETED, mark)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from crmsync.model.notices import UNSUBSCRIBE_WORDS, NoticeKind
+from crmsync.model.own_mail import OF_THE_LEDGER
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,19 +29,20 @@ def notices_in(activity: ir.Table) -> ir.Table:
     Message-ID. Then it is about that mail's recipient, whatever address the notice names, if any:
     mail is forwarded, and many complaints hide who complained. Of a mail to several, it is about
     those of them whom it names. Old mail systems do not say which mail it was: then a hard bounce
-    counts if mail had gone to the address within a week. An absence is about whoever wrote it.
+    counts if mail had gone to the address within a week. An absence is about whoever wrote it, and
+    what the ledger tells was said to ourselves.
 
     Returns:
         ``id``, ``at``, ``notice``, ``reason``, ``until`` and ``address``, a row for each address.
     """
     told = activity.filter(activity.notice.notnull(), activity["at"].notnull())
     told = told.select(
-        "id", "at", "notice",
+        "id", "at", "notice", "connection",
         reason="notice_reason", until="notice_until",
         named=told.notice_address.fill_null("").lower().strip(),
         message_id=told.answers.fill_null("").strip().split(" ")[0],
     )  # fmt: skip
-    of_system = told.notice.isin(_OF_MAIL_SYSTEMS)
+    of_system = told.notice.isin(_OF_MAIL_SYSTEMS) & (told.connection != OF_THE_LEDGER)
     sent = activity.filter(activity.direction == "outbound", activity.message_id.notnull())
     # Notices are few, and mails are many: these are taken apart when they are known to matter.
     known = told.filter(of_system).join(sent.select("message_id", "addresses"), "message_id")
@@ -63,7 +65,11 @@ def notices_in(activity: ir.Table) -> ir.Table:
 
 def _mailed_lately(told: ir.Table, activity: ir.Table) -> ir.Table:
     """The hard bounces that name no mail, of addresses to which one had just gone."""
-    silent = told.filter(told.notice == NoticeKind.HARD_BOUNCE.value, told.message_id == "")
+    silent = told.filter(
+        told.notice == NoticeKind.HARD_BOUNCE.value,
+        told.message_id == "",
+        told.connection != OF_THE_LEDGER,
+    )
     silent = silent.mutate(address=silent.named.split(" ").unnest())
     sent = activity.filter(
         activity.kind == "email", activity.direction == "outbound", activity.addresses.notnull()
