@@ -236,7 +236,9 @@ def _act(
             stamp=stamp,
             pace=pace,
         )
-        delivered = hand_over(workspace, run_id, advance=advance, stop=validity.is_over)
+        delivered = hand_over(
+            workspace, run_id, advance=advance, stop=validity.is_over, ends=validity.ends
+        )
         report = delivered if report is None else _together(report, delivered)
         if pace.stop() or not validity.ended or not report.waiting:
             return first, report
@@ -264,8 +266,12 @@ class _Validity:
         """Asked before each batch. The first goes out, so that there is an end to deciding anew."""
         is_first, self.asked = not self.asked, self.asked + 1
         changed = not is_first and self.workspace.warehouse.stamp() != self.stamp
-        self.ended = self.workspace.clock.now() >= self.until or changed
+        self.ended = changed or self.workspace.clock.now() >= self.until
         return self.ended or self.pace.stop()
+
+    def ends(self) -> bool:
+        """Asked between the mails of a batch; what was read meanwhile counts for the next one."""
+        return self.pace.stop() or self.workspace.clock.now() >= self.until
 
 
 def _decide(

@@ -10,6 +10,7 @@ from crmsync.app.correspondence import correspondence_of
 from crmsync.app.finding import find_record
 from crmsync.app.results.stopping import StopResult, StopShown
 from crmsync.clock import readable
+from crmsync.delivery.handing import concerns, why_stopped
 from crmsync.errors import StoreBusyError, StoreError, UsageError
 from crmsync.journeys.people import record_name
 from crmsync.ledger.effects import read_effects
@@ -24,21 +25,18 @@ from crmsync.ledger.stops import (
     was_lifted_since,
 )
 from crmsync.ledger.values.effects import Withheld
-from crmsync.model.actions import LogEmail, SendEmail, UpdateFields, WithdrawTask
 from crmsync.model.addresses import bare_address
 from crmsync.model.notices import NoticeKind
-from crmsync.model.tables import global_id
 from crmsync.policy.addresses import address_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
     import sqlalchemy as sa
 
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.stops import Stop
-    from crmsync.ledger.values.effects import Effect
 
 # Who has said so, where it was the owner of the address.
 UNSUBSCRIBE_LINK = "unsubscribe link"
@@ -252,39 +250,11 @@ def unsubscribe(
 
 def _take_back(connection: sa.Connection, said: Stop, zone: tzinfo) -> list[Withheld]:
     """A run that is delivering now takes nothing up any more that is no longer ready."""
-    sentence = f"{_VERBS[said.kind]} {said.told(zone)}"
+    sentence = why_stopped(said, zone)
     ready = read_effects(connection, states=[State.READY])
-    held = [Withheld(key=one.key, reason=sentence) for one in _concerned(ready, said)]
+    held = [Withheld(key=one.key, reason=sentence) for one in ready if concerns(said, one)]
     withhold(connection, held, at=said.said_at, actor=said.said_by)
     return held
-
-
-_VERBS = {
-    StopKind.ADDRESS: "the address was suppressed",
-    StopKind.ACCOUNT: "the account was muted",
-    StopKind.UNSUBSCRIBED: "commercial mail to the address was declined",
-}
-
-
-def _concerned(effects: Sequence[Effect], stop: Stop) -> Iterator[Effect]:
-    """Those that may still be taken back, and that a stop concerns."""
-    for effect in effects:
-        action = effect.action
-        if effect.in_doubt or isinstance(action, WithdrawTask | LogEmail):
-            continue
-        if stop.kind is not StopKind.ACCOUNT:
-            every = stop.kind is StopKind.ADDRESS
-            concerned = (
-                isinstance(action, SendEmail)
-                and bare_address(action.recipient) == stop.target
-                and (every or action.email_class != "service")
-            )
-        else:
-            about = (action.record,) if isinstance(action, UpdateFields) else action.about
-            accounts = (ref.id for ref in about if ref.table == "account")
-            concerned = stop.target in {global_id(effect.source, one) for one in accounts}
-        if concerned:
-            yield effect
 
 
 def _lift(

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from crmsync.clock import SystemClock
+from crmsync.delivery.handing import NOTHING, Handing, Unsent, lease_is_short, taken_back
 from crmsync.delivery.outcomes import Judge, call_apply, rejected, uncertain, until_of, words
 from crmsync.delivery.pace import in_pace
 from crmsync.delivery.reconcile import reconcile
@@ -21,6 +22,7 @@ from crmsync.ledger.claims import (
     release_uncertain,
     settle_effects,
 )
+from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind
 from crmsync.observe import logger
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from crmsync.clock import Clock
     from crmsync.config.settings import MailRate
     from crmsync.ledger.store import Ledger
-    from crmsync.ledger.values.effects import Effect
+    from crmsync.ledger.values.effects import Effect, Withheld
     from crmsync.plugins.contract import ConnectorSpec, Writes
 
 _log = logger()
@@ -90,6 +92,7 @@ def deliver(
     lease_clock: Clock | None = None,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    ends: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Deliver what is ready at the clock's now. Never sleeps: what must wait is left for later.
 
@@ -105,6 +108,7 @@ def deliver(
         lease_clock: times the leases; must run, so it is the machine's unless a test says else.
         progress: called with how many effects are settled, and how many there were to settle.
         stop: asked before each batch; once it says yes, what is left stays for a later run.
+        ends: asked between the mails of a batch; the same, for the rest of it.
 
     Raises:
         StoreError: the ledger cannot be written; what was being sent is found out later.
@@ -121,6 +125,7 @@ def deliver(
         lease_clock=lease_clock or SystemClock(),
         progress=progress or (lambda _settled, _total: None),
         stop=stop,
+        ends=ends,
     ).run()
 
 
@@ -137,6 +142,7 @@ class _Delivery:
     lease_clock: Clock
     progress: Callable[[int, int], None]
     stop: Callable[[], bool]
+    ends: Callable[[], bool]
     settled: Counter[State] = field(default_factory=Counter)
     already: int = 0
     logged: int = 0
@@ -222,7 +228,7 @@ class _Delivery:
             if target.rate is not None:
                 effects = self._in_pace(name, target.rate, effects)
             able = [effect for effect in effects if effect.action.kind in target.spec.actions]
-            answers = self._apply(name, target.writes, able) if able else []
+            answers = self._hand_over(name, target, able)
             now = self.clock.now()
             judge = Judge(patience=self.patience, random=self.random, now=now)
             settlements = [
@@ -234,7 +240,7 @@ class _Delivery:
                 if effect.action.kind not in target.spec.actions
             ]
             passing("delivery.applied")
-            self._settle(name, settlements)
+            self._settle(name, settlements, taken_back(able, answers))
             passing("delivery.settled")
             if self._stops(name, answers):
                 return False
@@ -259,8 +265,7 @@ class _Delivery:
 
     def _too_late(self, name: str, effects: Sequence[Effect]) -> bool:
         """Whether this process stood still since it claimed, so that others may have them now."""
-        left = min(effect.lease_until for effect in effects if effect.lease_until is not None)
-        if self.lease_clock.now() + self.patience.call <= left:
+        if not lease_is_short(effects, self.lease_clock.now() + self.patience.call):
             return False
         reason = "the process stood still between claiming it and sending it"
         self._settle(
@@ -279,6 +284,24 @@ class _Delivery:
         if waiting:
             self._settle(name, waiting)
         return going
+
+    def _hand_over(self, name: str, target: Target, effects: Sequence[Effect]) -> list[object]:
+        handing = Handing(
+            ledger=self.ledger,
+            clock=self.clock,
+            lease_clock=self.lease_clock,
+            effects=effects,
+            mails_at_once=target.spec.mails_at_once,
+            call=self.patience.call,
+            ends=self.ends,
+        )
+        try:
+            return handing.over(lambda portion: self._apply(name, target.writes, portion))
+        except BaseException:
+            # What was under way is recorded already.
+            judge = Judge(patience=self.patience, random=self.random, now=self.clock.now())
+            self._record([judge.settle(*answered) for answered in handing.around()])
+            raise
 
     def _apply(self, name: str, writes: Writes, effects: Sequence[Effect]) -> list[object]:
         try:
@@ -323,7 +346,9 @@ class _Delivery:
             end_work(self.worker)
         _log.info("delivery.late_answer", connection=name, done=len(landed))
 
-    def _record(self, settlements: Sequence[Settlement]) -> tuple[Effect, ...]:
+    def _record(
+        self, settlements: Sequence[Settlement], back: Mapping[str, Sequence[Withheld]] = NOTHING
+    ) -> tuple[Effect, ...]:
         at, wall_clock = self.clock.now(), self.lease_clock.now()
 
         def settle(connection: sa.Connection) -> tuple[Effect, ...]:
@@ -335,13 +360,20 @@ class _Delivery:
                 loggers=self.loggers,
                 wall_clock=wall_clock,
             )
+            for person, withheld in back.items():
+                withhold(connection, withheld, at=at, actor=person)
             passing("delivery.settling")
             return late
 
         return self.ledger.write(settle)
 
-    def _settle(self, name: str, settlements: Sequence[Settlement]) -> None:
-        late = {effect.id for effect in self._record(settlements)}
+    def _settle(
+        self,
+        name: str,
+        settlements: Sequence[Settlement],
+        back: Mapping[str, Sequence[Withheld]] = NOTHING,
+    ) -> None:
+        late = {effect.id for effect in self._record(settlements, back)}
         if late:
             self.problems.append(
                 f"{len(late)} answers of the connection “{name}” came after the lease had ended, "
@@ -387,7 +419,8 @@ class _Delivery:
             self.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
             return True
         # A remote that answers nothing but "later" is not asked on and on for the rest.
-        return bool(answers) and all(isinstance(answer, TransientError) for answer in answers)
+        sent = [answer for answer in answers if not isinstance(answer, Unsent)]
+        return bool(sent) and all(isinstance(answer, TransientError) for answer in sent)
 
     def _report_pause(self, name: str, until: datetime, reason: str) -> None:
         when = until.isoformat(timespec="minutes")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from crmsync.delivery.handing import Unsent
 from crmsync.errors import (
     AuthError,
     ChangedError,
@@ -61,6 +62,10 @@ class Judge:
         match answer:
             case Receipt() if answer.key == effect.key:
                 return landed(effect, answer)
+            case Unsent():
+                return Settlement(
+                    effect=effect, after=State.READY, reason=answer.reason, counted=False
+                )
             case TransientError():
                 return self._try_again(effect, answer)
             case QuotaError() | AuthError():

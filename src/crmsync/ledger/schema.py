@@ -217,6 +217,8 @@ stop = sa.Table(
     sa.Column("until", Instant),
     sa.Column("lifted_by", sa.Text),
     sa.Column("lifted_at", Instant),
+    # Asked before each mail.
+    sa.Index(None, "target"),
 )
 
 # What the daemon tells others, and itself after a restart.

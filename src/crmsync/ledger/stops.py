@@ -15,7 +15,7 @@ from crmsync.ledger.locks import Lock, hold_until_the_end
 from crmsync.ledger.schema import stop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime, tzinfo
 
 
@@ -71,6 +71,14 @@ def read_stops(connection: sa.Connection, *, now: datetime) -> tuple[Stop, ...]:
     """Those that hold at an instant, in the order in which they were said."""
     rows = connection.execute(sa.select(stop).where(_in_force(now)).order_by(stop.c.id))
     return tuple(_stop(row) for row in rows)
+
+
+def stops_on(
+    connection: sa.Connection, targets: Collection[str], *, now: datetime
+) -> tuple[Stop, ...]:
+    """Those on some addresses and accounts that hold at an instant, found by an index."""
+    found = sa.select(stop).where(stop.c.target.in_(targets), _in_force(now)).order_by(stop.c.id)
+    return tuple(_stop(row) for row in connection.execute(found))
 
 
 def is_stopped(connection: sa.Connection, kind: StopKind, target: str, *, now: datetime) -> bool:

@@ -252,6 +252,9 @@ class ConnectorSpec:
         stream_options: pydantic model of a stream's own keys.
         actions: the kinds of action it can apply, each with how it honours the key.
         batch_size: how many actions one call of `apply` takes at most, and keys one of `find`.
+        mails_at_once: how many mails one call of `apply` takes at most: 1 where they go out at
+            once, since nothing takes back what is handed over. Before each call it is asked
+            whether a person has stopped any of them.
         open: called when a connection is first needed.
         custom: the kinds of action that it adds to the language of rules; how it honours their
             keys stands in ``actions``, at `ActionKind.CUSTOM`.
@@ -269,6 +272,7 @@ class ConnectorSpec:
     open: Callable[[ConnectionContext], Connector]
     actions: Mapping[ActionKind, KeyHandling] = field(default_factory=dict)
     batch_size: int = 100
+    mails_at_once: int = 1
     lands_within: timedelta = timedelta(minutes=1)
     custom: tuple[CustomKind, ...] = ()
     hear: Hear | None = None

@@ -62,6 +62,7 @@ class DeclaringLaws:
                 "a connector that adds kinds of action says how it honours the keys of CUSTOM"
             )
             assert spec.batch_size >= 1, "a batch has at least one action"
+            assert 1 <= spec.mails_at_once <= spec.batch_size, "mails go in batches, too"
 
     def test_the_connector_has_the_parts_it_declares(self, remote: RemoteUnderTest) -> None:
         """``Reads`` and ``Writes`` are there, unless declared absent."""

@@ -35,7 +35,7 @@ _CALL_SECONDS, _LAST_BEGIN_SECONDS = 270.0, 120.0
 
 
 class SmtpSender:
-    """Sends batches of mail over one session, which is opened again when it broke.
+    """Sends mails over one session, from call to call; it is opened again when it broke.
 
     Bounces come to the connection's own address; with ``copies`` a hidden copy of each mail, too.
     """
@@ -79,7 +79,7 @@ class SmtpSender:
         self._session.reset()
         answers: list[Receipt | ConnectorError] = []
         stopped: ConnectorError | None = None
-        for action in actions:
+        for number, action in enumerate(actions, 1):
             if not isinstance(action, SendEmail):
                 answers.append(RejectedError("a mail server takes mail, and nothing else"))
                 continue
@@ -92,7 +92,7 @@ class SmtpSender:
             answers.append(answer)
             if isinstance(answer, QuotaError | AuthError):
                 stopped = answer
-            elif not isinstance(answer, Receipt):
+            elif not isinstance(answer, Receipt) and number < len(actions):
                 stopped = self._ready_again()
         return answers
 

@@ -1,0 +1,219 @@
+"""Before each mail of a batch it is asked whether it is still to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crmsync.clock import FixedClock
+from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.errors import AuthError, NobodyThereError, QuotaError, TransientError
+from crmsync.ledger.states import State
+from crmsync.ledger.stops import StopKind, say_stop
+from crmsync.model.actions import ActionKind, RecordRef, SendEmail
+from delivery.outbox_world import NOON, WAITS, FakeRemote, new_effect, plan, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from crmsync.ledger.store import Ledger
+    from crmsync.ledger.values.effects import Effect, NewEffect
+    from crmsync.model.actions import Action
+
+_CLASSES = ("commercial", "commercial", "service", "commercial")
+
+
+@dataclass(kw_only=True)
+class _Passing:
+    """A clock that is put forward by whatever takes time."""
+
+    instant: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+def _record(ledger: Ledger, classes: Sequence[str] = _CLASSES) -> list[str]:
+    """A task, then a mail to ann1, ann2, …, about accounts of the same numbers."""
+    mails = [
+        _mail(number, to=f"Ann <ann{number}@customer.example>", email_class=email_class)
+        for number, email_class in enumerate(classes, 1)
+    ]
+    return plan(ledger, [new_effect(0), *mails])
+
+
+def _mail(number: int, *, to: str, email_class: str = "commercial") -> NewEffect:
+    new = new_effect(number, kind=ActionKind.EMAIL)
+    assert isinstance(new.action, SendEmail)
+    about = (RecordRef(table="account", id=f"A{number}"),)
+    action = replace(new.action, recipient=to, email_class=email_class, about=about)
+    return replace(new, action=action)
+
+
+def _go(
+    ledger: Ledger,
+    remote: FakeRemote,
+    *,
+    ends: Callable[[], bool] = lambda: False,
+    lease_clock: _Passing | None = None,
+    mails_at_once: int = 1,
+) -> DeliveryReport:
+    return deliver(
+        ledger,
+        {"crm": Target(writes=remote, spec=replace(spec(), mails_at_once=mails_at_once))},
+        clock=FixedClock(instant=NOON),
+        lease_clock=lease_clock or FixedClock(instant=NOON),
+        patience=WAITS,
+        random=Random(7),
+        ends=ends,
+    )
+
+
+def _states(ledger: Ledger) -> list[State]:
+    return [effect.state for effect in ledger.effects()]
+
+
+def _last(ledger: Ledger, effect: Effect) -> tuple[str, str]:
+    move = ledger.history_of(effect.id)[-1]
+    return move.reason, move.actor
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "kept"),
+    [
+        (StopKind.UNSUBSCRIBED, "ann2@customer.example", 2),
+        (StopKind.UNSUBSCRIBED, "ann3@customer.example", None),  # which is service
+        (StopKind.UNSUBSCRIBED, "ann1@customer.example", None),  # which is out
+        (StopKind.ADDRESS, "ann3@customer.example", 3),
+        (StopKind.NOBODY_THERE, "ann3@customer.example", 3),
+        (StopKind.TRUSTED, "ann3@customer.example", None),  # which lifts
+        (StopKind.ACCOUNT, "crm:A4", 4),
+    ],
+)
+def test_what_is_said_while_a_batch_goes_out_counts_for_what_is_not_out(
+    ledger: Ledger, kind: StopKind, target: str, kept: int | None
+) -> None:
+    keys = _record(ledger)
+    remote = FakeRemote()
+
+    def meanwhile(actions: Sequence[Action]) -> object:
+        with ledger.writing() as connection:
+            say_stop(connection, kind, target, by="Jo", at=NOON, reason="asked to")
+        return [remote.land(action) for action in actions]
+
+    remote.answers = [lambda actions: [remote.land(one) for one in actions], meanwhile]
+    report = _go(ledger, remote)
+    assert remote.keys == [key for number, key in enumerate(keys) if number != kept]
+    assert remote.calls == [[key] for key in remote.keys], "each by itself"
+    expected = [State.PLANNED if number == kept else State.DONE for number in range(5)]
+    assert _states(ledger) == expected
+    if kept is not None:
+        held = ledger.effects()[kept]
+        reason, actor = _last(ledger, held)
+        assert (held.attempts, actor) == (0, "Jo")
+        assert "by Jo" in reason
+        assert "asked to" in reason
+    assert (report.done, report.waiting) == (5 - (kept is not None), 0)
+
+
+def test_where_many_mails_go_by_one_call_it_is_asked_about_each_of_them(ledger: Ledger) -> None:
+    keys = _record(ledger)
+    remote = FakeRemote()
+
+    def meanwhile(actions: Sequence[Action]) -> object:
+        with ledger.writing() as connection:
+            say_stop(connection, StopKind.ADDRESS, "ann2@customer.example", by="Jo", at=NOON)
+        return [remote.land(action) for action in actions]
+
+    remote.answers = [meanwhile]
+    _go(ledger, remote, mails_at_once=3)
+    assert remote.calls == [[keys[0]], [keys[1], keys[3]], [keys[4]]]
+    assert _states(ledger)[2] is State.PLANNED
+
+
+def test_a_mailbox_that_is_not_there_is_not_tried_again_by_the_same_batch(ledger: Ledger) -> None:
+    plan(ledger, [_mail(1, to="ann@customer.example"), _mail(2, to="ann@customer.example")])
+    remote = FakeRemote()
+    remote.answers = [lambda _: [NobodyThereError("no such mailbox")]]
+    _go(ledger, remote)
+    assert len(remote.calls) == 1
+    assert _states(ledger) == [State.REJECTED, State.PLANNED]
+
+
+def test_the_rest_of_a_batch_waits_when_it_is_to_be_asked_about_anew(ledger: Ledger) -> None:
+    keys = _record(ledger)
+    remote = FakeRemote()
+    rest = iter([False, True, True, True])
+    deliver(
+        ledger,
+        {"crm": Target(writes=remote, spec=spec())},
+        clock=FixedClock(instant=NOON),
+        lease_clock=FixedClock(instant=NOON),
+        stop=lambda: bool(remote.calls),
+        ends=lambda: next(rest),
+    )
+    assert remote.keys == keys[:2]
+    assert _states(ledger) == [State.DONE] * 2 + [State.READY] * 3
+    assert [effect.attempts for effect in ledger.effects()] == [1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("error", [QuotaError("used up", until=NOON), AuthError("revoked")])
+def test_what_stops_a_connection_stops_the_rest_of_a_batch(
+    ledger: Ledger, error: Exception
+) -> None:
+    keys = _record(ledger)
+    remote = FakeRemote()
+    remote.answers = [lambda actions: [remote.land(one) for one in actions], lambda _: [error]]
+    report = _go(ledger, remote)
+    assert remote.calls == [[keys[0]], [keys[1]]]
+    assert [effect.attempts for effect in ledger.effects()] == [1, 0, 0, 0, 0]
+    assert (report.waiting, len(report.problems)) == (4, 1)
+
+
+def test_a_remote_that_hangs_for_each_is_not_tried_for_all(ledger: Ledger) -> None:
+    plan(ledger, [_mail(number, to=f"ann{number}@customer.example") for number in range(5)])
+    clock, remote = _Passing(), FakeRemote()
+
+    def slowly(_: Sequence[Action]) -> object:
+        clock.instant += timedelta(seconds=40)
+        return [TransientError("it timed out")]
+
+    remote.answers = [slowly] * 9
+    report = _go(ledger, remote, lease_clock=clock)
+    assert len(remote.calls) == 2
+    assert [effect.attempts for effect in ledger.effects()] == [1, 1, 0, 0, 0]
+    assert report.waiting == 5
+
+
+def test_the_rest_is_given_back_before_its_lease_is_over(ledger: Ledger) -> None:
+    keys = _record(ledger)
+    clock, remote = _Passing(), FakeRemote()
+
+    def slowly(actions: Sequence[Action]) -> object:
+        clock.instant += (WAITS.lease - WAITS.call) * 0.6
+        return [remote.land(one) for one in actions]
+
+    remote.answers = [slowly] * 9
+    report = _go(ledger, remote, lease_clock=clock)
+    assert (report.done, remote.keys) == (5, keys)
+    given_back = [
+        effect
+        for effect in ledger.effects()
+        if "the rest of its batch took too long"
+        in {move.reason for move in ledger.history_of(effect.id)}
+    ]
+    assert given_back
+    assert all(effect.attempts == 1 for effect in ledger.effects())
+
+
+def test_an_interrupted_batch_knows_what_was_sent_and_what_was_not_begun(ledger: Ledger) -> None:
+    _record(ledger)
+    remote = FakeRemote()
+    remote.answers = [lambda actions: [remote.land(one) for one in actions], KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        _go(ledger, remote)
+    assert _states(ledger) == [State.DONE, State.UNCERTAIN] + [State.READY] * 3
