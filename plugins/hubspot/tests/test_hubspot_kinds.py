@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from portal_reading import HOUR, asked, first_load, many, read, rows
+from pydantic import ValidationError
 
 from crmsync.errors import RejectedError
 from crmsync.model.actions import CreateTask, Receipt, RecordRef
+from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ def test_each_kind_of_record_can_be_read(tested: TestedPortal, name: str) -> Non
     assert str(later) in {row["id"] for row in rows(read(connector, pages[-1].cursor))}
 
 
-@pytest.mark.parametrize("by", ["p48000001_renewals", "2-170001"])
+CUSTOM = ["p_renewals", "p48000001_renewals", "2-170001"]
+
+
+@pytest.mark.parametrize("by", CUSTOM)
 def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
     kind = _renewals(tested)
     company, first = int(tested.make("companies", name="A")), int(tested.make(kind.name, title="1"))
@@ -75,6 +80,22 @@ def test_a_custom_object_can_be_read(tested: TestedPortal, by: str) -> None:
     }
     assert told["2"] == str(company)
     assert not [finding for finding in connector.check() if finding.fatal]
+
+
+@pytest.mark.parametrize("by", CUSTOM)
+def test_what_is_associated_with_a_custom_object_is_listed(tested: TestedPortal, by: str) -> None:
+    """Beside a record they stand under the object's full name, however it was asked for."""
+    kind = _renewals(tested)
+    contact, renewal = tested.make("contacts", lastname="L"), tested.make(kind.name, title="1")
+    company, other = (tested.make("companies", name=name) for name in "AB")
+    tested.portal.link("companies", int(company), kind.name, int(renewal))
+    tested.portal.link("companies", int(other), "contacts", int(contact))
+    columns = (f"associations.{by}", "associations.contacts")
+    found = rows(read(tested.connect(columns=columns)))
+    told = [tuple(row[name] for name in columns) for row in found]
+    assert told == [(renewal, None), (None, contact)]
+    links = tested.connect(columns=("from", "to"), associations_to=[by])
+    assert [(row["from"], row["to"]) for row in rows(read(links))] == [(company, renewal)]
 
 
 def _renewals(tested: TestedPortal) -> ObjectType:
@@ -135,6 +156,26 @@ def test_an_account_that_is_a_custom_object_is_no_company(tested: TestedPortal) 
     assert isinstance(answer, Receipt)
     (row,) = tested.rows("tasks")
     assert tested.portal.links.of("tasks", int(row["id"]), kind.name) == [int(renewal)]
+
+
+@pytest.mark.parametrize("name", ["orders", "quotes", "invoices", "carts", "0-123", "p_x", "2-1"])
+def test_hubspots_other_objects_are_not_taken_for_slips(name: str) -> None:
+    assert HubSpotStreamOptions.model_validate({"object": name}).object == name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("company", "did you mean “companies”"),
+        ("order", "did you mean “orders”"),
+        ("renewals", "a custom object is named like p_renewals, or by its number, like 2-1234567"),
+        ("sales orders", "is no name of an object"),
+    ],
+)
+def test_what_is_no_object_of_hubspots_is_told(name: str, words: str) -> None:
+    """HubSpot takes no custom object by its bare name."""
+    with pytest.raises(ValidationError, match=words):
+        HubSpotStreamOptions.model_validate({"object": name})
 
 
 def test_an_object_that_is_not_there_is_named(tested: TestedPortal) -> None:

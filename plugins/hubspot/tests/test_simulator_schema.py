@@ -170,11 +170,12 @@ def test_custom_objects_are_objects(wire: PortalOnWire) -> None:
         "properties": {"serial": "A1", "state": "on"},
         "associations": [{"to": {"id": company}, "types": types}],
     }
-    names = (made["objectTypeId"], made["fullyQualifiedName"], "machine")
+    names = (made["objectTypeId"], made["fullyQualifiedName"], "p_machine")
     one = wire.post(f"/crm/v3/objects/{names[0]}", body, status=201)["id"]
     for name in names:
         assert wire.get(f"/crm/v3/objects/{name}/A1", idProperty="serial")["id"] == one
         assert wire.get(f"/crm-object-schemas/v3/schemas/{name}")["id"] == made["id"]
+    assert wire.http.get("/crm/v3/objects/machine").status_code == 400, "HubSpot knows no bare name"
     told = wire.post(
         f"/crm/v4/associations/{names[0]}/companies/batch/read", {"inputs": [{"id": one}]}
     )
@@ -186,8 +187,8 @@ def test_custom_objects_are_objects(wire: PortalOnWire) -> None:
     assert again.status_code == 409
     listed = wire.get("/crm-object-schemas/v3/schemas")["results"]
     assert [schema["name"] for schema in listed] == ["machine"]
-    assert wire("DELETE", "/crm-object-schemas/v3/schemas/machine").status_code == 400
-    wire("DELETE", f"/crm/v3/objects/machine/{one}")
-    assert wire("DELETE", "/crm-object-schemas/v3/schemas/machine").status_code == 204
-    assert wire("GET", "/crm/v3/objects/machine").status_code == 400
+    assert wire("DELETE", f"/crm-object-schemas/v3/schemas/{names[0]}").status_code == 400
+    wire("DELETE", f"/crm/v3/objects/{names[0]}/{one}")
+    assert wire("DELETE", f"/crm-object-schemas/v3/schemas/{names[0]}").status_code == 204
+    assert wire("GET", f"/crm/v3/objects/{names[0]}").status_code == 400
     assert wire("GET", "/crm-object-schemas/v3/schemas/companies").status_code == 404

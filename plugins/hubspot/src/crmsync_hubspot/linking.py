@@ -47,7 +47,8 @@ def beside(
 ) -> tuple[Links, list[str]]:
     """The links in a list's answer, and the records of which it does not tell enough.
 
-    It may tell some of them only, and not say which company of several is the primary one.
+    It may tell some of them only, not say which company of several is the primary one, or name a
+    custom object otherwise.
     """
     found: Links = {}
     unclear: list[str] = []
@@ -55,6 +56,9 @@ def beside(
         there = result.get("associations") or {}
         told = there.get(target) or there.get(target.replace("_", " "))
         if told is None:
+            # A custom object stands there under its full name, whichever it was asked for by.
+            if target not in objects.STANDARD and any(map(_is_another, there)):
+                unclear.append(str(result["id"]))
             continue
         types: dict[str, list[str]] = {}
         for one in told.get("results") or ():
@@ -66,6 +70,11 @@ def beside(
             Link(to=to, types=tuple(sorted(names)), primary=False) for to, names in types.items()
         ]
     return found, unclear
+
+
+def _is_another(name: str) -> bool:
+    """Whether what is associated is none of the objects that every portal has."""
+    return name.replace(" ", "_") not in objects.STANDARD
 
 
 def asked_for(client: HubSpotClient, source: str, target: str, ids: Sequence[str]) -> Links:

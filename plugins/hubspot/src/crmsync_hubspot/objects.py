@@ -16,6 +16,33 @@ STANDARD = (
     "line_items",
     "feedback_submissions",
 )
+# Those that not every portal has; they are read in the same way.
+# Source: the pages “CRM objects” of the documentation.
+OTHERS = (
+    "appointments",
+    "carts",
+    "commerce_payments",
+    "communications",
+    "contracts",
+    "courses",
+    "discounts",
+    "fees",
+    "goal_targets",
+    "invoices",
+    "leads",
+    "listings",
+    "orders",
+    "partner_clients",
+    "partner_services",
+    "postal_mail",
+    "products",
+    "projects",
+    "quotes",
+    "services",
+    "subscriptions",
+    "taxes",
+    "users",
+)
 # What is listed as a whole, because HubSpot tells no changes of it.
 DESCRIBED_BY_ANOTHER = ("pipelines", "properties")
 WITHOUT_CHANGES = ("owners", *DESCRIBED_BY_ANOTHER)

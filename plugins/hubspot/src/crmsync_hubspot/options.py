@@ -12,13 +12,14 @@ from crmsync.config.base import CalendarDurationField, NamesField, Settings
 from crmsync.config.secrets import Secret
 from crmsync.config.yaml import nearest
 from crmsync.model.durations import parse_duration
-from crmsync_hubspot.objects import DESCRIBED_BY_ANOTHER, STANDARD, WITHOUT_CHANGES
+from crmsync_hubspot.objects import DESCRIBED_BY_ANOTHER, OTHERS, STANDARD, WITHOUT_CHANGES
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-_NAME = re.compile(r"[A-Za-z0-9_]\w*(-\d+)?")
-_CUSTOM = re.compile(r"2-\d+|p\d*_\w+")
+_NAME = re.compile(r"\w+(-\d+)?")
+# Of a custom object, or the number of any.
+_BY_ANOTHER_NAME = re.compile(r"\d+-\d+|p\d*_\w+")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -31,15 +32,15 @@ def _url(text: str) -> str:
 
 
 def _object(text: str) -> str:
-    known = (*STANDARD, *WITHOUT_CHANGES)
-    if text in known or _CUSTOM.fullmatch(text):
+    known = (*STANDARD, *WITHOUT_CHANGES, *OTHERS)
+    if text in known or _BY_ANOTHER_NAME.fullmatch(text):
         return text
     if not _NAME.fullmatch(text):
         raise ValueError(f"“{text}” is no name of an object; write for example companies")
-    hint = nearest(text, known)
-    if hint:
-        raise ValueError(f"HubSpot has no object “{text}”{hint}")
-    return text  # a custom object
+    raise ValueError(
+        f"HubSpot has no object “{text}”{nearest(text, known)}; a custom object is named like "
+        "p_renewals, or by its number, like 2-1234567"
+    )
 
 
 def _property(text: str) -> str:

@@ -242,6 +242,17 @@ class ObjectType:
     defaults: tuple[str, ...] = ()
     custom: dict[str, Any] | None = None
 
+    @property
+    def full_name(self) -> str:
+        """What the portal calls it in its answers."""
+        return self.name if self.custom is None else str(self.custom["fullyQualifiedName"])
+
+    def is_called(self, told: str) -> bool:
+        """Whether a request means it by that name, in small letters."""
+        if self.custom is None:
+            return told in {self.name, self.singular, self.id, f"{self.singular}s"}
+        return told in {self.id, self.full_name.lower(), f"p_{self.name}".lower()}
+
     def add(self, one: Property) -> None:
         """Let the type have a property."""
         self.properties[one.name] = one

@@ -332,8 +332,11 @@ def _faulty_size(limit: int, fault: Fault | None) -> int:
 
 
 def _plural(kind: ObjectType) -> str:
-    """The name of a type in the associations of a record: with a space for an underscore."""
-    return kind.name.replace("_", " ")
+    """The name of a type in the associations of a record, however it was asked for.
+
+    With a space for an underscore, but that of a custom one is its full name.
+    """
+    return kind.full_name if kind.custom else kind.name.replace("_", " ")
 
 
 def _some_missing(kind: ObjectType, ids: Sequence[str]) -> PortalError:

@@ -91,19 +91,14 @@ class Portal:
     def type(self, name: str) -> ObjectType:
         """The type of that name, in the plural or the singular, or of that number.
 
+        A custom one is known by its number, its full name or that without the portal, never by
+        its bare name.
+
         Raises:
             PortalError: there is none.
         """
         told = name.lower()
-        found = self.types.get(told) or next(
-            (
-                one
-                for one in self.types.values()
-                if told in {one.singular, one.id, f"{one.singular}s"}
-                or (one.custom is not None and told == one.custom["fullyQualifiedName"].lower())
-            ),
-            None,
-        )
+        found = next((one for one in self.types.values() if one.is_called(told)), None)
         if found is None:
             raise PortalError(
                 f"Unable to infer object type from: {name}",
