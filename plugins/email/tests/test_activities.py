@@ -131,6 +131,46 @@ def test_one_mail_is_one_activity_wherever_it_lies() -> None:
     assert _one(_raw(Date="Fri, 20 Nov 2026 10:29:01 +0100")).id != first.id
 
 
+def test_an_automatic_mail_does_not_take_the_place_of_a_person_s() -> None:
+    person = _one(_raw())
+    forged = _one(_raw(Auto_Submitted="auto-replied", Subject="Out of office"))
+    assert forged.notice == "out_of_office"
+    assert forged.id != person.id
+    assert forged.id == _one(_raw(Auto_Submitted="auto-replied", Subject="Out of office")).id
+
+
+def test_a_group_of_ours_that_stands_in_the_writer_s_place_is_not_the_writer() -> None:
+    by_group = {
+        "From": "'Ann' via Sales <sales@ours.example>",
+        "To": "sales@ours.example",
+        "X-Original-From": "Ann <ann@customer.example>",
+        "List-Id": "<sales.ours.example>",
+        "In-Reply-To": "<crmsync.0123456789012345678901234567890123456789@ours.example>",
+    }
+    one = _one(_raw(**by_group))
+    assert (one.direction, one.automated) == ("inbound", False)
+    assert (one.sender, one.addresses) == ("ann@customer.example", ("ann@customer.example",))
+    assert _all(_raw(**by_group | {"List-Id": ""})) == []
+    other = _one(_raw(**by_group | {"From": "Bob <bob@partner.example>"}))
+    assert other.sender == "bob@partner.example"
+
+
+def test_a_mail_that_cannot_be_taken_apart_keeps_its_headers_and_is_told() -> None:
+    nested = "".join(
+        f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3_000)
+    )
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    one = _one(_raw(f"--b\n{nested}", **headers))
+    assert (one.sender, one.subject) == ("ann@customer.example", "Re: Your renewal")
+    assert one.id == _one(_raw()).id
+    assert one.trouble == "its parts are nested too deep to be taken apart"
+    parts = "--b\n\nx\n" * 600
+    assert _one(_raw(parts, **headers)).trouble == (
+        "of its parts, only the first 500 were looked at"
+    )
+    assert _one(_raw("--b\n\nx\n", **headers)).trouble is None
+
+
 def test_mails_without_a_message_id_are_told_apart_by_what_they_say() -> None:
     ids = {
         _one(_raw(Message_ID=None)).id,

@@ -39,6 +39,39 @@ _MAILS = {
     "a person who writes of holidays": (_ANN + "Subject: Vacation planner module", Kind.HUMAN),
     "a person who leaves": (_ANN + "Subject: I'm out. We are cancelling.", Kind.HUMAN),
     "an automatic answer": (_ANN + "Subject: Automatische Antwort: Vertrag", Kind.AUTO_REPLY),
+    "a ticket system that suppresses answers alone": (
+        _ANN + "Subject: [Request received] Re: Your renewal\nX-Auto-Response-Suppress: All\n\n"
+        "Your request (1234) has been received and is being reviewed.",
+        Kind.AUTO_REPLY,
+    ),
+    "the same in German": (
+        _ANN + "Subject: Ticket 12\nX-Auto-Response-Suppress: OOF\n\nIhre Anfrage ist bei uns "
+        "eingegangen.",
+        Kind.AUTO_REPLY,
+    ),
+    "a person who writes with a ticket system": (
+        _ANN + "Subject: Re: Your renewal\nX-Auto-Response-Suppress: All\n\nYes, we renew.\n\n"
+        "On 20.11.2026 Acme wrote:\n> Your request has been received.",
+        Kind.HUMAN,
+    ),
+    "a person who has received something": (
+        _ANN + "Subject: Re: Your renewal\n\nWe received your offer, thank you.",
+        Kind.HUMAN,
+    ),
+    "a report of success, as text": (
+        (
+            "From: MAILER-DAEMON@mx.example\nSubject: Successful Mail Delivery Report\n"
+            "Return-Path: <>\n\n<ann@customer.example>: delivery via mx: 250 2.0.0 Ok"
+        ),
+        Kind.AUTOMATIC,
+    ),
+    "Exchange, which has passed it on": (
+        (
+            "From: postmaster@customer.example\nSubject: Relayed: Your renewal\n\n"
+            "Delivery to these recipients is complete: ann@customer.example"
+        ),
+        Kind.AUTOMATIC,
+    ),
     "a ticket system": (
         _ANN + "Subject: [#123] received\nAuto-Submitted: auto-replied",
         Kind.AUTO_REPLY,

@@ -365,6 +365,16 @@ def test_a_signature_that_others_verify(tmp_path: Any, key: rsa.RSAPrivateKey) -
     assert parsed(signed)["Subject"] == "Grüße"
 
 
+@pytest.mark.parametrize("domain", ["example.com", "mail.example.com"])
+def test_a_signature_speaks_for_its_domain_and_those_below_it(tmp_path: Any, domain: str) -> None:
+    assert list(_dkim(tmp_path, b"").doubts({domain})) == []
+
+
+def test_a_signature_for_another_domain_is_doubted(tmp_path: Any) -> None:
+    (told,) = _dkim(tmp_path, b"").doubts({"example.com", "notexample.com"})
+    assert told.startswith("mail from notexample.com is signed for example.com, so by DMARC")
+
+
 def test_a_key_that_cannot_sign_is_told_without_it(tmp_path: Any) -> None:
     with pytest.raises(AuthError, match="RSA private key in PEM form") as told:
         _dkim(tmp_path, b"not-a-key-81c6").signed(made().content)

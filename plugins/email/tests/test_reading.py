@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mailboxes import mail, new_user, opened, password_login, read, rows, subjects
+from structlog.testing import capture_logs
 from wire_proxy import WireProxy
 
 from crmsync.errors import AuthError, RejectedError, TransientError
@@ -80,7 +81,10 @@ def test_a_mailbox_that_was_made_anew_is_read_again_and_doubles_nothing(dovecot:
         client.delete_folder("Kunden")
         client.create_folder("Kunden")
     dovecot.put(user, [mail(3), mail(1)], "Kunden")
-    after = read(dovecot.imap, user, folders="Kunden", cursor=before[-1].cursor)
+    with capture_logs() as told:
+        after = read(dovecot.imap, user, folders="Kunden", cursor=before[-1].cursor)
+        read(dovecot.imap, user, folders="Kunden", cursor=after[-1].cursor)
+    assert [(one["event"], one["folder"]) for one in told] == [("folder_made_anew", "Kunden")]
     assert subjects(after) == ["number 3", "number 1"]
     assert rows(after)[1]["id"] == rows(before)[0]["id"]
 
@@ -381,9 +385,12 @@ def test_hostile_mail_is_read_and_what_comes_after_it_too(dovecot: Dovecot) -> N
     ]
     dovecot.put(user, hostile)
     found = rows(read(dovecot.imap, user))
-    assert len(found) == 7
-    assert found[-1]["subject"] == "number 7"
-    assert not [row for row in found if row["_problem"]]
+    mails = [row for row in found if row["id"]]
+    assert len(mails) == 7
+    assert mails[-1]["subject"] == "number 7"
+    (told,) = [row for row in found if row["_problem"]]
+    assert (told["_origin"], told["_row"]) == ("INBOX", 3)
+    assert str(told["_problem"]).startswith("the mail counts, but its parts are nested too deep")
 
 
 def test_a_wrong_password_is_told_without_it(dovecot: Dovecot) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import respx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 from sending_under_test import ADDRESS, mail, opened, spec_of
 from smtp_server import PASSWORD, TOKEN, USER, Fault, MailServer
@@ -390,6 +392,18 @@ def test_microsoft_s_application_asks_for_its_own_token(
     assert asked["grant_type"] == "client_credentials"
     assert asked["scope"] == "https://outlook.office365.com/.default"
     assert mail_server.logins == [USER]
+
+
+def test_check_doubts_a_signature_that_speaks_for_another_domain(
+    connect: Any, tmp_path: Path
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  quick
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL)
+    (tmp_path / "key").write_bytes(key.private_bytes(*form, serialization.NoEncryption()))
+    dkim = {"domain": "elsewhere.example", "selector": "s", "key": f"file:{tmp_path / 'key'}"}
+    (finding,) = connect(dkim=dkim).check()
+    assert not finding.fatal
+    assert "is signed for elsewhere.example, so by DMARC it is not signed" in finding.sentence
 
 
 def test_check_logs_in_and_asks_whether_we_may_send(connect: Any, mail_server: MailServer) -> None:

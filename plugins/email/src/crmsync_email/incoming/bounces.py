@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crmsync_email.incoming.reasons import Reason, is_passing, is_sure, reason_of, status_in
+from crmsync_email.incoming.reasons import (
+    Reason,
+    is_passing,
+    is_sure,
+    reason_of,
+    says_nothing,
+    status_in,
+)
 
 if TYPE_CHECKING:
     from crmsync_email.incoming.notices import Failure, Notice
@@ -69,4 +76,4 @@ def _is_passing(failure: Failure, status: str) -> bool:
 
 def _telling(status: str) -> str:
     """The status, if it says more than that something went wrong."""
-    return "" if status.endswith(".0.0") else status
+    return "" if says_nothing(status) else status

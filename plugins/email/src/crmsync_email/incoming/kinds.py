@@ -15,6 +15,7 @@ from crmsync_email.incoming.away import says_when
 from crmsync_email.incoming.notices import read_notice
 from crmsync_email.incoming.parts import content_type, header, parts, texts
 from crmsync_email.incoming.phrases import any_of, said
+from crmsync_email.incoming.replies import own_words
 from crmsync_email.incoming.ses import notification_in
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 from crmsync_email.incoming.ses import Notification
 
 # RFC 3464, and RFC 6533 for addresses with letters outside ASCII.
+_BEGINNING = 400  # characters in which a machine says that something was received
 _STATUS_TYPES = {"message/delivery-status", "message/global-delivery-status"}
 
 
@@ -111,6 +113,8 @@ def _is_notice(mail: Part, types: dict[str, Part], report: str) -> bool:
     if mail.get("X-Failed-Recipients"):
         return True
     bounced_to_nobody = header(mail, "Return-Path") in {"<>", "<MAILER-DAEMON>"}
+    if said("delivered").search(header(mail, "Subject")):
+        return False
     subject = said("notice_subjects").search(header(mail, "Subject"))
     if _machine_says_reply(mail):
         return bool(_is_of_system(mail) and subject)
@@ -142,7 +146,13 @@ def _machine_says_reply(mail: Part) -> bool:
 
 
 def _is_reply_of_machine(mail: Part) -> bool:
-    return _machine_says_reply(mail) or bool(_automatic_subject().match(header(mail, "Subject")))
+    if _machine_says_reply(mail) or _automatic_subject().match(header(mail, "Subject")):
+        return True
+    # People who write with such a program have that header, too: it does not say it alone.
+    if not mail.get("X-Auto-Response-Suppress"):
+        return False
+    words = f"{header(mail, 'Subject')}\n{own_words(mail)[:_BEGINNING]}"
+    return bool(said("acknowledged").search(words))
 
 
 @cache

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from email.errors import MessageDefect
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,15 +34,28 @@ Part = Message
 def parsed(raw: bytes) -> Part:
     """The mail of these bytes; of a very large one, what its first 4 MiB hold.
 
-    Never raises: a mail that cannot be taken apart is one part of plain text.
+    Never raises: a mail that cannot be taken apart is its headers and one text.
     """
     head = raw[:_MOST_BYTES]
     try:
         return message_from_bytes(head, policy=policy.compat32)
     except Exception:  # noqa: BLE001  RecursionError and whatever else hostile mail finds
-        opaque: Part = Message(policy=policy.compat32)
-        opaque.set_payload(head.decode("latin-1"))
+        opaque = BytesHeaderParser(policy=policy.compat32).parsebytes(head)
+        opaque.defects.append(_WholeDefect())
         return opaque
+
+
+class _WholeDefect(MessageDefect):
+    """A mail could not be taken apart."""
+
+
+def trouble_in(mail: Part) -> str | None:
+    """Why a part of a mail was not looked at, as the end of a sentence; None where all was."""
+    if any(isinstance(defect, _WholeDefect) for defect in mail.defects):
+        return "its parts are nested too deep to be taken apart"
+    if next(islice(_own_parts(mail), _MOST_PARTS, None), None) is not None:
+        return f"of its parts, only the first {_MOST_PARTS} were looked at"
+    return None
 
 
 def header(part: Part, name: str) -> str:

@@ -64,7 +64,8 @@ _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 # Who does not exist is refused at RCPT. A server that says so only after it has taken the text
 # hides a filter behind it. Some servers only suppose it.
 _REPLY = re.compile(r"(?<![\d.])5[0-5]\d(?![\d.])[ :#-](?P<rest>.{0,100})")
-_GENERAL = {"5.0.0", "5.5.0"}
+# RFC 3463: the subject 0 says nothing of where it went wrong, whatever detail a program adds.
+_GENERAL = re.compile(r"5\.0\.\d+|5\.5\.0")
 _RCPT = re.compile(
     r"\brcpt(?:\b|_)|recipient (?:address )?(?:rejected|not recognized)|\(state 14\)"
     r"|does not like recipient",
@@ -78,9 +79,14 @@ _LONGEST = 4_000  # characters of words that are looked at
 
 
 def status_in(words: str) -> str:
-    """The first enhanced status code in a text, or empty."""
-    found = _STATUS.search(_PREFIX.sub("", words))
-    return found.group() if found else ""
+    """The first enhanced status code in a text, rather one that says something; or empty."""
+    found = _STATUS.findall(_PREFIX.sub("", words))
+    return next((one for one in found if not says_nothing(one)), next(iter(found), ""))
+
+
+def says_nothing(status: str) -> bool:
+    """Whether an enhanced status says no more than that something went wrong."""
+    return status.split(".")[1:2] == ["0"]
 
 
 def reason_of(*words: str, status: str = "") -> Reason:
@@ -109,7 +115,7 @@ def is_sure(*words: str, status: str = "", standard: bool = True) -> bool:
     said = _compared(words)
     if any(_RCPT.search(text) for text in said) or status.startswith(("5.1.", "5.4.")):
         return True
-    if status and status not in _GENERAL:  # it says something else than the words
+    if status and not _GENERAL.fullmatch(status):  # it says something else than the words
         return False
     answers = [found["rest"] for text in said for found in _REPLY.finditer(text)]
     return not answers or (standard and any(_NAMED.search(one) for one in answers))

@@ -13,7 +13,7 @@ from crmsync_email.incoming.bounces import bounces_in
 from crmsync_email.incoming.complaints import read_complaint
 from crmsync_email.incoming.kinds import Kind, kind_of
 from crmsync_email.incoming.notices import read_notice
-from crmsync_email.incoming.parts import header, parsed
+from crmsync_email.incoming.parts import header, parsed, trouble_in
 from crmsync_email.incoming.replies import own_words
 from crmsync_email.reading.when import written_at
 from crmsync_email.reading.whose import addresses_of
@@ -56,6 +56,7 @@ class MailActivity:
         id: the same for the same mail in every folder, and in a mailbox that was made anew.
         text: what its author wrote, without what they quote; None where it was not asked for.
         notice_until: the last day of somebody's absence.
+        trouble: why a part of the mail was not looked at; None where all was.
     """
 
     id: str
@@ -72,12 +73,13 @@ class MailActivity:
     notice_address: tuple[str, ...] = ()
     notice_reason: str | None = None
     notice_until: date | None = None
+    trouble: str | None = None
 
 
 def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> list[MailActivity]:
     """What a mail tells; nothing where it stayed among ourselves, which is nobody's contact."""
     mail = parsed(found.raw)
-    senders, receivers = addresses_of(mail, "From"), addresses_of(mail, *_RECEIVERS)
+    senders, receivers = _senders(mail, ours), addresses_of(mail, *_RECEIVERS)
     kind = kind_of(mail)
     # Our own mail server may tell of bounces from an address at our domain.
     outbound = found.sent or (
@@ -90,7 +92,7 @@ def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> li
         return []
     message_id = next(iter(_ids(mail, "Message-ID")), None)
     activity = MailActivity(
-        id=_identity(mail, found.raw, message_id),
+        id=_identity(mail, found.raw, message_id, kind),
         at=written_at(mail, stored=found.stored, carried=not outbound),
         direction="outbound" if outbound else "inbound",
         automated=kind.is_automated,
@@ -100,6 +102,7 @@ def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> li
         answers=_ids(mail, "In-Reply-To", "References")[:_MOST_ANSWERED],
         addresses=strangers,
         sender=next(iter(senders), None),
+        trouble=trouble_in(mail),
     )
     if outbound:
         return [activity]
@@ -108,6 +111,17 @@ def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> li
     if kind is Kind.COMPLAINT:
         return [_of_complaint(activity, mail, ours)]
     return [_of_absence(activity, mail)] if kind is Kind.AWAY else [activity]
+
+
+def _senders(mail: Part, ours: Ours) -> tuple[str, ...]:
+    """Who wrote it; not a group of ours by which it came, which some put in the writer's place.
+
+    Google Groups does so where the writer's domain lets nobody else send in its name (DMARC).
+    """
+    told = addresses_of(mail, "From")
+    original = addresses_of(mail, "X-Original-From")
+    rewritten = original and mail.get("List-Id") and all(ours.include(one) for one in told)
+    return original if rewritten else told
 
 
 def _of_bounce(activity: MailActivity, mail: Part, ours: Ours) -> list[MailActivity]:
@@ -166,12 +180,15 @@ def _ids(mail: Part, *names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _identity(mail: Part, raw: bytes, message_id: str | None) -> str:
+def _identity(mail: Part, raw: bytes, message_id: str | None, kind: Kind) -> str:
     """What tells this mail from all others, wherever it lies.
 
-    Some programs give all their mails one Message-ID, so it does not do alone.
+    Some programs give all their mails one Message-ID, so it does not do alone. And whoever has seen
+    a person's mail cannot put an automatic one, a bounce say, in its place.
     """
     told = [message_id or "", *(_plain(mail, name) for name in ("From", "Date"))]
+    if kind.is_automated:
+        told.append(kind.name)
     if message_id is None:
         told += [_plain(mail, name) for name in ("To", "Cc", "Subject")]
         body = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[-1][:_IDENTIFYING]

@@ -54,6 +54,11 @@ class Progress:
         fallen = state.modseq is not None and state.modseq < place.modseq
         return 0 if again or fallen else place.last
 
+    def knows(self, folder: str) -> bool:
+        """Whether something of a folder of that name was read."""
+        place = self.folders.get(folder)
+        return place is not None and place.last > 0
+
     def at(self, folder: str, place: Place) -> Progress:
         """This progress, with a folder's replaced."""
         return replace(self, folders={**self.folders, folder: place})

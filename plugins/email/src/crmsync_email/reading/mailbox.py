@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import Page
+from crmsync.observe import logger
 from crmsync_email.incoming.parts import joined, lacks_text
 from crmsync_email.reading.activities import FoundMail, activities_of
 from crmsync_email.reading.cursor import Place, progress_of
@@ -98,6 +99,9 @@ class MailboxReading:
         # What changes while it is read belongs to the next reading.
         state = replace(self._session.examine(name), modseq=before.modseq)
         known = self._progress.last_of(name, state)
+        if self._progress.knows(name) and not known:
+            told = "the folder was made anew, or restored from a backup, and is read again from its"
+            logger(folder=name).warning("folder_made_anew", told=f"{told} beginning")
         for window in self._windows(known, state):
             while window:
                 taken, window = window[:_AT_ONCE], window[_AT_ONCE:]  # noqa: PLW2901  eaten up
@@ -143,16 +147,14 @@ class MailboxReading:
         texts, unread = self._texts(name, state, [one.uid for one in wanted])
         if self._with_text:
             texts |= self._with_ends(wanted, texts)
-        activities = [
-            activity
-            for one in wanted
-            if one.uid in texts
-            for activity in activities_of(
-                FoundMail(raw=texts[one.uid], stored=one.stored, sent=folder.sent),
-                self._ours,
-                with_text=self._with_text,
-            )
-        ]
+        activities = []
+        for one in wanted:
+            if one.uid not in texts:
+                continue
+            found = FoundMail(raw=texts[one.uid], stored=one.stored, sent=folder.sent)
+            told = activities_of(found, self._ours, with_text=self._with_text)
+            unread += [(name, one.uid, _counts(why)) for why in {a.trouble for a in told} if why]
+            activities += told
         self._reached(name, state, outlines[-1].uid)
         return Page(records=table_of(activities, unread), cursor=self._progress.cursor())
 
@@ -245,6 +247,11 @@ class MailboxReading:
     def _reached(self, name: str, state: FolderState, uid: int) -> None:
         place = Place(validity=state.validity, last=uid, modseq=state.modseq or 0)
         self._progress = self._progress.at(name, place)
+
+
+def _counts(why: str) -> str:
+    """What is to be said of a mail that was not looked at as a whole."""
+    return f"the mail counts, but {why}"
 
 
 def missing(asked: str) -> str:

@@ -9,6 +9,8 @@ import dkim
 from crmsync.errors import AuthError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from crmsync_email.options import Dkim
 
 # What a stranger could otherwise change or add; RFC 8058, 4 asks for the unsubscribe headers.
@@ -35,6 +37,17 @@ class Signer:
     def __init__(self, options: Dkim) -> None:
         self._options = options
         self._key = options.key.reveal().encode()
+
+    def doubts(self, domains: Iterable[str]) -> Iterator[str]:
+        """Domains behind From that the signature does not speak for, a sentence each (RFC 7489)."""
+        ours = self._options.domain
+        for domain in sorted(domains):
+            if not f".{domain}".endswith(f".{ours}") and not f".{ours}".endswith(f".{domain}"):
+                yield (
+                    f"mail from {domain} is signed for {ours}, so by DMARC it is not signed at "
+                    f"all; give {domain} a connection and a key of its own, or leave it out of "
+                    "domains"
+                )
 
     def signed(self, content: bytes) -> bytes:
         """The message with its signature.

@@ -70,7 +70,10 @@ class SmtpSender:
             raise TransientError(f"the mail server {error}") from None
         except ConnectorError as error:
             return [Finding(sentence=str(error))]
-        return []
+        if self._signer is None:
+            return []
+        doubts = self._signer.doubts(self.identity.domains)
+        return [Finding(sentence=one, fatal=False) for one in doubts]
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         """Send mails; all other actions are refused."""
