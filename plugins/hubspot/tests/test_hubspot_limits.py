@@ -21,7 +21,7 @@ from crmsync.testing.samples import START
 from crmsync_hubspot import transport
 from crmsync_hubspot.budget import UNTOLD, Budget
 from crmsync_hubspot.client import LONGEST_WAIT, TRIES
-from crmsync_hubspot.errors import error_of, refusal_of
+from crmsync_hubspot.errors import UnreachedError, error_of, refusal_of
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import ALL_SCOPES
 
@@ -318,3 +318,15 @@ def test_a_scope_of_an_app_that_is_installed_is_added_elsewhere(tested: TestedPo
     client = tested.connect(options=tested.oauth())._client  # noqa: SLF001  what is tested
     with pytest.raises(RejectedError, match="the portal installs the app anew"):
         search(client)
+
+
+def test_a_proxy_of_the_company_is_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor's library knows no proxy of the environment; a login is renewed through it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    through = transport.Transport("https://hubspot.invalid", None)
+    with pytest.raises(UnreachedError, match="through the proxy"):
+        through.send("POST", "/crm/v3/objects/tasks/batch/create", {}, (), {}, writing=True)
+    monkeypatch.setenv("NO_PROXY", "hubspot.invalid")
+    past = transport.Transport("https://hubspot.invalid", None)
+    with pytest.raises(UnreachedError, match=r"at https://hubspot\.invalid$"):
+        past.send("GET", "/account-info/v3/details", {}, (), None, writing=False)

@@ -86,8 +86,9 @@ def test_a_token_that_may_only_read_is_told_before_anything_is_due(tested: Teste
     tested.settings.scopes = ALL_SCOPES - {"crm.objects.contacts.write"}
     assert told(tested) == (
         "tasks and notes cannot be written: the token lacks the scope "
-        "crm.objects.contacts.write; an administrator adds it under Settings, Integrations, "
-        "Private Apps, Scopes"
+        "crm.objects.contacts.write; a super admin adds it to the service key (Development, Keys, "
+        "Service keys) or, where the token is one of a private app, to that (Development, Legacy "
+        "apps)"
     )
     assert not [one for one in tested.connect().check() if one.fatal]
 

@@ -211,6 +211,6 @@ class HubSpotClient:
                 "still installed in the portal?"
             )
         return AuthError(
-            "HubSpot does not accept the access token; copy it anew from Settings, Integrations, "
-            "Private Apps"
+            "HubSpot does not accept the access token; copy it anew from Development, Keys, "
+            "Service keys or, where it is one of a private app, from Development, Legacy apps"
         )

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 REST_AFTER_QUOTA = timedelta(hours=1)
 _LOCKED = timedelta(seconds=2)  # HubSpot: “wait at least 2 seconds”
 _LONGEST_SHOWN = 500
-_SCOPE_OF_PRIVATE_APP = (
-    "an administrator adds it under Settings, Integrations, Private Apps, Scopes"
+_SCOPE_OF_KEY = (
+    "a super admin adds it to the service key (Development, Keys, Service keys) or, where the "
+    "token is one of a private app, to that (Development, Legacy apps)"
 )
 _SCOPE_OF_APP = "whoever keeps the app adds it there, and the portal installs the app anew"
 
@@ -212,7 +213,7 @@ def _too_many(
 
 def _forbidden(told: Told, *, writing: bool, private: bool) -> ConnectorError:
     if told.scopes:
-        how = _SCOPE_OF_PRIVATE_APP if private else _SCOPE_OF_APP
+        how = _SCOPE_OF_KEY if private else _SCOPE_OF_APP
         sentence = f"the token lacks the scope {' or '.join(told.scopes)}; {how}"
     else:
         sentence = f"the token may not do this: {sentence_of(told, 403)}"

@@ -58,9 +58,9 @@ PropertyName = Annotated[str, AfterValidator(_property)]
 class HubSpotOptions(Settings):
     """The keys of a connection.
 
-    ``access_token`` is that of a private app; instead of it ``client_id``, ``client_secret`` and
-    ``refresh_token`` of a public app, whose access tokens this connector renews.
-    ``client_secret`` is also what webhooks are signed with.
+    ``access_token`` is a service key, or of a private app; instead of it ``client_id``,
+    ``client_secret`` and ``refresh_token`` of a public app, whose access tokens this connector
+    renews. ``client_secret`` is also what webhooks are signed with.
     ``key_property`` keeps the keys of actions on tasks, notes and mails, ``message_id_property``
     the Message-ID of mails. ``daily_share`` is how much of the portal's daily calls may be used up,
     by whomever, before this connection rests.
@@ -91,7 +91,9 @@ class HubSpotOptions(Settings):
                 raise ValueError("give access_token, or refresh_token, not both")
             return self
         if not given:
-            raise ValueError("“access_token” is missing here: that of a private app")
+            raise ValueError(
+                "“access_token” is missing here: a service key, or the token of a private app"
+            )
         if len(given) < len(oauth):
             missing = [name for name in oauth if name not in given]
             raise ValueError(f"to log in, {' and '.join(missing)} must be given too")

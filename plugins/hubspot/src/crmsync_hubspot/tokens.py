@@ -1,4 +1,4 @@
-"""Access tokens: that of a private app, or one of OAuth that is renewed.
+"""Access tokens: a service key, or one of OAuth that is renewed.
 
 HubSpot may answer a renewal with another refresh token, and the old one may be of no use from then
 on. So the new one is kept in a file beside the config, for its owner only, and written before it

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import orjson
 import urllib3
@@ -44,6 +45,7 @@ class Transport:
         configuration = Configuration(host=url)
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.ssl_ca_cert = ca_file
+        configuration.proxy = _proxy_on_the_way_to(url)
         self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
 
     def close(self) -> None:
@@ -92,6 +94,14 @@ class Transport:
         )
 
 
+def _proxy_on_the_way_to(url: str) -> str | None:
+    """The proxy that the environment names, as other programs go by it; the library does not."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get("https")
+
+
 def broken(
     error: Exception, url: str, *, writing: bool
 ) -> TransientError | UncertainError | AuthError:
@@ -108,6 +118,9 @@ def broken(
         urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
     ):
         return UnreachedError(f"HubSpot cannot be reached at {url}")
+    elif isinstance(error, urllib3.exceptions.ProxyError):
+        # It lets nothing through before it has reached HubSpot.
+        return UnreachedError(f"HubSpot cannot be reached at {url} through the proxy (HTTPS_PROXY)")
     slow = isinstance(error, urllib3.exceptions.TimeoutError)
     what = "did not answer in time" if slow else "broke the connection off"
     if writing:
