@@ -129,6 +129,11 @@ def test_a_notice_names_a_mail_of_ours(company: Path, kind: str, state: str) -> 
     assert _second(company)[0] == state
     expected = ["ann@acme.example is dead: no such address"] if kind == "hard_bounce" else []
     assert _tasks(company, _LATER) == expected
+    explained = " ".join(
+        call("explain", "Acme", "--config", company, "--at", _LATER).stdout.split()
+    )
+    fate = "came back" if kind == "hard_bounce" else "called spam"
+    assert f"email done at 2026-03-02 10:00 CET, and {fate} at 2026-03-02 11:00 CET" in explained
 
 
 def test_old_mail_systems_do_not_say_which_mail_it_was(company: Path) -> None:

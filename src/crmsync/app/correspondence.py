@@ -107,13 +107,38 @@ def correspondence_of(
     )
 
 
+def what_became_of(
+    records: LiveRecords, message_ids: Sequence[str], *, now: datetime
+) -> Mapping[str, Notice]:
+    """Of those of these mails that came back or were called spam by an instant, the first notice.
+
+    Args:
+        message_ids: of mails of ours.
+    """
+    activity = records.table("activity")
+    activity = activity.filter(activity["at"] <= now)
+    told = notices_in(activity)
+    told = told.filter(told.notice != NoticeKind.OUT_OF_OFFICE.value)
+    named = activity.select("id", mail=activity.answers.strip().split(" ")[0])
+    found = told.join(named.filter(named.mail.isin(message_ids)), "id")
+    rows = records.query(found.order_by(found["at"].desc()))
+    return dict(zip(rows["mail"].to_pylist(), _notices(rows), strict=True))
+
+
 def _by_address(rows: pa.Table) -> dict[str, list[Notice]]:
     found: dict[str, list[Notice]] = {}
-    columns = [rows[name].to_pylist() for name in ("address", "notice", "reason", "until")]
-    for address, kind, reason, until, at in zip(*columns, instants(rows["at"]), strict=True):
-        notice = Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
+    for address, notice in zip(rows["address"].to_pylist(), _notices(rows), strict=True):
         found.setdefault(address, []).append(notice)
     return found
+
+
+def _notices(rows: pa.Table) -> list[Notice]:
+    columns = [rows[name].to_pylist() for name in ("notice", "reason", "until")]
+    return [
+        Notice(kind=NoticeKind(kind), at=at, reason=reason or "", until=until)
+        for kind, reason, until, at in zip(*columns, instants(rows["at"]), strict=True)
+        if at is not None  # notices without an instant are not told
+    ]
 
 
 def instants(column: pa.ChunkedArray) -> list[datetime | None]:

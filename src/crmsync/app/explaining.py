@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from crmsync.app.correspondence import what_became_of
 from crmsync.app.cycle import decide_from_remembered
 from crmsync.app.deciding import chosen_rules, still_fresh, world_of
 from crmsync.app.finding import find_record
@@ -16,6 +17,8 @@ from crmsync.clock import readable
 from crmsync.journeys.keys import round_of
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import BEGUN, EnrolmentStatus
+from crmsync.model.actions import SendEmail
+from crmsync.model.notices import NoticeKind
 from crmsync.model.verdicts import Truth
 from crmsync.rules.conditions import clauses
 from crmsync.rules.evaluation.evaluate import Evaluation
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from crmsync.app.results.cycle import PlanResult
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
+    from crmsync.ledger.values.effects import Effect
     from crmsync.ledger.values.enrolments import StepOutcome
+    from crmsync.policy.correspondence import Notice
     from crmsync.rules.evaluation.world import World
     from crmsync.rules.explaining.assumptions import AssumedField
     from crmsync.rules.explaining.evidence import Evidence
@@ -259,13 +264,40 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
             told += "; it reached its goal" if enrolment.goal else ""
         told += _begun_anew(outcomes.get(enrolment.ref, {}).values(), zone)
         notes.append(told)
-    for effect in workspace.ledger.effects(subject=subject):
-        if effect.enrolment.rule == rule.name and effect.updated_at <= now:
-            about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
-            notes.append(
-                f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
-            )
+    done = [
+        effect
+        for effect in workspace.ledger.effects(subject=subject)
+        if effect.enrolment.rule == rule.name and effect.updated_at <= now
+    ]
+    fates = _fates(workspace, done)
+    for effect in done:
+        about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
+        about += fates.get(effect.key, "")
+        notes.append(
+            f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
+        )
     return notes
+
+
+def _fates(workspace: Workspace, effects: Sequence[Effect]) -> dict[str, str]:
+    """What became of mails after they had gone out, by their keys: the end of a sentence."""
+    sent = {
+        one.action.message_id: one.key
+        for one in effects
+        if isinstance(one.action, SendEmail) and one.state in {State.DONE, State.UNCERTAIN}
+    }
+    if not sent:
+        return {}
+    with workspace.warehouse.reading() as records:
+        told = what_became_of(records, list(sent), now=workspace.now)
+    return {sent[message_id]: _fate(notice, workspace.zone) for message_id, notice in told.items()}
+
+
+def _fate(notice: Notice, zone: ZoneInfo) -> str:
+    if notice.kind is NoticeKind.COMPLAINT:
+        return f", and called spam at {readable(notice.at, zone)}"
+    why = f" ({notice.reason})" if notice.reason else ""
+    return f", and came back at {readable(notice.at, zone)}{why}"
 
 
 def _begun_anew(outcomes: Iterable[StepOutcome], zone: ZoneInfo) -> str:
