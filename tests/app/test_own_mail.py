@@ -133,6 +133,11 @@ def test_a_notice_names_a_mail_of_ours(company: Path, kind: str, state: str) -> 
         call("explain", "Acme", "--config", company, "--at", _LATER).stdout.split()
     )
     fate = "came back" if kind == "hard_bounce" else "called spam"
+    (stop,) = call_json("status", "--config", company, "--at", _LATER)["stops"]
+    assert stop["target"] == "ann@acme.example"
+    told = " ".join(call("status", "--config", company, "--at", _LATER).stdout.split())
+    kept = "takes no mail" if kind == "hard_bounce" else "called a mail of ours spam"
+    assert f"ann@acme.example {kept}" in told
     assert f"email done at 2026-03-02 10:00 CET, and {fate} at 2026-03-02 11:00 CET" in explained
 
 
@@ -187,6 +192,8 @@ def refused(company: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_refusal_while_sending_is_told_to_the_owner(refused: Path) -> None:
     assert _tasks(refused, _LAST) == ["ann@acme.example is dead: no such address"]
+    (stop,) = call_json("status", "--config", refused, "--at", _LAST)["stops"]
+    assert stop["kind"] == "nobody there"
 
 
 def test_a_refusal_that_was_taken_back_is_told_to_nobody(refused: Path) -> None:

@@ -61,7 +61,7 @@ class Correspondences:
         addresses = {bare_address(str(row.get("email") or "")) for row in contacts}
         query = self._records.compiled("notices", self._told)
         rows = self._records.query(query, self._given(addresses))
-        return _by_address(rows)
+        return by_address(rows)
 
     @cached_property
     def _heard(self) -> Mapping[str, tuple[datetime, datetime | None]]:
@@ -96,7 +96,7 @@ def correspondence_of(
     """What is known of one address, in the spelling of `bare_address`, at an instant (UTC)."""
     activity = records.table("activity")
     told = notices_in(activity)
-    notices = _by_address(records.query(told.filter(told.address == address))).get(address, [])
+    notices = by_address(records.query(told.filter(told.address == address))).get(address, [])
     mails = mails_from(activity)
     rows = records.query(mails.filter(mails.address == address).select("at"))
     heard = [at for at in instants(rows["at"]) if at is not None and at <= now]
@@ -125,7 +125,8 @@ def what_became_of(
     return dict(zip(rows["mail"].to_pylist(), _notices(rows), strict=True))
 
 
-def _by_address(rows: pa.Table) -> dict[str, list[Notice]]:
+def by_address(rows: pa.Table) -> dict[str, list[Notice]]:
+    """The rows of `notices_in` as notices, by the address that each is about."""
     found: dict[str, list[Notice]] = {}
     for address, notice in zip(rows["address"].to_pylist(), _notices(rows), strict=True):
         found.setdefault(address, []).append(notice)

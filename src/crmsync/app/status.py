@@ -13,6 +13,7 @@ from crmsync.app.results.status import (
     StreamStatus,
     WaitingStatus,
 )
+from crmsync.app.returned import stops_by_mail
 from crmsync.app.runs import told
 from crmsync.app.settling import undone_run
 from crmsync.app.spending import calls_spent
@@ -93,7 +94,7 @@ def read_status(workspace: Workspace) -> StatusResult:
         effects={str(state): number for state, number in counts_by_state.items()},
         attention=tuple(attention),
         unsettled=unsettled,
-        stops=stops_in_force(workspace),
+        stops=(*stops_in_force(workspace), *stops_by_mail(workspace)),
         last_run=_last_run(workspace),
         daemon=_daemon(workspace),
         due=_due(workspace),

@@ -15,7 +15,8 @@ class StopShown:
 
     Attributes:
         kind: ``account``, ``address``, or ``unsubscribed``: an address and commercial mail alone;
-            ``nobody there``; of what is lifted, ``trusted``: what mail had told of an address.
+            by mail systems, ``nobody there``, ``bounced`` or ``complained``; of what is lifted,
+            ``trusted``: what mail had told of an address.
         target: the account's global id, or the address.
         name: what a person would call the account; the address.
     """

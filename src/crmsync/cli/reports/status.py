@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_REASONS = 8
 _MOST_DECLINED = 5
+_MOST_BY_MAIL = 10
+_BY_MAIL = {"nobody there", "bounced", "complained"}
 
 
 def print_status(out: Console, result: StatusResult) -> None:
@@ -63,10 +65,15 @@ def print_status(out: Console, result: StatusResult) -> None:
 
 
 def _print_stops(out: Console, stops: Sequence[StopShown]) -> None:
-    """Those by our own words; of customers who have unsubscribed, how many and the last few."""
+    """Those by our own words; of those by others, how many and the last few."""
     declined = [stop for stop in stops if stop.kind == "unsubscribed"]
-    for stop in [*(one for one in stops if one not in declined), *declined[-_MOST_DECLINED:]]:
+    by_mail = [stop for stop in stops if stop.kind in _BY_MAIL]
+    by_mail.sort(key=lambda stop: stop.said_at)
+    own = [stop for stop in stops if stop.kind not in _BY_MAIL | {"unsubscribed"}]
+    for stop in [*own, *by_mail[-_MOST_BY_MAIL:], *declined[-_MOST_DECLINED:]]:
         out.print(safe(stop_sentence(stop)), soft_wrap=True)
+    if len(by_mail) > _MOST_BY_MAIL:
+        out.print(f"{len(by_mail):,} addresses in all get no mail because of what came back.")
     if len(declined) > _MOST_DECLINED:
         out.print(f"{len(declined):,} addresses in all get no commercial mail by their own wish.")
 

@@ -41,8 +41,10 @@ def stop_sentence(stop: StopShown) -> str:
         told = f"{stop.name} gets no commercial mail"
     elif stop.kind == "trusted":
         told = f"{stop.name} gets no mail"
-    elif stop.kind == "nobody there":
+    elif stop.kind in {"nobody there", "bounced"}:
         told = f"{stop.name} takes no mail: what would go there is held"
+    elif stop.kind == "complained":
+        told = f"{stop.name} called a mail of ours spam: no mail goes there"
     else:
         told = f"{stop.name} is suppressed: no mail goes there"
     why = f": {stop.reason}" if stop.reason else ""
