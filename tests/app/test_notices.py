@@ -86,6 +86,19 @@ def test_nothing_is_held_without_a_notice(company: Path) -> None:
     assert acme(company)[0] == "ready"
 
 
+def test_nothing_goes_out_while_a_mailbox_cannot_be_read(company: Path) -> None:
+    (company.parent / "mailbox" / "mails.csv").rename(company.parent / "mails.csv")
+    rule = company.parent / "rules" / "renewal-at-risk.yaml"
+    without = RULE.replace("  - last_contact: {older_than: 14 days}\n", "")
+    rule.write_text(without, encoding="utf-8")
+    state, reason, _ = acme(company)
+    assert state == "held"
+    assert reason.startswith("whether the customer wants no mail is not known as of now: the ")
+    assert "“mails” of mailbox" in reason
+    (company.parent / "mails.csv").rename(company.parent / "mailbox" / "mails.csv")
+    assert acme(company)[0] == "ready"
+
+
 @pytest.mark.parametrize("kind", ["hard_bounce", "complaint"])
 @pytest.mark.parametrize("of", ["", "forged@evil.example", "sent-to-bob@vendor.example"])
 def test_a_notice_that_names_no_mail_of_ours_to_them_moves_nothing(

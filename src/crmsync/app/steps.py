@@ -204,7 +204,13 @@ class Steps:
 
     @cached_property
     def _suppression(self) -> Suppression:
-        return Suppression(self.records, self.world, self.book)
+        connections = self.premises.config.connections.items()
+        mailboxes = [
+            name
+            for name, connection in connections
+            if any("notice" in stream.fields for stream in connection.streams.values())
+        ]
+        return Suppression(self.records, self.world, self.book, mailboxes=mailboxes)
 
     @cached_property
     def _correspondences(self) -> Correspondences:

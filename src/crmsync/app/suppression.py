@@ -13,7 +13,7 @@ from crmsync.model.addresses import bare_address
 from crmsync.rules.evaluation.world import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     import ibis.expr.types as ir
@@ -32,12 +32,18 @@ class Suppression:
     """Marks on any contact with the same address, and doubts about what is known of a customer.
 
     Nothing is asked of the warehouse before the first mail to a customer.
+
+    Args:
+        mailboxes: the connections that tell of mail that came back.
     """
 
-    def __init__(self, records: LiveRecords, world: World, book: RecordBook) -> None:
+    def __init__(
+        self, records: LiveRecords, world: World, book: RecordBook, *, mailboxes: Collection[str]
+    ) -> None:
         self._records = records
         self._world = world
         self._book = book
+        self._mailboxes = mailboxes
 
     def same_address(self, contact: Row) -> tuple[Row, ...]:
         """The marked contacts, of any account and connection, that share a contact's address."""
@@ -53,6 +59,8 @@ class Suppression:
             found += self._world.freshness.reasons(row["connection"], (table,))
             if row["id"] in self._unread[table]:
                 found.append(self._unread[table][row["id"]])
+        for name in self._mailboxes:
+            found += self._world.freshness.own_reasons(name, "activity")
         return tuple(dict.fromkeys(found))
 
     @cached_property

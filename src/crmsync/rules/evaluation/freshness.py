@@ -86,6 +86,11 @@ class Freshness:
         found = [reason for table in tables for reason in self._reasons(connection, table)]
         return tuple(dict.fromkeys(found))
 
+    def own_reasons(self, connection: str, table: str) -> tuple[str, ...]:
+        """The same of a connection's own streams of a table, whatever completes them elsewhere."""
+        own = [s for s in self._seen if (s.connection, s.table) == (connection, table)]
+        return tuple(reason for state in own if (reason := self._reason(state)) is not None)
+
     def _reasons(self, connection: str, table: str) -> list[str]:
         where = {connection, *self._together.get(connection, ())}
         completing_in = where
