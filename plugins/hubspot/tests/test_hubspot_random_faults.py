@@ -1,6 +1,6 @@
 """Pulled and pushed while anything goes wrong: the warehouse ends like the portal.
 
-Each task exists once.
+Each task and each logged mail exists once, and what a person has set is never set back.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import os
 import random
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes
+from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from portal_under_test import KEY, KEYS, UNIQUE, UNIQUE_KEYS, TestedPortal
+from portal_under_test import KEY, KEYS, MESSAGE_ID, UNIQUE, UNIQUE_KEYS, TestedPortal
 
 import crmsync_hubspot
 from crmsync_hubspot import transport
@@ -39,8 +41,35 @@ then:
       subject: "Call {{ account.name }}"
       due: 1 day
 """
-TIER = "companies tier enumeration : Hot Cold"
+GREET = """\
+rule: greet
+description: Whoever is new is greeted.
+subject: contact
+when:
+  - email: {present: true}
+once_per: [contact]
+then:
+  - email: {to: contact, from: company, template: hello}
+"""
+MARK = """\
+rule: mark
+description: What nobody has looked at is marked.
+subject: account
+when:
+  - status: {present: false}
+then:
+  - update: {fields: {status: New}}
+"""
+HELLO = """\
+---
+subject: "Hello"
+class: service
+---
+Hello {{ contact.last_name }}.
+"""
+OWN = ("companies tier enumeration : Hot Cold", "companies look enumeration : New Held")
 STREAMS = 5
+PERSON = "CRM_UI"
 
 
 def _config(folder: Path, portal: TestedPortal) -> Path:
@@ -48,7 +77,9 @@ def _config(folder: Path, portal: TestedPortal) -> Path:
 company: {{name: Vendor, email: hello@vendor.example, time_zone: UTC}}
 existing: enrol
 policy: {{most_share_of_accounts: 1.0, most_actions_per_run: 10000}}
+mail: post
 connections:
+  post: {{connector: files, path: post}}
   hub:
     connector: hubspot
     url: {portal.server.address}
@@ -61,7 +92,12 @@ connections:
         table: account
         object: companies
         key: id
-        fields: {{name: name, owner: hubspot_owner_id, tier: tier, updated_at: updatedAt}}
+        fields:
+          name: name
+          owner: hubspot_owner_id
+          tier: tier
+          status: look
+          updated_at: updatedAt
       owners:
         table: user
         object: owners
@@ -71,7 +107,11 @@ connections:
         table: contact
         object: contacts
         key: id
-        fields: {{last_name: lastname, account: associations.companies, updated_at: updatedAt}}
+        fields:
+          last_name: lastname
+          email: email
+          account: associations.companies
+          updated_at: updatedAt
       calls:
         table: activity
         object: calls
@@ -89,9 +129,11 @@ connections:
         key: id
         fields: {{activity: from, account: companies, contact: contacts}}
 """
-    for name in ("rules", "segments", "templates"):
+    for name in ("rules", "segments", "templates", "post"):
         (folder / name).mkdir()
-    (folder / "rules" / "call.yaml").write_text(RULE)
+    for name, rule in (("call", RULE), ("greet", GREET), ("mark", MARK)):
+        (folder / "rules" / f"{name}.yaml").write_text(rule)
+    (folder / "templates" / "hello.txt").write_text(HELLO)
     path = folder / "config.yaml"
     path.write_text(text)
     return path
@@ -141,7 +183,9 @@ class People:
             tier = day.choice(("Hot", "Cold"))
             values = {"name": self._word("A"), "tier": tier, "hubspot_owner_id": str(self._owner)}
             made = int(self._portal.make("companies", **values))
-            contact = int(self._portal.make("contacts", lastname=self._word("C")))
+            word = self._word("C")
+            mailbox = {"email": f"{word}@customer.example"} if day.random() < 0.5 else {}
+            contact = int(self._portal.make("contacts", lastname=word, **mailbox))
             store.link("contacts", contact, "companies", made, [279, 1])
             at = store.clock.now().isoformat()
             talk = self._portal.make("calls", hs_timestamp=at, hs_call_title=self._word("T"))
@@ -149,7 +193,9 @@ class People:
             if day.random() < 0.5:
                 store.link("calls", int(talk), "contacts", contact)
         for one in self._some("companies", 5):
-            store.update("companies", one, {"name": self._word("B")})
+            store.update("companies", one, {"name": self._word("B")}, source=PERSON)
+        for one in self._some("companies", 3):
+            store.update("companies", one, {"look": "Held"}, source=PERSON)
         for kind in ("companies", "contacts", "calls"):
             for one in self._some(kind, 1):
                 store.archive(kind, one)
@@ -179,7 +225,7 @@ def test_whatever_goes_wrong(
     keys = UNIQUE_KEYS if unique else KEYS
     settings = Settings(association_lag=timedelta(seconds=90), page_rows=100)
     settings.unique_on = UNIQUE if unique else settings.unique_on
-    portal = TestedPortal(tmp_path, custom=(*keys, TIER), settings=settings)
+    portal = TestedPortal(tmp_path, custom=(*keys, *OWN), settings=settings)
     portal.clock.put_in_place(monkeypatch)
     config = _config(tmp_path, portal)
     people = People(portal, day, portal.portal.add_owner("ada@vendor.example", "Ada", "Owner"))
@@ -213,6 +259,8 @@ def test_whatever_goes_wrong(
     assert [one["error"] for one in calm["plan"]["sync"]["streams"]] == [None] * STREAMS
     _assert_alike(tmp_path, portal)
     _assert_tasks(portal)
+    _assert_mails(tmp_path, portal)
+    _assert_marks(portal)
     assert portal.service.mistakes == []
     portal.close()
 
@@ -259,3 +307,26 @@ def _assert_tasks(portal: TestedPortal) -> None:
     twice = {one for one in about if about.count(one) > 1}
     assert twice <= survivors, "a company has two tasks"
     assert hot <= set(about), "somebody has no task"
+
+
+def _assert_mails(folder: Path, portal: TestedPortal) -> None:
+    sent = [message_from_bytes(one.read_bytes()) for one in (folder / "post/outbox/new").iterdir()]
+    to = {str(one["Message-ID"]).strip("<>"): parseaddr(one["To"])[1] for one in sent}
+    assert len(set(to.values())) == len(sent), "somebody was greeted twice"
+    logged = [row[MESSAGE_ID] for row in portal.rows("emails")]
+    assert len(set(logged)) == len(logged), "a mail is logged twice"
+    assert set(logged) <= set(to)
+    # What concerns a contact that lies in the recycle bin, the portal does not take.
+    live = {row["email"] for row in portal.rows("contacts") if "email" in row}
+    assert {to[one] for one in logged} >= live & set(to.values()), "a mail is not logged"
+    assert live <= set(to.values()), "somebody was not greeted"
+
+
+def _assert_marks(portal: TestedPortal) -> None:
+    assert all(row.get("look") for row in portal.rows("companies")), "a company is not marked"
+    for told in portal.portal.tables["companies"].history.values():
+        looks = [version for version in told.get("look", ()) if version.value]
+        held = [version.at for version in looks if version.source == PERSON]
+        ours = [version.at for version in looks if version.source != PERSON]
+        assert len(ours) <= 1, "a company was marked twice"
+        assert not held or not ours or ours[0] < held[0], "what a person has set was set back"
