@@ -251,10 +251,37 @@ def test_refused_credentials_pause_the_connection_and_lose_nothing(ledger: Ledge
     assert send(ledger, remote).done == 4
 
 
-def test_a_rejection_raised_for_all_concerns_all(ledger: Ledger) -> None:
-    plan(ledger, [new_effect(1), new_effect(2)])
+def test_a_rejection_raised_for_several_is_of_one_of_them(ledger: Ledger) -> None:
+    """What has landed before it is no dead letter, and what has not is not lost."""
+    keys = plan(ledger, [new_effect(number) for number in range(3)])
+    refused = keys[1]
+    remote = FakeRemote()
+
+    def one_is_refused(actions: Sequence[Action]) -> object:
+        answers = []
+        for action in actions:
+            if action.key == refused:
+                raise RejectedError("the owner is inactive")
+            answers.append(remote.land(action))
+        return answers
+
+    remote.answers = [one_is_refused] * 9
+    assert send(ledger, remote).uncertain == 3
+    for _ in range(WAITS.most_attempts):
+        send(ledger, remote)
+    assert [effect.state for effect in ledger.effects()] == [
+        State.DONE,
+        State.REJECTED,
+        State.DONE,
+    ]
+    assert ledger.effects()[1].error == "the owner is inactive"
+    assert sorted(remote.keys) == sorted({*keys} - {refused})
+
+
+def test_a_rejection_raised_for_one_is_one(ledger: Ledger) -> None:
+    plan(ledger, [new_effect(1)])
     report = send(ledger, FakeRemote(answers=[RejectedError("the object type is disabled")]))
-    assert report.rejected == 2
+    assert report.rejected == 1
 
 
 class _Strange:

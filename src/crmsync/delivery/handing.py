@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _Word = tuple[StopKind, str]  # what was said, and of which address or account
 
+_ATTEMPTS_TOGETHER = 2
+
 # So long a remote that answers nothing but “later” is asked on and on within a batch.
 _LONGEST_IN_VAIN = timedelta(minutes=1)
 
@@ -46,11 +48,17 @@ class Unsent:
 def portions(effects: Sequence[Effect], mails_at_once: int) -> Iterator[list[Effect]]:
     """What goes by one call: few mails, for each is a message to a person; else all at once.
 
-    A remote prices tasks, notes and updates by call, and they can be taken back.
+    A remote prices tasks, notes and updates by call, and they can be taken back. What came to
+    nothing again and again goes alone, for it may be what a whole batch fails by.
     """
-    for mails, group in groupby(effects, lambda one: one.action.kind is ActionKind.EMAIL):
+
+    def at_once(one: Effect) -> int:
+        if one.action.kind is ActionKind.EMAIL:
+            return mails_at_once
+        return 1 if one.attempts > _ATTEMPTS_TOGETHER else len(effects)
+
+    for size, group in groupby(effects, at_once):
         together = [*group]
-        size = mails_at_once if mails else len(together)
         for begun in range(0, len(together), size):
             yield together[begun : begun + size]
 

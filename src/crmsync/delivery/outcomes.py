@@ -10,10 +10,12 @@ from crmsync.delivery.handing import Unsent
 from crmsync.errors import (
     AuthError,
     ChangedError,
+    ConnectorError,
     NobodyThereError,
     QuotaError,
     RejectedError,
     TransientError,
+    UncertainError,
 )
 from crmsync.ledger.claims import Settlement
 from crmsync.ledger.states import State
@@ -34,10 +36,18 @@ if TYPE_CHECKING:
 def call_apply(writes: Writes, effects: Sequence[Effect]) -> list[object]:
     """One answer for each effect, whatever the connector does.
 
-    Anything but receipts and the errors of the contract means that nobody knows what landed.
+    Anything but receipts and the errors of the contract means that nobody knows what landed. So
+    does a refusal that is raised for several: mostly it is of one of them, in the midst of others
+    that have landed, and all would be dead letters.
     """
     try:
         answers = list(writes.apply([effect.action for effect in effects]))
+    except RejectedError as error:
+        refused: ConnectorError = error
+        if len(effects) > 1:
+            sentence = f"{len(effects)} actions were refused as if they were one: {words(error)}"
+            refused = UncertainError(sentence)
+        return [refused] * len(effects)
     except Exception as error:  # noqa: BLE001  a stranger's plugin may raise anything
         return [error] * len(effects)
     if len(answers) == len(effects):

@@ -149,8 +149,9 @@ class Writes(Protocol):
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         """Called with a batch; answers with as many receipts or errors, in the same order.
 
-        An error that concerns one action is returned in its place;
-        one that concerns all of them may be raised.
+        An error that concerns one action is returned in its place; one that concerns all of them
+        may be raised. A `RejectedError` is of one action: raised for several, it does not tell
+        which of them landed, so they are looked for; return it in the place of each.
         """
         ...
 
