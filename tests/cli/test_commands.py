@@ -209,3 +209,25 @@ def test_what_is_to_come_is_not_handed_out_unless_a_person_insists(
     assert call("plan", *at).exit_code == 0
     assert call("run", *at, "--ahead-of-time").exit_code == 0
     assert call("runs", "--config", config, "--all").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("mute", "A1", "--reason", "in a dispute"),
+        ("suppress", "ann@acme.example"),
+        ("suppress", "ann@acme.example", "--lift"),
+        ("review", "enrol", "renewal-at-risk", "--all"),
+        ("retry", "--all"),
+        ("undo", "1", "--yes"),
+    ],
+)
+def test_what_a_person_says_counts_from_now_on(
+    said: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRMSYNC_AHEAD_OF_TIME")
+    config = make_company(tmp_path)
+    refused = call(*said, "--config", config, "--at", "2140-03-02T09:00")
+    assert refused.exit_code == 2
+    assert "2140-03-02 09:00 CET is still to come, and what a person says is" in refused.stderr
+    assert not (tmp_path / "state" / "ledger.sqlite").exists()

@@ -12,15 +12,15 @@ import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from crmsync.cli.options import config_given
-from crmsync.clock import FixedClock, SystemClock, parse_instant
+from crmsync.cli.options import AHEAD_OF_TIME, config_given
+from crmsync.clock import FixedClock, SystemClock, parse_instant, readable
 from crmsync.errors import CrmsyncError, InvalidInputError, UsageError
 from crmsync.model.durations import parse_duration
 from crmsync.observe import configure_logs, printable, redact
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from crmsync.model.durations import Duration
 
 _LONGEST_LINE = 10_000
+# Clocks of two machines differ by so much without anybody's being to blame.
+_SAME_TIME = timedelta(minutes=1)
 # A command that a text names for its reader to give next, without a config of its own.
 _NAMED = re.compile(
     r"\bcrmsync (?:check|test|schema|sync|plan|run|forecast|status|runs|explain|backtest|suppress"
@@ -65,6 +67,27 @@ def opened(config: Path, at: str | None = None) -> Workspace:
         return workspace
     zone = workspace.installation.settings.company.time_zone
     return replace(workspace, clock=clock_at(at, zone))
+
+
+def opened_by(config: Path, at: str | None, name: str | None) -> tuple[Workspace, str]:
+    """The workspace of a config, and the person who says something that is kept there.
+
+    Raises:
+        UsageError: as of `opened` and `person`; or what is said would count from a time to come.
+        InvalidInputError: the config holds mistakes.
+    """
+    workspace = opened(config, at)
+    if is_to_come(workspace) and not os.environ.get(AHEAD_OF_TIME):
+        raise UsageError(
+            f"--at: {readable(workspace.clock.now(), workspace.zone)} is still to come, and what a "
+            "person says is kept with its time; leave --at out"
+        )
+    return workspace, person(name)
+
+
+def is_to_come(workspace: Workspace) -> bool:
+    """Whether the workspace's present lies ahead of the machine's clock."""
+    return workspace.clock.now() > SystemClock().now() + _SAME_TIME
 
 
 def clock_at(at: str | None, zone: str = "UTC") -> Clock:

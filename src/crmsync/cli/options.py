@@ -12,6 +12,7 @@ import typer
 
 DEFAULT_CONFIG = Path("config.yaml")
 _ENVIRONMENT = "CRMSYNC_CONFIG"
+AHEAD_OF_TIME = "CRMSYNC_AHEAD_OF_TIME"
 
 # What `--config` said in this call; None where the folder or the environment says it.
 config_given: ContextVar[Path | None] = ContextVar("config_given", default=None)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import command, opened, person, tell
+from crmsync.cli.console import command, opened, opened_by, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -97,7 +97,8 @@ def approve(
         from crmsync.app import reviewing
         from crmsync.cli import reports
 
-        result = reviewing.approve(opened(config, at), keys, by=person(name), reason=reason)
+        workspace, by = opened_by(config, at, name)
+        result = reviewing.approve(workspace, keys, by=by, reason=reason)
         tell(result, reports.print_reviewed, as_json)
 
 
@@ -116,7 +117,8 @@ def reject(
         from crmsync.app import reviewing
         from crmsync.cli import reports
 
-        result = reviewing.reject(opened(config, at), keys, by=person(name), reason=reason)
+        workspace, by = opened_by(config, at, name)
+        result = reviewing.reject(workspace, keys, by=by, reason=reason)
         tell(result, reports.print_reviewed, as_json)
 
 
@@ -137,7 +139,7 @@ def edit(
         from crmsync.app import reviewing
         from crmsync.cli import reports
 
-        workspace, by = opened(config, at), person(name)
+        workspace, by = opened_by(config, at, name)
         if subject is None and text is None:
             subject, text = _in_editor(*reviewing.words_of(workspace, key))
         result = reviewing.edit(workspace, key, by=by, reason=reason, subject=subject, text=text)
@@ -192,13 +194,14 @@ def enrol(
         from crmsync.app import reviewing
         from crmsync.cli import reports
 
+        workspace, by = opened_by(config, at, name)
         result = reviewing.decide_existing(
-            opened(config, at),
+            workspace,
             rule,
             subjects or (),
             every=every,
             enrol=True,
-            by=person(name),
+            by=by,
             reason=reason,
         )
         tell(result, reports.print_reviewed, as_json)
@@ -221,13 +224,14 @@ def ignore(
         from crmsync.app import reviewing
         from crmsync.cli import reports
 
+        workspace, by = opened_by(config, at, name)
         result = reviewing.decide_existing(
-            opened(config, at),
+            workspace,
             rule,
             subjects or (),
             every=every,
             enrol=False,
-            by=person(name),
+            by=by,
             reason=reason,
         )
         tell(result, reports.print_reviewed, as_json)

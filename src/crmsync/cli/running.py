@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, clock_at, command, listening_at, opened, progress, tell
+from crmsync.cli.console import (
+    FINDINGS,
+    clock_at,
+    command,
+    is_to_come,
+    listening_at,
+    opened,
+    progress,
+    tell,
+)
 from crmsync.cli.options import (
+    AHEAD_OF_TIME,
     DEFAULT_CONFIG,
     AtOption,
     ConfigOption,
@@ -18,15 +27,12 @@ from crmsync.cli.options import (
     RulesOption,
     SyncOption,
 )
-from crmsync.clock import SystemClock, readable
+from crmsync.clock import readable
 from crmsync.errors import UsageError
 from crmsync.observe import configure_logs
 
 if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
-
-# Clocks of two machines differ by so much without anybody's being to blame.
-_SAME_TIME = timedelta(minutes=1)
 
 
 def sync(
@@ -105,7 +111,7 @@ def run(
         bool,
         typer.Option(
             "--ahead-of-time",
-            envvar="CRMSYNC_AHEAD_OF_TIME",
+            envvar=AHEAD_OF_TIME,
             help="With --at, hand out now what would be due at a time that is still to come.",
         ),
     ] = False,
@@ -117,8 +123,8 @@ def run(
         from crmsync.cli import reports
 
         workspace = opened(config, at)
-        if not ahead_of_time:
-            _refuse_what_is_to_come(workspace, at)
+        if is_to_come(workspace) and not ahead_of_time:
+            raise _is_to_come(workspace, at)
         with progress(as_json=as_json) as advance:
             report = run_cycle(
                 workspace,
@@ -131,15 +137,9 @@ def run(
         raise typer.Exit(FINDINGS if report.findings else 0)
 
 
-def _refuse_what_is_to_come(workspace: Workspace, at: str | None) -> None:
-    """Who asks for another time mostly wants to look, and mails cannot be called back.
-
-    Raises:
-        UsageError: ``--at`` lies ahead of the machine's clock.
-    """
-    if at is None or workspace.clock.now() <= SystemClock().now() + _SAME_TIME:
-        return
-    raise UsageError(
+def _is_to_come(workspace: Workspace, at: str | None) -> UsageError:
+    """Who asks for another time mostly wants to look, and mails cannot be called back."""
+    return UsageError(
         f"--at: {readable(workspace.clock.now(), workspace.zone)} is still to come, and run really "
         f"writes tasks and sends mails; “crmsync plan --at {at}” shows what would be due then. To "
         "hand it out now all the same, add --ahead-of-time; then a run at an earlier time is "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, command, opened, person, tell
+from crmsync.cli.console import FINDINGS, command, opened_by, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -46,10 +46,11 @@ def retry(
         from crmsync.app import settling
         from crmsync.cli import reports
 
+        workspace, by = opened_by(config, at, name)
         result = settling.retry(
-            opened(config, at),
+            workspace,
             keys or (),
-            by=person(name),
+            by=by,
             reason=reason,
             rule=rule,
             every=every,
@@ -75,9 +76,8 @@ def drop(
         from crmsync.app import settling
         from crmsync.cli import reports
 
-        result = settling.drop(
-            opened(config, at), keys or (), by=person(name), reason=reason, rule=rule, every=every
-        )
+        workspace, by = opened_by(config, at, name)
+        result = settling.drop(workspace, keys or (), by=by, reason=reason, rule=rule, every=every)
         tell(result, reports.print_settled, as_json)
 
 
@@ -95,5 +95,6 @@ def landed(
         from crmsync.app import settling
         from crmsync.cli import reports
 
-        result = settling.landed(opened(config, at), keys or (), by=person(name), reason=reason)
+        workspace, by = opened_by(config, at, name)
+        result = settling.landed(workspace, keys or (), by=by, reason=reason)
         tell(result, reports.print_settled, as_json)

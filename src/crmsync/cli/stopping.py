@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import command, instant_at, opened, person, tell
+from crmsync.cli.console import command, instant_at, opened_by, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -34,7 +34,7 @@ def suppress(
         from crmsync.app import stopping
         from crmsync.cli import reports
 
-        workspace, by = opened(config, at), person(name)
+        workspace, by = opened_by(config, at, name)
         if lift:
             result = stopping.lift_suppression(workspace, address, by=by)
         else:
@@ -61,7 +61,7 @@ def mute(
         from crmsync.app import stopping
         from crmsync.cli import reports
 
-        workspace, by = opened(config, at), person(name)
+        workspace, by = opened_by(config, at, name)
         if lift:
             result = stopping.unmute(workspace, account, by=by)
         else:

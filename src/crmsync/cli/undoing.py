@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmsync.cli.console import FINDINGS, command, console, opened, person, progress, tell
+from crmsync.cli.console import FINDINGS, command, console, opened, opened_by, progress, tell
 from crmsync.cli.options import (
     DEFAULT_CONFIG,
     AtOption,
@@ -53,7 +53,7 @@ def undo(
         from crmsync.cli import reports
         from crmsync.errors import UsageError
 
-        workspace, by = opened(config, at), person(name)
+        workspace, by = opened_by(config, at, name)
         if preview or not yes:
             before = undoing.preview_undo(workspace, run, by=by, reason=reason)
             if preview or before.nothing:
