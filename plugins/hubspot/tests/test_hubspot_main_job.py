@@ -97,9 +97,10 @@ def test_the_main_job(
     second = _run(config, running, later=timedelta(hours=1))
     assert second["delivery"]["done"] == 0
     assert [one["error"] for one in second["plan"]["sync"]["streams"]] == [None] * STREAMS
-    # What was made comes back, with what it is attached to; nothing else costs more than a call.
+    # What was made comes back, with what it is attached to, and with properties that are empty in
+    # all of it, of which is asked whether they are there. Nothing else costs more than a call.
     calls = running.service.calls[before:]
-    more = [one for one in calls if one.startswith("POST associations/")]
+    more = [one for one in calls if one.startswith(("POST associations/", "GET properties/"))]
     assert len(calls) == STREAMS + len(more)
     assert {one.split("/")[1] for one in more} == {"tasks", "notes", "meetings"}
     before = len(running.service.calls)

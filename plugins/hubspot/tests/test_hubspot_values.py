@@ -125,6 +125,31 @@ def test_a_property_that_went_away_is_no_empty_one(tested: TestedPortal) -> None
         read(tested.connect(columns=("nmae",)))
 
 
+@pytest.mark.parametrize("null_values", [True, False])
+def test_a_property_that_went_away_after_the_listing_is_no_empty_one(
+    tested: TestedPortal, null_values: bool
+) -> None:
+    """A search leaves it out, too; where the portal says null, to know that costs no call."""
+    tested.settings.null_values = null_values
+    made = int(tested.make("companies", name="A", city="Basel"))
+    cursor = read(tested.connect(columns=("name", "city")))[-1].cursor
+    for name in ("B", "C"):
+        tested.clock.pass_time(HOUR)
+        tested.portal.update("companies", made, {"name": name, "city": ""})
+        tested.clock.pass_time(HOUR)
+        asked(tested)
+        pages = read(tested.connect(columns=("name", "city")), cursor)
+        assert [row["city"] for row in rows(pages)] == [None]
+        more = [] if null_values else ["GET properties/companies"]
+        assert asked(tested) == ["POST objects/companies/search", *more]
+        cursor = pages[-1].cursor
+    tested.portal.types["companies"].properties["city"].archived = 1
+    tested.portal.update("companies", made, {"name": "D"})
+    tested.clock.pass_time(HOUR)
+    with pytest.raises(RejectedError, match="companies have no property “city”"):
+        read(tested.connect(columns=("name", "city")), cursor)
+
+
 def test_what_was_before_comes_before(tested: TestedPortal) -> None:
     made = int(tested.make("companies", name="A", lifecyclestage="lead"))
     for stage in ("opportunity", "customer"):

@@ -13,7 +13,7 @@ from crmsync_hubspot.records import batch_read
 from crmsync_hubspot.tables import link_table, record_table, with_history
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
@@ -74,7 +74,8 @@ class RecordRows(_Linked):
         merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
         self._history = _with_history(request)
         self.history = bool(self._history)
-        wanted = (*objects.properties(self._columns), *self._history, *merges)
+        self._mapped = (*objects.properties(self._columns), *self._history)
+        wanted = (*self._mapped, *merges)
         self.properties = tuple(dict.fromkeys(wanted))
         self.keeps_types = True
 
@@ -85,11 +86,14 @@ class RecordRows(_Linked):
             RefusedError: it has no such property. Its lists and searches would leave that out
                 without a word, and all records would lose what they had there.
         """
+        self._see_there(self._mapped)
+        return self._descriptions.types(self._options.object, self.properties)
+
+    def _see_there(self, names: Iterable[str]) -> None:
         there = self._descriptions.properties(self._options.object)
-        for name in (*objects.properties(self._columns), *self._history):
+        for name in names:
             if name not in there:
                 raise no_property(self._options.object, name, there)
-        return self._descriptions.types(self._options.object, self.properties)
 
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
         """A page of a list; with their history, records come as often as they have changed."""
@@ -110,7 +114,14 @@ class RecordRows(_Linked):
         del now
 
     def changed(self, results: Results, types: Types, since: int) -> pa.Table:
-        """Records of a search, which tells no associations."""
+        """Records of a search, which tells no associations.
+
+        Raises:
+            RefusedError: the portal has lost a property since all was listed.
+        """
+        untold = [n for n in self._mapped if not any(n in one["properties"] for one in results)]
+        if untold and results:
+            self._see_there(untold)
         links = self._asked(results)
         return self._table(self._versions(results, since), types, links)
 
