@@ -17,8 +17,12 @@ from crmsync.rules.language import EmailStep, NoteStep, TaskStep
 from crmsync.rules.reading.load import load_rules
 from crmsync.templating.records import Record
 from crmsync.templating.templates import RenderedEmail, Skip, Templates
+from crmsync_email.sending.message import inlined
+from support.browser import browser, measured
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from syrupy.assertion import SnapshotAssertion
 
     from crmsync.rules.language import Rule
@@ -232,3 +236,29 @@ def test_what_advertises_bears_the_link_where_there_is_one(name: str, locale: st
     for part in (mail.text, mail.html):
         assert "“unsubscribe”" not in part
         assert "„Abmelden“" not in part
+
+
+_READABLE, _SMALLEST = 4.5, 13  # contrast (WCAG 2, AA); pixels
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_in_a_browser_each_is_as_wide_as_the_window_and_can_be_read(
+    tmp_path: Path, dark: bool
+) -> None:
+    """As the e-mail connector sends them, on a telephone and on a screen."""
+    program = browser()
+    if program is None:
+        pytest.skip("there is no Chromium here, so no template was looked at in a browser")
+    pages = {
+        f"{name}.{locale}": inlined(str(render(name, locale).html))
+        for name in TEMPLATES.names()
+        for locale in ("en_GB", "de_DE")
+    }
+    told = measured(program, pages, tmp_path, widths=(320, 760), dark=dark)
+    assert len(told) == 2 * len(pages)
+    for name, page in told.items():
+        assert page["beyond"] <= 0, f"{name} must be pushed sideways"
+        assert page["contrast"] >= _READABLE, name
+        assert page["size"] >= _SMALLEST, name
+        assert page["words"] > 20, name
+        assert (page["background"] < 0.2) == dark, name
