@@ -238,6 +238,33 @@ def test_options(tmp_path: Path) -> None:
     assert update.record == "account"
 
 
+def test_whose_owner_is_meant(tmp_path: Path) -> None:
+    steps = "then:\n  - email: {to: {role: champion}, template: t, approval: {expires: 2 days}}\n"
+    named = {
+        subject: f"rule: {subject}\nsubject: {subject}\nwhen: [{{id: x}}]\n{steps}"
+        for subject in ("account", "contact", "ticket")
+    }
+    for rule in rules_from(tmp_path, named).rules:
+        (email,) = rule.then
+        owner = "account.owner" if rule.subject == "contact" else "owner"
+        assert isinstance(email, EmailStep)
+        assert email.approval is not None
+        assert (email.sender, *email.approval.by) == (owner, owner)
+
+
+def test_what_stands_at_the_account_is_found_there(tmp_path: Path) -> None:
+    text = (
+        "rule: a\nsubject: contact\nwhen: [{tier: gold}]\n"
+        "then: [{task: {assign_to: owner, subject: x}}]\n"
+    )
+    with pytest.raises(InvalidInputError) as raised:
+        rules_from(tmp_path, {"a": text})
+    assert "\n".join(raised.value.problems) == (
+        "rules/a.yaml:3:9: a contact has no field or fact “tier”; did you mean “account.tier”?\n"
+        "rules/a.yaml:4:27: a contact has no reference “owner”; did you mean “account.owner”?"
+    )
+
+
 def test_a_rules_version_changes_with_its_segments_and_not_with_comments(tmp_path: Path) -> None:
     text = "rule: a\nsubject: account\nwhen: [{segment: golden}]\n" + THEN
     segment = "segment: golden\nsubject: account\nwhen: [{tier: gold}]\n"

@@ -10,6 +10,8 @@ from crmsync.model.catalog import FactSpec
 from crmsync.rules.conditions import Collection, Column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crmsync.model.catalog import Catalog, Relation
 
 MOST_HOPS = 5
@@ -89,10 +91,10 @@ def _follow(catalog: Catalog, table: str, names: list[str], path: str) -> Destin
                 raise ValueError(
                     f"“{name}”{inside} is a value of {_named(table)}, and leads to no record"
                 )
-            references = [r.name for r in catalog.relations(table) if not r.many]
-            raise ValueError(
-                f"{_named(table)} has no reference “{name}”{nearest(name, references)}"
-            )
+            references = [r.name for r in _references(catalog, table)]
+            further = _further(catalog, table, name, catalog.relation)
+            hint = further or nearest(name, references)
+            raise ValueError(f"{_named(table)} has no reference “{name}”{hint}")
         if relation.many:
             raise ValueError(
                 f"“{name}” in “{path}” are several records; ask about them with "
@@ -104,9 +106,20 @@ def _follow(catalog: Catalog, table: str, names: list[str], path: str) -> Destin
 
 
 def _unknown(catalog: Catalog, table: str, name: str, path: str) -> str:
-    hint = nearest(name, catalog.names(table))
+    further = _further(catalog, table, name, catalog.column)
+    hint = further or nearest(name, catalog.names(table))
     inside = f" (in “{path}”)" if path != name else ""
     return f"{_named(table)} has no field or fact “{name}”{inside}{hint}"
+
+
+def _further(catalog: Catalog, table: str, name: str, find: Callable[[str, str], object]) -> str:
+    """A hint for what is not there, but at one of the records that are referred to."""
+    ways = [r.name for r in _references(catalog, table) if find(r.target, name) is not None]
+    return f"; did you mean “{ways[0]}.{name}”?" if len(ways) == 1 else ""
+
+
+def _references(catalog: Catalog, table: str) -> list[Relation]:
+    return [relation for relation in catalog.relations(table) if not relation.many]
 
 
 def _named(table: str) -> str:

@@ -103,10 +103,20 @@ class StepParser:
                 step = self._custom(kind, step_id, value, at)
         return step if len(self.problems.sentences) == before else None
 
+    @property
+    def _owner(self) -> str:
+        """The way to the subject's owner, or to its account's where it has none of its own."""
+        own = self.catalog.relation(self.table, "owner") is not None
+        return (
+            "owner"
+            if own or self.catalog.relation(self.table, "account") is None
+            else "account.owner"
+        )
+
     def _task(self, step_id: str, value: dict[str, Any], at: Path_) -> TaskStep:
         return TaskStep(
             id=step_id,
-            assign_to=self._assignees(value.get("assign_to", "owner"), (*at, "assign_to")),
+            assign_to=self._assignees(value.get("assign_to", self._owner), (*at, "assign_to")),
             subject=self._text(value, "subject", at),
             body=self._text(value, "body", at),
             due=self._duration(value, "due", at),
@@ -132,7 +142,7 @@ class StepParser:
                 (*at, "class"),
                 f"a mail's class is {' or '.join(EMAIL_CLASSES)}, and not {shown(email_class)}",
             )
-        sender = self._text(value, "from", at) or "owner"
+        sender = self._text(value, "from", at) or self._owner
         if sender != COMPANY:
             problem = self._person(sender, ("user",))
             if problem is not None:
@@ -264,7 +274,7 @@ class StepParser:
             self._note(
                 (*at, "expires"), "an approval expires after calendar time, for example 2 days"
             )
-        by = self._approvers(asked.get("by", "owner"), (*at, "by") if "by" in asked else at)
+        by = self._approvers(asked.get("by", self._owner), (*at, "by") if "by" in asked else at)
         return NeededApproval(by=by, expires=expires)
 
     def _approvers(self, value: object, at: Path_) -> tuple[str, ...]:
