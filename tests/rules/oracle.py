@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _NEVER = object()  # a fact that found nothing
+_NO_TIME = object()  # the same of one that tells since when
 
 
 class Oracle:
@@ -115,6 +116,11 @@ class Oracle:
             held = self._activities(account, "account")
             times = [a["at"] for a in held if self._is_contact(a)]
             return max(times, default=_NEVER)
+        if name == "open_since":
+            is_open = account["status"] != "closed" and account["opened_at"] is not None
+            return (
+                account["opened_at"] if is_open and account["opened_at"] <= self._now else _NO_TIME
+            )
         assert name == "open_tickets"
         return sum(
             1
@@ -175,9 +181,11 @@ class Oracle:
         if test.operator is Operator.PRESENT:
             if column.fact is not None and not known:
                 return None
-            return (known and value is not _NEVER) == test.operand
+            return (known and value not in {_NEVER, _NO_TIME}) == test.operand
         if not known:
             return None
+        if value is _NO_TIME:
+            return test.operator is Operator.IS_NOT
         if value is _NEVER:
             if isinstance(test.operand, Column) and test.operator not in {
                 Operator.OLDER_THAN,
@@ -276,16 +284,24 @@ class Oracle:
                 return bool(first <= value <= self._last(high, zone, is_day=is_day))
 
     def _shifted(self, duration: Duration, sign: int, zone: ZoneInfo, is_day: bool = False) -> Any:
-        """Today or now, so much later or earlier; business days keep the time on the clock."""
+        """Today or now, so much later or earlier; business days keep the time on the clock.
+
+        On a day without work it is the midnight at which work has ended, or begins again.
+        """
         local = self._now.astimezone(zone)
         if not duration.business_days:
             return (local.date() if is_day else self._now) + sign * duration.length
         day, left = local.date(), duration.business_days
         while left:
             day += timedelta(days=sign)
-            left -= day.isoweekday() <= 5 and day not in self._holidays
+            left -= self._works(day)
         clock = local.time()
+        if not is_day and not self._works(local.date()):
+            day, clock = (day + timedelta(days=1) if sign > 0 else day), time()
         return day if is_day else datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
+
+    def _works(self, day: Any) -> bool:
+        return day.isoweekday() <= 5 and day not in self._holidays
 
     def _first(self, literal: Any, zone: ZoneInfo, *, is_day: bool) -> Any:
         if isinstance(literal, Today):
@@ -351,8 +367,8 @@ class Oracle:
         if clause.test.operator is Operator.PRESENT:
             return bool(values) == clause.test.operand
         if not values:
-            never_passes = clause.test.operator in {Operator.OLDER_THAN, Operator.FURTHER_THAN}
-            return never_passes if is_time else None
+            all_are = {Quantifier.MAX: Operator.OLDER_THAN, Quantifier.MIN: Operator.FURTHER_THAN}
+            return clause.test.operator is all_are[clause.quantifier] if is_time else None
         if clause.quantifier is Quantifier.AVG:
             return _plain(sum(map(Fraction, values)) / len(values), _exactly(clause.test))
         value = min(values) if clause.quantifier is Quantifier.MIN else max(values)

@@ -7,7 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from crmsync.model.catalog import Catalog
+from crmsync.model.durations import parse_duration
 from crmsync.model.records import NOTHING
+from crmsync.model.tables import FieldType
+from crmsync.rules.conditions import Operator, Test
+from crmsync.rules.evaluation.calendar import Calendar
 from crmsync.rules.evaluation.evaluate import evaluate
 from crmsync.rules.evaluation.world import World
 from crmsync.rules.unit_tests.memory import MemoryRecords
@@ -158,6 +162,70 @@ def test_business_days_skip_weekends_and_the_countrys_holidays(tmp_path: Path) -
     plain = verdicts_of(rule, {"account": accounts}, now=maundy_thursday).matches
     assert max(german) == "2026-04-08"  # Good Friday and Easter Monday are off
     assert max(plain) == "2026-04-06"
+
+
+def test_on_days_without_work_nothing_becomes_older(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - created_at: {older_than: 5 business days}")
+    made = {"monday": "2026-02-16T18:00", "sunday": "2026-02-15T18:00"}
+    accounts = [{"id": day, "created_at": at} for day, at in made.items()]
+
+    def old(day: int, hour: int) -> set[str]:
+        now = datetime(2026, 2, day, hour, tzinfo=UTC)
+        return set(verdicts_of(rule, {"account": accounts}, now=now).matches)
+
+    assert old(20, 23) == set()
+    assert [old(day, hour) for day in (21, 22) for hour in (0, 10, 19)] == [{"sunday"}] * 6
+    assert old(23, 17) == {"sunday"}
+    assert old(23, 18) == {"sunday", "monday"}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles"])
+@pytest.mark.parametrize("operator", [Operator.OLDER_THAN, Operator.IN_NEXT])
+def test_the_end_of_business_days_never_goes_back(operator: Operator, zone: str) -> None:
+    test = Test(operator=operator, operand=parse_duration("3 business days"))
+    ends = [
+        Calendar(
+            now=datetime(2026, 3, 26, tzinfo=UTC) + timedelta(hours=hour),
+            zone=ZoneInfo(zone),
+            country="DE",
+        )
+        .bounds(test, FieldType.INSTANT)
+        .most
+        for hour in range(24 * 24)  # over Easter
+    ]
+    assert ends == sorted(ends)  # type: ignore[type-var]  # they are instants
+    assert len(set(ends)) > 12 * 24
+
+
+def test_a_closed_ticket_has_not_been_open_for_any_time(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "  - open_since: {older_than: 5 days}", subject="ticket")
+    tickets = [
+        {"id": "open", "status": "open", "opened_at": "2026-01-01T10:00"},
+        {"id": "young", "status": "open", "opened_at": "2026-02-28T10:00"},
+        {"id": "closed", "status": "closed", "opened_at": "2026-01-01T10:00"},
+    ]
+    said = verdicts_of(rule, {"ticket": tickets})
+    assert set(said.matches) == {"open"}
+    assert not said.unknown
+    absent = rule_of(tmp_path, "  - open_since: {present: false}", subject="ticket")
+    assert set(verdicts_of(absent, {"ticket": tickets}).matches) == {"closed"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "passes"),
+    [
+        ("max: {of: tickets, field: opened_at, is: {older_than: 9 days}}", True),
+        ("min: {of: tickets, field: opened_at, is: {older_than: 9 days}}", False),
+        ("max: {of: deals, field: close_date, is: {further_than: 9 days}}", False),
+        ("min: {of: deals, field: close_date, is: {further_than: 9 days}}", True),
+    ],
+)
+def test_all_of_none_are_old_and_none_of_them_is(
+    tmp_path: Path, condition: str, passes: bool
+) -> None:
+    rule = rule_of(tmp_path, f"  - {condition}")
+    records: Records = {"account": [{"id": "a"}], "ticket": [], "deal": []}
+    assert set(verdicts_of(rule, records).matches) == ({"a"} if passes else set())
 
 
 def test_activities_reach_an_account_by_contact_deal_and_link_each_once(tmp_path: Path) -> None:

@@ -128,6 +128,14 @@ def test_there_is_no_such_subject(tmp_path: Path) -> None:
         (Operator.IN_NEXT, "14 days", timedelta(days=-2), "2 days ago"),
         (Operator.FURTHER_THAN, "12h", timedelta(hours=5), "5 of 12 hours"),
         (Operator.OLDER_THAN, "3 business days", timedelta(days=-3), "1 of 3 business days"),
+        (Operator.OLDER_THAN, "5 business days", timedelta(days=-7), "5 of 5 business days"),
+        (
+            Operator.OLDER_THAN,
+            "5 business days",
+            timedelta(days=-7, hours=1),
+            "4 of 5 business days",
+        ),
+        (Operator.OLDER_THAN, "1 business day", timedelta(days=-2), "0 of 1 business day"),
         (Operator.IN_NEXT, "3 days", timedelta(), "0 of at most 3 days"),
     ],
 )

@@ -325,6 +325,7 @@ TICKET_CLAUSES = clauses_of(
     [
         ("status", st.sampled_from(["open", "closed", {"is_not": "open"}, {"present": False}])),
         ("opened_at", st.one_of(INSTANT_TESTS, PRESENT)),
+        ("open_since", st.one_of(AGES, PRESENT)),
         ("account.tier", TEXT_TESTS),
         ("account.last_contact", AGES),
         ("status", past_tests(["open", "closed"])),

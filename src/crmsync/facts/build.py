@@ -27,6 +27,7 @@ def declared(
     *,
     rests_on: tuple[str, ...] = (),
     default: int | None = None,
+    is_state: bool = False,
     measure: Measure | None = None,
     turns: Callable[[FactTables], Sequence[ir.Table]] | None = None,
     values: Callable[[FactTables], ir.Table] | None = None,
@@ -40,6 +41,7 @@ def declared(
         description=description,
         rests_on=rests_on,
         default=default,
+        is_state=is_state,
     )
     return Fact(
         spec=spec, build=build, measure=measure, turns=turns, values=values, evidence=evidence

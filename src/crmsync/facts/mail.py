@@ -125,6 +125,7 @@ def mail_facts() -> tuple[Fact, ...]:
             "When mail to the present address last came back for good; empty while it takes mail.",
             _bounced_at,
             rests_on=_RESTS_ON,
+            is_state=True,
             turns=_turns,
             values=_values,
             evidence=_evidence,

@@ -133,6 +133,7 @@ def service_facts() -> tuple[Fact, ...]:
             "When it was opened, if it is open still.",
             _open_since,
             rests_on=("ticket",),
+            is_state=True,
             turns=when("ticket", "opened_at", "closed_at", owner="id"),
             values=times_of("ticket", "opened_at", owner="id"),
         ),

@@ -22,6 +22,8 @@ class FactSpec:
             for the subject's connection, the fact is unknown.
         default: its value where the related records hold nothing (0 for counts);
             None means *never* (times) or empty.
+        is_state: of a time, whether it tells since when something is so, as since when a ticket
+            is open; where it is not so, that is no age, while *never* is older than any.
     """
 
     name: str
@@ -30,6 +32,7 @@ class FactSpec:
     description: str
     rests_on: tuple[str, ...] = ()
     default: int | None = None
+    is_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,8 +126,10 @@ def is_absence(clause: Comparison | Related) -> bool:
             return True
         case Quantifier.COUNT | Quantifier.SUM if clause.test is not None:
             return passes(0, clause.test)
-        case Quantifier.MIN | Quantifier.MAX if clause.test is not None:
-            return clause.test.operator in {Operator.OLDER_THAN, Operator.FURTHER_THAN}
+        case Quantifier.MIN if clause.test is not None:
+            return clause.test.operator is Operator.FURTHER_THAN
+        case Quantifier.MAX if clause.test is not None:
+            return clause.test.operator is Operator.OLDER_THAN
         case _:
             return False
 

@@ -104,7 +104,8 @@ def passed(clause: Comparison) -> Passed | None:
     measure, values = found
     # Never is older than any age, and further than any.
     ages = {Operator.OLDER_THAN, Operator.FURTHER_THAN}
-    never = clause.column.fact is not None and clause.test.operator in ages
+    fact = clause.column.fact
+    never = fact is not None and not fact.is_state and clause.test.operator in ages
     return Passed(about=(clause.column.path, measure), values=values, empty=never)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from crmsync.model.business_days import add_business_days
+from crmsync.model.business_days import add_business_days, is_business_day
 from crmsync.model.durations import Duration
 from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Change, Enrolled, Operator, Past, Test, Today
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _BACKWARD = frozenset({Operator.IN_LAST, Operator.OLDER_THAN})
 
 Bound = date | datetime
+# A year on each side is left free, since converting between zones must not overflow.
+_FIRST_DAY, _LAST_DAY = date(2, 1, 1), date(9998, 12, 31)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,33 +64,44 @@ class Calendar:
         return self.local.date()
 
     def shifted(self, duration: Duration, kind: FieldType, *, back: bool) -> Bound:
-        """Today (for dates) or now (for instants), a duration later or back."""
+        """Today (for dates) or now (for instants), a duration later or back.
+
+        Business days keep the time of day. Where nobody works, time stands still: it is the end of
+        the working day before and the begin of the next one. So the answer never goes back.
+        """
         sign = -1 if back else 1
         try:
+            if not duration.business_days:
+                if kind is FieldType.DATE:
+                    return self.today + sign * duration.length
+                return (self.now + sign * duration.length).astimezone(UTC)
+            day = add_business_days(self.today, sign * duration.business_days, self.country)
             if kind is FieldType.DATE:
-                if duration.business_days:
-                    return add_business_days(
-                        self.today, sign * duration.business_days, self.country
-                    )
-                return self.today + sign * duration.length
-            if duration.business_days:
-                day = add_business_days(self.today, sign * duration.business_days, self.country)
-                local = datetime.combine(day, self.local.timetz().replace(fold=0))
-                return local.astimezone(UTC)
-            return (self.now + sign * duration.length).astimezone(UTC)
+                return day
+            if is_business_day(self.today, self.country):
+                return self._at_this_time(day)
+            return self.midnight(day if back else day + timedelta(days=1))
         except OverflowError:
             return self._end_of_time(kind, back=back)
 
     def instant_after(self, duration: Duration) -> datetime:
-        """Now, a duration later: business days keep the time of day there."""
-        moved = self.shifted(duration, FieldType.INSTANT, back=False)
-        assert isinstance(moved, datetime)  # noqa: S101  instants are shifted to instants
-        return moved
+        """Now, a duration later: business days keep the time of day, from any day on."""
+        try:
+            if not duration.business_days:
+                return (self.now + duration.length).astimezone(UTC)
+            return self._at_this_time(
+                add_business_days(self.today, duration.business_days, self.country)
+            )
+        except OverflowError:
+            return datetime.combine(_LAST_DAY, time(), tzinfo=UTC)
+
+    def _at_this_time(self, day: date) -> datetime:
+        local = datetime.combine(day, self.local.timetz().replace(fold=0))
+        return local.astimezone(UTC)
 
     @staticmethod
     def _end_of_time(kind: FieldType, *, back: bool) -> Bound:
-        # A year on each side is left free, since converting between zones must not overflow.
-        day = date(2, 1, 1) if back else date(9998, 12, 31)
+        day = _FIRST_DAY if back else _LAST_DAY
         return day if kind is FieldType.DATE else datetime.combine(day, time(), tzinfo=UTC)
 
     def midnight(self, day: date) -> datetime:

@@ -65,8 +65,8 @@ def window_of_fact(world: World, column: Column, tests: Iterable[Test | None]) -
     measure = None if column.fact is None else world.measure(column.fact)
     if column.fact is None or measure is None or measure.latest is None:
         return None
-    if not column.fact.rests_on:
-        return None  # nothing at all would be unknown, not never
+    if not column.fact.rests_on or column.fact.is_state:
+        return None  # nothing at all would be unknown, or no time, and not never
     longest: Window | None = None
     for test in tests:
         found = None if test is None else _window(world, test, column.type)

@@ -33,13 +33,22 @@ from crmsync.rules.unknown import is_never_unknown
 from crmsync.rules.unknown import passes as number_passes
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import ibis.expr.types as ir
 
     from crmsync.rules.evaluation.rows import Rows
 
 # Numbers in records have four decimal places.
 _NUMBER_TYPE = "decimal(18, 4)"
+# Nothing at all, where that is known, is never: older than any age, and further than any.
 _NEVER_PASSES = frozenset({Operator.OLDER_THAN, Operator.FURTHER_THAN, Operator.IS_NOT})
+_NO_TIME_PASSES = frozenset({Operator.IS_NOT})
+# The largest of some is older where all of them are, the smallest where one of them is.
+_NONE_PASSES = {
+    Quantifier.MIN: frozenset({Operator.FURTHER_THAN, Operator.IS_NOT}),
+    Quantifier.MAX: frozenset({Operator.OLDER_THAN, Operator.IS_NOT}),
+}
 _MONOTONE = frozenset({Operator.OVER, Operator.UNDER, Operator.AT_LEAST, Operator.AT_MOST})
 _TRUE = ibis.literal(True)
 _UNKNOWN = ibis.null("boolean")
@@ -53,11 +62,13 @@ class Seen:
         found: the value, where it is known.
         known: never null; where it is false nothing can be said. None for a plain field, of which
             everything is said by its value: empty is unknown.
+        nothing_passes: the tests that a time passes where it is known that there is nothing.
     """
 
     found: ir.Value
     type: FieldType
     known: ir.BooleanValue | None = None
+    nothing_passes: Container[Operator] = _NEVER_PASSES
 
     @property
     def value(self) -> ir.Value:
@@ -179,16 +190,16 @@ def seen(rows: Rows, column: Column) -> Seen:
         known &= ~(found & value.isnull())
     if column.fact.default is not None:
         value = value.fill_null(column.fact.default)
-    return Seen(found=value, type=column.type, known=known)
+    nothing = _NO_TIME_PASSES if column.fact.is_state else _NEVER_PASSES
+    return Seen(found=value, type=column.type, known=known, nothing_passes=nothing)
 
 
 def passes(rows: Rows, subject: Seen, test: Test) -> Said:
     """Whether a value passes a test."""
     value, known = subject.found, subject.known
-    # Nothing at all, where that is known, is never: older than any age, and no time to come.
     null_as = None
     if known is not None and subject.type in TIMES:
-        null_as = test.operator in _NEVER_PASSES
+        null_as = test.operator in subject.nothing_passes
     if test.operator is Operator.PRESENT:
         verdict = value.notnull() if test.operand else value.isnull()
     elif isinstance(test.operand, Column):
@@ -312,7 +323,8 @@ def tallied(rows: Rows, clause: Related) -> Seen:
     if clause.quantifier is Quantifier.SUM:
         value = value.fill_null(0)
     kind = FieldType.NUMBER if clause.quantifier is Quantifier.AVG else clause.column.type
-    return Seen(found=value, type=kind, known=known)
+    nothing = _NONE_PASSES.get(clause.quantifier, _NO_TIME_PASSES)
+    return Seen(found=value, type=kind, known=known, nothing_passes=nothing)
 
 
 def _count(test: Test, counted: ir.Value, unsure: ir.Value) -> ir.BooleanValue:

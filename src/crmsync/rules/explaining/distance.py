@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from crmsync.model.business_days import business_days_between
+from crmsync.model.business_days import business_days_between, is_business_day
 from crmsync.model.durations import Duration
 from crmsync.rules.conditions import Change, Operator, Test
 
@@ -73,16 +73,30 @@ def _is_ahead(value: date, calendar: Calendar) -> bool:
 def _measured(value: date, bound: Duration, calendar: Calendar) -> tuple[int, str, int]:
     """How far a time is from now, in whole units of the bound; the unit; the bound in it."""
     if bound.business_days:
-        day = value.astimezone(calendar.zone).date() if isinstance(value, datetime) else value
-        first, last = sorted((day, calendar.today))
-        between = business_days_between(first, last, calendar.country)
-        return between, "business days", bound.business_days
+        return _business_days(value, calendar), "business days", bound.business_days
     if isinstance(value, datetime):
         away = abs(calendar.now.astimezone(UTC) - value)
     else:
         away = abs(calendar.today - value)
     unit, name = (_HOUR, "hours") if bound.length % _DAY else (_DAY, "days")
     return away // unit, name, bound.length // unit
+
+
+def _business_days(value: date, calendar: Calendar) -> int:
+    """How many whole business days lie between a time and now; no time passes on other days."""
+    if not isinstance(value, datetime):
+        first, last = sorted((value, calendar.today))
+        # A day is over when the next one begins; one ahead is there when it begins.
+        moved = _DAY if value == first else timedelta(0)
+        return business_days_between(first - moved, last - moved, calendar.country)
+    first, last = sorted((value.astimezone(calendar.zone), calendar.local))
+    whole = business_days_between(first.date() - _DAY, last.date() - _DAY, calendar.country)
+    return whole - (_at_work(last, calendar) < _at_work(first, calendar))
+
+
+def _at_work(instant: datetime, calendar: Calendar) -> time:
+    """The time of day, which on days without work stands at midnight."""
+    return instant.time() if is_business_day(instant.date(), calendar.country) else time()
 
 
 def _counted(unit: str, count: int) -> str:

@@ -317,7 +317,8 @@ def _is_time_fact(clause: Clause) -> bool:
     if isinstance(clause, Related):
         return clause.column is not None and clause.column.type in TIMES
     fact = clause.column.fact
-    return fact is not None and bool(fact.rests_on) and clause.column.type in TIMES
+    may_be = fact is not None and bool(fact.rests_on) and not fact.is_state
+    return may_be and clause.column.type in TIMES
 
 
 _VALUES = {Truth.YES: True, Truth.NO: False, Truth.UNKNOWN: None}

@@ -121,10 +121,7 @@ def _is_continuous(test: Test, kind: FieldType) -> bool:
 
 
 def _goes_back(test: Test, kind: FieldType) -> bool:
-    """Whether an end may lie earlier than it did before.
-
-    Three business days before a Saturday's end lie after three before the Sunday's begin.
-    """
+    """Whether an end may lie earlier than before: it goes by clocks, which are put back."""
     return kind is FieldType.INSTANT and not _is_continuous(test, kind)
 
 
