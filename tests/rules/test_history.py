@@ -30,7 +30,7 @@ def verdict(folder: Path, clause: str, **account: Any) -> str:
     [
         ("in_last: 10 days", "yes"),  # the bound is included
         ("in_last: 239 hours", "no"),
-        ("in_last: 7 business days", "yes"),  # back to Thursday 2026-02-19, 12:00
+        ("in_last: 7 business days", "yes"),  # back to the begin of Thursday 2026-02-19
         ("in_last: 6 business days", "no"),
         ("from: gold", "yes"),
         ("from: [basic, gold], to: silver, in_last: 30 days", "yes"),
@@ -111,8 +111,8 @@ def test_changed_is_no_only_where_everything_is_known(
         ("value: silver, at: '2026-02-19T12:00'", "yes"),
         ("value: silver, at: 2026-03-01", "yes"),  # today, as far as it has passed
         ("value: silver, at: 2026-03-02", "unknown"),
-        ("value: gold, at: 7 business days", "no"),
-        ("value: gold, at: 8 business days", "yes"),
+        ("value: gold, at: 6 business days", "no"),
+        ("value: gold, at: 7 business days", "yes"),  # the begin of that Thursday
     ],
 )
 def test_was(tmp_path: Path, past: str, expected: str) -> None:

@@ -166,7 +166,8 @@ def test_record_types_are_read_by_name_and_amounts_have_their_currency(
 def test_an_org_with_one_currency_has_no_field_for_it(org: TestedOrg) -> None:
     deal = {"Name": "Renewal", "StageName": "Offer", "CloseDate": "2026-03-29", "Amount": 5}
     org.org.create("Opportunity", deal)
-    connector = org.connect("Opportunity", ("Amount", "CurrencyIsoCode"))
+    columns = ("Amount", "CurrencyIsoCode")
+    connector = org.connect("Opportunity", columns, optional=columns[1:])
     (page,) = connector.read("records", None)
     (row,) = page.records.to_pylist()
     assert (row["Amount"], row["CurrencyIsoCode"]) == ("5.0", None)

@@ -418,7 +418,7 @@ def test_a_job_is_resumed_where_it_was_left(org: TestedOrg) -> None:
     assert ids(listing) == sorted(made)
 
 
-def test_a_hidden_field_is_told_and_the_rest_goes_on(org: TestedOrg) -> None:
+def test_a_hidden_field_stops_its_stream_rather_than_being_empty(org: TestedOrg) -> None:
     accounts(org, 3, Phone="1")
     connector = org.connect("Account", ("Name", "Phone"))
     assert connector.check() == []
@@ -426,20 +426,36 @@ def test_a_hidden_field_is_told_and_the_rest_goes_on(org: TestedOrg) -> None:
     org.org.objects["Account"].hidden.add("Phone")
     connector = org.connect("Account", ("Name", "Phone"))
     (finding,) = connector.check()
-    assert "no field “Phone”" in finding.sentence
-    assert "field-level security" in finding.sentence
     assert finding.stream == "records"
+    assert finding.fatal
     org.clock.pass_time(timedelta(minutes=1))
     accounts(org, 1, Name="New")
-    hidden = read(org.connect("Account", ("Name", "Phone")), cursor)
+    for since in (None, cursor):
+        with pytest.raises(
+            RejectedError, match="no field “Phone”, or field-level security"
+        ) as told:
+            read(org.connect("Account", ("Name", "Phone")), since)
+        assert str(told.value) == finding.sentence
+    org.org.objects["Account"].hidden.clear()
+    assert [row["Name"] for row in rows(read(connector, cursor)) if row["Phone"] is None] == ["New"]
+
+
+def test_an_optional_field_that_is_hidden_is_empty_until_it_is_shown(org: TestedOrg) -> None:
+    def connected() -> SalesforceConnector:
+        return org.connect("Account", ("Name", "Phone"), optional=("Phone",))
+
+    accounts(org, 3, Phone="1")
+    org.org.objects["Account"].hidden.add("Phone")
+    assert [finding.fatal for finding in connected().check()] == [False]
+    hidden = read(connected())
     assert {row["Phone"] for row in rows(hidden)} == {None}
     org.org.objects["Account"].hidden.clear()
     org.service.calls.clear()
-    assert rows(read(org.connect("Account", ("Name", "Phone")), hidden[-1].cursor))
+    assert rows(read(connected(), hidden[-1].cursor))
     assert org.service.calls == ["GET queryAll"], "what is missing is not asked for each time"
     org.clock.pass_time(timedelta(hours=1))
-    shown = read(org.connect("Account", ("Name", "Phone")), hidden[-1].cursor)
-    assert sorted(row["Phone"] or "" for row in rows(shown)) == ["", "1", "1", "1"]
+    shown = read(connected(), hidden[-1].cursor)
+    assert [row["Phone"] for row in rows(shown)] == ["1", "1", "1"]
 
 
 def test_an_object_without_the_usual_stamp_is_read_by_another(org: TestedOrg) -> None:

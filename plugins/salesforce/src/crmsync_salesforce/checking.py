@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crmsync.config.yaml import nearest
 from crmsync.errors import AuthError
 from crmsync.plugins.contract import Finding
+from crmsync_salesforce.describing import no_field
 from crmsync_salesforce.errors import RefusedError
 from crmsync_salesforce.login import PASSWORD_RETIRED
 from crmsync_salesforce.mails import MAIL, keeps_mail
@@ -129,7 +129,7 @@ def _stream(descriptions: Descriptions, request: StreamRequest) -> Iterator[Find
     for column in (*request.key, *request.columns):
         if descriptions.type_of(name, column) is None:
             yield Finding(
-                sentence=f"{name} has no field “{column}”, or field-level security hides it from "
-                f"the API's user, and a permission set shows it{nearest(column, fields)}",
+                sentence=no_field(name, column, fields),
                 stream=request.name,
+                fatal=column not in request.options.optional,
             )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crmsync.config.yaml import nearest
 from crmsync.model.tables import FieldType
 from crmsync.plugins.contract import RemoteField
 from crmsync_salesforce.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from crmsync_salesforce.client import SalesforceClient
 
@@ -37,6 +38,14 @@ _TYPES = {
 _DEEPEST = 5  # SOQL follows so many relations
 
 
+def no_field(name: str, column: str, there: Collection[str]) -> str:
+    """That the org does not show a column of an object, and what to do."""
+    return (
+        f"{name} has no field “{column}”, or field-level security hides it from the API's user, "
+        f"and a permission set shows it{nearest(column, there)}"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a read asks for, as the org's description allows it. It stands in cursors.
@@ -45,7 +54,7 @@ class Plan:
         selected: the columns of the query.
         instants: those of them that are instants.
         prefixes: for each column with a colon, the first characters of the ids that it keeps.
-        missing: columns of the mapping that the org does not have, or hides.
+        missing: columns of the mapping that the org does not have, or hides; they are optional.
         changed: the field that orders changes; None where the object has none.
         deletable: whether the org tells what was deleted.
         mergeable: whether records are merged into others.

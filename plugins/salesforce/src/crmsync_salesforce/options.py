@@ -118,13 +118,15 @@ class SalesforceStreamOptions(Settings):
 
     ``object`` is the API name. From ``bulk_from`` records on, the Bulk API is used; ``look_back``
     is how late a change may become visible; ``reread_every`` reads all of it again, for formula
-    fields, whose changes move no time of change.
+    fields, whose changes move no time of change. The columns of ``optional`` are empty where the
+    org does not have them, or hides them; without any other one, the stream is not read.
     """
 
     object: ApiName
     bulk_from: int = Field(default=10_000, ge=0)
     look_back: CalendarDurationField = parse_duration("10 minutes")
     reread_every: CalendarDurationField | None = None
+    optional: tuple[str, ...] = ()
 
     @property
     def reread_after(self) -> timedelta | None:

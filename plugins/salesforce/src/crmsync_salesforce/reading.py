@@ -16,6 +16,7 @@ from crmsync.model.pages import Page, Snapshot
 from crmsync.observe import logger
 from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.cursor import JobPlace, Progress, progress_of
+from crmsync_salesforce.describing import no_field
 from crmsync_salesforce.errors import LOST_PLACE, QueryTimeoutError, RefusedError
 from crmsync_salesforce.formers import formers
 from crmsync_salesforce.options import SalesforceStreamOptions
@@ -114,7 +115,12 @@ class StreamReading:
         return datetime.fromisoformat(known or _LONG_AGO)
 
     def _describe(self, *, anew: bool = False) -> None:
-        """Ask the org what it lets us read: once a day, while something is missing once an hour."""
+        """Ask the org what it lets us read: once a day, while something is missing once an hour.
+
+        Raises:
+            RejectedError: it does not show a column that is not optional. Were it taken for empty,
+                people who want no mail would get some.
+        """
         if anew:
             self._descriptions.forget()
         plan = self._progress.plan
@@ -127,7 +133,9 @@ class StreamReading:
             self._object, self._columns, now=now, with_creation=bool(self._request.tracked)
         )
         for column in fresh.missing:
-            self._log.warning("column_missing", column=column)
+            if column not in self._options.optional:
+                there = self._descriptions.fields(self._object)
+                raise RejectedError(no_field(self._object, column, there))
         if plan is not None and {*fresh.selected, fresh.changed} - {*plan.selected}:
             # Fields came back: what is known of all records is to be completed.
             self._progress = Progress(shape=self._progress.shape)
