@@ -139,3 +139,20 @@ def test_it_tells_the_round_and_the_text_that_somebody_goes_by(tmp_path: Path) -
         "then, for the 2. time since 2026-02-23 09:00 CET"
     )
     assert notes[-1] == "held task#3: it comes again 5 days after it came last"
+
+
+def test_what_other_rules_take_of_a_cap_is_not_there_any_more(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    caps = "policy: {caps: [{per: contact, at_most: 1, within: 7 days}]}\n"
+    config.write_text(config.read_text("utf-8") + caps, encoding="utf-8")
+    first = "rule: first\npriority: 90\nsubject: contact\nwhen: [{first_name: Ann}]\n"
+    first += "then: [{email: {to: contact, from: company, template: hello}}]\n"
+    (tmp_path / "rules" / "first.yaml").write_text(first, encoding="utf-8")
+    hello = "---\nsubject: Hello\nclass: commercial\n---\nHello {{ contact.first_name }}\n"
+    (tmp_path / "templates" / "hello.txt").write_text(hello, encoding="utf-8")
+    call("sync", "--config", config, *AT)
+    (rule,) = call_json("explain", "A1", "--config", config, *AT, "--rule", "renewal-at-risk")[
+        "rules"
+    ]
+    (mail,) = [note for note in rule["notes"] if "email" in note]
+    assert mail.startswith("deferred until 2026-03-09"), mail
