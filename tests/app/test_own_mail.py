@@ -13,7 +13,7 @@ import pytest
 from crmsync.app.own_mail import tell_of_own_mail
 from crmsync.app.workspace import open_workspace
 from crmsync.clock import FixedClock
-from crmsync.errors import NobodyThereError
+from crmsync.errors import CrmsyncError, NobodyThereError, UncertainError
 from crmsync.model.actions import SendEmail
 from crmsync.model.own_mail import OF_THE_LEDGER
 from crmsync_files.connector import FilesConnector
@@ -34,7 +34,6 @@ _MAILBOX = """\
     streams:
       mails:
         file: mails.csv
-        complete: true
         table: activity
         key: id
         fields:
@@ -43,13 +42,14 @@ _MAILBOX = """\
           direction: direction
           automated: automated
           sender: sender
+          message_id: message_id
           addresses: sender
           answers: answers
           notice: notice
           notice_address: address
           notice_reason: reason
 """
-_HEAD = "id,at,direction,automated,sender,answers,notice,address,reason\n"
+_HEAD = "id,at,direction,automated,sender,answers,notice,address,reason,message_id\n"
 _SECOND = RULE.replace("rule: renewal-at-risk", "rule: second")
 _BOUNCED = """\
 rule: bounced
@@ -125,7 +125,7 @@ def test_nothing_is_held_where_nothing_came_back(company: Path) -> None:
 @pytest.mark.parametrize(("kind", "state"), [("hard_bounce", "held"), ("complaint", "dropped")])
 def test_a_notice_names_a_mail_of_ours(company: Path, kind: str, state: str) -> None:
     ours = _message_id(company)
-    _arrive(company, f"B,2026-03-02 11:00,inbound,yes,,{ours},{kind},,no such address\n")
+    _arrive(company, f"B,2026-03-02 11:00,inbound,yes,,{ours},{kind},,no such address,\n")
     assert _second(company)[0] == state
     expected = ["ann@acme.example is dead: no such address"] if kind == "hard_bounce" else []
     assert _tasks(company, _LATER) == expected
@@ -142,13 +142,13 @@ def test_a_notice_names_a_mail_of_ours(company: Path, kind: str, state: str) -> 
 
 
 def test_old_mail_systems_do_not_say_which_mail_it_was(company: Path) -> None:
-    _arrive(company, "B,2026-03-02 11:00,inbound,yes,,,hard_bounce,ann@acme.example,gone\n")
+    _arrive(company, "B,2026-03-02 11:00,inbound,yes,,,hard_bounce,ann@acme.example,gone,\n")
     assert _second(company)[0] == "held"
 
 
 def test_an_answer_from_an_address_that_nobody_knows_is_the_customer_s(company: Path) -> None:
     ours = _message_id(company)
-    _arrive(company, f"R,2026-03-02 11:00,inbound,no,ann@home.example,{ours},,,\n")
+    _arrive(company, f"R,2026-03-02 11:00,inbound,no,ann@home.example,{ours},,,,\n")
     call("sync", "--config", company, "--at", _LATER)
     told = call("explain", "Acme", "--config", company, "--at", _LATER).stdout
     assert "last_contact" in told
@@ -168,20 +168,43 @@ def test_mail_of_ours_is_told_once_and_is_no_contact(company: Path) -> None:
     assert {one["connection"] for one in status["streams"]} == {"crm", "mailbox"}
 
 
+_COPY = "C,2026-03-02 10:01,outbound,yes,jo@vendor.example,,,,,{}\n"
+_REPLY = "R,2026-03-02 11:00,inbound,no,ann@acme.example,{},,,,\n"
+
+
+@pytest.mark.parametrize("proof", [_COPY, _REPLY], ids=["a copy", "an answer"])
+def test_what_may_have_gone_out_did_where_a_copy_or_an_answer_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proof: str
+) -> None:
+    (tmp_path / "mailbox").mkdir()
+    (tmp_path / "mailbox" / "mails.csv").write_text(_HEAD, encoding="utf-8")
+    config = make_company(tmp_path, config=CONFIG + _MAILBOX)
+    sent = _answering(monkeypatch, UncertainError("the line broke"))
+    assert call_json("run", "--config", config, "--at", _AT)["delivery"]["uncertain"] == 1
+    _arrive(config, proof.format(sent[0].message_id))
+    call_json("sync", "--config", config, "--at", "2026-03-02T09:05+00:00")
+    _arrive(config, "")  # somebody deletes it; what is no complete listing keeps what was read
+    report = call_json("run", "--config", config, "--at", "2026-03-02T10:00+00:00")["delivery"]
+    assert (report["done"], report["already"], report["uncertain"]) == (0, 1, 0)
+    assert len(sent) == 1, "it was not sent again"
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, error: CrmsyncError) -> list[SendEmail]:
+    """Let every mail be answered with an error; the mails, as they are handed over."""
+    apply, taken = FilesConnector.apply, list[SendEmail]()
+
+    def answering(self: FilesConnector, actions: Sequence[Action]) -> Sequence[Any]:
+        taken.extend(one for one in actions if isinstance(one, SendEmail))
+        return [error if isinstance(one, SendEmail) else apply(self, [one])[0] for one in actions]
+
+    monkeypatch.setattr(FilesConnector, "apply", answering)
+    return taken
+
+
 @pytest.fixture
 def refused(company: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the mail server says at once that nobody is there, and no mailbox is read."""
-    apply = FilesConnector.apply
-
-    def refusing(self: FilesConnector, actions: Sequence[Action]) -> Sequence[Any]:
-        return [
-            NobodyThereError("the mail server refuses the recipient: 550 5.1.1 no such user")
-            if isinstance(one, SendEmail)
-            else apply(self, [one])[0]
-            for one in actions
-        ]
-
-    monkeypatch.setattr(FilesConnector, "apply", refusing)
+    _answering(monkeypatch, NobodyThereError("the mail server refuses it: 550 5.1.1 no such user"))
     config = company.parent / "config.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     (company.parent / "rules" / "second.yaml").write_text(_SECOND, encoding="utf-8")

@@ -171,6 +171,23 @@ def test_a_mail_that_cannot_be_taken_apart_keeps_its_headers_and_is_told() -> No
     assert _one(_raw("--b\n\nx\n", **headers)).trouble is None
 
 
+@pytest.mark.parametrize(
+    ("words", "contact"),
+    [
+        ("Unsubscribe.\n\nBest regards\nAnn", False),
+        ("Bitte abmelden!", False),
+        ("Stop.\nWe want to talk about the price first.", True),
+        ("Please do not stop.", True),
+    ],
+)
+def test_who_wants_no_more_mail_and_says_nothing_else_is_not_in_contact(
+    words: str, contact: bool
+) -> None:
+    one = _one(_raw(f"{words}\n"))
+    assert one.automated == (not contact)
+    assert one.notice is None
+
+
 def test_mails_without_a_message_id_are_told_apart_by_what_they_say() -> None:
     ids = {
         _one(_raw(Message_ID=None)).id,

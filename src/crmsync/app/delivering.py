@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crmsync.app.proven import settle_proven
 from crmsync.delivery.deliver import DeliveryReport, Target, deliver
 from crmsync.errors import ConnectorError, InvalidInputError
 from crmsync.ledger.states import State
@@ -31,7 +32,9 @@ def find_out(
     unsettled = {State.SENDING, State.UNCERTAIN} & workspace.ledger.effect_counts().keys()
     if not unsettled:
         return DeliveryReport()
-    return hand_over(workspace, run_id, advance=advance, stop=stop)
+    proven = settle_proven(workspace)
+    report = hand_over(workspace, run_id, advance=advance, stop=stop)
+    return replace(report, done=report.done + proven, already=report.already + proven)
 
 
 def hand_over(

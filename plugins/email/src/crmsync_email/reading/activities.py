@@ -6,8 +6,10 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from string import punctuation, whitespace
 from typing import TYPE_CHECKING
 
+from crmsync.model.notices import UNSUBSCRIBE_WORDS
 from crmsync_email.incoming.away import back_on
 from crmsync_email.incoming.bounces import bounces_in
 from crmsync_email.incoming.complaints import read_complaint
@@ -54,6 +56,7 @@ class MailActivity:
 
     Attributes:
         id: the same for the same mail in every folder, and in a mailbox that was made anew.
+        automated: nobody wrote it; or only that they want no more mail, which is no contact.
         text: what its author wrote, without what they quote; None where it was not asked for.
         notice_until: the last day of somebody's absence.
         trouble: why a part of the mail was not looked at; None where all was.
@@ -91,13 +94,14 @@ def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> li
     if outbound and receivers and not strangers:
         return []
     message_id = next(iter(_ids(mail, "Message-ID")), None)
+    words = _clean(own_words(mail)) if with_text else ""
     activity = MailActivity(
         id=_identity(mail, found.raw, message_id, kind),
         at=written_at(mail, stored=found.stored, carried=not outbound),
         direction="outbound" if outbound else "inbound",
-        automated=kind.is_automated,
+        automated=kind.is_automated or (not outbound and _only_declines(words)),
         subject=_clean(header(mail, "Subject"))[:_LONGEST_SUBJECT],
-        text=_clean(own_words(mail)) if with_text else None,
+        text=words if with_text else None,
         message_id=message_id,
         answers=_ids(mail, "In-Reply-To", "References")[:_MOST_ANSWERED],
         addresses=strangers,
@@ -122,6 +126,11 @@ def _senders(mail: Part, ours: Ours) -> tuple[str, ...]:
     original = addresses_of(mail, "X-Original-From")
     rewritten = original and mail.get("List-Id") and all(ours.include(one) for one in told)
     return original if rewritten else told
+
+
+def _only_declines(words: str) -> bool:
+    """Whether somebody wants no more mail, and says nothing else: that is no conversation."""
+    return words.strip(f"{punctuation}{whitespace}").lower() in UNSUBSCRIBE_WORDS
 
 
 def _of_bounce(activity: MailActivity, mail: Part, ours: Ours) -> list[MailActivity]:
