@@ -127,3 +127,38 @@ def test_former_versions_that_come_with_a_record_are_its_past(store: Store, list
         assert known(store) == {"crm:1": (day(2), day(1)), "crm:2": (day(3), day(1))}
         assert store.live()["1"]["tier"] == "basic"
         assert store.sentences() == []
+
+
+def test_former_versions_that_are_asked_for_later_are_its_past(store: Store) -> None:
+    """A rule that asks for them may be written after the first reading."""
+    record = {"id": "1", "created_at": day(1), "_origin": None}
+    store.merge(record | {"tier": "silver", "name": "A", "updated_at": day(6)})
+    store.merge(record | {"tier": "basic", "name": "A", "updated_at": day(9)})
+    store.merge(record | {"id": "2", "tier": "gold", "updated_at": day(3)})
+    rows = [
+        record | {"tier": "gold", "updated_at": day(2)},
+        record | {"tier": None, "updated_at": day(4)},
+        record | {"tier": "basic", "name": "B", "updated_at": day(10)},
+        record | {"id": "2", "tier": "gold", "updated_at": day(3)},
+    ]
+    for _ in range(2):
+        store.merge(*rows)
+        assert changes(store, "tier") == {
+            ("crm:1", "gold", None, day(4)),
+            ("crm:1", None, "silver", day(6)),
+            ("crm:1", "silver", "basic", day(9)),
+        }
+        assert known(store) == {"crm:1": (day(2), day(1)), "crm:2": (day(3), day(1))}
+        assert store.live()["1"]["name"] == "B"
+        assert store.sentences() == []
+
+
+def test_a_late_version_that_comes_alone_is_no_past(store: Store) -> None:
+    """What was between it and what is known, nobody has told."""
+    store.merge({"id": "1", "tier": "silver", "updated_at": day(6)})
+    late = {"id": "1", "tier": "gold", "updated_at": day(2)}
+    store.merge(late)
+    # Behind the present one it is late, too.
+    store.merge({"id": "1", "tier": "silver", "updated_at": day(6), "_origin": None}, late)
+    assert changes(store, "tier") == set()
+    assert known(store) == {"crm:1": (day(6), None)}

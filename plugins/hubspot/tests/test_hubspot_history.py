@@ -138,6 +138,48 @@ def test_a_rule_that_comes_later_knows_all_changes_from_then_on(tested: TestedPo
     assert [new for _, _, new in _changes(tested.folder)] == ["opportunity", "customer", "other"]
 
 
+def test_a_rule_that_comes_later_learns_what_was_before_the_first_sync(
+    tested: TestedPortal,
+) -> None:
+    one = int(tested.make("companies", name="A", lifecyclestage="lead"))
+    gone = int(tested.make("companies", name="B", lifecyclestage="lead"))
+    for stage in ("opportunity", "customer"):
+        tested.clock.pass_time(timedelta(hours=1))
+        tested.portal.update("companies", one, {"lifecyclestage": stage})
+    config = _config(tested)
+
+    def sync() -> int:
+        tested.clock.pass_time(timedelta(hours=1))
+        before = len(tested.service.calls)
+        call_json("sync", "--config", config, "--at", tested.clock.now().isoformat())
+        return len(tested.service.calls) - before
+
+    sync()
+    tested.portal.update("companies", one, {"lifecyclestage": "evangelist"})
+    sync()
+    assert _changes(tested.folder) == [(f"hub:{one}", "customer", "evangelist")]
+    (tested.folder / "rules" / "won.yaml").write_text(RULE)
+    tested.portal.update("companies", one, {"lifecyclestage": "other"})
+    for _ in range(2):
+        sync()
+        assert _asked_for_history(tested) == 1, "once for all"
+        assert _changes(tested.folder) == [
+            (f"hub:{one}", "lead", "opportunity"),
+            (f"hub:{one}", "opportunity", "customer"),
+            (f"hub:{one}", "customer", "evangelist"),
+            (f"hub:{one}", "evangelist", "other"),
+        ]
+    assert sync() == 1
+    # It was no listing of what is there: that comes when it is due.
+    tested.portal.archive("companies", gone)
+    tested.portal.purge("companies", gone)
+    tested.clock.pass_time(timedelta(days=7) - timedelta(hours=5))
+    sync()
+    with duckdb.connect(str(tested.folder / "state" / "warehouse.duckdb"), read_only=True) as file:
+        rows = file.table("records.account").filter("deleted_at IS NULL").project("id").fetchall()
+    assert rows == [(f"hub:{one}",)]
+
+
 def test_of_a_former_version_all_is_told_whose_changes_are_kept(tested: TestedPortal) -> None:
     one = int(tested.make("companies", name="A", lifecyclestage="lead", industry="ACCOUNTING"))
     for values in ({"industry": "BANKING"}, {"lifecyclestage": "customer"}):

@@ -21,6 +21,7 @@ from crmsync.warehouse.aliases import Merges, resolved
 from crmsync.warehouse.batch import POSITION, Merged
 from crmsync.warehouse.changes import ChangeLog
 from crmsync.warehouse.database import BOOKS, RECORDS, is_one_of, named
+from crmsync.warehouse.former import with_past
 from crmsync.warehouse.quarantine import SAID, Quarantine
 from crmsync.warehouse.schema import HISTORY
 from crmsync.warehouse.snapshots import Listing, repeated
@@ -177,6 +178,7 @@ class Merge:
         }
 
     def _records(self, usable: pa.Table, stored: pa.Table, quarantined: int) -> Merged:
+        stored = with_past(self._database, self._log, self._table, usable, stored)
         ids = usable["id"]
         doubtful = [*stored["id"].chunks, *repeated(ids).chunks]
         if not sum(map(len, doubtful)):

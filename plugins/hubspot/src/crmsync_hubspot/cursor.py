@@ -70,6 +70,7 @@ class Progress:
         archived: what was archived before it is known.
         listing, window, archive: in the middle of one of these.
         digest: of all that there is, of streams that are always read as a whole.
+        past: properties whose earlier values were read of all records.
     """
 
     shape: str
@@ -81,10 +82,11 @@ class Progress:
     window: WindowPlace | None = None
     archive: ListPlace | None = None
     digest: str | None = None
+    past: tuple[str, ...] = ()
 
     def cursor(self) -> Cursor:
         """The text for the engine to keep."""
-        told = {name: value for name, value in asdict(self).items() if value is not None}
+        told = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         return json.dumps({"version": _VERSION} | told, separators=(",", ":"))
 
     def listed_to_the_end(self, place: ListPlace, lateness: int) -> Progress:
@@ -97,6 +99,17 @@ class Progress:
             listing=None,
             window=None,
         )
+
+    def with_past(self, names: tuple[str, ...], *, before: int | None) -> Progress:
+        """This progress where earlier values were read, so that it was no complete reading.
+
+        Args:
+            before: when the last complete one was begun; None where there was none, and then what
+                was archived, ever, is asked for.
+        """
+        if before is None:
+            return replace(self, past=names, archived=0)
+        return replace(self, past=names, listed=before)
 
 
 def shape_of(request: StreamRequest) -> str:
@@ -126,6 +139,7 @@ def progress_of(since: Cursor | None, request: StreamRequest) -> Progress:
         for name, kind in parts.items():
             if name in told:
                 told[name] = kind(**told[name])
+        told["past"] = tuple(told.get("past", ()))
         if "types" in told:
             zone = told["types"].pop("zone", "")
             lists = {name: tuple(v) for name, v in told["types"].items()}

@@ -55,7 +55,7 @@ class Rows(Protocol):
     Attributes:
         properties: those to ask for.
         targets: objects whose associations are wanted; ``listed_targets`` those of a list.
-        history: whether earlier values come before a record when it is first read.
+        history: properties whose earlier values come before a record.
         keeps_types: whether it is to be known which properties are times.
         tells_archived: whether archived records are rows too.
     """
@@ -63,7 +63,7 @@ class Rows(Protocol):
     properties: tuple[str, ...]
     targets: tuple[str, ...]
     listed_targets: tuple[str, ...]
-    history: bool
+    history: tuple[str, ...]
     keeps_types: bool
     tells_archived: bool
 
@@ -138,9 +138,13 @@ class StreamReading:
             return False
         now = milliseconds(self._client.clock.now())
         every = int(self._options.reread_every.length.total_seconds() * 1000)
-        if now - (progress.listed or 0) >= every:
+        if now - (progress.listed or 0) >= every or self._lacks_past():
             return True
         return self._rows.tells_archived and now - (progress.archived or 0) > _KEPT
+
+    def _lacks_past(self) -> bool:
+        """Whether earlier values are asked for that were not when all was read."""
+        return not set(self._rows.history) <= set(self._progress.past)
 
     def _listing(self) -> Iterator[Page]:
         """All records, so that what is not among them is known to be gone."""
@@ -155,20 +159,20 @@ class StreamReading:
                 self._progress = replace(self._progress, types=self._rows.types())
             # Earlier values make a record come more than once, so it is no listing then: what was
             # archived, ever, is asked for behind it.
-            history = self._rows.history and self._progress.since is None
-            place = ListPlace(id=uuid4().hex, began=self._now(), history=history)
+            place = ListPlace(id=uuid4().hex, began=self._now(), history=self._lacks_past())
         for results, after in self._list(place.after, archived=False):
             ended = after is None
             place = replace(place, began=min(place.began, self._now()))
             table = self._rows.listed(results, self._types, history=place.history)
             if ended:
                 self._rows.end(place.began)
-                self._progress = self._progress.listed_to_the_end(place, self._lateness)
+                told = self._progress.listed_to_the_end(place, self._lateness)
+                if place.history:
+                    told = told.with_past(self._rows.history, before=self._progress.listed)
+                self._progress = told
             else:
                 place = replace(place, after=after)
                 self._progress = replace(self._progress, listing=place, window=None)
-            if ended and place.history:
-                self._progress = replace(self._progress, archived=0)
             snapshot = None if place.history else Snapshot(id=place.id, last=ended)
             yield self._page(table, snapshot)
 

@@ -72,9 +72,8 @@ class RecordRows(_Linked):
         shared = sharing.targets(request.options.object)
         self.listed_targets = tuple(dict.fromkeys((*own, *shared)))
         merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
-        self._history = _with_history(request)
-        self.history = bool(self._history)
-        self._mapped = (*objects.properties(self._columns), *self._history)
+        self.history = _with_history(request)
+        self._mapped = (*objects.properties(self._columns), *self.history)
         wanted = (*self._mapped, *merges)
         self.properties = tuple(dict.fromkeys(wanted))
         self.keeps_types = True
@@ -129,14 +128,14 @@ class RecordRows(_Linked):
         return record_table(results, self._columns, types, links)
 
     def _versions(self, results: Results, since: int) -> Sequence[Any]:
-        if not self._history or not results:
+        if not self.history or not results:
             return results
-        asked = {"propertiesWithHistory": list(self._history)}
+        asked = {"propertiesWithHistory": list(self.history)}
         ids = [str(one["id"]) for one in results]
         told = batch_read(self._client, self._options.object, asked, ids)
         histories = {key: one.get("propertiesWithHistory") or {} for key, one in told.items()}
         floor = written(since)
-        return with_history(results, histories, self._history, lambda at: at >= floor)
+        return with_history(results, histories, self.history, lambda at: at >= floor)
 
 
 def _with_history(request: StreamRequest) -> tuple[str, ...]:
@@ -161,7 +160,7 @@ class LinkRows(_Linked):
 
     tells_archived = False
     keeps_types = False
-    history = False
+    history: tuple[str, ...] = ()
     properties: tuple[str, ...] = (objects.OBJECT_ID,)
 
     def __init__(self, client: HubSpotClient, request: StreamRequest, sharing: Sharing) -> None:
