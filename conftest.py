@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crmsync.rules.unit_tests import memory
 from crmsync.warehouse import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_COMPILED: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
 
 class _Shared(texts.QueryTexts):
@@ -24,24 +23,50 @@ class _Shared(texts.QueryTexts):
     depends on would give one test the query of another.
     """
 
+    everywhere: Path  # a folder of all workers
+
     def __init__(self, folder: Path | None = None, basis: str = "") -> None:
         super().__init__(folder, basis)
-        if folder is not None:
-            self._known = _COMPILED[basis]
+        self._common = None if folder is None else _common(self.everywhere, basis)
+
+    def get(self, key: str) -> str | None:
+        found = super().get(key)
+        return self._common.get(key) if found is None and self._common is not None else found
+
+    def keep(self, key: str, text: str) -> None:
+        super().keep(key, text)
+        if self._common is not None:
+            self._common.keep(key, text)
+
+
+_ALONE = texts.QueryTexts
+_COMPILED: dict[str, texts.QueryTexts] = {}
+
+
+def _common(everywhere: Path, basis: str) -> texts.QueryTexts:
+    if basis not in _COMPILED:
+        # Each in a folder of its own, since what stands beside another basis is deleted.
+        folder = everywhere / sha256(basis.encode()).hexdigest()[:16]
+        _COMPILED[basis] = _ALONE(folder, basis)
+    return _COMPILED[basis]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[None]:
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """To compile takes a quarter of the time of a test that runs commands."""
+    own = tmp_path_factory.getbasetemp()
+    everywhere = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "compiled"
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_Shared, "everywhere", everywhere, raising=False)
         patched.setattr(texts, "QueryTexts", _Shared)
+        patched.setattr(memory, "_TEXTS", _common(everywhere, "in memory"))
         yield
 
 
 @pytest.fixture
 def compiled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that look at what is compiled: nobody has compiled it for them."""
-    monkeypatch.setattr(texts, "QueryTexts", _Shared.__base__)
+    monkeypatch.setattr(texts, "QueryTexts", _ALONE)
 
 
 @pytest.fixture(scope="session")
