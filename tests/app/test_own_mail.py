@@ -183,6 +183,12 @@ def test_what_may_have_gone_out_did_where_a_copy_or_an_answer_was_read(
     assert call_json("run", "--config", config, "--at", _AT)["delivery"]["uncertain"] == 1
     _arrive(config, proof.format(sent[0].message_id))
     call_json("sync", "--config", config, "--at", "2026-03-02T09:05+00:00")
+    if proof == _COPY:
+        (one,) = call_json("status", "--config", config, "--at", _AT)["unsettled"]
+        retry = ("retry", one["key"], "--did-not-land", "--config", config)
+        refused = call(*retry, "--at", "2026-03-02T09:06+00:00")
+        assert (refused.exit_code, "is done; only what" in refused.stderr) == (2, True)
+        return
     _arrive(config, "")  # somebody deletes it; what is no complete listing keeps what was read
     report = call_json("run", "--config", config, "--at", "2026-03-02T10:00+00:00")["delivery"]
     assert (report["done"], report["already"], report["uncertain"]) == (0, 1, 0)

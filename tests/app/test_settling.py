@@ -95,6 +95,8 @@ def test_a_rule_that_was_left_is_not_tried_again(workspace: Workspace) -> None:
 
 def test_what_is_uncertain_is_tried_again_only_by_who_has_looked(workspace: Workspace) -> None:
     first, *_, last = _settle(workspace, uncertain)
+    told = _call(workspace, "status")["attention"]
+    assert sum("looks for it there" in one for one in told) == len(told) == 3
     config = workspace.installation.folder / "config.yaml"
     refused = call("retry", first.key, "--config", config)
     assert refused.exit_code == 2

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.outbox import find_effects, shown
+from crmsync.app.proven import settle_proven
 from crmsync.app.results.outbox import SettledResult
 from crmsync.clock import SystemClock
 from crmsync.delivery.worker import may_take_over
@@ -42,6 +43,8 @@ def retry(
         UsageError: nothing is named, or something that cannot be tried again.
         StoreBusyError: another process has moved one of them meanwhile.
     """
+    if did_not_land:
+        settle_proven(workspace)  # what was read since knows better
     effects = _chosen(workspace, keys, rule=rule, every=every)
     may = (State.REJECTED, State.UNCERTAIN) if did_not_land else (State.REJECTED,)
     for effect in effects:

@@ -19,7 +19,7 @@ from crmsync.app.settling import undone_run
 from crmsync.app.spending import calls_spent
 from crmsync.app.stopping import stops_in_force
 from crmsync.app.syncing import quarantined
-from crmsync.clock import readable
+from crmsync.clock import SystemClock, readable
 from crmsync.ledger.coming import (
     REFUSED_NOTE,
     WAKE_NOTE,
@@ -32,7 +32,7 @@ from crmsync.ledger.coming import (
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.ledger.values.runs import Answer
-from crmsync.model.actions import ActionKind
+from crmsync.model.actions import ActionKind, KeyHandling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ def read_status(workspace: Workspace) -> StatusResult:
     effects = ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
     unsettled = shown(workspace, effects)
     attention = [
-        _sentence(one, _undo(workspace, effect))
+        _sentence(one, _undo(workspace, effect), _looked_for(workspace, effect))
         for one, effect in zip(unsettled, effects, strict=True)
     ]
     more = sum(counts_by_state.get(state, 0) for state in _NEED_A_PERSON) - len(unsettled)
@@ -169,7 +169,21 @@ def _undo(workspace: Workspace, effect: Effect) -> str:
     return f"crmsync undo {undone_run(workspace, effect)}"
 
 
-def _sentence(effect: EffectShown, undo: str) -> str:
+def _looked_for(workspace: Workspace, effect: Effect) -> str:
+    """When a run finds out by itself what has landed; empty where it cannot, or need not."""
+    known = effect.connection in workspace.installation.settings.connections
+    if effect.state is not State.UNCERTAIN or not known:
+        return ""
+    spec = workspace.spec(effect.connection)
+    if spec.actions.get(effect.action.kind) not in {KeyHandling.NATIVE, KeyHandling.LOOKUP}:
+        return ""
+    at = (effect.lease_until or effect.updated_at) + spec.lands_within
+    if at <= SystemClock().now():
+        return "the next run looks for it there"
+    return f"a run looks for it there from {readable(at, workspace.zone)} on; leave it until then"
+
+
+def _sentence(effect: EffectShown, undo: str, looked_for: str) -> str:
     """What needs a person, the remote's words about it, and what to do."""
     what = (
         f"{effect.state}: {effect.kind} of the rule {effect.rule} for {effect.subject_name} "
@@ -177,6 +191,8 @@ def _sentence(effect: EffectShown, undo: str) -> str:
     )
     if undo:
         todo = f"{undo} (or drop {effect.key})"
+    elif looked_for:
+        todo = looked_for
     elif effect.state == State.REJECTED:
         todo = f"crmsync retry {effect.key} (or drop)"
     else:
