@@ -125,7 +125,7 @@ class MailboxSession:
             RejectedError: it cannot be reached safely.
         """
         self.calls = 0
-        self._where = f"the mail server {options.host}"
+        self._where = f"the mail server {options.host}:{options.at_port} (IMAP)"
         self._client = self._connected(options)
         try:
             self._log_in(login)

@@ -256,8 +256,9 @@ class Session:
             if code == _CHALLENGE:
                 code, text = self._command(_base64(login.password.reveal()))
         else:
-            offered = ", ".join(ways) or "no login at all"
-            raise AuthError(f"the mail server offers {offered}, and no login by password")
+            where = f"the mail server {self._server.host}:{self._server.at_port} (SMTP)"
+            offered = f"offers {', '.join(ways)}, but" if ways else "offers"
+            raise AuthError(f"{where} {offered} no login by password")
         if code != _LOGGED_IN:
             temporary = 400 <= code < 500  # noqa: PLR2004  RFC 5321, 4.2.1
             kind = TransientError if temporary else AuthError
