@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from crmsync.clock import FixedClock
 from crmsync.delivery.commit import commit_plan
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.delivery.settings import Patience
 from crmsync.journeys.keys import effect_key, running_key
 from crmsync.ledger.states import State
@@ -33,6 +33,7 @@ from crmsync.plugins.contract import ConnectionContext, Connector, ConnectorSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.errors import ConnectorError
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect

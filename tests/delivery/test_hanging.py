@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.clock import FixedClock
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.delivery.settings import Patience
 from crmsync.errors import TransientError
 from crmsync.ledger.states import State
@@ -22,6 +22,7 @@ from delivery.outbox_world import NOON, FakeRemote, new_effect, only, path_of, p
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.errors import ConnectorError
     from crmsync.ledger.store import Ledger
     from crmsync.model.actions import Action, Receipt

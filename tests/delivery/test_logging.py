@@ -31,7 +31,7 @@ from delivery.outbox_world import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from crmsync.delivery.deliver import DeliveryReport
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect, NewEffect
     from crmsync.model.actions import Action

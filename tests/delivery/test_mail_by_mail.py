@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.clock import FixedClock
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.errors import AuthError, NobodyThereError, QuotaError, TransientError
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import StopKind, say_stop
@@ -20,6 +20,7 @@ from delivery.outbox_world import NOON, WAITS, FakeRemote, new_effect, plan, spe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect, NewEffect
     from crmsync.model.actions import Action

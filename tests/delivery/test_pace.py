@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.clock import FixedClock
 from crmsync.config.settings import MailRate
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.errors import UncertainError
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind, SendEmail
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.ledger.store import Ledger
 
 _TURN = timedelta(seconds=70)  # a minute, and a little to spare

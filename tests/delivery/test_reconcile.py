@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.clock import FixedClock
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.delivery.outcomes import landed
 from crmsync.delivery.settings import Patience
 from crmsync.errors import AuthError, QuotaError, RejectedError, TransientError, UncertainError
@@ -28,6 +28,7 @@ from delivery.outbox_world import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.ledger.store import Ledger
     from crmsync.ledger.values.effects import Effect
     from crmsync.model.actions import Action

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crmsync.clock import FixedClock
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
 from crmsync.ledger.store import Ledger
 from crmsync.model.actions import ActionKind
 from crmsync_files import crmsync_connectors
@@ -20,6 +20,8 @@ from delivery.outbox_world import NOON, new_effect, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from crmsync.delivery.tally import DeliveryReport
 
 Connect = Callable[..., FilesConnector]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.app.results.sync import SyncResult
     from crmsync.app.workspace import Workspace
-    from crmsync.delivery.deliver import DeliveryReport
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.warehouse.reader import Records
     from crmsync.warehouse.store import Stamp
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.app.proven import settle_proven
-from crmsync.delivery.deliver import DeliveryReport, Target, deliver
+from crmsync.delivery.deliver import Target, deliver
+from crmsync.delivery.tally import DeliveryReport
 from crmsync.errors import ConnectorError, InvalidInputError
 from crmsync.ledger.states import State
 from crmsync.plugins.contract import Writes

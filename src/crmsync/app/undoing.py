@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crmsync.app.workspace import Workspace
-    from crmsync.delivery.deliver import DeliveryReport
+    from crmsync.delivery.tally import DeliveryReport
     from crmsync.ledger.undoing import Left
     from crmsync.ledger.values.effects import Effect
     from crmsync.ledger.values.runs import RunRecord

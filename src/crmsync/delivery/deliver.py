@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from crmsync.delivery.outcomes import Judge, call_apply, rejected, uncertain, un
 from crmsync.delivery.pace import in_pace
 from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
+from crmsync.delivery.tally import DeliveryReport, Tally
 from crmsync.delivery.worker import begin_work, end_work, may_take_over, shown, worker_name
 from crmsync.errors import AuthError, CrmsyncError, QuotaError, TransientError
 from crmsync.ledger.claims import (
@@ -24,7 +25,6 @@ from crmsync.ledger.claims import (
 )
 from crmsync.ledger.outbox import withhold
 from crmsync.ledger.states import State
-from crmsync.model.actions import ActionKind
 from crmsync.observe import logger
 from crmsync.observe.failpoints import passing
 from crmsync.plugins.calls import HangsError, call_within, hangs
@@ -55,28 +55,6 @@ class Target:
     writes: Writes
     spec: ConnectorSpec
     rate: MailRate | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeliveryReport:
-    """What became of the outbox.
-
-    Attributes:
-        done: landed in this delivery, ``already`` of them before it; without logged mails.
-        logged: mails that were put on record in the CRM of their customers.
-        rejected: dead letters of this delivery.
-        waiting: effects that are ready, and for which it is too early or no connection is there.
-        uncertain: effects of which is still unknown whether they landed.
-        problems: sentences for a person.
-    """
-
-    done: int = 0
-    already: int = 0
-    logged: int = 0
-    rejected: int = 0
-    waiting: int = 0
-    uncertain: int = 0
-    problems: tuple[str, ...] = ()
 
 
 def deliver(
@@ -123,7 +101,7 @@ def deliver(
         patience=patience or Patience(),
         random=random or Random(),  # noqa: S311  jitter, no secret
         lease_clock=lease_clock or SystemClock(),
-        progress=progress or (lambda _settled, _total: None),
+        tally=Tally(progress=progress or (lambda _settled, _total: None)),
         stop=stop,
         ends=ends,
     ).run()
@@ -140,15 +118,9 @@ class _Delivery:
     patience: Patience
     random: Random
     lease_clock: Clock
-    progress: Callable[[int, int], None]
+    tally: Tally
     stop: Callable[[], bool]
     ends: Callable[[], bool]
-    settled: Counter[State] = field(default_factory=Counter)
-    already: int = 0
-    logged: int = 0
-    mailed: bool = False
-    total: int = 0
-    problems: list[str] = field(default_factory=list)
 
     def run(self) -> DeliveryReport:
         begin_work(self.worker)
@@ -160,24 +132,24 @@ class _Delivery:
     def _run(self) -> DeliveryReport:
         self._expire_leases()
         passing("delivery.begun")
-        self.total = self.ledger.effect_counts().get(State.READY, 0)
+        self.tally.expected = self.ledger.effect_counts().get(State.READY, 0)
         pauses = self.ledger.pauses(at=self.clock.now())
         drained = []
         for name, target in sorted(self.targets.items()):
             if name in pauses:
                 self._report_pause(name, *pauses[name])
             elif hangs((self.ledger.name, name)):
-                self.problems.append(
+                self.tally.problems.append(
                     f"the connection “{name}” is left alone: an earlier call to it has still not "
                     "come back; if that lasts, end this crmsync and start it again"
                 )
             elif self._reconcile(name, target) and self._drain(name, target):
                 drained.append(name)
         # What connections behind them in the alphabet have sent is logged now.
-        for name in drained if self.mailed else ():
+        for name in drained if self.tally.mailed else ():
             if name in self.loggers:
                 self._drain(name, self.targets[name])
-        return self._report()
+        return self.tally.report(self.ledger, self.targets)
 
     def _expire_leases(self) -> None:
         now = self.lease_clock.now()
@@ -190,7 +162,7 @@ class _Delivery:
                 actor=self.worker,
             )
         )
-        self.problems += [
+        self.tally.problems += [
             f"{count} effects have been in the hands of {shown(holder)} for longer than they may; "
             "it is still there, so nobody else takes them: if it hangs, end it"
             for holder, (count, until) in kept.items()
@@ -210,8 +182,8 @@ class _Delivery:
             wall_clock=self.lease_clock.now(),
             loggers=self.loggers,
         )
-        self._count(found.settlements)
-        self.problems += found.problems
+        self.tally.count(found.settlements)
+        self.tally.problems += found.problems
         if found.error is None:
             return True
         return not self._stops(name, [found.error])
@@ -375,32 +347,20 @@ class _Delivery:
     ) -> None:
         late = {effect.id for effect in self._record(settlements, back)}
         if late:
-            self.problems.append(
+            self.tally.problems.append(
                 f"{len(late)} answers of the connection “{name}” came after the lease had ended, "
                 "and another process had taken these effects over"
             )
         kept = [settlement for settlement in settlements if settlement.effect.id not in late]
-        self._count(kept)
+        self.tally.count(kept)
         doubtful = [kept_one for kept_one in kept if kept_one.after is State.UNCERTAIN]
         if doubtful:
-            self.problems.append(
+            self.tally.problems.append(
                 f"{len(doubtful)} effects on the connection “{name}” may have landed, or not: "
                 f"{doubtful[0].reason}"
             )
         outcomes = Counter(settlement.after.value for settlement in kept)
         _log.info("delivery.batch_settled", connection=name, **outcomes)
-
-    def _count(self, settlements: Sequence[Settlement]) -> None:
-        self.settled.update(settlement.after for settlement in settlements)
-        for settlement in settlements:
-            kind = settlement.effect.action.kind
-            self.mailed |= kind is ActionKind.EMAIL
-            if kind is ActionKind.LOG:
-                self.logged += settlement.after is State.DONE
-            else:
-                self.already += settlement.already
-        handled = sum(self.settled.values())
-        self.progress(handled, max(handled, self.total))
 
     def _stops(self, name: str, answers: Sequence[object]) -> bool:
         """Whether the connection is to be left alone now; the reason is reported."""
@@ -412,11 +372,11 @@ class _Delivery:
             return True
         hung = next((answer for answer in answers if isinstance(answer, HangsError)), None)
         if hung is not None:
-            self.problems.append(f"the connection “{name}” hangs, and is left alone: {hung}")
+            self.tally.problems.append(f"the connection “{name}” hangs, and is left alone: {hung}")
             return True
         auth = next((answer for answer in answers if isinstance(answer, AuthError)), None)
         if auth is not None:
-            self.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
+            self.tally.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
             return True
         # A remote that answers nothing but "later" is not asked on and on for the rest.
         sent = [answer for answer in answers if not isinstance(answer, Unsent)]
@@ -424,21 +384,4 @@ class _Delivery:
 
     def _report_pause(self, name: str, until: datetime, reason: str) -> None:
         when = until.isoformat(timespec="minutes")
-        self.problems.append(f"the connection “{name}” is left alone until {when}: {reason}")
-
-    def _report(self) -> DeliveryReport:
-        counts = self.ledger.effect_counts()
-        for name, count in sorted(self.ledger.ready_by_connection().items()):
-            if name not in self.targets:
-                self.problems.append(
-                    f"{count} effects wait for the connection “{name}”, which is not there"
-                )
-        return DeliveryReport(
-            done=self.settled[State.DONE] - self.logged,
-            already=self.already,
-            logged=self.logged,
-            rejected=self.settled[State.REJECTED],
-            waiting=counts.get(State.READY, 0),
-            uncertain=counts.get(State.UNCERTAIN, 0),
-            problems=tuple(self.problems),
-        )
+        self.tally.problems.append(f"the connection “{name}” is left alone until {when}: {reason}")
