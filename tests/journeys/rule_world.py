@@ -11,7 +11,8 @@ from crmsync.config.settings import Company, Existing
 from crmsync.config.yaml import Place
 from crmsync.delivery.commit import commit_plan
 from crmsync.journeys.enrolments import decide_enrolments
-from crmsync.journeys.way import Inside, walk
+from crmsync.journeys.inside import Inside
+from crmsync.journeys.way import walk
 from crmsync.ledger.claims import Settlement, claim_ready, settle_effects
 from crmsync.ledger.states import State
 from crmsync.ledger.values.effects import NewEffect

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from crmsync.app.clocks import Clocks
 from crmsync.journeys.enrolments import Ended
 from crmsync.journeys.keys import in_round
-from crmsync.journeys.way import Answered, Question, Walked, results, walk
+from crmsync.journeys.walked import Answered, Question, Walked, results
+from crmsync.journeys.way import walk
 from crmsync.ledger.states import State
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import global_id
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.app.premises import Premises
+    from crmsync.journeys.inside import Inside
     from crmsync.journeys.texts import Texts
-    from crmsync.journeys.way import Answers, Inside
+    from crmsync.journeys.walked import Answers
     from crmsync.ledger.values.effects import StepState
     from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, StepOutcome
     from crmsync.model.records import LiveRecords

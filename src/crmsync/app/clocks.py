@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crmsync.journeys.book import RecordBook
-    from crmsync.journeys.way import Inside
+    from crmsync.journeys.inside import Inside
     from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.catalog import Catalog
     from crmsync.model.durations import Duration

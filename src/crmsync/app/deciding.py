@@ -16,10 +16,11 @@ from crmsync.app.suppression import Stops
 from crmsync.app.texts import texts_of
 from crmsync.errors import UsageError
 from crmsync.journeys.enrolments import decide_enrolments
+from crmsync.journeys.inside import Inside
 from crmsync.journeys.merges import follow_merges
 from crmsync.journeys.resting import keep_out
 from crmsync.journeys.texts import last_rounds, rounds_begun
-from crmsync.journeys.way import Inside, next_due
+from crmsync.journeys.walked import next_due
 from crmsync.ledger.values.enrolments import EnrolmentStatus
 from crmsync.model.tables import split_global_id
 from crmsync.policy.breaker import circuit_breaker
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from crmsync.app.steps import Outbox
     from crmsync.journeys.compose import Composed
     from crmsync.journeys.texts import Texts
-    from crmsync.journeys.way import Walked
+    from crmsync.journeys.walked import Walked
     from crmsync.ledger.stops import Stop
     from crmsync.ledger.values.effects import NewEffect, Withheld
     from crmsync.ledger.values.enrolments import EnrolmentSnapshot, Transitions

@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crmsync.journeys.due import OpenStep, active_enrolments
+from crmsync.journeys.due import OpenStep
 from crmsync.journeys.keys import effect_key, in_round, round_of
+from crmsync.journeys.walked import Answered, Answers, Question, Waits, Walked
 from crmsync.ledger.states import WAITING, State
-from crmsync.ledger.values.enrolments import BEGUN, SKIPPED, NextDue, StepOutcome
+from crmsync.ledger.values.enrolments import BEGUN, SKIPPED, StepOutcome
 from crmsync.model.verdicts import Truth
 from crmsync.rules.language import (
     ChooseStep,
@@ -27,149 +28,20 @@ from crmsync.rules.language import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from crmsync.journeys.texts import AsItWas
+    from crmsync.journeys.inside import Entered, Inside
     from crmsync.ledger.values.effects import StepState
-    from crmsync.ledger.values.enrolments import EnrolmentRef, EnrolmentSnapshot, Transitions
+    from crmsync.ledger.values.enrolments import EnrolmentRef
     from crmsync.model.durations import Duration
-    from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import AnyStep, Guard, Rule, Step
 
     Later = Callable[[Rule, EnrolmentRef, datetime, Duration, ClockOf], datetime]
-    Outcomes = Mapping[EnrolmentRef, Mapping[str, StepOutcome]]
-    States = Mapping[EnrolmentRef, Mapping[str, StepState]]
 
 NOTHING = "nothing"  # the result of a choice without a branch that holds
 CONTACTED = "contacted"
 _OVER = frozenset({State.DONE, State.DROPPED})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """Whether a guard holds for an enrolment.
-
-    Attributes:
-        entered_at: what ``enrolled`` stands for.
-        step: its id in the rule.
-        part: what of the step is asked: ``if``, ``until 1``, ``branch 0``.
-    """
-
-    rule: Rule
-    enrolment: EnrolmentRef
-    entered_at: datetime
-    step: str
-    part: str
-    guard: Guard
-    round: int = 1
-
-    @property
-    def key(self) -> tuple[EnrolmentRef, str, str]:
-        """What answers are found by."""
-        return self.enrolment, in_round(self.step, self.round), self.part
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answered:
-    """Whether it holds, and a sentence about that."""
-
-    truth: Truth
-    why: str
-
-
-Answers = dict[tuple["EnrolmentRef", str, str], Answered]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waits:
-    """A step that is not due yet, or of which that cannot be said.
-
-    Attributes:
-        until: the instant (UTC) from which this no longer holds it; None where that is not known.
-    """
-
-    rule: Rule
-    enrolment: EnrolmentRef
-    step: str
-    reason: str
-    until: datetime | None = None
-
-
-@dataclass(kw_only=True)
-class Walked:
-    """Where all enrolments stand.
-
-    Attributes:
-        due: by rule, subject and order in the rule.
-        outcomes: what is over since the last run without having made anything.
-        questions: what must be answered before more can be said.
-        progress: of each enrolment, what is over without an effect, new outcomes included.
-    """
-
-    due: list[OpenStep] = field(default_factory=list)
-    outcomes: list[StepOutcome] = field(default_factory=list)
-    waits: list[Waits] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-    progress: dict[EnrolmentRef, dict[str, StepOutcome]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entered:
-    """Who is in a rule, and may be taken further.
-
-    Attributes:
-        steps: ids of the steps that the rule had when they entered.
-        at: the instant (UTC) of entering.
-        holds: whether its conditions hold now, too.
-    """
-
-    rule: Rule
-    ref: EnrolmentRef
-    steps: tuple[str, ...]
-    at: datetime
-    holds: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inside:
-    """Active enrolments once the transitions hold, with what became of their steps.
-
-    Attributes:
-        verdicts: by rule; who is in a rule without one is left alone.
-        states: how far the steps in the outbox have come, from `Ledger.step_states`.
-        outcomes: the other steps that are over, from `Ledger.step_outcomes`.
-        resting: those of whom nothing is done now, with the reason; empty where told already.
-        missing: by rule, subjects of which there is no record now.
-        expired: names of the rules whose last day is over.
-        earlier: who goes by an earlier text of their rule.
-    """
-
-    rules: Sequence[Rule]
-    verdicts: Mapping[str, RuleVerdicts]
-    snapshot: EnrolmentSnapshot
-    transitions: Transitions
-    states: States
-    outcomes: Outcomes = field(default_factory=dict)
-    resting: Mapping[EnrolmentRef, str] = field(default_factory=dict)
-    missing: Mapping[str, Collection[str]] = field(default_factory=dict)
-    expired: Collection[str] = ()
-    earlier: Mapping[EnrolmentRef, AsItWas] = field(default_factory=dict)
-
-    def rows(self) -> Iterator[Entered]:
-        """Whose steps can be due now; they wait where their conditions are unknown just now."""
-        by_name = {rule.name: rule for rule in self.rules}
-        for ref, steps, entered_at in sorted(active_enrolments(self.snapshot, self.transitions)):
-            rule, verdict = by_name.get(ref.rule), self.verdicts.get(ref.rule)
-            if ref in self.earlier and rule is not None:
-                rule, verdict = self.earlier[ref].rule, self.earlier[ref].verdict
-            if rule is None or verdict is None or ref in self.resting:
-                continue
-            subject = ref.subject
-            holds = subject in verdict.matches
-            stays = rule.until and subject not in self.missing.get(rule.name, ())
-            if holds or (stays and subject not in verdict.unknown):
-                yield Entered(rule=rule, ref=ref, steps=steps, at=entered_at, holds=holds)
 
 
 def walk(inside: Inside, *, later: Later, answers: Answers) -> Walked:
@@ -495,45 +367,6 @@ class _Walker:
             Waits(rule=self.rule, enrolment=self.ref, step=step, reason=reason, until=until)
         )
         return False
-
-
-def next_due(walked: Walked, snapshot: EnrolmentSnapshot) -> tuple[NextDue, ...]:
-    """For whom the next step, or its time, is another than the ledger has."""
-    coming: dict[EnrolmentRef, tuple[datetime, str]] = {}
-    for waits in walked.waits:
-        if waits.until is not None:
-            first = waits.until, waits.step
-            coming[waits.enrolment] = min(first, coming.get(waits.enrolment, first))
-    before = {one.ref: (one.next_due_at, one.next_step) for one in snapshot.open}
-    found = []
-    for ref in walked.progress:
-        at, step = coming.get(ref, (None, None))
-        if before.get(ref, (None, None)) != (at, step):
-            found.append(NextDue(enrolment=ref, step=step, at=at))
-    return tuple(found)
-
-
-def results(
-    outcome: StepOutcome | None, state: StepState | None, *, completed: bool | None
-) -> frozenset[Result] | None:
-    """What can be said of a step that was; None where that is not known.
-
-    Args:
-        completed: of a delivered task, whether people have done it; None where nobody knows.
-    """
-    if outcome is not None:
-        found = {Result.SKIPPED if outcome.result == SKIPPED else Result(outcome.result)}
-    elif state is None:  # in a branch that was not chosen, or not in the rule then
-        found = {Result.SKIPPED}
-    elif state.state is State.DROPPED:
-        found = {Result.DROPPED}
-    elif state.state is not State.DONE:
-        found = set()
-    elif completed is None:
-        return None
-    else:
-        found = {Result.DELIVERED, Result.DONE} if completed else {Result.DELIVERED}
-    return frozenset(found if Result.DONE in found else {*found, Result.NOT_DONE})
 
 
 def _has_come(waiting: StepState | None, now: datetime) -> bool:
