@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from crmsync.clock import readable
 from crmsync.config.settings import Existing
-from crmsync.journeys.keys import once_key, once_paths, running_key
+from crmsync.journeys.admission import Admission, doubts
+from crmsync.journeys.keys import once_key, once_paths
 from crmsync.journeys.texts import Texts
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
@@ -23,11 +22,9 @@ from crmsync.ledger.values.enrolments import (
     EnrolmentStatus,
     Held,
     HeldBecause,
-    History,
     RuleText,
     Transitions,
 )
-from crmsync.rules.evaluation.calendar import Calendar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from crmsync.config.settings import Company
     from crmsync.journeys.texts import AsItWas
     from crmsync.ledger.values.enrolments import EnrolmentSnapshot
-    from crmsync.model.durations import Duration
     from crmsync.model.verdicts import RuleVerdicts
     from crmsync.rules.language import Rule
 
@@ -47,7 +43,6 @@ _STATUS_AT_FIRST = {
 }
 _CONDITIONS = "its conditions no longer hold"
 _MISSING = "its record is missing; it goes on, and is not new, when the record is back"
-_OVER = "it is new once its conditions were seen not to hold"
 _RULE_GONE = "the rule is no longer there"
 _ON_UNDER_KEY = "it goes on under the values of once_per"
 
@@ -93,11 +88,18 @@ def decide_enrolments(
             snapshot=snapshot,
             now=now,
             existing=rule.existing or existing,
-            company=company,
             missing=(missing or {}).get(rule.name, ()),
             ended=ended,
             texts=texts or Texts(),
             moves=moves,
+            admission=Admission(
+                rule=rule,
+                verdict=verdict,
+                snapshot=snapshot,
+                now=now,
+                company=company,
+                held=moves.held,
+            ),
         ).decide(inside.get(rule.name, []))
     names = {rule.name for rule in rules}
     for name in sorted(inside.keys() - names):
@@ -152,12 +154,11 @@ class _RuleMoves:
     snapshot: EnrolmentSnapshot
     now: datetime
     existing: Existing
-    company: Company
     missing: Collection[str]
     ended: Mapping[EnrolmentRef, Ended] | None
     texts: Texts
     moves: _Moves
-    taken: dict[str, str] = field(default_factory=dict)
+    admission: Admission
 
     def decide(self, inside: Sequence[Enrolment]) -> None:
         seen, asks = self.snapshot.seen_rules, self.rule.asks
@@ -177,7 +178,7 @@ class _RuleMoves:
         for subject in sorted(self.verdict.matches.keys() - known):
             self._enter(subject, status)
         for subject in sorted(self.verdict.unknown.keys() - known):
-            self._hold_unknown(subject)
+            self.admission.hold_unknown(subject)
             self._remember(subject, status, None)
 
     def _stay_or_leave(self, enrolment: Enrolment, *, alone: bool) -> None:
@@ -186,16 +187,16 @@ class _RuleMoves:
         if is_active and self._goes_by_more_than_conditions(enrolment):
             return
         if subject in self.verdict.unknown:
-            self._hold_unknown(subject)
+            self.admission.hold_unknown(subject)
         elif subject not in self.verdict.matches and subject in self.missing:
-            self._hold(subject, HeldBecause.MISSING, _MISSING)
+            self.admission.hold(subject, HeldBecause.MISSING, _MISSING)
         elif subject not in self.verdict.matches:
             self._leave(enrolment)
         elif enrolment.status is EnrolmentStatus.WAITING:
             if alone:
                 self._wait(enrolment)
         elif is_active and enrolment.ref in self.texts.anew and not self._other_values(enrolment):
-            if not self._is_cooling(subject):
+            if not self.admission.is_cooling(subject):
                 self._activate(enrolment, EnrolmentStatus.ACTIVE)
         elif self.rule.once_per:
             self._compare_key(enrolment)
@@ -229,9 +230,9 @@ class _RuleMoves:
         """It stays or leaves by the text that it entered by, and is new only by the present one."""
         subject, was, said = enrolment.ref.subject, earlier.rule, earlier.verdict
         if subject in said.unknown:
-            self._hold(subject, HeldBecause.UNKNOWN, _doubts(said, subject))
+            self.admission.hold(subject, HeldBecause.UNKNOWN, doubts(said, subject))
         elif subject not in said.matches and subject in self.missing:
-            self._hold(subject, HeldBecause.MISSING, _MISSING)
+            self.admission.hold(subject, HeldBecause.MISSING, _MISSING)
         elif subject not in said.matches:
             if not was.until:
                 self._end(enrolment, Ended(reason=_CONDITIONS, goal=False))
@@ -253,14 +254,14 @@ class _RuleMoves:
     def _other_values(self, enrolment: Enrolment) -> bool:
         """Whether it is for other values of ``once_per`` than the subject has now."""
         known = enrolment.ref.key
-        key = self._once_key(enrolment.ref.subject) if self.rule.once_per else None
+        key = self.admission.once_key(enrolment.ref.subject) if self.rule.once_per else None
         same = key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known)
         return not same and once_paths(known) == frozenset(self.rule.once_per)
 
     def _compare_key(self, enrolment: Enrolment) -> None:
         """Under ``once_per``, other values are another enrolment."""
         subject = enrolment.ref.subject
-        key = self._once_key(subject)
+        key = self.admission.once_key(subject)
         known = enrolment.ref.key
         if key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known):
             self._stay(enrolment)
@@ -292,10 +293,10 @@ class _RuleMoves:
     def _stay(self, enrolment: Enrolment) -> None:
         subject, status = enrolment.ref.subject, self._status_now(enrolment)
         if status is enrolment.status:
-            self._say_why_quiet(subject, status, ended=enrolment.end_reason)
-        elif self._has_expired(subject):
+            self.admission.say_why_quiet(subject, status, ended=enrolment.end_reason)
+        elif self.admission.has_expired(subject):
             return
-        elif self._must_wait(subject, self._since(enrolment)):
+        elif self.admission.must_wait(subject, self._since(enrolment)):
             self._activate(enrolment, EnrolmentStatus.WAITING)
         else:
             self._activate(enrolment, EnrolmentStatus.ACTIVE)
@@ -318,16 +319,16 @@ class _RuleMoves:
         of ``once_per`` the first to be done with waiting gets them.
         """
         subject, since = enrolment.ref.subject, self._since(enrolment)
-        if self._must_wait(subject, since):
+        if self.admission.must_wait(subject, since):
             return
         known = enrolment.ref.key
-        key = self._once_key(subject) if self.rule.once_per else known
+        key = self.admission.once_key(subject) if self.rule.once_per else known
         if key == self.snapshot.keys_now.get((self.rule.name, known), known):
-            if not self._has_expired(subject) and not self._is_cooling(subject):
+            if not self.admission.has_expired(subject) and not self.admission.is_cooling(subject):
                 self._activate(enrolment, EnrolmentStatus.ACTIVE)
             return
-        ref = self._free_ref(subject)
-        if ref is not None and not self._is_cooling(subject):
+        ref = self.admission.free_ref(subject)
+        if ref is not None and not self.admission.is_cooling(subject):
             self.moves.end.append(End(enrolment=enrolment, reason=_ON_UNDER_KEY))
             self._enrol(ref, EnrolmentStatus.ACTIVE, since)
 
@@ -336,78 +337,25 @@ class _RuleMoves:
     ) -> None:
         """``since`` is when its conditions began to hold; now, where nobody knew before."""
         since = since or self.now
-        ref = self._free_ref(subject)
+        ref = self.admission.free_ref(subject)
         if ref is None:
-            if not self._has_used_key(subject):
+            if not self.admission.has_used_key(subject):
                 self._remember(subject, status, since)
         elif status is not EnrolmentStatus.ACTIVE:
             self._enrol(ref, status, since)
-            self._say_why_quiet(subject, status, when=" after the rule's first run")
-        elif self._must_wait(subject, since):
-            self._enrol(self._running_ref(subject), EnrolmentStatus.WAITING, since)
-        elif not self._is_cooling(subject):
+            self.admission.say_why_quiet(subject, status, when=" after the rule's first run")
+        elif self.admission.must_wait(subject, since):
+            self._enrol(self.admission.running_ref(subject), EnrolmentStatus.WAITING, since)
+        elif not self.admission.is_cooling(subject):
             self._enrol(ref, status, since)
-
-    def _free_ref(self, subject: str) -> EnrolmentRef | None:
-        """What its enrolment would be; None, and the reason is told, where none may begin."""
-        if self._has_expired(subject):
-            return None
-        if not self.rule.once_per:
-            return self._running_ref(subject)
-        key = self._once_key(subject)
-        if key is None:
-            self._hold_empty_key(subject)
-            return None
-        ref = EnrolmentRef(rule=self.rule.name, subject=subject, key=key)
-        user = self._user_of(key)
-        if user is not None:
-            self._hold_used_key(ref, user)
-            return None
-        return ref
-
-    def _has_expired(self, subject: str) -> bool:
-        """Whether the rule enrols nobody any more; told of the subject where it is so."""
-        today = self._calendar(self.now).today
-        if self.rule.expires is None or today <= self.rule.expires:
-            return False
-        reason = f"the rule expired on {self.rule.expires} and enrols nobody any more"
-        self._hold(subject, HeldBecause.EXPIRED, reason)
-        return True
-
-    def _must_wait(self, subject: str, since: datetime) -> bool:
-        """Whether its conditions have yet to hold long enough; told where it is so."""
-        if self.rule.must_last is None:
-            return False
-        until = self._later(since, self.rule.must_last)
-        if until <= self.now:
-            return False
-        zone = ZoneInfo(self.company.time_zone)
-        reason = (
-            f"waits since {readable(since, zone)}, due on {readable(until, zone)}: "
-            f"its conditions must hold for {self.rule.must_last}"
-        )
-        self._hold(subject, HeldBecause.WAITING, reason, until)
-        return True
-
-    def _is_cooling(self, subject: str) -> bool:
-        """Whether it was active too short a time ago; told where it is so."""
-        last = self._history(subject).last_active_at
-        if self.rule.cooldown is None or last is None:
-            return False
-        until = self._later(last, self.rule.cooldown)
-        if until <= self.now:
-            return False
-        reason = f"it was enrolled within the cooldown of {self.rule.cooldown}"
-        self._hold(subject, HeldBecause.COOLDOWN, reason, until)
-        return True
 
     def _remember(self, subject: str, status: EnrolmentStatus, since: datetime | None) -> None:
         """When a rule is new: what is held now may match all along, so it is no new match later."""
         if status is not EnrolmentStatus.ACTIVE:
-            self._enrol(self._running_ref(subject), status, since)
+            self._enrol(self.admission.running_ref(subject), status, since)
 
     def _enrol(self, ref: EnrolmentRef, status: EnrolmentStatus, since: datetime | None) -> None:
-        self.taken[ref.key] = ref.subject
+        self.admission.taken[ref.key] = ref.subject
         self.moves.enrol.append(
             Enrol(
                 ref=ref,
@@ -422,75 +370,6 @@ class _RuleMoves:
     @property
     def _steps(self) -> tuple[str, ...]:
         return tuple(step.id for step in self.rule.way)
-
-    def _history(self, subject: str) -> History:
-        return self.snapshot.histories.get((self.rule.name, subject), History())
-
-    def _running_ref(self, subject: str) -> EnrolmentRef:
-        number = self._history(subject).enrolments + 1
-        return EnrolmentRef(rule=self.rule.name, subject=subject, key=running_key(subject, number))
-
-    def _once_key(self, subject: str) -> str | None:
-        """The key of a match; None where one of its values is empty."""
-        values = self.verdict.matches[subject]
-        return once_key(self.rule.once_per, values) if all(values) else None
-
-    def _user_of(self, key: str) -> str | None:
-        return self.taken.get(key) or self.snapshot.used_keys.get((self.rule.name, key))
-
-    def _has_used_key(self, subject: str) -> bool:
-        key = self._once_key(subject) if self.rule.once_per else None
-        return key is not None and self._user_of(key) is not None
-
-    def _calendar(self, at: datetime) -> Calendar:
-        zone = ZoneInfo(self.company.time_zone)
-        return Calendar(now=at, zone=zone, country=self.company.country)
-
-    def _later(self, start: datetime, by: Duration) -> datetime:
-        """Business days are counted in the company's zone and country; the time of day stays."""
-        return self._calendar(start).instant_after(by)
-
-    def _hold(
-        self, subject: str, because: HeldBecause, reason: str, until: datetime | None = None
-    ) -> None:
-        self.moves.held.append(
-            Held(rule=self.rule.name, subject=subject, because=because, reason=reason, until=until)
-        )
-
-    def _hold_unknown(self, subject: str) -> None:
-        self._hold(subject, HeldBecause.UNKNOWN, _doubts(self.verdict, subject))
-
-    def _hold_empty_key(self, subject: str) -> None:
-        pairs = zip(self.rule.once_per, self.verdict.matches[subject], strict=True)
-        empty = ", ".join(path for path, value in pairs if not value)
-        reason = f"once_per needs a value, and this is empty: {empty}"
-        self._hold(subject, HeldBecause.EMPTY_KEY, reason)
-
-    def _hold_used_key(self, ref: EnrolmentRef, user: str) -> None:
-        who = "it" if user == ref.subject else user
-        reason = f"{who} was enrolled for {ref.key} already, and once_per allows that once"
-        self._hold(ref.subject, HeldBecause.ONCE_PER, reason)
-
-    def _say_why_quiet(
-        self, subject: str, status: EnrolmentStatus, *, when: str = "", ended: str | None = None
-    ) -> None:
-        if status is EnrolmentStatus.PREVIEWED:
-            reason = (
-                "it matched already when the rule was new or changed; to contact it, say so"
-                f"{when}: crmsync review enrol {self.rule.name} {subject}"
-            )
-            self._hold(subject, HeldBecause.PREVIEW, reason)
-        elif status is EnrolmentStatus.OVER:
-            self._hold(subject, HeldBecause.OVER, f"its enrolment is over: {ended}; {_OVER}")
-        elif status is EnrolmentStatus.IGNORED:
-            reason = (
-                "it matched already when the rule was new or changed, and the rule ignores those"
-            )
-            self._hold(subject, HeldBecause.IGNORED, reason)
-
-
-def _doubts(verdict: RuleVerdicts, subject: str) -> str:
-    return "; ".join(verdict.unknown[subject]) or "a clause could not be decided"
 
 
 def _other_key(key: str) -> str:
