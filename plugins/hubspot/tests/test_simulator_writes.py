@@ -335,3 +335,15 @@ def _ends() -> dict[str, Any]:
 
 def _type(number: Any) -> dict[str, Any]:
     return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+
+
+def test_who_is_unsubscribed_is_told_as_documented(wire: PortalOnWire) -> None:
+    wire.make("contacts", email="ann@a.example")
+    path = "/communication-preferences/v4/statuses/ann@a.example/unsubscribe-all"
+    told = wire.post(f"{path}?channel=EMAIL", {})
+    (status,) = told["results"]
+    assert set(told) == {"status", "startedAt", "completedAt", "results"}
+    assert set(status) == {
+        "channel", "source", "status", "subscriberIdString", "subscriptionId", "timestamp"
+    }  # fmt: skip
+    assert isinstance(status["subscriptionId"], int)

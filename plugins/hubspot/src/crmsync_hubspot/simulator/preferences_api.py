@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from crmsync_hubspot.simulator.access import Access
     from crmsync_hubspot.simulator.portal import Portal
 
+_SUBSCRIPTION = 9_000_001  # the only kind of mail that the portal sends
+
 
 class PreferencesApi:
     """Answers requests about what people may be sent."""
@@ -34,6 +36,7 @@ class PreferencesApi:
             "source": "UNSUBSCRIBED_FROM_ALL",
             "status": "UNSUBSCRIBED",
             "subscriberIdString": address,
+            "subscriptionId": _SUBSCRIPTION,
             "timestamp": now,
         }
         body = {"status": "COMPLETE", "startedAt": now, "completedAt": now, "results": [status]}
