@@ -60,6 +60,23 @@ def test_copies_are_found_where_servers_people_and_rules_put_them(dovecot: Dovec
     }
 
 
+def test_copies_are_found_in_a_folder_of_ones_own_whatever_another_one_says(
+    dovecot: Dovecot,
+) -> None:
+    user = new_user()
+    with dovecot.client(user) as client:
+        client.create_folder("Locked")
+        client.create_folder("Sent by crmsync")
+    dovecot.put(user, [_sent(_DIGESTS[0])], "Sent by crmsync")
+    with WireProxy(dovecot.imap) as proxy:
+        proxy.reply = lambda line: (
+            line.split()[0] + b" NO [NOPERM] Not yours\r\n"
+            if b"EXAMINE" in line and b"Locked" in line
+            else None
+        )
+        assert list(_found(proxy.port, user)) == [_KEYS[0]]
+
+
 def test_a_copy_that_the_servers_search_does_not_know_is_found(dovecot: Dovecot) -> None:
     user = new_user()
     dovecot.put(user, [mail(number) for number in range(20)] + [_sent(_DIGESTS[2])])

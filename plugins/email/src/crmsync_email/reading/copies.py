@@ -2,7 +2,7 @@
 
 Where the server files no copy among sent mail itself, one travels to our own mailbox in the same
 SMTP transaction as the mail, so that both were taken or neither (docs/adr of this connector).
-People and their rules move mail, so all places are looked into where it may have gone.
+People and their rules move mail, so all folders are looked into, the likely ones first.
 """
 
 from __future__ import annotations
@@ -47,13 +47,16 @@ def copies_of(
         )
     starts = {f"{local_part(key.rpartition('-')[2])}@".lower(): key for key in keys}
     found: dict[str, str] = {}
-    for name in _places(options, listed):
+    places = _places(options, listed)
+    for name in dict.fromkeys([*places, *(one.name for one in listed)]):
         wanted = {start: key for start, key in starts.items() if key not in found}
         if not wanted:
             break
         try:
             found |= _in_folder(session, name, wanted)
         except RefusedError as error:
+            if name not in places:  # what this login cannot open, no rule of its own files into
+                continue
             raise TransientError(
                 f"whether a mail was sent cannot be told, because the folder “{name}” cannot be "
                 f"looked into{error}"
@@ -62,6 +65,7 @@ def copies_of(
 
 
 def _places(options: ImapOptions, listed: Sequence[ListedFolder]) -> list[str]:
+    """The folders where copies mostly lie, and without which nobody knows."""
     asked = (one.name for one in wanted_folders(options, listed) if one.name is not None)
     used = (one.name for one in listed if one.flags & _USES)
     return list(dict.fromkeys(chain(asked, ["INBOX"], used)))
