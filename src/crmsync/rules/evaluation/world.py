@@ -47,6 +47,8 @@ _ACCOUNT = "account"
 _BESIDE = ("account", "contact", "deal", "activity_link", "user")
 # What facts read, from one world to the next.
 _READS: dict[tuple[str, str, FactSpec], frozenset[tuple[str, str]]] = {}
+# The same of the columns of what facts say of when they change.
+_TURNS: dict[object, tuple[tuple[str, ...], ...] | None] = {}
 
 
 class World:
@@ -194,6 +196,15 @@ class World:
             self.derived["turns", spec] = None if turns is None else turns(self.tables)
         found: Sequence[ir.Table] | None = self.derived["turns", spec]
         return found
+
+    def fact_turn_columns(self, spec: FactSpec) -> Sequence[Sequence[str]] | None:
+        """The columns of each of `fact_turns`, which need not be built again to know them."""
+        turns_of = self._facts[spec.table, spec.name].turns
+        key = (self.key, self.source.shape, spec, turns_of and _stands(turns_of))
+        if key not in _TURNS:
+            turns = self.fact_turns(spec)
+            _TURNS[key] = None if turns is None else tuple(tuple(rows.columns) for rows in turns)
+        return _TURNS[key]
 
     def fact_reads(self, spec: FactSpec) -> frozenset[tuple[str, str]]:
         """The fields, each with its table, that a fact is made of; see `Fact.turns`."""
@@ -361,4 +372,8 @@ class Tables:
 
 def _defined(fact: Fact) -> tuple[str, str]:
     """Where the code of a fact stands."""
-    return str(fact.build.__module__), str(getattr(fact.build, "__qualname__", fact.build))
+    return _stands(fact.build)
+
+
+def _stands(code: Callable[..., object]) -> tuple[str, str]:
+    return str(code.__module__), str(getattr(code, "__qualname__", code))

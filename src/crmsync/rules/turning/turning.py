@@ -283,34 +283,41 @@ class _Watches:
             return
         path = (*path, *column.hops)
         self._stale(column.fact.rests_on, column.fact.table, number, path)
-        turns = self._world.fact_turns(column.fact)
+        turns = self._world.fact_turn_columns(column.fact)
         if turns is None:
             self._any_time(column.fact, number, path)
             return
-        for i, rows in enumerate(turns):
-            name = next(name for name in rows.columns if name != "id")
+        for i, columns in enumerate(turns):
+            name = next(name for name in columns if name != "id")
             watch = Watch(
                 clause=number,
                 path=path,
                 kind=FieldType.INSTANT if name == "at" else FieldType.DATE,
-                values=lambda rows=rows, name=name: rows.select("id", value=name),  # type: ignore[misc]  # bound now
+                values=partial(self._turns, column.fact, i, name),
                 source=f"turns {i} of {column.owner}.{column.name}",
                 zone_at=len(path) if name in _OWN else None,
                 daily=name == "own_days",
             )
             if name in {SINCE, UNTIL}:
-                self._counted(watch, name, test, rows)
+                always = ibis.literal(_LONG_AGO, DATA_TYPES[FieldType.DATE])
+                self._counted(watch, name, test, partial(self._turns, column.fact, i, always))
             else:
                 self.found.append(watch)
 
-    def _counted(self, watch: Watch, counts: str, test: Test | None, rows: ir.Table) -> None:
+    def _turns(self, spec: FactSpec, place: int, value: str | ir.Value) -> ir.Table:
+        turns = self._world.fact_turns(spec)
+        if turns is None:
+            raise LookupError(f"{spec.name} does not say when it changes")
+        return turns[place].select("id", value=value)
+
+    def _counted(
+        self, watch: Watch, counts: str, test: Test | None, every_day: Callable[[], ir.Table]
+    ) -> None:
         """A number of days turns where its date does, or is another one every day."""
         tests = day_tests(counts, test)
         if tests is None:
-            always = ibis.literal(_LONG_AGO, DATA_TYPES[FieldType.DATE])
             source = f"every day, {watch.source}"
-            values = partial(rows.select, "id", value=always)
-            self.found.append(replace(watch, values=values, source=source, daily=True))
+            self.found.append(replace(watch, values=every_day, source=source, daily=True))
             return
         self.found += [replace(watch, test=one) for one in tests]
 
