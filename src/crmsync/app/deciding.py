@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from crmsync.app.asking import Asking
 from crmsync.app.basis import basis_of
 from crmsync.app.gather import gather
 from crmsync.app.inhibition import Inhibition
+from crmsync.app.outages import unless_unread
 from crmsync.app.results.cycle import HeldBack, PlanResult, RuleCount
 from crmsync.app.steps import Steps
 from crmsync.app.suppression import Stops
@@ -189,6 +191,7 @@ def _moves(
         premises.ledger.enrolment_snapshot(), premises.rules, records.aliases()
     )
     missing = _missing(records, rules, verdicts, snapshot, premises.connections)
+    verdicts = _unless_unread(world, rules, verdicts, snapshot, missing)
     outbox = premises.ledger.step_states()
     asking = Asking(premises=premises, records=records, world=world, rules=rules, states=outbox)
     texts = texts_of(premises, rules, snapshot, world)
@@ -308,6 +311,25 @@ def _missing(
             if subject not in there or split_global_id(subject)[0] not in connections
         )
     return found
+
+
+def _unless_unread(
+    world: World,
+    rules: Sequence[Rule],
+    verdicts: Mapping[str, RuleVerdicts],
+    snapshot: EnrolmentSnapshot,
+    missing: Mapping[str, Collection[str]],
+) -> dict[str, RuleVerdicts]:
+    """By rule, its verdicts, by which nobody leaves on account of what cannot be trusted now."""
+    inside: defaultdict[str, set[str]] = defaultdict(set)
+    for one in snapshot.open:
+        inside[one.ref.rule].add(one.ref.subject)
+    return {
+        rule.name: unless_unread(
+            world, rule, verdicts[rule.name], inside[rule.name].difference(missing[rule.name])
+        )
+        for rule in rules
+    }
 
 
 def world_of(premises: Premises, records: RecordSource) -> World:

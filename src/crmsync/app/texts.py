@@ -6,6 +6,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crmsync.app.outages import unless_unread
 from crmsync.errors import InvalidInputError
 from crmsync.journeys.texts import STOPPED, AsItWas, Texts
 from crmsync.ledger.values.enrolments import EnrolmentStatus
@@ -101,6 +102,7 @@ class _Found:
             return
         ids = {ref.subject for ref in refs}
         verdict = Evaluation([was], self._world, ids=ids).verdicts[was.name]
+        verdict = unless_unread(self._world, was, verdict, ids)
         self._earlier |= dict.fromkeys(refs, AsItWas(rule=was, verdict=verdict))
 
     def texts(self) -> Texts:

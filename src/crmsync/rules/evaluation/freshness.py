@@ -36,6 +36,18 @@ class Freshness:
     now: datetime
     bound: Callable[[str], timedelta]
 
+    def as_last_read(self) -> Freshness:
+        """As if each stream that was ever read had been read just now, to its end."""
+        states = [
+            state
+            if state.read_at is None
+            else replace(
+                state, read_at=self.now, error=None, missing=0, written_at=None, really_at=None
+            )
+            for state in self.states
+        ]
+        return replace(self, states=states)
+
     def fresh_connections(self, tables: Iterable[str]) -> tuple[str, ...]:
         """The connections in which all these tables were read completely, and lately enough."""
         names = tuple(tables)

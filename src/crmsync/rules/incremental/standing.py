@@ -208,18 +208,18 @@ def _is_stale(rule: Rule, world: World, before: Standing) -> bool:
     connections = {state.connection for state in world.freshness.states}
     return any(
         connections != set(fresh)
-        for tables in _rests(rule)
+        for tables in rests_of(rule)
         for fresh in (before.fresh.get(tables, ()), world.freshness.fresh_connections(tables))
     )
 
 
 def _fresh(rules: Sequence[Rule], world: World) -> dict[Tables, Tables]:
-    rests = {tables for rule in rules for tables in _rests(rule)}
+    rests = {tables for rule in rules for tables in rests_of(rule)}
     return {tables: world.freshness.fresh_connections(tables) for tables in sorted(rests)}
 
 
-def _rests(rule: Rule) -> list[Tables]:
-    """The tables that must be fresh together."""
+def rests_of(rule: Rule) -> list[Tables]:
+    """The tables that must be fresh together for what a rule asks of related records."""
     return [tables for tables in Asked.by([rule.when], rule.once_per_columns).tables if tables]
 
 
