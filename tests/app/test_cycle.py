@@ -231,3 +231,16 @@ def test_a_run_with_rows_that_nobody_could_read_is_not_all_well(tmp_path: Path) 
     accounts = FILES["crm/accounts.csv"].replace("2026-03-20", "20.03.2026")
     config = make_company(tmp_path, accounts=accounts)
     assert call("run", "--config", config, "--at", "2026-03-02T09:00").exit_code == 1
+
+
+def test_a_run_that_cannot_read_says_that_it_could_not_decide(tmp_path: Path) -> None:
+    config = make_company(tmp_path)
+    for file in tmp_path.rglob("*.csv"):
+        file.unlink()
+    found = call("run", "--config", config)
+    assert found.exit_code == 1
+    assert "Nothing was due." not in found.stdout
+    last = found.stdout.partition("Nothing was handed out. What needs this data was not decided:")[
+        2
+    ]
+    assert "accounts.csv" in last

@@ -27,7 +27,7 @@ def test_plan_and_explain_tell_who_waits_and_until_when(tmp_path: Path) -> None:
     run = call_json("run", "--config", config, "--at", "2026-03-02T09:00")
     assert run["plan"]["held"] == plan["held"]
     again = call("plan", "--config", config, "--at", "2026-03-03T09:00").stdout
-    assert f"held Acme: {WAITS}" in again
+    assert f"held Acme crm:A1: {WAITS}" in again
     explained = call("explain", "Acme", "--config", config, "--at", "2026-03-03T09:00").stdout
     assert "in this rule since 2026-03-02 09:00 CET (waiting)" in explained
     assert f"held: {WAITS}" in explained

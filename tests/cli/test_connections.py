@@ -94,7 +94,7 @@ def test_what_is_missing_at_the_remote_is_found_and_made(config: Path) -> None:
     assert "config.yaml:4:3: the field for keys is missing" in missing.stdout
     dry = call("connections", "setup", "desk", "--dry-run", "--config", config)
     assert dry.stdout.splitlines() == [
-        "the field key",
+        "would be made: the field key",
         "Nothing was made; without --dry-run it would be.",
     ]
     assert call("connections", "check", "desk", "--config", config).exit_code == 1
@@ -110,6 +110,20 @@ def test_a_connection_that_is_not_there(config: Path) -> None:
     result = call("connections", "check", "desc", "--config", config)
     assert result.exit_code == 2
     assert "the config has no connection “desc”" in result.stderr
+
+
+def test_without_a_name_all_connections_are_checked(config: Path) -> None:
+    config.write_text(f"{config.read_text()}  other: {{connector: desk}}\n")
+    found = call("connections", "check", "--config", config)
+    assert found.exit_code == 1
+    assert "config.yaml:4:3: the field for keys is missing" in found.stdout
+    assert "config.yaml:5:3: the field for keys is missing" in found.stdout
+    assert "in 2 connections and 0 streams" in found.stdout
+
+
+def test_what_is_made_is_said_to_be_made(config: Path) -> None:
+    made = call("connections", "setup", "desk", "--config", config)
+    assert made.stdout == "made: the field key\n"
 
 
 def test_a_connector_that_makes_nothing_says_so(tmp_path: Path) -> None:

@@ -227,7 +227,9 @@ def test_once_per_is_once_for_each_value_ever(ledger: Ledger) -> None:
 
     again = cycle.run(DATED, dated("2026-05-01"))
     assert (entered(again), held(again)) == ({}, {"crm:1": "once_per"})
-    assert "2026-05-01" in again.held[0].reason
+    assert again.held[0].reason == (
+        "it was enrolled for renewal_date 2026-05-01 already, and once_per allows that once"
+    )
 
     assert entered(cycle.run(DATED, dated("2027-05-01"))) == {"crm:1": ACTIVE}
 

@@ -1,4 +1,4 @@
-"""One connection: whether it works, and making what it needs at the remote."""
+"""Connections: whether they work, and making what it needs at the remote."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ if TYPE_CHECKING:
     from crmsync.app.workspace import Workspace
 
 
-def check_one(workspace: Workspace, name: str) -> CheckResult:
-    """What is wrong with a connection, asked of the remote.
+def check_connections(workspace: Workspace, name: str | None) -> CheckResult:
+    """What is wrong with a connection, or with each where none is named, asked of the remotes.
 
     Raises:
         UsageError: the config has no such connection.
     """
-    streams = workspace.connection(name).streams
+    names = list(workspace.installation.settings.connections) if name is None else [name]
+    streams = sum(len(workspace.connection(one).streams) for one in names)
     doubts: list[str] = []
-    problems = check_connection(workspace, name, doubts, offline=False)
+    problems = [
+        problem
+        for one in names
+        for problem in check_connection(workspace, one, doubts, offline=False)
+    ]
     return CheckResult(
         problems=tuple(dict.fromkeys(problems)),
         doubts=tuple(dict.fromkeys(doubts)),
-        checked={"connection": 1, "stream": len(streams)},
+        checked={"connection": len(names), "stream": streams},
     )
 
 

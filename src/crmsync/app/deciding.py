@@ -278,7 +278,10 @@ def _held_back(rules: Sequence[Rule], moves: _Moves, steps: Steps) -> Iterator[H
 
     def held(rule: str, table: str, subject: str, reason: str) -> HeldBack:
         name = steps.name(table, subject)
-        return HeldBack(rule=rule, subject=subject, subject_name=name, reason=reason)
+        account = steps.account(table, subject)
+        return HeldBack(
+            rule=rule, subject=subject, subject_name=name, account=account, reason=reason
+        )
 
     for waits in moves.walked.waits:
         rule, subject = waits.rule, waits.enrolment.subject

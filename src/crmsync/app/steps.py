@@ -17,6 +17,7 @@ from crmsync.journeys.people import (
     HeldError,
     LackingError,
     NeedlessError,
+    account_of,
     display_name,
     record_name,
 )
@@ -353,6 +354,7 @@ class Steps:
                 rule=rule.name,
                 subject=subject,
                 subject_name=self.name(rule.subject, subject),
+                account=self.account(rule.subject, subject),
                 step=step.id,
                 reason=ruling.reason,
                 gate=ruling.gate,
@@ -362,6 +364,12 @@ class Steps:
     def name(self, table: str, record_id: str) -> str:
         """What a person would call a record."""
         return record_name(self.book.row(table, record_id) or {"id": record_id})
+
+    def account(self, table: str, record_id: str) -> str:
+        """What a person would call a record's account; empty where it has none."""
+        row = self.book.row(table, record_id)
+        account = None if row is None else account_of(self.book, table, row)
+        return display_name(account or {})
 
     def _shown(
         self,

@@ -1,4 +1,4 @@
-"""The commands about one connection: whether it works, and what it needs at the remote."""
+"""The commands about connections: whether they work, and what they need at the remote."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="As the config
 
 @connections_app.command("check")
 def check_connection(
-    name: NameArgument, config: ConfigOption = DEFAULT_CONFIG, *, as_json: JsonOption = False
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="As the config calls it; without it, all of them."),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
-    """Ask the remote whether all that the connection needs is there, and say what to mend."""
+    """Ask whether all that a connection, or each, needs is there, and say what to mend."""
     with command(as_json=as_json):
-        from crmsync.app.connections import check_one
+        from crmsync.app.connections import check_connections
         from crmsync.cli import reports
 
-        report = check_one(opened(config), name)
+        report = check_connections(opened(config), name)
         tell(report, reports.print_check, as_json)
         raise typer.Exit(FINDINGS if report.problems else 0)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from crmsync.clock import readable
-from crmsync.journeys.keys import once_key, running_key
+from crmsync.journeys.keys import once_key, once_words, running_key
 from crmsync.ledger.values.enrolments import (
     EnrolmentRef,
     EnrolmentStatus,
@@ -166,7 +166,8 @@ class Admission:
 
     def _hold_used_key(self, ref: EnrolmentRef, user: str) -> None:
         who = "it" if user == ref.subject else user
-        reason = f"{who} was enrolled for {ref.key} already, and once_per allows that once"
+        values = once_words(ref.key, ref.subject)
+        reason = f"{who} was enrolled for {values} already, and once_per allows that once"
         self.hold(ref.subject, HeldBecause.ONCE_PER, reason)
 
 

@@ -37,6 +37,12 @@ def once_paths(key: str) -> frozenset[str]:
     return frozenset(value) if isinstance(value, dict) else frozenset()
 
 
+def once_words(key: str, subject: str) -> str:
+    """The values of a key of ``once_per`` by their names; the subject itself needs no name."""
+    values = {path: value for path, value in json.loads(key).items() if value != subject}
+    return ", ".join(f"{path} {value}" for path, value in values.items()) or "this record"
+
+
 def in_round(step: str, number: int) -> str:
     """What a step is called in a round of its enrolment: ``brief``, then ``brief#2``."""
     return step if number == 1 else f"{step}{ROUND}{number}"

@@ -66,6 +66,7 @@ class HeldBack:
     """A subject that a rule concerns, and that gets nothing now; and why.
 
     Attributes:
+        account: the name of the subject's account; empty where it has none.
         step: None where the whole rule is held.
         gate: the one that holds the step; empty where none was asked.
         until: the instant (UTC) from which this no longer holds it; None where time alone
@@ -75,6 +76,7 @@ class HeldBack:
     rule: str
     subject: str
     subject_name: str
+    account: str = ""
     step: str | None = None
     reason: str
     until: datetime | None = None

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crmsync.app.results.cycle import PlannedAction, PlanResult, RunResult
+    from crmsync.app.results.cycle import HeldBack, PlannedAction, PlanResult, RunResult
+    from crmsync.app.results.sync import SyncResult
     from crmsync.app.setup import Layout
 
 # In the demo, of each rule; and of those held back, where nobody asked for all with --full.
@@ -115,7 +116,7 @@ def _print_all(out: Console, result: PlanResult, *, full: bool, most: int | None
         for item in held[:most_held]:
             step = f" {item.step}:" if item.step else ""
             out.print(
-                f"  [yellow]held[/] {escape(item.subject_name)}:{escape(step)} {safe(item.reason)}",
+                f"  [yellow]held[/] {_who(item)}:{escape(step)} {safe(item.reason)}",
                 soft_wrap=True,
             )
         _print_more(out, len(held), most_held, "more held back; --full shows all")
@@ -160,8 +161,7 @@ def _print_rules(out: Console, result: PlanResult) -> None:
 
 def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, full: bool) -> None:
     first = actions[0]
-    account = f" at {first.account}" if first.account not in {"", first.subject_name} else ""
-    out.print(f"  {escape(first.subject_name + account)} [dim]{escape(first.subject)}[/]")
+    out.print(f"  {_who(first)}", soft_wrap=True)
     for why in first.why:
         out.print(f"    [dim]because {escape(why)}[/]", soft_wrap=True)
     for action in actions:
@@ -176,9 +176,21 @@ def _print_subject(out: Console, actions: list[PlannedAction], at: datetime, *, 
             out.print(escape(indent(action.text.rstrip(), " " * 8)), soft_wrap=True)
 
 
+def _who(one: PlannedAction | HeldBack) -> str:
+    """The subject by name, account and id: several cases may bear one title."""
+    account = f" at {one.account}" if one.account not in {"", one.subject_name} else ""
+    return f"{escape(one.subject_name + account)} [dim]{escape(one.subject)}[/]"
+
+
 def _state(action: PlannedAction, at: datetime) -> str:
     until = "" if action.not_before is None else f" until {readable(action.not_before, at.tzinfo)}"
     return f"{action.state}{until}: {escape(action.reason)}"
+
+
+def _unread(sync: SyncResult) -> tuple[str, ...]:
+    """Why something could not be read to its end, each reason once."""
+    errors = (str(stream.error) for stream in sync.streams if stream.error)
+    return tuple(dict.fromkeys((*sync.problems, *errors)))
 
 
 def _print_delivery(out: Console, result: RunResult) -> None:
@@ -187,6 +199,10 @@ def _print_delivery(out: Console, result: RunResult) -> None:
     if ready:
         parts = [count(number, noun_of(kind)) for kind, number in sorted(ready.items())]
         out.print(f"Handed out: {listed(parts)}.")
+    elif result.plan.sync.failed:
+        out.print("[red]Nothing was handed out.[/] What needs this data was not decided:")
+        for problem in _unread(result.plan.sync):
+            out.print(f"  [red]{safe(problem)}[/]", soft_wrap=True)
     else:
         out.print("Nothing was due.")
     if result.plan.previewed:

@@ -49,8 +49,9 @@ def print_check(out: Console, result: CheckResult) -> None:
 
 def print_set_up(out: Console, result: SetUpResult) -> None:
     """What was made at a remote, a line each."""
+    made = "would be made" if result.dry_run else "made"
     for sentence in result.made:
-        out.print(safe(sentence), soft_wrap=True)
+        out.print(f"{made}: {safe(sentence)}", soft_wrap=True)
     if not result.made:
         out.print("All that the connection needs is there.")
     elif result.dry_run:

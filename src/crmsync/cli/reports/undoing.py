@@ -96,7 +96,9 @@ def _lines(out: Console, actions: Sequence[EffectShown], *, full: bool) -> None:
     for action in shown:
         title = f": {redact(action.title)}" if action.title else ""
         to = f" for {action.to}" if action.to else ""
-        line = f"{action.kind}{to}{title} ({action.rule}, {action.subject_name})"
+        who = action.subject_name
+        who += f" {action.subject}" if action.subject != who else ""
+        line = f"{action.kind}{to}{title} ({action.rule}, {who})"
         out.print(f"    {escape(line)}", soft_wrap=True)
     if len(shown) < len(actions):
         out.print(f"    … and {len(actions) - len(shown):,} more: --full")
