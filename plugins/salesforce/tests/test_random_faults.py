@@ -1,4 +1,7 @@
-"""Pulled and pushed while anything goes wrong: the warehouse ends like the org, each task once."""
+"""Pulled and pushed while anything goes wrong: the warehouse ends like the org.
+
+Each task and each logged mail exists once, and what a person has set is never set back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import os
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from email import message_from_bytes
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -16,7 +21,7 @@ import crmsync_salesforce
 from crmsync_salesforce import transport
 from crmsync_salesforce.marks import mark_in
 from crmsync_salesforce.simulator.messages import Fault
-from support.commands import call_json
+from support.commands import call, call_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +41,33 @@ then:
       due: 1 day
   - note: {text: "Was called, being hot."}
 """
+GREET = """\
+rule: greet
+description: Whoever is new is greeted.
+subject: contact
+when:
+  - email: {present: true}
+once_per: [contact]
+then:
+  - email: {to: contact, from: company, template: hello}
+"""
+MARK = """\
+rule: mark
+description: What nobody has looked at is marked.
+subject: account
+when:
+  - status: {present: false}
+then:
+  - update: {fields: {status: New}}
+"""
+HELLO = """\
+---
+subject: "Hello"
+class: service
+---
+Hello {{ contact.last_name }}.
+"""
+HELD = "Held"  # what people set in the field that the rule marks
 
 
 def _config(folder: Path, org: TestedOrg, key_field: str | None) -> Path:
@@ -43,7 +75,9 @@ def _config(folder: Path, org: TestedOrg, key_field: str | None) -> Path:
 company: {{name: Vendor, email: hello@vendor.example, time_zone: UTC}}
 existing: enrol
 policy: {{most_share_of_accounts: 1.0, most_actions_per_run: 10000}}
+mail: post
 connections:
+  post: {{connector: files, path: post}}
   sf:
     connector: salesforce
     url: {org.server.address}
@@ -59,7 +93,12 @@ connections:
         key: Id
         bulk_from: 15
         merged_into: MasterRecordId
-        fields: {{name: Name, owner: OwnerId, tier: Rating, updated_at: SystemModstamp}}
+        fields:
+          name: Name
+          owner: OwnerId
+          tier: Rating
+          status: Industry
+          updated_at: SystemModstamp
       users:
         table: user
         object: User
@@ -69,12 +108,17 @@ connections:
         table: contact
         object: Contact
         key: Id
-        fields: {{last_name: LastName, account: AccountId, updated_at: SystemModstamp}}
+        fields:
+          last_name: LastName
+          email: Email
+          account: AccountId
+          updated_at: SystemModstamp
 """
-    (folder / "rules").mkdir()
-    (folder / "segments").mkdir()
-    (folder / "templates").mkdir()
-    (folder / "rules" / "call.yaml").write_text(RULE)
+    for name in ("rules", "segments", "templates", "post"):
+        (folder / name).mkdir()
+    for name, rule in (("call", RULE), ("greet", GREET), ("mark", MARK)):
+        (folder / "rules" / f"{name}.yaml").write_text(rule)
+    (folder / "templates" / "hello.txt").write_text(HELLO)
     path = folder / "config.yaml"
     path.write_text(text)
     return path
@@ -101,11 +145,15 @@ def _people_work(org: TestedOrg, day: random.Random, last_read: datetime) -> Non
     for _ in range(day.randrange(8)):
         rating = day.choice(("Hot", "Cold"))
         made = store.create("Account", {"Name": f"A{day.random():.6f}", "Rating": rating})
-        store.create("Contact", {"LastName": f"C{day.random():.6f}", "AccountId": made})
+        word = f"C{day.random():.6f}"
+        mailbox = {"Email": f"{word}@customer.example"} if day.random() < 0.5 else {}
+        store.create("Contact", {"LastName": word, "AccountId": made} | mailbox)
         if day.random() < 0.3:
             store.stamp("Account", made, last_read - timedelta(minutes=day.randrange(9)))
     for row in day.sample(rows, min(len(rows), day.randrange(6))):
         store.update("Account", row["Id"], {"Name": f"B{day.random():.6f}"})
+    for row in day.sample(rows, min(len(rows), day.randrange(4))):
+        store.update("Account", row["Id"], {"Industry": HELD})
     for row in day.sample(rows, min(len(rows), day.randrange(2))):
         store.delete("Account", row["Id"])
     rows = [row for row in store.rows("Account") if not row["IsDeleted"]]
@@ -125,12 +173,14 @@ def test_whatever_goes_wrong(
     config = _config(tmp_path, org, key_field)
     faults = [fault for fault in Fault if fault is not Fault.SLOW]
     last_read = org.clock.now()
+    held: set[str] = set()
     for _ in range(CYCLES):
         _people_work(org, day, last_read)
+        held |= {row["Id"] for row in org.org.rows("Account") if row["Industry"] == HELD}
         chosen = day.sample(faults, day.randrange(1, 3))
         org.service.faults.extend(chosen)
         org.service.spared = day.randrange(12)
-        call_json("run", "--config", config, "--at", org.clock.now().isoformat())
+        call("run", "--config", config, "--at", org.clock.now().isoformat())
         org.service.faults.clear()
         org.service.spared = 0
         last_read = org.clock.now()
@@ -150,17 +200,45 @@ def test_whatever_goes_wrong(
     contacts = {row["Id"]: row for row in org.org.rows("Contact") if not row["IsDeleted"]}
     assert _live(tmp_path, "account") == {i: row["Name"] for i, row in accounts.items()}
     assert _live(tmp_path, "contact") == {i: row["LastName"] for i, row in contacts.items()}
-    made = {row["Id"]: row[KEY] or mark_in(row["Description"]) for row in org.org.rows("Task")}
+    _assert_tasks(org, accounts)
+    _assert_mails(tmp_path, org, contacts)
+    _assert_marks(accounts, held)
+    assert org.service.mistakes == []
+    org.close()
+
+
+def _assert_tasks(org: TestedOrg, accounts: dict[str, Any]) -> None:
+    # Of each mail the org makes a task of its own.
+    tasks = [row for row in org.org.rows("Task") if row["TaskSubtype"] != "Email"]
+    made = {row["Id"]: row[KEY] or mark_in(row["Description"]) for row in tasks}
     assert None not in made.values()
     assert len({*made.values()}) == len(made), "a key stands twice"
     # What was written for an account that was merged since, stands at its survivor.
     survivors = {row["MasterRecordId"] for row in org.org.rows("Account")}
     hot = {i for i, row in accounts.items() if row["Rating"] == "Hot"}
     for notes in (False, True):
-        rows = [r for r in org.org.rows("Task") if r["Subject"].startswith("Note: ") is notes]
+        rows = [r for r in tasks if r["Subject"].startswith("Note: ") is notes]
         about = [row["WhatId"] for row in rows]
         twice = {one for one in about if about.count(one) > 1}
         assert twice <= survivors, "an account has two tasks"
         assert hot <= set(about), "somebody has no task"
-    assert org.service.mistakes == []
-    org.close()
+
+
+def _assert_mails(folder: Path, org: TestedOrg, contacts: dict[str, Any]) -> None:
+    sent = [message_from_bytes(one.read_bytes()) for one in (folder / "post/outbox/new").iterdir()]
+    to = {str(one["Message-ID"]): parseaddr(one["To"])[1] for one in sent}
+    assert len(set(to.values())) == len(sent), "somebody was greeted twice"
+    logged = [row["MessageIdentifier"] for row in org.org.rows("EmailMessage")]
+    assert len(set(logged)) == len(logged), "a mail is logged twice"
+    assert set(logged) <= set(to)
+    live = {row["Email"].lower() for row in contacts.values() if row["Email"]}
+    greeted = {address.lower() for address in to.values()}
+    assert live <= greeted, "somebody was not greeted"
+    assert live <= {to[one].lower() for one in logged}, "a mail is not logged"
+
+
+def _assert_marks(accounts: dict[str, Any], held: set[str]) -> None:
+    assert all(row["Industry"] for row in accounts.values()), "an account is not marked"
+    changed = {row["Id"] for row in accounts.values() if row["Industry"] != HELD}
+    assert not held & changed, "what a person has set was set back"
+    assert held & accounts.keys()
