@@ -63,6 +63,7 @@ def test_what_one_record_meets(code: str, expected: type[ConnectorError]) -> Non
         (refused(400, "INVALID_FIELD"), RejectedError, RejectedError),
         (refused(400, "MALFORMED_QUERY"), RejectedError, RejectedError),
         (refused(400, "QUERY_TIMEOUT"), TransientError, TransientError),
+        (refused(400, "REQUEST_RUNNING_TOO_LONG"), TransientError, UncertainError),
         (refused(403, "REQUEST_LIMIT_EXCEEDED"), QuotaError, QuotaError),
         (refused(429), QuotaError, QuotaError),
         (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crmsync.errors import AuthError
 from crmsync.plugins.contract import CallCount
 from crmsync_salesforce.checking import KEY_LENGTH, findings
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.describing import Descriptions
+from crmsync_salesforce.errors import RefusedError
 from crmsync_salesforce.mails import MAIL, keeps_mail
 from crmsync_salesforce.options import SalesforceOptions, SalesforceStreamOptions
 from crmsync_salesforce.reading import StreamReading
@@ -79,7 +81,7 @@ class SalesforceConnector:
         """Make the field that keeps the keys, of activities and of mails, where it is missing.
 
         Raises:
-            ConnectorError: the org does not let the API's user make it.
+            ConnectorError: the org does not let the API's user make it; or it is there and hidden.
         """
         self._descriptions.forget()
         name = self._client.options.key_field
@@ -88,11 +90,23 @@ class SalesforceConnector:
         wanted = [("Task", "Activity", "activities")]
         if keeps_mail(self._descriptions):
             wanted.append((MAIL, MAIL, "logged mails"))
-        return [
-            self._made_field(owner, name, told, dry_run=dry_run)
-            for described, owner, told in wanted
-            if name not in self._descriptions.fields(described)
-        ]
+        made, hidden = [], []
+        for described, owner, told in wanted:
+            if name in self._descriptions.fields(described):
+                continue
+            try:
+                made.append(self._made_field(owner, name, told, dry_run=dry_run))
+            except RefusedError as error:
+                if error.code != "DUPLICATE_DEVELOPER_NAME":
+                    raise
+                hidden.append(told)
+        if hidden:
+            raise AuthError(
+                f"the field {name} of {' and '.join(hidden)} is there, and field-level security "
+                "hides it from the API's user, as it does of every field that was made so; a "
+                "permission set must let the user read and edit it"
+            )
+        return made
 
     def _made_field(self, owner: str, name: str, told: str, *, dry_run: bool) -> str:
         if not dry_run:
@@ -108,6 +122,6 @@ class SalesforceConnector:
             asked = {"FullName": f"{owner}.{name}", "Metadata": field}
             self._client.call("POST", "tooling/sobjects/CustomField", json=asked, writing=True)
         return (
-            f"the field {name} of {told}: Text({KEY_LENGTH}), External ID, unique; "
-            "let the API's user edit it with a permission set"
+            f"the field {name} of {told}: Text({KEY_LENGTH}), External ID, unique; nobody sees it "
+            "until a permission set lets the API's user read and edit it"
         )

@@ -34,6 +34,8 @@ _TRANSIENT = {
     "SERVER_UNAVAILABLE",
     "QUERY_TIMEOUT",
 }
+# The org has stopped the request; what it had done by then, its answer does not say.
+_STOPPED = {"REQUEST_RUNNING_TOO_LONG", "REQUEST_RUNNING_TOO_LONG_FOR_USER"}
 _AUTH = {
     "API_CURRENTLY_DISABLED",
     "API_DISABLED_FOR_ORG",
@@ -44,7 +46,6 @@ _AUTH = {
     "INVALID_SESSION_ID",
     "ORG_LOCKED",
     "PASSWORD_LOCKOUT",
-    "REQUEST_RUNNING_TOO_LONG_FOR_USER",
     "USER_NOT_ACTIVE",
 }
 _WORDS = {
@@ -134,7 +135,7 @@ def refusal_of(response: requests.Response, *, writing: bool, now: datetime) -> 
         return QueryTimeoutError("a query took the org too long (QUERY_TIMEOUT)")
     if status == 503 or code in _TRANSIENT:  # noqa: PLR2004  HTTP: service unavailable
         return TransientError(f"Salesforce is busy ({code or status})", retry_after=wait)
-    if status >= 500:  # noqa: PLR2004  HTTP: the server failed
+    if status >= 500 or code in _STOPPED:  # noqa: PLR2004  HTTP: the server failed
         words = f"Salesforce failed ({status} {code})"
         return UncertainError(words) if writing else TransientError(words, retry_after=wait)
     if code in _AUTH or (status == 403 and not code):  # noqa: PLR2004  HTTP: forbidden

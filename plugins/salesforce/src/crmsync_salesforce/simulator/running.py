@@ -21,7 +21,7 @@ class RunningOrg:
     """A simulated org with the sample company's records, or without any."""
 
     def __init__(self, request: SimulatorRequest) -> None:
-        settings = Settings()
+        settings = Settings(shows_new_fields=True)  # there is no administrator
         self.org = Org(request.clock, custom=[*_KEY_FIELDS, *CUSTOM])
         load_sample(self.org, request.sample)
         self.service = Service(self.org, settings)

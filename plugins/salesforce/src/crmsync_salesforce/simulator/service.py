@@ -41,6 +41,8 @@ class Settings:
         most_deleted: how many deleted ids the org tells at once.
         deletions_forgotten: until when the org has forgotten early what was deleted.
         no_bulk: the objects that the Bulk API does not read.
+        shows_new_fields: whether an administrator gives the API's user the fields that are made,
+            as soon as they are.
     """
 
     client_id: str = "3MVG9simulated.client.id"
@@ -57,6 +59,7 @@ class Settings:
     retry_after: int = 30
     deletions_forgotten: datetime | None = None
     no_bulk: frozenset[str] = frozenset()
+    shows_new_fields: bool = False
 
 
 class Service:
@@ -211,7 +214,7 @@ class Service:
             case _, ("jobs", "query", *_):
                 return self.jobs.answer(request, fault)
             case _, ("tooling", *_):
-                return tooling(self.org, request)
+                return tooling(self.org, request, shown=self.settings.shows_new_fields)
         if request.writes:
             return self.writes.answer(request, locked=fault is Fault.ROW_LOCK)
         raise _not_found()

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 _ON_ACTIVITIES = ("Task", "Event")
 
 
-def tooling(org: Org, request: Request) -> Answer:
+def tooling(org: Org, request: Request, *, shown: bool) -> Answer:
     """Answer a request to the Tooling API.
+
+    Args:
+        shown: whether an administrator shows what is made to the API's user at once; else
+            field-level security hides it, as it does of all that is made so.
 
     Raises:
         OrgError: it is refused.
@@ -42,6 +46,8 @@ def tooling(org: Org, request: Request) -> Answer:
             unique=bool(metadata.get("unique")),
         )
         org.add_field(target, added)
+        if not shown:
+            org.object(target).hidden.add(name)
     return Answer(
         status=201, body={"id": minted_id("00N", 1), "success": True, "errors": [], "warnings": []}
     )
