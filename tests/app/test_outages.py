@@ -61,6 +61,17 @@ def test_an_outage_makes_nobody_leave_and_enter_again(tmp_path: Path, clause: st
     assert _run(config, "2026-03-02T11:00") == []
 
 
+def test_an_outage_does_not_take_back_an_undo(tmp_path: Path) -> None:
+    config = make_company(tmp_path, renewal_at_risk=_rule(_CLAUSES[0]))
+    assert _run(config, "2026-03-02T09:00")
+    reason = ("--as", "Jo", "--reason", "too wide", "--yes")
+    call_json("undo", "1", "--config", config, "--at", "2026-03-02T09:30", *reason)
+    _old(tmp_path, days=8)
+    assert _run(config, "2026-03-02T10:00") == []
+    _old(tmp_path, days=0)
+    assert _run(config, "2026-03-02T11:00") == []
+
+
 def test_what_is_known_all_the_same_ends_it_in_an_outage_too(tmp_path: Path) -> None:
     config = make_company(
         tmp_path, renewal_at_risk=_rule(_CLAUSES[0], "renewal_date: {in_next: 30 days}")
