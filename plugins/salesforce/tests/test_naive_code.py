@@ -16,7 +16,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 from simple_salesforce.api import Salesforce
-from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceMalformedRequest
+from simple_salesforce.exceptions import (
+    SalesforceExpiredSession,
+    SalesforceMalformedRequest,
+    SalesforceRefusedRequest,
+)
 from simple_salesforce.format import format_soql
 
 from crmsync_salesforce.simulator.messages import Fault
@@ -233,8 +237,18 @@ def test_not_every_object_can_be_asked_by_its_stamp(plain: Any) -> None:
         rows(plain, "SELECT Id FROM AccountHistory ORDER BY SystemModstamp")
 
 
+def test_trying_again_uses_up_the_calls_of_others(org: TestedOrg, plain: Any) -> None:
+    """Ours: test_a_used_up_allowance_rests_and_nothing_is_sent."""
+    org.settings.daily_calls = 0
+    tries = 20
+    for _ in range(tries):
+        with pytest.raises(SalesforceRefusedRequest, match="REQUEST_LIMIT_EXCEEDED"):
+            rows(plain, "SELECT Name FROM Account")
+    assert org.service.calls.count("GET query") == tries
+
+
 def test_a_field_that_is_hidden_spoils_the_whole_query(org: TestedOrg, plain: Any) -> None:
-    """Ours: test_a_hidden_field_is_told_and_the_rest_goes_on."""
+    """Ours: test_a_hidden_field_stops_its_stream_rather_than_being_empty, and the one behind it."""
     org.org.objects["Account"].hidden.add("Phone")
     with pytest.raises(SalesforceMalformedRequest, match="INVALID_FIELD"):
         rows(plain, "SELECT Name, Phone FROM Account")
