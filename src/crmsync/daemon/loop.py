@@ -28,6 +28,8 @@ POLL = timedelta(minutes=1)
 _SHORTEST_GAP = timedelta(minutes=1)
 # But for one that a customer's own word waits for.
 _WANTED_GAP = timedelta(seconds=10)
+# A remote may tell of a change before it shows it to whoever reads: so it is read once more.
+_SECOND_LOOK = timedelta(minutes=2)
 _SHORTEST_PAUSE = timedelta(seconds=1)
 # How far ahead a cycle looks for what comes due, where no schedule comes before.
 _HORIZON = timedelta(days=1)
@@ -93,6 +95,7 @@ class Daemon:
     act_at: datetime | None = None
     acted_at: datetime | None = None
     hinted: set[str] = field(default_factory=set)
+    second_looks: dict[str, datetime] = field(default_factory=dict)
     back_off: BackOff = field(default_factory=BackOff)
     connections: Timetable = field(init=False)
     rules: Timetable = field(init=False)
@@ -131,6 +134,8 @@ class Daemon:
             answered=answered(CONNECTION, work.connections),
         )
         self.hinted &= self.connections.schedules.keys()
+        there = self.connections.schedules
+        self.second_looks = {n: at for n, at in self.second_looks.items() if n in there}
         # A rule waits for the first time that its schedule comes; a connection is read at once.
         self.rules = Timetable(
             schedules=work.rules,
@@ -149,6 +154,7 @@ class Daemon:
         self._take_hints(now)
         due = self.connections.due(now)
         due += [name for name in self._hinted_due(now) if name not in due]
+        due += [name for name in self._second_looks_due(now) if name not in due]
         if due:
             self._sync(due)
         if (due or self._is_time(now)) and self.back_off.allows(now) and not self.stop():
@@ -168,6 +174,11 @@ class Daemon:
     def _hinted_due(self, now: datetime) -> list[str]:
         return [name for name in sorted(self.hinted) if self._hinted_at(name, now) <= now]
 
+    def _second_looks_due(self, now: datetime) -> list[str]:
+        # What lies too far ahead was noted before the clock jumped back.
+        looks = sorted(self.second_looks.items())
+        return [name for name, at in looks if not now < at <= now + _SECOND_LOOK]
+
     def _hinted_at(self, name: str, now: datetime) -> datetime:
         """When a connection of which something was heard is read: however much is heard, seldom."""
         last = self.connections.answered.get(name)
@@ -184,9 +195,16 @@ class Daemon:
         return came or bool(self.rules.due(now))
 
     def _sync(self, names: Sequence[str]) -> None:
-        self.hinted -= {*names}  # what is heard meanwhile is another hint
+        heard = self.hinted & {*names}
+        self.hinted -= heard  # what is heard meanwhile is another hint
+        begun = self.clock.now()
         outcome = self.work.sync(names)
         now = self.clock.now()
+        for name in self._second_looks_due(begun):
+            if name in names:
+                del self.second_looks[name]
+        seen = [name for name in heard if outcome.get(name) is None]
+        self.second_looks |= dict.fromkeys(seen, begun + _SECOND_LOOK)
         for name in names:
             problem = outcome.get(name)
             if problem is None:
@@ -241,6 +259,7 @@ class Daemon:
             if (at := self.connections.next_of(name, now)) is not None
         ]
         reads += [(self._hinted_at(name, now), f"a hint from {name}") for name in self.hinted]
+        reads += [(at, f"a second look at {name}") for name, at in self.second_looks.items()]
         acts = [
             (at, f"the schedule of {name}")
             for name in self.rules.schedules
