@@ -193,12 +193,33 @@ def _timeline(
     """In plain Python: for each record what was accepted, and since when it holds."""
     found: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
     for number, batch in enumerate(batches):
+        told: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
         for version in batch:
             at = _hour(version.hour if timed else number)
-            accepted = found.setdefault(f"crm:{version.id}", [])
-            if not accepted or at >= accepted[-1][0]:
-                accepted.append((at, version.values))
+            told.setdefault(f"crm:{version.id}", []).append((at, version.values))
+        for record, versions in told.items():
+            accepted = found.setdefault(record, [])
+            former = _former(accepted, versions)
+            for at, values in versions:
+                if not accepted or at >= accepted[-1][0]:
+                    accepted.append((at, values))
+            accepted[:0] = former
     return found
+
+
+def _former(
+    accepted: Sequence[tuple[datetime, dict[str, Any]]],
+    versions: Sequence[tuple[datetime, dict[str, Any]]],
+) -> list[tuple[datetime, dict[str, Any]]]:
+    """What is older than all that is known of a record, and comes before what is not."""
+    if not accepted:
+        return []
+    (first, values), (last, _) = accepted[0], accepted[-1]
+    if any(other != values for at, other in accepted if at == first):
+        return []  # which of them came last cannot be kept
+    present = [place for place, (at, _) in enumerate(versions) if at >= last]
+    before = versions[: max(present, default=0)]
+    return sorted((one for one in before if one[0] < first), key=lambda one: one[0])
 
 
 @pytest.mark.parametrize("timed", [True, False])

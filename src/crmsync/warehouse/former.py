@@ -45,7 +45,9 @@ def with_past(
     if not tracked or not _any_is_older(rows, stored):
         return stored
     with database.given("contested", rows), database.given("stored", stored):
-        database.keep("former", _former(database.table("contested"), database.table("stored")))
+        history = database.table(HISTORY, BOOKS).filter(lambda row: row.table_name == table.name)
+        contested, known = database.table("contested"), database.table("stored")
+        database.keep("former", _former(contested, known, history))
         former = database.table("former")
         since = former.group_by("id").aggregate(since=former.updated_at.min())
         earlier = database.query(since)
@@ -67,10 +69,16 @@ def _any_is_older(rows: pa.Table, stored: pa.Table) -> bool:
     return bool(pc.any(older).as_py())
 
 
-def _former(rows: ir.Table, stored: ir.Table) -> ir.Table:
-    """Rows older than all that is known of their record, and before one that is not."""
+def _former(rows: ir.Table, stored: ir.Table, history: ir.Table) -> ir.Table:
+    """Rows older than all that is known of their record, and before one that is not.
+
+    None of a record that changed at the very instant since which it is known: changes at one
+    instant are told apart by when they came, and these would come last.
+    """
     known = stored.filter(stored.deleted_at.isnull() & stored.updated_at.notnull())
     known = known.select(known_id="id", since=KNOWN_SINCE, last="updated_at")
+    changes = history.select(changed_id="id", since="at")
+    known = known.anti_join(changes, [("known_id", "changed_id"), "since"])
     live = rows.filter(~rows[DELETED] & rows[MERGED_INTO].isnull() & rows.updated_at.notnull())
     joined = live.inner_join(known, [("id", "known_id")])
     place = ibis.ifelse(joined.updated_at >= joined["last"], joined[POSITION], -1)
