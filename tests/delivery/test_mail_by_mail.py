@@ -1,4 +1,4 @@
-"""Before each mail of a batch it is asked whether it is still to go."""
+"""Mails go one by one: before each it is asked whether it is still to go."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _go(
     ledger: Ledger,
     remote: FakeRemote,
     *,
-    ends: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] = lambda: False,
     lease_clock: _Passing | None = None,
     mails_at_once: int = 1,
 ) -> DeliveryReport:
@@ -70,7 +70,7 @@ def _go(
         lease_clock=lease_clock or FixedClock(instant=NOON),
         patience=WAITS,
         random=Random(7),
-        ends=ends,
+        stop=stop,
     )
 
 
@@ -145,18 +145,10 @@ def test_a_mailbox_that_is_not_there_is_not_tried_again_by_the_same_batch(ledger
     assert _states(ledger) == [State.REJECTED, State.PLANNED]
 
 
-def test_the_rest_of_a_batch_waits_when_it_is_to_be_asked_about_anew(ledger: Ledger) -> None:
+def test_before_each_mail_it_is_asked_whether_to_go_on(ledger: Ledger) -> None:
     keys = _record(ledger)
     remote = FakeRemote()
-    rest = iter([False, True, True, True])
-    deliver(
-        ledger,
-        {"crm": Target(writes=remote, spec=spec())},
-        clock=FixedClock(instant=NOON),
-        lease_clock=FixedClock(instant=NOON),
-        stop=lambda: bool(remote.calls),
-        ends=lambda: next(rest),
-    )
+    _go(ledger, remote, stop=lambda: len(remote.calls) == 2)
     assert remote.keys == keys[:2]
     assert _states(ledger) == [State.DONE] * 2 + [State.READY] * 3
     assert [effect.attempts for effect in ledger.effects()] == [1, 1, 0, 0, 0]
@@ -190,28 +182,23 @@ def test_a_remote_that_hangs_for_each_is_not_tried_for_all(ledger: Ledger) -> No
     assert report.waiting == 5
 
 
-def test_the_rest_is_given_back_before_its_lease_is_over(ledger: Ledger) -> None:
-    keys = _record(ledger)
-    clock, remote = _Passing(), FakeRemote()
+def test_only_of_the_mail_in_hand_is_unknown_what_became_of_it(ledger: Ledger) -> None:
+    _record(ledger)
+    remote = FakeRemote()
+    seen = []
 
-    def slowly(actions: Sequence[Action]) -> object:
-        clock.instant += (WAITS.lease - WAITS.call) * 0.6
+    def land(actions: Sequence[Action]) -> object:
+        seen.append(_states(ledger))
         return [remote.land(one) for one in actions]
 
-    remote.answers = [slowly] * 9
-    report = _go(ledger, remote, lease_clock=clock)
-    assert (report.done, remote.keys) == (5, keys)
-    given_back = [
-        effect
-        for effect in ledger.effects()
-        if "the rest of its batch took too long"
-        in {move.reason for move in ledger.history_of(effect.id)}
-    ]
-    assert given_back
-    assert all(effect.attempts == 1 for effect in ledger.effects())
+    remote.answers = [land] * 5
+    _go(ledger, remote)
+    assert [states.index(State.SENDING) for states in seen] == [0, 1, 2, 3, 4]
+    assert all(states.count(State.SENDING) == 1 for states in seen)
+    assert [states.count(State.DONE) for states in seen] == [0, 1, 2, 3, 4]
 
 
-def test_an_interrupted_batch_knows_what_was_sent_and_what_was_not_begun(ledger: Ledger) -> None:
+def test_where_it_is_interrupted_what_was_sent_is_known(ledger: Ledger) -> None:
     _record(ledger)
     remote = FakeRemote()
     remote.answers = [lambda actions: [remote.land(one) for one in actions], KeyboardInterrupt()]

@@ -236,9 +236,7 @@ def _act(
             stamp=stamp,
             pace=pace,
         )
-        delivered = hand_over(
-            workspace, run_id, advance=advance, stop=validity.is_over, ends=validity.ends
-        )
+        delivered = hand_over(workspace, run_id, advance=advance, stop=validity.is_over)
         report = delivered if report is None else _together(report, delivered)
         if pace.stop() or not validity.ended or not report.waiting:
             return first, report
@@ -263,15 +261,11 @@ class _Validity:
     ended: bool = False
 
     def is_over(self) -> bool:
-        """Asked before each batch. The first goes out, so that there is an end to deciding anew."""
+        """Asked before each call. The first is made, so that there is an end to deciding anew."""
         is_first, self.asked = not self.asked, self.asked + 1
         changed = not is_first and self.workspace.warehouse.stamp() != self.stamp
         self.ended = changed or self.workspace.clock.now() >= self.until
         return self.ended or self.pace.stop()
-
-    def ends(self) -> bool:
-        """Asked between the mails of a batch; what was read meanwhile counts for the next one."""
-        return self.pace.stop() or self.workspace.clock.now() >= self.until
 
 
 def _decide(

@@ -44,7 +44,6 @@ def hand_over(
     *,
     advance: Callable[[str, int], None],
     stop: Callable[[], bool] = lambda: False,
-    ends: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """What this run's gates have let pass; and what kept a connection from being opened."""
     names = workspace.ledger.connections_with_work()
@@ -80,6 +79,5 @@ def hand_over(
             run_id=run_id,
             progress=progress,
             stop=stop,
-            ends=ends,
         )
     return replace(report, problems=(*problems, *report.problems))

@@ -8,14 +8,21 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from crmsync.clock import SystemClock
-from crmsync.delivery.handing import NOTHING, Handing, Unsent, lease_is_short, taken_back
-from crmsync.delivery.outcomes import Judge, call_apply, rejected, uncertain, until_of, words
+from crmsync.delivery.handing import (
+    NOTHING,
+    InVain,
+    lease_is_short,
+    stopped,
+    taken_back,
+    together,
+)
+from crmsync.delivery.outcomes import Judge, call_apply, uncertain, until_of, words
 from crmsync.delivery.pace import in_pace
 from crmsync.delivery.reconcile import reconcile
 from crmsync.delivery.settings import Patience
 from crmsync.delivery.tally import DeliveryReport, Tally
 from crmsync.delivery.worker import begin_work, end_work, may_take_over, shown, worker_name
-from crmsync.errors import AuthError, CrmsyncError, QuotaError, TransientError
+from crmsync.errors import AuthError, CrmsyncError, QuotaError, RejectedError, TransientError
 from crmsync.ledger.claims import (
     Settlement,
     claim_ready,
@@ -70,7 +77,6 @@ def deliver(
     lease_clock: Clock | None = None,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    ends: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Deliver what is ready at the clock's now. Never sleeps: what must wait is left for later.
 
@@ -85,8 +91,7 @@ def deliver(
         random: draws the jitter of waits.
         lease_clock: times the leases; must run, so it is the machine's unless a test says else.
         progress: called with how many effects are settled, and how many there were to settle.
-        stop: asked before each batch; once it says yes, what is left stays for a later run.
-        ends: asked between the mails of a batch; the same, for the rest of it.
+        stop: asked before each call; once it says yes, what is left stays for a later run.
 
     Raises:
         StoreError: the ledger cannot be written; what was being sent is found out later.
@@ -103,7 +108,6 @@ def deliver(
         lease_clock=lease_clock or SystemClock(),
         tally=Tally(progress=progress or (lambda _settled, _total: None)),
         stop=stop,
-        ends=ends,
     ).run()
 
 
@@ -120,7 +124,6 @@ class _Delivery:
     lease_clock: Clock
     tally: Tally
     stop: Callable[[], bool]
-    ends: Callable[[], bool]
 
     def run(self) -> DeliveryReport:
         begin_work(self.worker)
@@ -186,12 +189,13 @@ class _Delivery:
         self.tally.problems += found.problems
         if found.error is None:
             return True
-        return not self._stops(name, [found.error])
+        return not (self._stops(name, [found.error]) or isinstance(found.error, TransientError))
 
     def _drain(self, name: str, target: Target) -> bool:
         """Whether the connection can be asked again: it was not left alone before the end."""
+        in_vain = InVain(clock=self.lease_clock, most=target.spec.batch_size)
         while not self.stop():
-            effects = self._claim(name, target.spec.batch_size)
+            effects = self._claim(name, target.spec)
             if not effects:
                 return True
             if self._too_late(name, effects):
@@ -199,26 +203,24 @@ class _Delivery:
             passing("delivery.claimed")
             if target.rate is not None:
                 effects = self._in_pace(name, target.rate, effects)
-            able = [effect for effect in effects if effect.action.kind in target.spec.actions]
-            answers = self._hand_over(name, target, able)
-            now = self.clock.now()
-            judge = Judge(patience=self.patience, random=self.random, now=now)
+                if not effects:
+                    continue
+            answers = self._hand_over(name, target, effects)
+            judge = Judge(patience=self.patience, random=self.random, now=self.clock.now())
             settlements = [
-                judge.settle(effect, answer) for effect, answer in zip(able, answers, strict=True)
-            ]
-            settlements += [
-                rejected(effect, f"the connection “{name}” cannot do “{effect.action.kind}”")
-                for effect in effects
-                if effect.action.kind not in target.spec.actions
+                judge.settle(effect, answer)
+                for effect, answer in zip(effects, answers, strict=True)
             ]
             passing("delivery.applied")
-            self._settle(name, settlements, taken_back(able, answers))
+            self._settle(name, settlements, taken_back(effects, answers))
             passing("delivery.settled")
-            if self._stops(name, answers):
+            if self._stops(name, answers) or in_vain.is_enough(answers):
                 return False
         return False
 
-    def _claim(self, name: str, limit: int) -> tuple[Effect, ...]:
+    def _claim(self, name: str, spec: ConnectorSpec) -> tuple[Effect, ...]:
+        """What goes by one call: only of that is unknown what became of it if this process ends."""
+
         def claim(connection: sa.Connection) -> tuple[Effect, ...]:
             effects = claim_ready(
                 connection,
@@ -226,8 +228,9 @@ class _Delivery:
                 worker=self.worker,
                 now=self.clock.now(),
                 lease_until=self.lease_clock.now() + self.patience.lease,
-                limit=limit,
+                limit=spec.batch_size,
                 run_id=self.run_id,
+                chosen=lambda found: together(found, spec.mails_at_once),
             )
             if effects:
                 passing("delivery.claiming")
@@ -258,22 +261,18 @@ class _Delivery:
         return going
 
     def _hand_over(self, name: str, target: Target, effects: Sequence[Effect]) -> list[object]:
-        handing = Handing(
-            ledger=self.ledger,
-            clock=self.clock,
-            lease_clock=self.lease_clock,
-            effects=effects,
-            mails_at_once=target.spec.mails_at_once,
-            call=self.patience.call,
-            ends=self.ends,
-        )
-        try:
-            return handing.over(lambda portion: self._apply(name, target.writes, portion))
-        except BaseException:
-            # What was under way is recorded already.
-            judge = Judge(patience=self.patience, random=self.random, now=self.clock.now())
-            self._record([judge.settle(*answered) for answered in handing.around()])
-            raise
+        """One answer for each effect, in order."""
+        answers: dict[int, object] = {
+            one.id: RejectedError(f"the connection “{name}” cannot do “{one.action.kind}”")
+            for one in effects
+            if one.action.kind not in target.spec.actions
+        }
+        answers |= stopped(self.ledger, effects, self.clock.now())
+        going = [one for one in effects if one.id not in answers]
+        if going:
+            applied = self._apply(name, target.writes, going)
+            answers |= zip((one.id for one in going), applied, strict=True)
+        return [answers[one.id] for one in effects]
 
     def _apply(self, name: str, writes: Writes, effects: Sequence[Effect]) -> list[object]:
         try:
@@ -378,9 +377,7 @@ class _Delivery:
         if auth is not None:
             self.tally.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
             return True
-        # A remote that answers nothing but "later" is not asked on and on for the rest.
-        sent = [answer for answer in answers if not isinstance(answer, Unsent)]
-        return bool(sent) and all(isinstance(answer, TransientError) for answer in sent)
+        return False
 
     def _report_pause(self, name: str, until: datetime, reason: str) -> None:
         when = until.isoformat(timespec="minutes")

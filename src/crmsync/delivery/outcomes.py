@@ -56,7 +56,9 @@ def call_apply(writes: Writes, effects: Sequence[Effect]) -> list[object]:
     return [wrong] * len(effects)
 
 
-_LONGEST_ASKED = timedelta(days=7)  # a remote that asks for more has made a mistake
+# A remote that asks for more has made a mistake. One that asks for nothing at all and refuses again
+# would have used up all attempts in a moment.
+_LONGEST_ASKED, _SHORTEST_ASKED = timedelta(days=7), timedelta(seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,9 @@ class Judge:
             return rejected(effect, f"given up after {effect.attempts} attempts: {words(error)}")
         asked: object = error.retry_after  # a stranger's plugin may say anything
         own = self.patience.wait(effect.attempts, self.random)
-        wait = min(max(asked, timedelta()), _LONGEST_ASKED) if isinstance(asked, timedelta) else own
+        wait = own
+        if isinstance(asked, timedelta):
+            wait = min(max(asked, _SHORTEST_ASKED), _LONGEST_ASKED)
         return Settlement(
             effect=effect,
             after=State.READY,

@@ -62,12 +62,14 @@ def claim_ready(
     lease_until: datetime,
     limit: int,
     run_id: int | None = None,
+    chosen: Callable[[Sequence[Effect]], Sequence[Effect]] = tuple,
 ) -> tuple[Effect, ...]:
     """Take up to ``limit`` effects of a connection into sending.
 
     First come those whose time has come, then those without one, the oldest first.
 
     Args:
+        chosen: which of those found are taken.
         run_id: takes only what the gates of this run have let pass, and what an undo takes back;
             None takes all that is ready.
     """
@@ -77,13 +79,14 @@ def claim_ready(
         asked["limit"] = limit - len(rows)
         rows += connection.execute(_ready(is_due=False, of_run=run_id is not None), asked)
     check_transition(State.READY, State.SENDING)
-    ids = [row.id for row in rows]
+    taken = chosen([_claimed(row, name, worker, now, lease_until) for row in rows])
+    ids = [one.id for one in taken]
     update_where(
         connection, effect.c.id, ids, _CLAIM, holder=worker, until=lease_until, updated_at=now
     )
     moved = (State.READY, State.SENDING)
     write_down(connection, ids, *moved, reason="claimed", at=now, actor=worker)
-    return tuple([_claimed(row, name, worker, now, lease_until) for row in rows])
+    return tuple(taken)
 
 
 @cache
