@@ -44,7 +44,7 @@ def test_salesforce_rows(real_workspace: Open, shared_data: Path) -> None:
         contacts = records.query(records.table("contact")).to_pylist()
         deals = records.query(records.table("deal")).to_pylist()
         activities = records.query(records.table("activity")).to_pylist()
-        users = records.counts()["user"]
+        users = records.count("user")
     assert {account["id"].removeprefix("sf:") for account in accounts} == _kept(
         _rows(folder / "sf_account_data.csv"), "id", "is_deleted"
     )
@@ -71,7 +71,8 @@ def test_hubspot_rows(real_workspace: Open, shared_data: Path) -> None:
         accounts = records.query(records.table("account")).to_pylist()
         activities = records.query(records.table("activity")).to_pylist()
         links = records.query(records.table("activity_link")).to_pylist()
-        counts = records.counts()
+        counts = {table: records.count(table) for table in ("deal", "user")}
+        by_stream = records.counts()
     assert {account["id"].removeprefix("hs:") for account in accounts} == _kept(
         _rows(folder / "company_data.csv"), "id", "is_deleted"
     )
@@ -82,6 +83,7 @@ def test_hubspot_rows(real_workspace: Open, shared_data: Path) -> None:
     assert counts["user"] == len({row["owner_id"] for row in _rows(folder / "owner_data.csv")})
     kinds = [activity["kind"] for activity in activities]
     assert (kinds.count("meeting"), kinds.count("task")) == (100, 2)
+    assert [by_stream["hs", stream] for stream in ("meetings", "tasks")] == [100, 2]
     assert [(link["activity"], link["account"]) for link in links] == [
         ("hs:31479928586", "hs:9991774791")
     ]

@@ -35,7 +35,6 @@ from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, KeyHandling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
     from crmsync.app.results.outbox import EffectShown
     from crmsync.app.workspace import Workspace
@@ -58,7 +57,7 @@ def read_status(workspace: Workspace) -> StatusResult:
                 connection=state.connection,
                 stream=state.stream,
                 table=state.table,
-                records=counts[state.table],
+                records=counts.get((state.connection, state.stream), 0),
                 read_at=state.read_at and state.read_at.astimezone(workspace.zone),
                 written_at=state.written_at and state.written_at.astimezone(workspace.zone),
                 stale=_is_stale(workspace, state),
@@ -88,7 +87,7 @@ def read_status(workspace: Workspace) -> StatusResult:
     ]
     return StatusResult(
         at=workspace.now,
-        streams=(*streams, *_never_read(workspace, streams, counts)),
+        streams=streams,
         quarantined=number,
         quarantine=sentences,
         effects={str(state): number for state, number in counts_by_state.items()},
@@ -142,24 +141,6 @@ def _waiting(workspace: Workspace) -> tuple[WaitingStatus, ...]:
         WaitingStatus(state="held" if state == Answer.HOLD else state, reason=reason, actions=count)
         for state, reason, count in found
     )
-
-
-def _never_read(
-    workspace: Workspace, known: Sequence[StreamStatus], counts: Mapping[str, int]
-) -> Iterator[StreamStatus]:
-    """The streams of the config that nobody has read yet."""
-    there = {(one.connection, one.stream) for one in known}
-    for (connection, stream), table in workspace.streams.items():
-        if (connection, stream) not in there:
-            yield StreamStatus(
-                connection=connection,
-                stream=stream,
-                table=table,
-                records=counts.get(table, 0),
-                read_at=None,
-                stale=False,
-                error=None,
-            )
 
 
 def _undo(workspace: Workspace, effect: Effect) -> str:

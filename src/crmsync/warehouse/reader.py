@@ -23,7 +23,7 @@ from crmsync.warehouse.quarantine import read_missing, read_quarantine, read_unr
 from crmsync.warehouse.references import count_astray
 from crmsync.warehouse.schema import STREAM_STATE
 from crmsync.warehouse.twins import read_twin_state, with_first
-from crmsync.warehouse.types import record_columns, shape_of
+from crmsync.warehouse.types import STREAM, record_columns, shape_of
 from crmsync.warehouse.variables import given_table
 
 if TYPE_CHECKING:
@@ -276,9 +276,16 @@ class Records:
         with_first(found.records, self.history.twins.pairs)
         return found
 
-    def counts(self) -> dict[str, int]:
-        """How many live records each table has."""
-        return {name: self.count(name) for name in self._tables}
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many live records each stream has brought; absent where it is none."""
+        origin = [sge.column("connection"), sge.column(STREAM)]
+        found = {}
+        for name in self._tables:
+            live = sge.select(*origin, sge.alias_(sge.Count(this=sge.Star()), "records"))
+            live = live.from_(named(name, RECORDS)).where(_LIVE).group_by(*origin)
+            for row in self._database.fetch(live).to_pylist():
+                found[row["connection"], row[STREAM]] = row["records"]
+        return found
 
     def count(self, table: str) -> int:
         """How many live records a table has."""

@@ -17,7 +17,7 @@ class StreamStatus:
     """How far a stream has been read.
 
     Attributes:
-        records: how many live ones its table has.
+        records: how many live ones it has brought.
         written_at: when what was read was written, where that was before it was read.
         rows: how many records it would have, could all its rows be used; 0 where nearly all can.
         missing: of how many of them nothing is there.
