@@ -35,7 +35,6 @@ from crmsync.ledger.values.runs import Answer
 from crmsync.model.actions import ActionKind, KeyHandling
 
 if TYPE_CHECKING:
-
     from crmsync.app.results.outbox import EffectShown
     from crmsync.app.workspace import Workspace
     from crmsync.ledger.values.effects import Effect
