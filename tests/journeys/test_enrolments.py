@@ -238,7 +238,7 @@ def test_other_values_end_the_enrolment_and_begin_another(ledger: Ledger) -> Non
     cycle = Cycle(ledger)
     cycle.run(DATED, dated("2026-05-01"))
     moved = cycle.run(DATED, dated("2026-06-01"))
-    assert "are now" in ended(moved)["crm:1"]
+    assert ended(moved) == {"crm:1": "what once_per names is another now: renewal_date 2026-06-01"}
     assert entered(moved) == {"crm:1": ACTIVE}
     back = cycle.run(DATED, dated("2026-05-01"))
     assert (entered(back), held(back)) == ({}, {"crm:1": "once_per"})

@@ -214,7 +214,9 @@ def test_a_share_of_the_calls_is_left_to_others(org: TestedOrg) -> None:
     one.call("GET", "limits")
     one.call("GET", "limits")
     made = len(org.service.calls)
-    with pytest.raises(QuotaError, match=r"80 of the org's 100 calls.*stops at 80%") as caught:
+    with pytest.raises(
+        QuotaError, match=r"80 of the org's 100 calls.*daily_share: 0.8, "
+    ) as caught:
         one.call("GET", "limits")
     assert len(org.service.calls) == made
     assert caught.value.until > org.clock.now()

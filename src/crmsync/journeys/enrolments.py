@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.config.settings import Existing
 from crmsync.journeys.admission import Admission, doubts
-from crmsync.journeys.keys import once_key, once_paths
+from crmsync.journeys.keys import once_key, once_paths, once_words
 from crmsync.journeys.texts import Texts
 from crmsync.ledger.values.enrolments import (
     CONTACTED,
@@ -240,7 +240,7 @@ class _RuleMoves:
             key, known = once_key(was.once_per, said.matches[subject]), enrolment.ref.key
             same = key == self.snapshot.keys_now.get((self.rule.name, known), known)
             if not same and once_paths(known) == frozenset(was.once_per):
-                self.moves.end.append(_gone(enrolment, _other_key(key)))
+                self.moves.end.append(_gone(enrolment, _other_key(key, subject)))
                 if subject in self.verdict.matches:
                     self._enter(subject, EnrolmentStatus.ACTIVE)
 
@@ -266,7 +266,7 @@ class _RuleMoves:
         if key is None or key == self.snapshot.keys_now.get((self.rule.name, known), known):
             self._stay(enrolment)
         elif once_paths(known) == frozenset(self.rule.once_per):
-            self.moves.end.append(_gone(enrolment, _other_key(key)))
+            self.moves.end.append(_gone(enrolment, _other_key(key, subject)))
             self._enter(subject, EnrolmentStatus.ACTIVE, since=self._since(enrolment))
         elif enrolment.status in CONTACTED:
             # The author has changed `once_per`; that alone must not write to anybody again.
@@ -372,8 +372,8 @@ class _RuleMoves:
         return tuple(step.id for step in self.rule.way)
 
 
-def _other_key(key: str) -> str:
-    return f"the values of once_per are now {key}"
+def _other_key(key: str, subject: str) -> str:
+    return f"what once_per names is another now: {once_words(key, subject)}"
 
 
 def _gone(enrolment: Enrolment, reason: str) -> End:

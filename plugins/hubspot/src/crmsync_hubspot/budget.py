@@ -127,11 +127,11 @@ class Budget:
         if waiting.now() - self._told_at >= REST_AFTER_QUOTA.total_seconds():
             return  # it may have been renewed; the next answer tells
         if self.used >= self._daily_share * self.allowed:
-            share = f"{self._daily_share:.0%}"
+            share = f"{self._daily_share:g}"
             _log.warning("calls_used_up", used=self.used, allowed=self.allowed, share=share)
             raise QuotaError(
                 f"{self.used:,} of the portal's {self.allowed:,} calls of today are used, by "
-                f"whomever, and this connection stops at {share} (daily_share)",
+                f"whomever; with daily_share: {share}, this connection makes no more",
                 until=self._clock.now() + REST_AFTER_QUOTA + timedelta(seconds=1),
             )
 

@@ -232,10 +232,10 @@ class SalesforceClient:
         if self.clock.now() - self._told_at >= REST_AFTER_QUOTA:
             return  # by now some have come back; only a call can tell
         if self.used >= self.options.daily_share * self.allowed:
-            share = f"{self.options.daily_share:.0%}"
+            share = f"{self.options.daily_share:g}"
             _log.warning("calls_used_up", used=self.used, allowed=self.allowed, share=share)
             raise QuotaError(
                 f"{self.used:,} of the org's {self.allowed:,} calls in 24 hours are used, by "
-                f"whomever, and this connection stops at {share} (daily_share)",
+                f"whomever; with daily_share: {share}, this connection makes no more",
                 until=self.clock.now() + REST_AFTER_QUOTA,
             )
