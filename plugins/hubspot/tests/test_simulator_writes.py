@@ -329,6 +329,40 @@ def test_a_body_of_an_odd_shape_is_the_callers_mistake(
     # that the simulator has made none of its own, the fixture asserts at the end
 
 
+NO_LISTS: tuple[Any, ...] = ({}, "", 0, [3])
+NO_TEXTS: tuple[Any, ...] = ({}, [], 0, False)
+NO_TYPES: tuple[dict[str, Any], ...] = (
+    {},
+    {"types": None},
+    {"types": [{}]},
+    {"types": [{"associationTypeId": 1}]},
+    {"types": [{"associationCategory": "NONE", "associationTypeId": 1}]},
+    {"types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": "1"}]},
+    {"types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": True}]},
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *((f"{OBJECTS}/companies/search", {name: {}}) for name in ("filterGroups", "sorts")),
+        *((f"{OBJECTS}/companies/search", {"properties": odd}) for odd in NO_LISTS),
+        *((f"{OBJECTS}/companies/search", {"query": odd}) for odd in NO_TEXTS),
+        *(
+            (f"{LINKS}/{verb}", {"inputs": [{"from": {"id": "1"}, "to": {"id": "2"}} | odd]})
+            for verb in ("create", "labels/archive")
+            for odd in NO_TYPES
+        ),
+        (f"{LINKS}/archive", {"inputs": [{"from": {"id": "1"}}]}),
+        (f"{LINKS}/archive", {"inputs": [{"from": {"id": "1"}, "to": {}}]}),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused_also_where_they_are_empty(
+    wire: PortalOnWire, path: str, body: Any
+) -> None:
+    assert wire("POST", path, json=body).status_code == 400
+
+
 def _ends() -> dict[str, Any]:
     return {"from": {"id": "1"}, "to": {"id": "2"}, "types": []}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync_hubspot.simulator.derived import calculated
 from crmsync_hubspot.simulator.errors import PortalError, bad_json
+from crmsync_hubspot.simulator.links import CATEGORIES
 from crmsync_hubspot.simulator.values import told
 
 if TYPE_CHECKING:
@@ -152,6 +153,23 @@ def objects_of(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         raise bad_json(f"{name} must be a list of objects")
     return value
+
+
+def specs_of(types: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON is anything
+    """The types of an association, as far as their shape goes.
+
+    Raises:
+        PortalError: they are not there, or something else.
+    """
+    if not isinstance(types, list) or not all(isinstance(one, dict) for one in types):
+        raise bad_json("types must be a list of objects")
+    for one in types:
+        if one.get("associationCategory") not in CATEGORIES:
+            raise bad_json(f"associationCategory must be one of {', '.join(CATEGORIES)}")
+        number = one.get("associationTypeId")
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise bad_json("associationTypeId must be a number")
+    return types
 
 
 def id_of(text: str) -> int:

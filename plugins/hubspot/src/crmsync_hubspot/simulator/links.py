@@ -77,6 +77,7 @@ tickets tickets 452
 # Companies and their parents are associations with a name of their own in each direction.
 PARENT_TO_CHILD, CHILD_TO_PARENT = 13, 14
 HUBSPOT_DEFINED, USER_DEFINED = "HUBSPOT_DEFINED", "USER_DEFINED"
+CATEGORIES = (HUBSPOT_DEFINED, "INTEGRATOR_DEFINED", USER_DEFINED, "WORK")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from crmsync_hubspot.simulator.bodies import (
     inputs_of,
     maybe_text,
     objects_of,
+    specs_of,
     text_of,
 )
 from crmsync_hubspot.simulator.errors import PortalError, bad_json, not_found, unknown_item
@@ -72,7 +73,7 @@ class LinksApi:
                 return self._write_default(source, self._portal.type(other), told)
             case "PUT", (other, end):
                 target = self._portal.type(other)
-                labels = self._link(source, start, target, id_of(end), request.json())
+                labels = self._link(source, start, target, id_of(end), specs_of(request.json()))
                 return Answer(status=201, body=self._labelled(source, start, target, end, labels))
             case "DELETE", (other, end):
                 target = self._portal.type(other)
@@ -159,10 +160,10 @@ class LinksApi:
         self, source: ObjectType, target: ObjectType, inputs: list[dict[str, Any]]
     ) -> Answer:
         results, errors = [], []
-        for one in inputs:
-            start, end = self._pair(one)
+        pairs = [(*self._pair(one), specs_of(one.get("types"))) for one in inputs]
+        for start, end, types in pairs:
             try:
-                labels = self._link(source, start, target, end, one.get("types"))
+                labels = self._link(source, start, target, end, types)
             except PortalError as error:
                 ids = {"fromObjectId": [str(start)], "toObjectId": [str(end)]}
                 errors.append(error.as_item(**ids))
@@ -200,15 +201,13 @@ class LinksApi:
         start: int,
         target: ObjectType,
         end: int,
-        types: Any,  # noqa: ANN401  JSON is anything
+        types: list[dict[str, Any]],
     ) -> list[str]:
         """Associate two records; answers with the labels.
 
         Raises:
             PortalError: it is not possible.
         """
-        if not isinstance(types, list) or not all(isinstance(one, dict) for one in types):
-            raise bad_json("types must be a list of objects")
         one = self._portal.get(source.name, start)
         other, found, numbers = self._portal.link_of(source.name, str(end), types)
         if other != target.name:
@@ -252,9 +251,8 @@ class LinksApi:
         self, source: ObjectType, target: ObjectType, inputs: list[dict[str, Any]]
     ) -> Answer:
         known = self._portal.links.types[source.name, target.name]
-        for one in inputs:
-            start, end = self._pair(one)
-            told = [spec.get("associationTypeId") for spec in objects_of(one, "types")]
+        for start, end, types in [(*self._pair(one), specs_of(one.get("types"))) for one in inputs]:
+            told = [spec["associationTypeId"] for spec in types]
             numbers = [number for number in known if number in told]
             self._portal.links.remove_labels(source.name, start, target.name, end, numbers)
         return Answer(status=204)
@@ -317,6 +315,8 @@ class LinksApi:
 def _ends(one: dict[str, Any]) -> list[str]:
     if not isinstance(one.get("from"), dict):
         raise bad_json("from must be an object")
+    if one.get("to") is None:
+        raise bad_json("to must be a list of objects")
     return [text_of(end, "id") for end in objects_of(one, "to")]
 
 

@@ -14,6 +14,7 @@ from crmsync_hubspot.simulator.bodies import (
     objects_of,
     properties_of,
     record_body,
+    specs_of,
     text_of,
     texts_of,
     whole_body,
@@ -199,7 +200,7 @@ class ObjectsApi:
     def _link(self, kind: ObjectType, told: dict[str, Any]) -> tuple[str, int, list[int]]:
         if not isinstance(told.get("to"), dict):
             raise bad_json("an association must have to and types")
-        types = objects_of(told, "types")
+        types = specs_of(told.get("types"))
         if not types:
             raise bad_json("an association must have types")
         return self._portal.link_of(kind.name, text_of(told["to"], "id"), types)

@@ -65,7 +65,7 @@ def searched(portal: Portal, kind: ObjectType, body: Mapping[str, Any], size: in
         )
     groups = [_group(portal, kind, one) for one in _checked_groups(body)]
     query = _query(kind, portal, body)
-    order = _order(portal, kind, body.get("sorts") or [])
+    order = _order(portal, kind, _list(body, "sorts"))
     matches = [
         one
         for one in _candidates(portal, kind, groups)
@@ -119,9 +119,7 @@ def _candidates(portal: Portal, kind: ObjectType, groups: list[_Group]) -> Itera
 
 
 def _checked_groups(body: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    groups = body.get("filterGroups") or []
-    if not isinstance(groups, list):
-        raise bad_json("filterGroups must be a list")
+    groups = _list(body, "filterGroups")
     if len(groups) > _GROUPS:
         raise _problem(f"Too many filter groups: {len(groups)}, at most {_GROUPS} are supported")
     found = []
@@ -333,10 +331,10 @@ def _has_token(text: str | None, pattern: str) -> bool:
 
 def _query(kind: ObjectType, portal: Portal, body: Mapping[str, Any]) -> Callable[[Record], bool]:
     query = body.get("query")
+    if query is not None and not isinstance(query, str):
+        raise bad_json("query must be a text")
     if not query:
         return lambda _: True
-    if not isinstance(query, str):
-        raise bad_json("query must be a text")
     if len(query) > _LONGEST_QUERY:
         raise _problem(f"query is longer than {_LONGEST_QUERY} characters")
     names = [one.name for one in kind.properties.values() if one.searchable]
@@ -352,10 +350,8 @@ def _query(kind: ObjectType, portal: Portal, body: Mapping[str, Any]) -> Callabl
 def _order(
     portal: Portal,
     kind: ObjectType,
-    sorts: Any,  # noqa: ANN401  JSON is anything
+    sorts: list[Any],
 ) -> Callable[[list[Record]], None]:
-    if not isinstance(sorts, list):
-        raise bad_json("sorts must be a list")
     if len(sorts) > 1:
         raise _problem(f"Only one sort is supported, there were {len(sorts)}")
     if not sorts:
@@ -411,9 +407,18 @@ def _number(body: Mapping[str, Any], name: str, default: int) -> int:
     return told
 
 
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    told = body.get(name)
+    if told is None:
+        return []
+    if not isinstance(told, list):
+        raise bad_json(f"{name} must be a list")
+    return told
+
+
 def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    told = body.get(name) or []
-    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+    told = _list(body, name)
+    if not all(isinstance(one, str) for one in told):
         raise bad_json(f"{name} must be a list of texts")
     return told
 
