@@ -51,6 +51,9 @@ def print_undo(out: Console, result: UndoResult, *, full: bool) -> None:
         out.print(f"  undone {safe(undone)}")
     would = "would be " if result.before else ""
     _actions(out, f"{would}taken back", result.taken_back, full=full)
+    if result.before and result.taken_back:
+        # Asking each system would cost its calls, and somebody may still begin on one.
+        out.print("  A task that somebody has worked on stays: each is looked at when it is done.")
     _actions(out, f"{would}dropped, and never done", result.dropped, full=full)
     if result.stopped:
         what = count(result.stopped, "enrolment")
