@@ -274,6 +274,23 @@ def test_a_text_that_needs_what_no_stream_fills_is_doubted(tmp_path: Path) -> No
     ]
 
 
+def test_a_recipient_by_a_role_that_no_stream_fills_is_doubted(tmp_path: Path) -> None:
+    """Nobody would ever get such a mail, or always the one who is named otherwise."""
+    to = "to: {role: champion, otherwise: {role: buyer, otherwise: primary_contact}}"
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace("to: primary_contact", to))
+    line = RULE[: RULE.index("to: primary_contact")].count("\n") + 1
+    (told,) = doubts(config)
+    assert told.startswith(f"{_AT}:{line}:")
+    assert told.endswith(
+        "nobody is known to have the role “champion”, and no stream of the config fills “role” of "
+        "the table contact; map it under “fields”"
+    )
+    field = "          unsubscribed: unsubscribed\n"
+    mapped = CONFIG.replace(field, f"{field}          role: last\n")
+    config.write_text(mapped, encoding="utf-8")
+    assert doubts(config) == []
+
+
 def test_a_word_that_no_record_has_is_doubted(tmp_path: Path) -> None:
     asked = "  - tier: Gold\n  - not: [{tier: [silver, sliver, platinum]}]\n  - name: Akme"
     config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError
 from crmsync_files.writing import FolderWriter
-from support.commands import call_json
+from support.commands import call, call_json
 from support.company import CONFIG, make_company
 
 if TYPE_CHECKING:
@@ -73,3 +73,11 @@ def test_what_was_let_out_and_could_not_be_delivered_does_not_count_again(
     assert _stopped(config, "2026-03-03T09:00+01:00") is None
     status = call_json("status", "--config", config, "--at", _MORNING)
     assert status["effects"] == {"done": 5}
+
+
+def test_a_run_that_was_stopped_says_that_nothing_was_handed_out(tmp_path: Path) -> None:
+    config = _company(tmp_path, most=1)
+    told = call("run", "--config", config, "--at", _MORNING).stdout
+    assert "would take 4 actions" in told
+    assert told.splitlines()[-1] == "Nothing was handed out."
+    assert call_json("status", "--config", config, "--at", _MORNING)["effects"] == {}

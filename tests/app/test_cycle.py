@@ -13,7 +13,7 @@ import pytest
 
 from crmsync.ledger.store import Ledger
 from support.commands import AT, call, call_json
-from support.company import FILES, make_company
+from support.company import FILES, RULE, make_company
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,30 @@ def test_the_demo_does_the_whole_job_and_a_second_run_does_nothing(demo: Path) -
     assert second["plan"]["actions"] == []
     assert second["delivery"]["done"] == 0
     assert _contents(demo / "crm") == before
+
+
+def test_a_mail_bears_names_as_the_crm_has_them_and_the_clock_of_its_sender(tmp_path: Path) -> None:
+    contacts = FILES["crm/contacts.csv"].replace(",Ann,", ',"Ann ""the \\ <b>"" X, Jr.",')
+    rule = RULE.replace("  - email:\n", "  - id: nudge\n    email:\n")
+    config = make_company(tmp_path, contacts=contacts, renewal_at_risk=rule)
+    call_json("run", "--config", config, "--at", "2026-03-02T09:00")
+    (mail,) = _mails(tmp_path / "crm")
+    (ann,) = mail["To"].addresses
+    assert (ann.display_name, ann.addr_spec) == (
+        'Ann "the \\ <b>" X, Jr. Smith',
+        "ann@acme.example",
+    )
+    assert mail["Date"].endswith("09:00:00 +0100")
+    explained = call("explain", "Acme", "--config", config, "--at", "2026-03-02T09:30").output
+    assert "email “nudge” done at 2026-03-02 09:00 CET" in explained
+
+
+def test_what_is_due_and_did_not_go_out_is_not_called_handed_out(tmp_path: Path) -> None:
+    rule = RULE[: RULE.index("  - task:")] + RULE[RULE.index("  - email:") :]
+    config = make_company(tmp_path, renewal_at_risk=rule)
+    (tmp_path / "crm" / "outbox").write_text("in the way")
+    told = " ".join(call("run", "--config", config, "--at", "2026-03-02T09:00").output.split())
+    assert "Due, and not handed out: 1 mail." in told, told
 
 
 def test_two_runs_at_once_are_one_run_and_a_sentence(demo: Path) -> None:

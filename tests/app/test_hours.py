@@ -48,7 +48,7 @@ def _run(config: Path, at: str) -> list[dict[str, Any]]:
 def test_a_mail_at_night_goes_out_at_the_next_opening_once(config: Path) -> None:
     (waiting,) = _run(config, _FRIDAY_NIGHT)
     assert (waiting["state"], waiting["not_before"]) == ("deferred", _OPENING)
-    assert "it is Friday 2026-03-06 22:00 where Ann Smith is" in waiting["reason"]
+    assert "it is Friday 2026-03-06 22:00 EST where Ann Smith is" in waiting["reason"]
     tasks = call_json("status", "--config", config, "--at", _FRIDAY_NIGHT)["effects"]
     assert tasks == {"deferred": 1, "done": 2, "dropped": 1}
 
@@ -73,7 +73,7 @@ def test_a_mail_at_night_goes_out_at_the_next_opening_once(config: Path) -> None
 def test_the_plan_tells_until_when_and_why_in_both_zones(config: Path) -> None:
     printed = call("plan", "--config", config, "--at", _FRIDAY_NIGHT).output
     assert "deferred until 2026-03-09 13:00 CET: it is Friday 2026-03-06 22:00" in printed
-    assert "the next hours there begin on Monday 2026-03-09 08:00" in printed
+    assert "the next hours there begin on Monday 2026-03-09 08:00 EDT" in printed
     explained = call("explain", "A1", "--config", config, "--at", _FRIDAY_NIGHT).output
     assert "deferred until 2026-03-09 13:00 CET (it is Friday 2026-03-06 22:00" in explained
 

@@ -126,6 +126,23 @@ def test_the_edited_words_are_sent_and_shown_as_edited(config: Path) -> None:
     assert any("edited by Ann" in line for line in shown["history"])
 
 
+def test_edited_words_that_no_longer_stand_are_told_and_shown_as_nobodys(config: Path) -> None:
+    key = _key(config)
+    _call(config, "review", "edit", key, "--text", "Dear Ann,\nlet us talk.", "--as", "Jo")
+    contacts = config.parent / "crm" / "contacts.csv"
+    contacts.write_text(contacts.read_text("utf-8").replace("ann@acme", "boss@acme"), "utf-8")
+    _call(config, "run", at=_LATER)
+    (one,) = _call(config, "review")["awaiting"]
+    assert (one["edited_by"], one["edited_in_vain_by"]) == (None, "Jo")
+    words = ("review", "show", key, "--config", config, "--at", _LATER)
+    printed = call(*words).stdout
+    assert "The words of Jo no longer stand" in printed
+    assert "The words are those of" not in printed
+    _call(config, "review", "edit", key, "--subject", "Another word", "--as", "Ann", at=_LATER)
+    shown = call_json(*words)
+    assert (shown["edited_by"], shown["edited_in_vain_by"]) == ("Ann", None)
+
+
 def test_an_editor_gives_it_other_words(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = _key(config)
     monkeypatch.delenv("VISUAL", raising=False)

@@ -63,6 +63,20 @@ def _states(workspace: Workspace) -> set[State]:
     return {effect.state for effect in workspace.ledger.effects() if effect.state != "dropped"}
 
 
+def test_status_names_all_that_need_a_person_where_it_is_asked_to(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {effect.key for effect in _settle(workspace, rejected)}
+    monkeypatch.setattr("crmsync.app.status._MOST_NAMED", 1)
+    config = workspace.installation.folder / "config.yaml"
+    printed = call("status", "--config", config, "--at", _AT).stdout
+    assert sum(key in printed for key in keys) == 1
+    assert "and 2 more that were rejected or are uncertain; --full names all" in printed
+    printed = call("status", "--full", "--config", config, "--at", _AT).stdout
+    assert all(key in printed for key in keys)
+    assert {one["key"] for one in _call(workspace, "status")["unsettled"]} == keys
+
+
 def test_what_was_rejected_is_tried_again_and_asked_about(workspace: Workspace) -> None:
     effects = _settle(workspace, rejected)
     status = _call(workspace, "status")

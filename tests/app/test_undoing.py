@@ -70,6 +70,8 @@ def test_its_tasks_are_closed_and_do_not_come_back_a_minute_later(config: Path) 
     ]
     assert report["stopped"] == 2
     assert _tasks(config) == {"A1": "cancelled", "A2": "cancelled"}
+    told = call("status", "--config", config, "--at", _SOON).stdout
+    assert "5 done: 1 mail, 2 tasks and 2 tasks taken back" in told
     again = _run(config, at="2026-03-02T09:31")
     assert again["delivery"]["done"] == 0
     held = {one["reason"] for one in again["plan"]["held"]}

@@ -179,10 +179,11 @@ def test_what_is_ready_is_not_sent_any_more(config: Path, monkeypatch: pytest.Mo
 def test_the_crm_is_told_in_its_own_field_once(config: Path) -> None:
     call("sync", "--config", config, "--at", _AT)
     unsubscribe(_opened(config), _ANN)
-    _run(config)
+    told = " ".join(call("run", "--config", config, "--at", _AT).output.split())
+    assert "3 delivered 1 of them tells the CRM that a customer has unsubscribed" in told
     (update,) = _updates(config)
     assert (update["table"], update["id"], update["stream"]) == ("contact", "C1", "contacts")
-    assert (update["field"], update["new"]) == ("unsubscribed", "true")
+    assert (update["field"], update["new"]) == ("unsubscribed", "yes")
     _run(config, _LATER)
     assert len(_updates(config)) == 1
     (effect,) = [e for e in _opened(config).ledger.effects() if e.step == OPT_OUT]

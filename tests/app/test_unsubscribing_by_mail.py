@@ -111,4 +111,4 @@ def test_the_crm_is_told(company: Path) -> None:
     call("run", "--config", company, "--at", _AT)
     with (company.parent / "crm" / "updates.csv").open(encoding="utf-8", newline="") as lines:
         (update,) = csv.DictReader(lines)
-    assert (update["id"], update["field"], update["new"]) == ("C1", "unsubscribed", "true")
+    assert (update["id"], update["field"], update["new"]) == ("C1", "unsubscribed", "yes")

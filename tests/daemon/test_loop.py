@@ -207,6 +207,27 @@ def test_a_ledger_that_cannot_be_written_ends_nothing_either() -> None:
     assert board.unready() == ()
 
 
+def test_while_another_daemon_is_at_work_it_rests_and_then_does_what_is_due() -> None:
+    days = Days(ends=START + 2 * HOUR)
+    done = work(days, crm="every 15 minutes")
+    resting: list[datetime] = []
+
+    def keep() -> None:
+        if START + 20 * MINUTE < days.instant < START + HOUR:
+            assert not resting or "serves it already" in board.unready()[0]
+            resting.append(days.instant)
+            raise StoreBusyError("a crmsync daemon serves it already")
+
+    board = Board(days, HOUR)
+    loop = Daemon(work=done, clock=days, sleep=days.sleep, stop=days.over, board=board, keep=keep)
+    loop.run()
+    assert len(resting) == 39, "it asks once a minute"
+    assert not {at for _, at in done.synced} & {*resting}
+    assert not {*done.acted} & {*resting}
+    assert START + HOUR in done.acted
+    assert board.unready() == ()
+
+
 def test_a_connection_that_fails_backs_off_and_the_other_goes_on() -> None:
     days = Days(ends=START + 6 * HOUR)
     done = work(days, crm="every 5 minutes", mail="every 5 minutes")

@@ -11,7 +11,13 @@ import pytest
 
 from crmsync.clock import FixedClock
 from crmsync.delivery.deliver import Target, deliver
-from crmsync.errors import AuthError, NobodyThereError, QuotaError, TransientError
+from crmsync.errors import (
+    AuthError,
+    NobodyThereError,
+    QuotaError,
+    TransientError,
+    UncertainError,
+)
 from crmsync.ledger.states import State
 from crmsync.ledger.stops import StopKind, say_stop
 from crmsync.model.actions import ActionKind, RecordRef, SendEmail
@@ -205,3 +211,30 @@ def test_where_it_is_interrupted_what_was_sent_is_known(ledger: Ledger) -> None:
     with pytest.raises(KeyboardInterrupt):
         _go(ledger, remote)
     assert _states(ledger) == [State.DONE, State.UNCERTAIN] + [State.READY] * 3
+
+
+def test_where_one_mail_after_the_other_is_in_doubt_the_rest_waits(ledger: Ledger) -> None:
+    """Each of them may be work for a person, so a server that swallows mails does not get all."""
+    keys = _record(ledger)
+    lost = UncertainError("no answer behind the mail")
+    remote = FakeRemote(answers=[lambda actions: [remote.land(one) for one in actions], lost, lost])
+    report = _go(ledger, remote)
+    assert [keys[0]] == remote.keys
+    assert len(remote.calls) == 3
+    assert (report.uncertain, report.waiting) == (2, 2)
+    assert "one mail after the other" in report.problems[-1]
+    (paused,) = ledger.pauses(at=NOON).items()
+    assert paused[0] == "crm"
+    assert paused[1][0] == NOON + timedelta(minutes=15)
+
+
+def test_one_mail_in_doubt_between_others_holds_up_nobody(ledger: Ledger) -> None:
+    def land(actions: Sequence[Action]) -> object:
+        return [remote.land(one) for one in actions]
+
+    _record(ledger)
+    lost = UncertainError("no answer behind the mail")
+    remote = FakeRemote(answers=[land, lost, land, lost, land])
+    report = _go(ledger, remote)
+    assert (report.done, report.uncertain, report.waiting) == (3, 2, 0)
+    assert ledger.pauses(at=NOON) == {}

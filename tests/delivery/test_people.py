@@ -51,7 +51,7 @@ def _recorded(ledger: Ledger, state: State, status: EnrolmentStatus) -> None:
 def test_a_word_is_kept_with_the_action_and_moves_it(ledger: Ledger) -> None:
     _recorded(ledger, State.AWAITING, EnrolmentStatus.ACTIVE)
     (reviewed,) = ledger.reviewed()
-    assert (reviewed.approval, reviewed.edited_by) == (None, None)
+    assert (reviewed.approval, reviewed.edit) == (None, None)
     worded = replace(reviewed.effect, action=AddNote(key=_KEY, text="Dear Ann"))
     with ledger.writing() as connection:
         word_effect(connection, worded.id, worded.action)
@@ -69,7 +69,8 @@ def test_a_word_is_kept_with_the_action_and_moves_it(ledger: Ledger) -> None:
     (reviewed,) = ledger.reviewed()
     assert (reviewed.effect.state, reviewed.effect.action) == (State.PLANNED, worded.action)
     assert reviewed.approval is not None
-    assert (reviewed.approval.action, reviewed.edited_by) == (worded.action, "Jo")
+    assert reviewed.edit is not None
+    assert (reviewed.approval.action, reviewed.edit.said_by) == (worded.action, "Jo")
     with ledger.reading() as connection:
         assert read_reviewed_one(connection, worded.id) == reviewed
 

@@ -102,7 +102,8 @@ def test_what_nobody_can_know_goes_to_a_person(ledger: Ledger, landed: bool) -> 
         later = LEASE_OVER + timedelta(days=day)
         report = send(ledger, remote, handling=KeyHandling.UNSAFE, at=later, wall_clock=later)
         assert report.uncertain == 1
-        assert "settle them by hand" in report.problems[0]
+        assert report.problems[0].startswith("1 effect on the connection “crm” may have landed")
+        assert "settle by hand what “crmsync status” names" in report.problems[0]
     assert remote.calls == []
     assert only(ledger).state is State.UNCERTAIN
     assert only(ledger).worker is None
@@ -254,7 +255,34 @@ def test_nobody_looks_while_what_was_broken_off_may_still_land(
     assert deliver_at(began).uncertain == 1
     report = deliver_at(began + timedelta(seconds=59))
     assert (report.uncertain, remote.searches) == (1, [])
-    assert "may land yet" in report.problems[0]
+    assert report.problems[0] == (
+        "1 effect on the connection “crm” may have landed, or may land yet; a later run asks there"
+    )
     remote.land(action)
     report = deliver_at(began + timedelta(seconds=61))
     assert (report.done, report.already, remote.keys) == (1, 1, [key])
+
+
+def test_what_was_broken_off_long_ago_is_looked_for_at_once(ledger: Ledger) -> None:
+    """However late the next delivery is: by the end of its lease, the sending had ended."""
+    (key,) = plan(ledger, [new_effect(1)])
+    remote = FakeRemote()
+    crash(ledger, remote, landed=True)
+    lands_within = timedelta(minutes=15)
+    slow = Target(writes=remote, spec=spec(KeyHandling.LOOKUP, lands_within=lands_within))
+    clock = FixedClock(instant=LEASE_OVER + lands_within)
+    report = deliver(ledger, {"crm": slow}, clock=clock, lease_clock=clock, patience=WAITS)
+    assert (report.done, report.already, remote.searches) == (1, 1, [[key]])
+
+
+def test_what_may_land_yet_where_nobody_can_ask_is_left_to_a_person(ledger: Ledger) -> None:
+    plan(ledger, [new_effect(1)])
+    slow = spec(KeyHandling.UNSAFE, lands_within=timedelta(minutes=1))
+    broken = FakeRemote()
+    broken.answers = [TimeoutError("no answer")]
+    for after in (0, 59):
+        clock = FixedClock(instant=NOON + timedelta(seconds=after))
+        target = Target(writes=broken, spec=slow)
+        report = deliver(ledger, {"crm": target}, clock=clock, lease_clock=clock, patience=WAITS)
+    assert "it cannot be asked, so a person must say" in report.problems[0]
+    assert "a later run asks" not in report.problems[0]

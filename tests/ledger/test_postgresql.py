@@ -165,6 +165,27 @@ def test_two_schemas_of_one_database_are_two_ledgers(ledger: Ledger, schemas: Sc
             pass
 
 
+def test_a_daemon_whose_server_was_restarted_takes_its_lock_again(ledger: Ledger, at: str) -> None:
+    with ledger.serving(since=AT) as keep:
+        told = ledger.daemon(now=AT)
+        assert told is not None
+        keep()
+        assert ledger.daemon(now=AT) == told, "it is not asked in the session that has the lock"
+        end_all_sessions(at)
+        keep()
+        assert ledger.daemon(now=AT) is not None
+        end_all_sessions(at)
+        with Ledger(at) as second:
+            with second.serving(since=AT):
+                for _ in range(2):
+                    with pytest.raises(StoreBusyError, match="a crmsync daemon serves"):
+                        keep()
+            keep()
+            with pytest.raises(StoreBusyError):
+                second.serving(since=AT).__enter__()
+    assert ledger.daemon(now=AT) is None
+
+
 @pytest.mark.parametrize(
     ("host", "sentence"),
     [

@@ -260,6 +260,40 @@ def test_the_holidays_are_those_of_the_customers_country() -> None:
     assert hours(unknown, _POLICY, national).until == at("2025-08-04T08:00", "America/New_York")
 
 
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            "2025-07-04T09:00",
+            (
+                "it is Friday 2025-07-04 09:00, a public holiday in US (Independence Day), where "
+                "Ann is (America/New_York), and the next hours there begin on "
+                "Monday 2025-07-07 08:00"
+            ),
+        ),
+        (
+            "2025-07-10T09:00",
+            (
+                "it is Thursday 2025-07-10 09:00, one of the quiet_dates, where Ann is "
+                "(America/New_York), and the next hours there begin on Friday 2025-07-11 08:00"
+            ),
+        ),
+        (
+            "2025-11-01T20:00",
+            (
+                "it is Saturday 2025-11-01 20:00 EDT where Ann is (America/New_York), and the next "
+                "hours there begin on Monday 2025-11-03 08:00 EST"
+            ),
+        ),
+    ],
+)
+def test_it_is_told_what_closes_the_day_and_which_clock_is_meant(now: str, words: str) -> None:
+    policy = Policy.model_validate(
+        {"hours": {"weekdays": "08:00-18:00", "quiet_dates": ["2025-07-10"]}}
+    )
+    assert hours(_DRAFT, policy, at(now, "America/New_York")).reason == words
+
+
 def test_service_mails_wait_too_unless_the_policy_says_otherwise() -> None:
     service = replace(_DRAFT, action=replace(MAIL, email_class="service"))
     assert hours(service, _POLICY, _NIGHT).answer is Answer.DEFER

@@ -191,20 +191,21 @@ class Asking:
         self,
         question: Question,
         progress: Mapping[EnrolmentRef, Mapping[str, StepOutcome]],
-        completed: Mapping[tuple[EnrolmentRef, str], bool | None],
+        completed: Mapping[tuple[EnrolmentRef, str], bool | str],
     ) -> Answered | None:
         """Where earlier steps decide; None where the conditions are left to be asked."""
         unsure = None
         for asked in question.guard.results:
             ref = question.enrolment
             step = in_round(asked.step, question.round)
+            done = completed.get((ref, step), True)
             found = results(
                 progress.get(ref, {}).get(step),
                 self._state(ref, step),
-                completed=completed.get((ref, step), True),
+                completed=None if isinstance(done, str) else done,
             )
             if found is None:
-                unsure = f"{asked.text} is unknown: activities were not read lately"
+                unsure = f"{asked.text} is unknown: {done}"
             elif not found & set(asked.results):
                 return Answered(truth=Truth.NO, why=f"{asked.text} does not hold")
         return None if unsure is None else Answered(truth=Truth.UNKNOWN, why=unsure)
@@ -219,8 +220,11 @@ class Asking:
 
     def _completed(
         self, questions: Sequence[Question]
-    ) -> Mapping[tuple[EnrolmentRef, str], bool | None]:
-        """Of delivered tasks that are asked about, whether people have done them."""
+    ) -> Mapping[tuple[EnrolmentRef, str], bool | str]:
+        """Of delivered tasks that are asked about, whether people have done them.
+
+        A sentence where nobody knows: their table was not read lately, or not they themselves.
+        """
         tasks: dict[tuple[EnrolmentRef, str], tuple[str, str]] = {}
         for question in questions:
             kinds = {step.id: step for step in question.rule.way}
@@ -233,12 +237,18 @@ class Asking:
                     tasks[question.enrolment, step] = state.connection, made
         if not tasks:
             return {}
-        rows = self.records.rows(_ACTIVITY, {made for _, made in tasks.values()})
+        asked_about = {made for _, made in tasks.values()}
+        rows = self.records.rows(_ACTIVITY, asked_about)
+        gone = self.records.gone(_ACTIVITY, asked_about - rows.keys())
         fresh = self.world.freshness.fresh_connections((_ACTIVITY,))
 
-        def done(connection: str, made: str) -> bool | None:
+        def done(connection: str, made: str) -> bool | str:
             if made in rows and rows[made].get("status") == _COMPLETED:
                 return True
-            return False if connection in fresh else None
+            if connection not in fresh:
+                return "activities were not read lately"
+            if made not in rows and made not in gone:
+                return f"its task was never read from {connection}; does a stream read the tasks?"
+            return False
 
         return {key: done(*task) for key, task in tasks.items()}

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.doubts import doubts_about_records
 from crmsync.app.results.check import CheckResult
-from crmsync.app.unfilled import doubts_about_mappings, doubts_about_texts
+from crmsync.app.unfilled import (
+    doubts_about_mappings,
+    doubts_about_recipients,
+    doubts_about_texts,
+)
 from crmsync.app.unsubscribing import check_links, doubts_about_unsubscribing
 from crmsync.app.wording import texts_of, variables_of
 from crmsync.app.workspace import open_workspace
@@ -58,6 +62,7 @@ def check_workspace(config: Path, clock: Clock, *, offline: bool) -> CheckResult
     doubts += _doubts_about_mail(workspace, rules)
     doubts += doubts_about_unsubscribing(workspace, rules)
     doubts += doubts_about_mappings(workspace, rules)
+    doubts += doubts_about_recipients(workspace, rules)
     doubts += doubts_about_texts(workspace, rules)
     doubts += doubts_about_records(workspace, rules)
     return CheckResult(

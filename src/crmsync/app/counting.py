@@ -227,5 +227,5 @@ def _name(action: Action) -> str:
 
 def _time(effect: Effect) -> datetime:
     if effect.state is State.DONE and isinstance(effect.action, SendEmail):
-        return effect.action.at
+        return effect.action.at.astimezone(UTC)
     return max(effect.updated_at, effect.not_before or effect.updated_at)

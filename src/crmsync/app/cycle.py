@@ -185,6 +185,7 @@ def _run(
         delivery=DeliveryCount(
             done=report.done - report.already,
             logged=report.logged,
+            opt_outs=report.opt_outs,
             already=report.already,
             waiting=report.waiting,
             rejected=report.rejected,
@@ -410,6 +411,7 @@ def _together(first: DeliveryReport, second: DeliveryReport) -> DeliveryReport:
         second,
         done=first.done + second.done,
         logged=first.logged + second.logged,
+        opt_outs=first.opt_outs + second.opt_outs,
         already=first.already + second.already,
         rejected=first.rejected + second.rejected,
         problems=tuple(dict.fromkeys((*first.problems, *second.problems))),

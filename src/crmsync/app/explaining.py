@@ -272,9 +272,10 @@ def _past(workspace: Workspace, rule: Rule, subject: str) -> list[str]:
     for effect in done:
         about = f": {effect.error}" if effect.error and effect.state is not State.DONE else ""
         about += fates.get(effect.key, "")
-        notes.append(
-            f"{effect.action.kind} {effect.state} at {readable(effect.updated_at, zone)}{about}"
-        )
+        # A step without an id of its own is called by its kind: task, task-2.
+        kind, step = str(effect.action.kind), round_of(effect.step)[0]
+        what = step if step.startswith(kind) else f"{kind} “{step}”"
+        notes.append(f"{what} {effect.state} at {readable(effect.updated_at, zone)}{about}")
     return notes
 
 

@@ -17,6 +17,7 @@ from crmsync.clock import SystemClock, readable
 from crmsync.delivery.worker import may_take_over
 from crmsync.errors import UsageError
 from crmsync.journeys.people import record_name
+from crmsync.journeys.words import with_words_of
 from crmsync.ledger.decided import decide_effects
 from crmsync.ledger.enrolments import decide_previewed
 from crmsync.ledger.reviews import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from crmsync.app.workspace import Workspace
+    from crmsync.ledger.reviews import Reviewed
     from crmsync.ledger.values.effects import Effect
     from crmsync.ledger.values.enrolments import Enrolment
     from crmsync.model.actions import Action
@@ -55,15 +57,17 @@ def read_review(workspace: Workspace) -> ReviewResult:
     """All that waits for a person's word."""
     reviewed = [one for one in workspace.ledger.reviewed() if one.effect.state is State.AWAITING]
     actions = shown(workspace, [one.effect for one in reviewed])
+    editors = [_editors(one) for one in reviewed]
     return ReviewResult(
         at=workspace.now,
         awaiting=tuple(
             Awaiting(
                 action=action,
                 reason=workspace.ledger.history_of(one.effect.id)[-1].reason,
-                edited_by=one.edited_by,
+                edited_by=edited_by,
+                edited_in_vain_by=in_vain,
             )
-            for one, action in zip(reviewed, actions, strict=True)
+            for one, action, (edited_by, in_vain) in zip(reviewed, actions, editors, strict=True)
         ),
         existing=_existing(workspace),
     )
@@ -100,6 +104,7 @@ def show_action(workspace: Workspace, key: str) -> ReviewShown:
             text = text_of(custom)
         case UpdateFields() as update:
             changes = dict(update.changes)
+    edited_by, in_vain = _editors(reviewed)
     return ReviewShown(
         action=action,
         sender=sender,
@@ -107,7 +112,8 @@ def show_action(workspace: Workspace, key: str) -> ReviewShown:
         html=html,
         due=due,
         changes=changes,
-        edited_by=reviewed.edited_by,
+        edited_by=edited_by,
+        edited_in_vain_by=in_vain,
         history=tuple(
             f"{readable(at, zone)}  {told}" for at, told in sorted(history, key=lambda one: one[0])
         ),
@@ -290,6 +296,16 @@ def _worded(effect: Effect, subject: str | None, text: str | None) -> Action:
     if not text.strip():
         raise UsageError("the mail would be empty")
     return replace(action, text=text, html=None)
+
+
+def _editors(reviewed: Reviewed) -> tuple[str | None, str | None]:
+    """Whose words an action has, and whose it has lost since they edited it."""
+    edit = reviewed.edit
+    if edit is None or edit.action is None:
+        return None, None
+    action = reviewed.effect.action
+    stands = with_words_of(edit.action, action) == action
+    return (edit.said_by, None) if stands else (None, edit.said_by)
 
 
 def _previewed(workspace: Workspace) -> tuple[Enrolment, ...]:

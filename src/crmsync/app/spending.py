@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.app.results.status import CallsStatus
 from crmsync.ledger.coming import Note, read_notes, write_notes
-from crmsync.plugins.contract import CountsCalls
+from crmsync.plugins.contract import Allowance, CountsCalls
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -65,6 +65,16 @@ def note_calls(workspace: Workspace, name: str, connector: Connector) -> None:
         write_notes(connection, {topic: before.and_also(count, at).note(at)})
 
     workspace.ledger.write(write)
+
+
+def allowance_told(workspace: Workspace, name: str) -> Allowance | None:
+    """What a connection's remote told last of its allowance; None where it never did."""
+    with workspace.ledger.reading() as connection:
+        note = read_notes(connection).get(_TOPIC + name)
+    spent = _Spent.read(note)
+    if note is None or spent.used is None or spent.allowed is None:
+        return None
+    return Allowance(used=spent.used, allowed=spent.allowed, at=note.at.astimezone(UTC))
 
 
 def calls_spent(workspace: Workspace) -> tuple[CallsStatus, ...]:

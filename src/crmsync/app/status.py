@@ -23,6 +23,7 @@ from crmsync.clock import SystemClock, readable
 from crmsync.ledger.coming import (
     REFUSED_NOTE,
     WAKE_NOTE,
+    counts_by_kind,
     due_between,
     held_because,
     read_notes,
@@ -45,8 +46,12 @@ _MOST_NAMED = 20
 _AHEAD = timedelta(days=1)
 
 
-def read_status(workspace: Workspace) -> StatusResult:
-    """The state of the workspace at its now."""
+def read_status(workspace: Workspace, *, full: bool = False) -> StatusResult:
+    """The state of the workspace at its now.
+
+    Args:
+        full: name all actions that need a person, not the first alone.
+    """
     with workspace.warehouse.reading() as records:
         counts = records.counts()
         number, sentences = quarantined(workspace, records)
@@ -67,16 +72,18 @@ def read_status(workspace: Workspace) -> StatusResult:
             for state in (s.seen_from(workspace.clock.now()) for s in records.stream_states())
         )
     ledger = workspace.ledger
-    counts_by_state = ledger.effect_counts()
-    effects = ledger.effects(states=_NEED_A_PERSON, limit=_MOST_NAMED)
+    kinds = _kinds(workspace)
+    effects = ledger.effects(states=_NEED_A_PERSON, limit=None if full else _MOST_NAMED)
     unsettled = shown(workspace, effects)
     attention = [
         _sentence(one, _undo(workspace, effect), _looked_for(workspace, effect))
         for one, effect in zip(unsettled, effects, strict=True)
     ]
-    more = sum(counts_by_state.get(state, 0) for state in _NEED_A_PERSON) - len(unsettled)
+    more = sum(sum(kinds.get(state, {}).values()) for state in _NEED_A_PERSON) - len(unsettled)
     if more:
-        attention.append(f"… and {more:,} more that were rejected or are uncertain")
+        attention.append(
+            f"… and {more:,} more that were rejected or are uncertain; --full names all"
+        )
     attention += doubts[:_MOST_NAMED]
     if len(doubts) > _MOST_NAMED:
         attention.append(f"… and {len(doubts) - _MOST_NAMED} more that may be the same customer")
@@ -89,7 +96,8 @@ def read_status(workspace: Workspace) -> StatusResult:
         streams=streams,
         quarantined=number,
         quarantine=sentences,
-        effects={str(state): number for state, number in counts_by_state.items()},
+        effects={state: sum(by_kind.values()) for state, by_kind in kinds.items()},
+        kinds=kinds,
         attention=tuple(attention),
         unsettled=unsettled,
         stops=(*stops_in_force(workspace), *stops_by_mail(workspace)),
@@ -183,6 +191,15 @@ def _sentence(effect: EffectShown, undo: str, looked_for: str) -> str:
 def _is_stale(workspace: Workspace, state: StreamState) -> bool:
     bound: timedelta = workspace.installation.settings.freshness.bound(state.table).length
     return state.known_at is not None and workspace.clock.now() - state.known_at > bound
+
+
+def _kinds(workspace: Workspace) -> dict[str, dict[str, int]]:
+    """How many effects of each kind there are, by state."""
+    found: dict[str, dict[str, int]] = {}
+    with workspace.ledger.reading() as connection:
+        for (state, kind), number in sorted(counts_by_kind(connection).items()):
+            found.setdefault(str(state), {})[str(kind)] = number
+    return found
 
 
 def _last_run(workspace: Workspace) -> str | None:

@@ -12,9 +12,10 @@ from crmsync.rules.language import EmailStep, place_of
 from crmsync.rules.reading.steps import REQUIRES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from crmsync.app.workspace import Workspace
+    from crmsync.config.yaml import Place
     from crmsync.rules.conditions import Clause, Condition
     from crmsync.rules.language import Rule
     from crmsync.rules.reading.load import RuleSet
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _COMPARE = frozenset({Operator.IS, Operator.IS_NOT, Operator.IN, Operator.NOT_IN})
 # A field with more values than these is no choice among a few words.
 _MOST_WORDS = 50
+# So many files are named in one sentence.
+_MOST_FILES = 4
 # What crmsync fills itself.
 _OWN = frozenset({"id", "connection"})
 
@@ -34,35 +37,46 @@ def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]
     What an author has said ``if_unknown`` of may be missing.
     """
     filled = _filled(workspace)
-    asking: dict[str, list[Clause]] = {}
+    tables: dict[str, list[Clause]] = {}
+    fields: dict[tuple[str, str], list[Place]] = {}
     for rule in rules.rules:
         for clause in _all_clauses(rule.when):
             if clause.if_unknown is not None:
                 continue
             missing = next((name for name in _tables(clause) if name not in filled), None)
             if missing is not None:
-                asking.setdefault(missing, []).append(clause)
+                tables.setdefault(missing, []).append(clause)
             elif isinstance(clause, Comparison) and clause.column.fact is None:
                 owner, name = clause.column.owner, clause.column.name
                 if name not in filled[owner]:
-                    yield (
-                        f"{clause.place}: no stream of the config fills “{name}” of the table "
-                        f"{owner}, so it is always empty; map it under “fields”"
-                    )
-    for missing, found in asking.items():
+                    fields.setdefault((owner, name), []).append(clause.place)
+    for (owner, name), places in fields.items():
+        yield (
+            f"{places[0]}: no stream of the config fills “{name}” of the table {owner}, so it is "
+            f"always empty; map it under “fields”{_likewise(places)}"
+        )
+    for missing, found in tables.items():
         first, plural = found[0], workspace.catalog.tables[missing].plural
-        others = dict.fromkeys(one.place.file for one in found)
-        del others[first.place.file]
-        alike = f"; likewise in {', '.join(others)}" if others else ""
         yield (
             f"{first.place}: “{first.text}” asks for {plural}, and no stream of the config has "
-            f"the table {missing}, so this is never known{alike}"
+            f"the table {missing}, so this is never known{_likewise([one.place for one in found])}"
         )
+
+
+def _likewise(places: Sequence[Place]) -> str:
+    """The other files that the same is so in; of many the first."""
+    others = list(dict.fromkeys(one.file for one in places if one.file != places[0].file))
+    if not others:
+        return ""
+    more = len(others) - _MOST_FILES
+    named = others if more <= 1 else [*others[:_MOST_FILES], f"{more} more"]
+    return f"; likewise in {', '.join(named)}"
 
 
 def doubts_about_texts(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
     """A sentence for each field that a text cannot do without, and that no stream fills."""
     filled = _filled(workspace)
+    lacking: dict[str, list[Need]] = {}
     for rule in rules.rules:
         for need in _needs(workspace, rule):
             if workspace.catalog.tables[need.table].field(need.name) is None:
@@ -78,7 +92,28 @@ def doubts_about_texts(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
                 )
             else:
                 continue
-            yield f"{need.place}: without {need.path} this is never sent or written, and {why}"
+            lacking.setdefault(why, []).append(need)
+    for why, needs in lacking.items():
+        yield (
+            f"{needs[0].place}: without {needs[0].path} this is never sent or written, and {why}"
+            f"{_likewise([need.place for need in needs])}"
+        )
+
+
+def doubts_about_recipients(workspace: Workspace, rules: RuleSet) -> Iterator[str]:
+    """A sentence for each mail whose recipient is sought by a role, while no stream tells roles."""
+    if "role" in _filled(workspace).get("contact", ()):
+        return
+    for rule in rules.rules:
+        for step in rule.then:
+            to = step.to if isinstance(step, EmailStep) else None
+            while to is not None and to.role is None:
+                to = to.otherwise
+            if to is not None:
+                yield (
+                    f"{place_of(step, 'to')}: nobody is known to have the role “{to.role}”, and no "
+                    "stream of the config fills “role” of the table contact; map it under “fields”"
+                )
 
 
 def _needs(workspace: Workspace, rule: Rule) -> Iterator[Need]:

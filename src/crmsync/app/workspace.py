@@ -351,9 +351,10 @@ class Workspace:
             InvalidInputError: its options hold mistakes.
             ConnectorError: it cannot be opened.
         """
-        from crmsync.app.spending import note_calls  # heavy
+        from crmsync.app.spending import allowance_told, note_calls  # heavy
 
-        connector = self.spec(name).open(self.context(name))
+        context = replace(self.context(name), allowance=allowance_told(self, name))
+        connector = self.spec(name).open(context)
         try:
             yield connector
         finally:

@@ -78,6 +78,9 @@ def status(
     config: ConfigOption = DEFAULT_CONFIG,
     *,
     at: AtOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Name all actions that need a person.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how fresh the data is, what could not be read, and what became of each action."""
@@ -85,7 +88,7 @@ def status(
         from crmsync.app.status import read_status
         from crmsync.cli import reports
 
-        report = read_status(opened(config, at))
+        report = read_status(opened(config, at), full=full or as_json)
         tell(report, reports.print_status, as_json)
         raise typer.Exit(FINDINGS if report.findings else 0)
 

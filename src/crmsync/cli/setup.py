@@ -25,16 +25,24 @@ plugins_app = typer.Typer(help="What is installed beside the core.", no_args_is_
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    connector: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Describe a connection of this connector, such as salesforce, instead of a "
+            "folder of exports; several times for several."
+        ),
+    ] = None,
 ) -> None:
     """Lay out a new folder: a config to fill in, rules, segments and templates."""
     with command():
         from crmsync.app.setup import init as lay_out
+        from crmsync.plugins.manager import Plugins
 
-        layout = lay_out(folder)
+        plugins = Plugins()
+        layout = lay_out(folder, [plugins.connector(name) for name in connector or ()])
         typer.echo(f"Made {layout.config}, with rules, segments and templates beside it.")
-        typer.echo(
-            "Next: describe your export in it, or your CRM as its connector's README says, then"
-        )
+        what = "connections" if connector else "export"
+        typer.echo(f"Next: describe your {what} in it, then")
         typer.echo(f"  crmsync check --config {shlex.quote(str(layout.config))}")
 
 

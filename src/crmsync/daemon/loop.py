@@ -84,6 +84,7 @@ class Daemon:
         sleep: returns after so long, or earlier where it is to stop.
         stop: whether it is to stop.
         hints: what others want to be done soon.
+        keep: makes sure that this is the only daemon still; raises CrmsyncError where it is not.
     """
 
     work: Work
@@ -92,6 +93,7 @@ class Daemon:
     stop: Callable[[], bool]
     board: Board
     hints: Hints = field(default_factory=Hints)
+    keep: Callable[[], None] = lambda: None
     act_at: datetime | None = None
     acted_at: datetime | None = None
     hinted: set[str] = field(default_factory=set)
@@ -105,13 +107,30 @@ class Daemon:
         self.act_at = self.clock.now()
         self._read_schedules(self._recalled())
         while not self.stop():
+            self.board.beat()
+            alone = self._is_alone()
             try:
-                self._turn()
+                if alone:
+                    self._turn()
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn may fare better
                 self._failed(error)
             if not self.stop():
                 pause = self._wake()[0] - self.clock.now()
-                self.sleep(max(min(pause, POLL), _SHORTEST_PAUSE))
+                self.sleep(max(min(pause, POLL), _SHORTEST_PAUSE) if alone else POLL)
+
+    def _is_alone(self) -> bool:
+        """Whether no other daemon has begun, as one may once a database server has forgotten us.
+
+        While there is one, nothing is read or done here; when it ends, all that is due is.
+        """
+        try:
+            self.keep()
+        except CrmsyncError as error:
+            self.act_at = self.clock.now()
+            self.board.failed(str(error))
+            _log.error("daemon.rests", problem=str(error), again=_at(self.act_at + POLL))
+            return False
+        return True
 
     def _recalled(self) -> Mapping[str, Note]:
         try:
@@ -145,7 +164,6 @@ class Daemon:
 
     def _turn(self) -> None:
         now = self.clock.now()
-        self.board.beat()
         if self.work.reload():
             back_offs = self.connections.back_offs
             self._read_schedules(self._marks())

@@ -49,7 +49,7 @@ def serve(config: Path, clock: Clock, *, listen: str | None = None) -> None:
     settings = workspace.installation.settings.daemon
     with ExitStack() as stack:
         ledger = workspace.ledger
-        stack.enter_context(ledger.serving(since=workspace.now))
+        keep = stack.enter_context(ledger.serving(since=workspace.now))
         stop = stack.enter_context(stopping())
         stop.cut_off_after(settings.shutdown_grace.length)
         board = Board(clock, settings.time_out.length + _PATIENCE)
@@ -74,7 +74,15 @@ def serve(config: Path, clock: Clock, *, listen: str | None = None) -> None:
             watchers=address or "nowhere",
             public=outside or "nowhere",
         )
-        loop = Daemon(work=work, clock=clock, sleep=stop.sleep, stop=stop, board=board, hints=hints)
+        loop = Daemon(
+            work=work,
+            clock=clock,
+            sleep=stop.sleep,
+            stop=stop,
+            board=board,
+            hints=hints,
+            keep=keep,
+        )
         loop.run()
         _log.info("daemon.stopped", by=None if stop.by is None else stop.by.name)
     if work.reader.hanging:

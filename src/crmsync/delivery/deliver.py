@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crmsync.clock import SystemClock
 from crmsync.delivery.handing import (
     NOTHING,
+    PAUSE_IN_DOUBT,
     InVain,
     lease_is_short,
     stopped,
@@ -109,6 +110,9 @@ def deliver(
         tally=Tally(progress=progress or (lambda _settled, _total: None)),
         stop=stop,
     ).run()
+
+
+_IN_DOUBT = "it took one mail after the other without saying whether it will deliver it"
 
 
 @dataclass(kw_only=True)
@@ -215,6 +219,9 @@ class _Delivery:
             self._settle(name, settlements, taken_back(effects, answers))
             passing("delivery.settled")
             if self._stops(name, answers) or in_vain.is_enough(answers):
+                return False
+            if in_vain.is_in_doubt(effects, answers):
+                self._pause(name, self.clock.now() + PAUSE_IN_DOUBT, _IN_DOUBT)
                 return False
         return False
 
@@ -365,9 +372,7 @@ class _Delivery:
         """Whether the connection is to be left alone now; the reason is reported."""
         quota = next((answer for answer in answers if isinstance(answer, QuotaError)), None)
         if quota is not None:
-            until = until_of(quota, self.clock.now())
-            self.ledger.pause_connection(name, until=until, reason=words(quota))
-            self._report_pause(name, until, words(quota))
+            self._pause(name, until_of(quota, self.clock.now()), words(quota))
             return True
         hung = next((answer for answer in answers if isinstance(answer, HangsError)), None)
         if hung is not None:
@@ -378,6 +383,10 @@ class _Delivery:
             self.tally.problems.append(f"the connection “{name}” is paused for now: {words(auth)}")
             return True
         return False
+
+    def _pause(self, name: str, until: datetime, reason: str) -> None:
+        self.ledger.pause_connection(name, until=until, reason=reason)
+        self._report_pause(name, until, reason)
 
     def _report_pause(self, name: str, until: datetime, reason: str) -> None:
         when = until.isoformat(timespec="minutes")

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from crmsync.errors import TransientError
+from crmsync.errors import TransientError, UncertainError
 from crmsync.ledger.stops import StopKind, stops_on
 from crmsync.ledger.values.effects import Withheld
 from crmsync.model.actions import ActionKind, LogEmail, SendEmail, UpdateFields, WithdrawTask
@@ -61,6 +61,11 @@ def together(effects: Sequence[Effect], mails_at_once: int) -> Sequence[Effect]:
     return ()
 
 
+# Of so many mails in a row it may be unknown what became of them; then the rest waits so long.
+_MOST_IN_DOUBT = 2
+PAUSE_IN_DOUBT = timedelta(minutes=15)
+
+
 @dataclass(kw_only=True)
 class InVain:
     """For how long, and for how many effects, a remote has answered nothing but “later”.
@@ -72,6 +77,7 @@ class InVain:
     clock: Clock
     most: int
     _tried: int = 0
+    _in_doubt: int = 0
     _since: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +93,13 @@ class InVain:
             return False
         self._tried += len(sent)
         return self._tried >= self.most or self.clock.now() - self._since >= _LONGEST_IN_VAIN
+
+    def is_in_doubt(self, effects: Sequence[Effect], answers: Sequence[object]) -> bool:
+        """Whether one mail after the other may be out or not: each is work for a person."""
+        for effect, answer in zip(effects, answers, strict=True):
+            if effect.action.kind is ActionKind.EMAIL and not isinstance(answer, Unsent):
+                self._in_doubt = self._in_doubt + 1 if isinstance(answer, UncertainError) else 0
+        return self._in_doubt >= _MOST_IN_DOUBT
 
 
 def stopped(ledger: Ledger, effects: Sequence[Effect], now: datetime) -> dict[int, Unsent]:

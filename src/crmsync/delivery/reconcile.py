@@ -83,8 +83,12 @@ def reconcile(
     problems = []
     if early:
         problems.append(
-            f"{early} effects on the connection “{name}” may have landed, or may land yet; "
-            "a later run asks there"
+            f"{_effects(early)} on the connection “{name}” may have landed, or may land yet; "
+            + (
+                "a later run asks there"
+                if _FOUND_BY_KEY & set(spec.actions.values())
+                else "it cannot be asked, so a person must say: “crmsync status” names what"
+            )
         )
     if not effects:
         return Reconciled(problems=tuple(problems))
@@ -166,6 +170,10 @@ def _settlement(
     return Settlement(effect=effect, after=State.READY, reason=reason, error=effect.error)
 
 
+def _effects(number: int) -> str:
+    return "1 effect" if number == 1 else f"{number:,} effects"
+
+
 def _problems(
     name: str,
     effects: Sequence[Effect],
@@ -180,7 +188,7 @@ def _problems(
     left = len(effects) - len(settlements)
     if left and error is None:
         problems.append(
-            f"{left} effects on the connection “{name}” may have landed, or not, and it cannot "
-            "tell: look there, and settle them by hand"
+            f"{_effects(left)} on the connection “{name}” may have landed, or not, and it cannot "
+            "tell: look there, and settle by hand what “crmsync status” names"
         )
     return tuple(problems)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crmsync.ledger.opt_outs import OPT_OUT
 from crmsync.ledger.states import State
 from crmsync.model.actions import ActionKind
 
@@ -23,6 +24,7 @@ class DeliveryReport:
     Attributes:
         done: landed in this delivery, ``already`` of them before it; without logged mails.
         logged: mails that were put on record in the CRM of their customers.
+        opt_outs: of ``done``, those that tell a CRM that a customer has unsubscribed.
         rejected: dead letters of this delivery.
         waiting: effects that are ready, and for which it is too early or no connection is there.
         uncertain: effects of which is still unknown whether they landed.
@@ -32,6 +34,7 @@ class DeliveryReport:
     done: int = 0
     already: int = 0
     logged: int = 0
+    opt_outs: int = 0
     rejected: int = 0
     waiting: int = 0
     uncertain: int = 0
@@ -53,6 +56,7 @@ class Tally:
     settled: Counter[State] = field(default_factory=Counter)
     already: int = 0
     logged: int = 0
+    opt_outs: int = 0
     mailed: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -66,6 +70,8 @@ class Tally:
                 self.logged += settlement.after is State.DONE
             else:
                 self.already += settlement.already
+            if settlement.effect.step == OPT_OUT:
+                self.opt_outs += settlement.after is State.DONE
         handled = sum(self.settled.values())
         self.progress(handled, max(handled, self.expected))
 
@@ -81,6 +87,7 @@ class Tally:
             done=self.settled[State.DONE] - self.logged,
             already=self.already,
             logged=self.logged,
+            opt_outs=self.opt_outs,
             rejected=self.settled[State.REJECTED],
             waiting=counts.get(State.READY, 0),
             uncertain=counts.get(State.UNCERTAIN, 0),

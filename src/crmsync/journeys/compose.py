@@ -245,7 +245,7 @@ class Composer:
             email_class=email_class,
             headers=headers,
             about=self._about(due, row, reader if table == "contact" else None),
-            at=self.now,
+            at=self.now.astimezone(_zone(from_row.get("time_zone"), company.time_zone)),
         )
         is_customer = table == "contact"
         return self._composed(

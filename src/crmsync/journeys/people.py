@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 TEAM = "team."
+_PRIMARY = "primary_contact"
 
 
 class HeldError(Exception):
@@ -113,14 +115,36 @@ def _find(book: RecordBook, table: str, row: Row, to: Recipient) -> tuple[str, R
         return f"{len(fitting) or 'no'} contacts of the account have the role “{to.role}”"
     path = to.path or ""
     reached = _reach(book, table, row, path)
+    whose, _, last = path.rpartition(".")
+    if last == _PRIMARY:
+        owner = _reach(book, table, row, whose) if whose else ("account", account)
+        if owner is not None and owner[1] is not None:
+            return _primary(book, owner[1], reached)
+    return f"there is no {path}" if reached is None else reached
+
+
+def _primary(
+    book: RecordBook, account: Row, reached: tuple[str, Row] | None
+) -> tuple[str, Row] | str:
+    """The account's own primary contact, or the reason why there is none.
+
+    A CRM goes on naming a person who has moved to another customer: what is this account's is not
+    told to them.
+    """
     if reached is not None:
-        return reached
-    if path == "primary_contact":
-        count = len(book.contacts(None if account is None else account["id"]))
-        if count > 1:
-            return f"the account has {count} contacts and none of them is marked as primary"
-        return "the account has no contact"
-    return f"there is no {path}"
+        home = reached[1].get("account")
+        if home in {None, account["id"]}:
+            return reached
+        other = book.row("account", home)
+        where = home if other is None else f"{record_name(other)} ({home})"
+        return f"its primary contact {record_name(reached[1])} belongs to another account, {where}"
+    named = account.get(_PRIMARY)
+    if named is not None:
+        return f"its primary contact {named} is not among the contacts that were read"
+    count = len(book.contacts(account["id"]))
+    if count > 1:
+        return f"the account has {count} contacts and none of them is marked as primary"
+    return "the account has no contact"
 
 
 def address(row: Row) -> str:
@@ -136,7 +160,7 @@ def address(row: Row) -> str:
             raise HeldError(f"“{mailbox}” of {who} is no e-mail address; mend it in the CRM")
         raise HeldError(f"no e-mail address is known of {who}")
     # Encoding is the transport's work: here the name stays as people read it.
-    name = display_name(row).replace('"', "'")
+    name = re.sub(r'(["\\])', r"\\\1", display_name(row))
     return f'"{name}" <{mailbox}>' if name else mailbox
 
 

@@ -183,8 +183,11 @@ def expire_leases(
         for row in free
     ]
     move_effects(connection, moves, at=at, actor=actor)
-    ids = [row.id for row in free]
-    update_where(connection, effect.c.id, ids, _KEEP, holder=None, until=wall_clock)
+    # A process that ended before anybody looked was sending until the end of its lease at most.
+    ended = {row.id: min(wall_clock, row.lease_until or wall_clock) for row in free}
+    for since in set(ended.values()):
+        ids = [number for number, at_last in ended.items() if at_last == since]
+        update_where(connection, effect.c.id, ids, _KEEP, holder=None, until=since)
     kept = set(rows) - set(free)
     counts = Counter(row.worker for row in kept)
     return {row.worker: (counts[row.worker], row.lease_until) for row in kept}

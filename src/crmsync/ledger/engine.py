@@ -109,10 +109,11 @@ class Database(ABC):
         """Let no other process migrate until this transaction ends."""
 
     @abstractmethod
-    def alone(self, sole: Sole, *, since: datetime) -> AbstractContextManager[None]:
+    def alone(self, sole: Sole, *, since: datetime) -> AbstractContextManager[Callable[[], None]]:
         """Be the only process that does this on this ledger, until the end of the block.
 
-        A process that dies lets go of it.
+        A process that dies lets go of it. What is given makes sure of it once more: a server that
+        was restarted has forgotten, and then it is taken again, or StoreBusyError raised.
 
         Args:
             since: the present instant, for whoever asks meanwhile.

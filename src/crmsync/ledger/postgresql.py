@@ -29,7 +29,7 @@ from crmsync.ledger.payload import load
 from crmsync.observe import remember_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import psycopg
@@ -77,20 +77,15 @@ class PostgresDatabase(Database):
         hold_until_the_end(connection, Lock.MIGRATIONS)
 
     @contextmanager
-    def alone(self, sole: Sole, *, since: datetime) -> Iterator[None]:
-        """By an advisory lock of a connection of its own: it ends with the process."""
-        lock = int(_LOCKS[sole])
+    def alone(self, sole: Sole, *, since: datetime) -> Iterator[Callable[[], None]]:
+        """By an advisory lock of a session of its own: it ends with the process."""
+        held = _Held(self, sole, since)
         try:
-            with self.engine.connect() as connection:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-                taken = sa.select(sa.func.pg_try_advisory_lock(lock, THIS_SCHEMA))
-                if not connection.scalar(taken):
-                    holder = _holder(connection, lock, since) or "one that ended just now"
-                    raise StoreBusyError(BUSY[sole].format(name=self.name, holder=holder))
-                try:
-                    yield
-                finally:
-                    _let_go(connection, lock)
+            held.take()
+            try:
+                yield held.keep
+            finally:
+                held.let_go()
         except DBAPIError as error:
             raise self.sentence(error.orig) from error
 
@@ -132,11 +127,65 @@ class PostgresDatabase(Database):
         return StoreError(f"{self.name} could not be read or written: {_words(cause)}")
 
 
-def _let_go(connection: sa.Connection, lock: int) -> None:
-    try:
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(lock, THIS_SCHEMA)))
-    except DBAPIError:
-        connection.invalidate()  # a lock ends with its session
+class _Held:
+    """A lock of a session of its own; it is gone when the server has ended that session."""
+
+    def __init__(self, database: PostgresDatabase, sole: Sole, since: datetime) -> None:
+        self._database = database
+        self._sole = sole
+        self._since = since
+        self._lock = int(_LOCKS[sole])
+        self._connection: sa.Connection | None = None
+        self._session = 0
+
+    def take(self) -> None:
+        """In a new session.
+
+        Raises:
+            StoreBusyError: another session has it.
+        """
+        connection = self._connection = self._database.engine.connect()
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        asked = sa.select(
+            sa.func.pg_try_advisory_lock(self._lock, THIS_SCHEMA), sa.func.pg_backend_pid()
+        )
+        taken, self._session = connection.execute(asked).one()
+        if not taken:
+            holder = _holder(connection, self._lock, self._since) or "one that ended just now"
+            self._close()
+            told = BUSY[self._sole].format(name=self._database.name, holder=holder)
+            raise StoreBusyError(told)
+
+    def keep(self) -> None:
+        """Take it again where its session was lost."""
+        # Not asked in its own session, whose last change of state says since when it is held.
+        mine = sa.select(_LOCK_TABLE.c.pid).where(_is_held(self._lock))
+        with self._database.reading() as connection:
+            if connection.scalar(mine.where(_LOCK_TABLE.c.pid == self._session)) is not None:
+                return
+        if self._connection is not None:
+            self._connection.invalidate()
+        self._close()
+        try:
+            self.take()
+        except DBAPIError as error:
+            raise self._database.sentence(error.orig) from error
+
+    def let_go(self) -> None:
+        """Give it back."""
+        if self._connection is None:
+            return
+        unlock = sa.select(sa.func.pg_advisory_unlock(self._lock, THIS_SCHEMA))
+        try:
+            self._connection.execute(unlock)
+        except DBAPIError:
+            self._connection.invalidate()  # a lock ends with its session
+        self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
 
 def _parse(url: str) -> sa.URL:
@@ -203,26 +252,32 @@ def _make_engine(url: sa.URL, *, wait_seconds: float) -> sa.Engine:
     return engine
 
 
+_LOCK_TABLE = sa.table(
+    "pg_locks", *map(sa.column, ("pid", "locktype", "classid", "objid", "granted", "database"))
+)
+
+
+def _is_held(lock: int) -> sa.ColumnElement[bool]:
+    locks = _LOCK_TABLE.c
+    this_schema = sa.cast(THIS_SCHEMA, sa.BigInteger).op("&")(0xFFFFFFFF)
+    return sa.and_(
+        locks.locktype == "advisory",
+        locks.granted,
+        locks.classid == lock,
+        sa.cast(locks.objid, sa.BigInteger) == this_schema,
+    )
+
+
 def _holder(connection: sa.Connection, lock: int, since: datetime) -> str | None:
     """Which session has a lock, and since when; None where there is none."""
-    locks = sa.table(
-        "pg_locks", *map(sa.column, ("pid", "locktype", "classid", "objid", "granted", "database"))
-    )
     sessions = sa.table(
         "pg_stat_activity", *map(sa.column, ("pid", "application_name", "state_change", "datname"))
     )
     # The lock's connection does nothing else, so its last change of state was then.
     row = connection.execute(
         sa.select(sessions.c.application_name, sessions.c.state_change)
-        .join_from(locks, sessions, locks.c.pid == sessions.c.pid)
-        .where(
-            locks.c.locktype == "advisory",
-            locks.c.granted,
-            locks.c.classid == lock,
-            sa.cast(locks.c.objid, sa.BigInteger)
-            == sa.cast(THIS_SCHEMA, sa.BigInteger).op("&")(0xFFFFFFFF),
-            sessions.c.datname == sa.func.current_database(),
-        )
+        .join_from(_LOCK_TABLE, sessions, _LOCK_TABLE.c.pid == sessions.c.pid)
+        .where(_is_held(lock), sessions.c.datname == sa.func.current_database())
     ).first()
     if row is None:
         return None

@@ -67,9 +67,9 @@ class Reviewed:
         return last if last is not None and last.verdict is Verdict.APPROVED else None
 
     @property
-    def edited_by(self) -> str | None:
-        """Who worded it last."""
-        edits = [said.said_by for said in self.said if said.verdict is Verdict.EDITED]
+    def edit(self) -> Said | None:
+        """Its last wording by a person, which need not stand any more."""
+        edits = [said for said in self.said if said.verdict is Verdict.EDITED]
         return edits[-1] if edits else None
 
 

@@ -19,7 +19,7 @@ from crmsync.ledger.payload import load
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from crmsync.ledger.engine import Sole
@@ -54,7 +54,7 @@ class SqliteDatabase(Database):
         """Nothing: whoever writes has the whole file already."""
 
     @contextmanager
-    def alone(self, sole: Sole, *, since: datetime) -> Iterator[None]:
+    def alone(self, sole: Sole, *, since: datetime) -> Iterator[Callable[[], None]]:
         """By a lock file: the kernel's locks end with the process, so none is ever left behind."""
         path = self._lock_file(sole)
         try:
@@ -70,7 +70,7 @@ class SqliteDatabase(Database):
             note = f"{os.getpid()} {socket.gethostname()} {since.isoformat()}"
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, note.encode(), 0)
-            yield
+            yield lambda: None  # nobody can take it away
         finally:
             os.close(descriptor)  # which also gives the lock back
 

@@ -96,7 +96,7 @@ class Ledger:
         """One consistent view."""
         return self._database.reading()
 
-    def evaluating(self, *, since: datetime) -> AbstractContextManager[None]:
+    def evaluating(self, *, since: datetime) -> AbstractContextManager[object]:
         """Be the only process that decides, until the end of the block; others may deliver.
 
         Args:
@@ -107,8 +107,10 @@ class Ledger:
         """
         return self._database.alone(Sole.EVALUATOR, since=since)
 
-    def serving(self, *, since: datetime) -> AbstractContextManager[None]:
+    def serving(self, *, since: datetime) -> AbstractContextManager[Callable[[], None]]:
         """Be the only daemon, until the end of the block; others may run, one at a time.
+
+        What is given makes sure of it once more, and raises the same where it is no longer so.
 
         Args:
             since: the present instant, told to whoever is refused meanwhile.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -64,7 +65,7 @@ def logs_of(mails: Sequence[Effect], loggers: Collection[str]) -> list[Unasked]:
                 text=one.action.text,
                 html=one.action.html,
                 about=one.action.about,
-                at=one.action.at,
+                at=one.action.at.astimezone(UTC),
             ),
             connection=one.source,
             run_id=one.run_id,

@@ -93,7 +93,7 @@ class SendEmail:
         email_class: ``commercial`` or ``service``.
         about: records of the CRM that its subject came from, which need not be the remote that
             sends it; the subject first, then its account and the contact who gets it.
-        at: the instant (UTC) for the Date header.
+        at: the instant for the Date header, by the clock of the sender.
     """
 
     key: str

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import holidays
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Mapping
 
 _SATURDAY = 5
 
 
 @lru_cache(maxsize=256)
-def public_holidays(country: str | None, region: str | None = None) -> Container[date]:
+def public_holidays(country: str | None, region: str | None = None) -> Mapping[date, str]:
     """The public holidays of a country (ISO 3166), and of a part of it (ISO 3166-2) if named.
 
-    None where the country is None or not known.
+    Each with its name, in English where that is known. None where the country is None or not known.
     """
     # The calendar fills itself in, year by year, as dates are looked up in it.
     if country is None or country not in holidays.list_supported_countries():
-        return frozenset()
-    return holidays.country_holidays(country, subdiv=region)
+        return {}
+    return holidays.country_holidays(country, subdiv=region, language="en_US")
 
 
 def is_business_day(day: date, country: str | None) -> bool:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
@@ -194,6 +194,10 @@ class LiveRecords(RecordSource, Protocol):
 
     def streams_of(self, table: str, ids: Iterable[str]) -> Mapping[str, str]:
         """Which stream each of these live records came from; absent where there is no record."""
+        ...
+
+    def gone(self, table: str, ids: Iterable[str]) -> Collection[str]:
+        """Those of these records that were read once, and are deleted."""
         ...
 
     def count(self, table: str) -> int:

@@ -77,6 +77,20 @@ class StreamRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What a remote has told of the calls that it allows.
+
+    Attributes:
+        used: by whomever, at that instant.
+        at: when it was told (UTC).
+    """
+
+    used: int
+    allowed: int
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConnectionContext:
     """What a connector is opened with.
 
@@ -84,6 +98,7 @@ class ConnectionContext:
         options: validated by the connector's ``options`` model; secrets are references in it.
         folder: what relative paths in the options are relative to.
         clock: the only source of the present instant.
+        allowance: what the remote told last, perhaps to another process; None where it never did.
     """
 
     name: str
@@ -91,6 +106,7 @@ class ConnectionContext:
     streams: Mapping[str, StreamRequest]
     folder: Path
     clock: Clock
+    allowance: Allowance | None = None
 
 
 @runtime_checkable
@@ -264,6 +280,9 @@ class ConnectorSpec:
         hear: understands what the remote tells by itself; None where it tells nothing.
         remind: by the connection's own options, what nobody may forget of it, a sentence each:
             ``check``, ``plan``, ``run`` and ``status`` tell it; None for nothing.
+        example: the file with the YAML of one connection under this connector's name, as most of
+            its users would write it, explained by comments; ``crmsync init --connector`` puts it
+            into a new config.
     """
 
     name: str
@@ -278,6 +297,7 @@ class ConnectorSpec:
     custom: tuple[CustomKind, ...] = ()
     hear: Hear | None = None
     remind: Callable[[Any], Sequence[str]] | None = None
+    example: Path | None = None
 
 
 class Simulator(Protocol):

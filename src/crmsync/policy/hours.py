@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOOKS_AHEAD = timedelta(days=731)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_CLOCK = "%A %Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +44,17 @@ class Openings:
 
     def spans(self, day: date) -> tuple[Span, ...]:
         """When it is open on a day."""
-        hours = self.hours
-        if any(day in quiet for quiet in hours.quiet_dates):
-            return ()
-        region = hours.regions.get(self.country or "")
-        if not hours.on_holidays and day in public_holidays(self.country, region):
-            return ()
-        return hours.by_weekday[day.weekday()]
+        return () if self.closed_for(day) else self.hours.by_weekday[day.weekday()]
+
+    def closed_for(self, day: date) -> str:
+        """What closes it all day, whatever the day of the week; empty where nothing does."""
+        if any(day in quiet for quiet in self.hours.quiet_dates):
+            return "one of the quiet_dates"
+        region = self.hours.regions.get(self.country or "")
+        holidays = public_holidays(self.country, region)
+        if not self.hours.on_holidays and day in holidays:
+            return f"a public holiday in {self.country} ({holidays[day]})"
+        return ""
 
     def is_open(self, instant: datetime) -> bool:
         """Whether the clock on the wall there is within the hours."""
@@ -138,11 +143,15 @@ def hours(draft: Draft, policy: Policy, now: datetime) -> Ruling:
         return hold("hours", "policy.hours leaves no time for it within two years")
     if opening <= now:
         return PASS
+    here, then = now.astimezone(place.zone), opening.astimezone(place.zone)
+    # Where the clocks are changed in between, their hours alone say too little.
+    written = _CLOCK if here.utcoffset() == then.utcoffset() else f"{_CLOCK} %Z"
+    closed = openings.closed_for(here.date())
     return defer(
         "hours",
         opening,
-        f"it is {_clock(now, place.zone)} where {place.who} is ({place.zone.key}), and the next "
-        f"hours there begin on {_clock(opening, place.zone)}",
+        f"it is {here:{written}}{closed and f', {closed},'} where {place.who} is "
+        f"({place.zone.key}), and the next hours there begin on {then:{written}}",
     )
 
 
@@ -191,7 +200,3 @@ def _place(draft: Draft, settings: Hours) -> _Place | None:
 def _zone(rows: Iterable[Row]) -> ZoneInfo | None:
     zones = (zone_or_none(row.get("time_zone")) for row in rows)
     return next((zone for zone in zones if zone is not None), None)
-
-
-def _clock(instant: datetime, zone: ZoneInfo) -> str:
-    return f"{instant.astimezone(zone):%A %Y-%m-%d %H:%M}"

@@ -251,6 +251,13 @@ class Records:
             rows = self._database.fetch(live.where(is_one_of("id", _WANTED))).to_pylist()
         return {row["id"]: row for row in rows}
 
+    def gone(self, table: str, ids: Iterable[str]) -> set[str]:
+        """Those of these records that were read once, and are deleted."""
+        deleted = sge.select("id").from_(self._seen(table)).where(_LIVE.not_())
+        with self._database.given(_WANTED, pa.table({"id": pa.array(list(ids), pa.string())})):
+            rows = self._database.fetch(deleted.where(is_one_of("id", _WANTED)))
+        return set(rows["id"].to_pylist())
+
     def streams_of(self, table: str, ids: Iterable[str]) -> dict[str, str]:
         """Which stream each of these live records came from; absent where there is no record."""
         live = sge.select("id", "stream").from_(named(table, RECORDS)).where(_LIVE)

@@ -127,6 +127,7 @@ class DeliveryCount:
     done: int = 0
     already: int = 0
     logged: int = 0
+    opt_outs: int = 0
     waiting: int = 0
     rejected: int = 0
     uncertain: int = 0

@@ -17,12 +17,14 @@ class Awaiting:
 
     Attributes:
         reason: who must approve it.
-        edited_by: who worded it last; None where it stands as the template has it.
+        edited_by: whose words it has; None where it stands as the template has it.
+        edited_in_vain_by: whose words it has lost, since it would go to somebody else by now.
     """
 
     action: EffectShown
     reason: str
     edited_by: str | None = None
+    edited_in_vain_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class ReviewShown:
         sender: of a mail, its From line.
         html: of a mail, its HTML part; None where it has none.
         changes: of an update, the remote's field to its new value.
+        edited_by, edited_in_vain_by: as of `Awaiting`.
         history: a sentence for each move and each word about it, the first one first.
     """
 
@@ -65,6 +68,7 @@ class ReviewShown:
     due: date | None
     changes: dict[str, object]
     edited_by: str | None
+    edited_in_vain_by: str | None
     history: tuple[str, ...]
 
 

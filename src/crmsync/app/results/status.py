@@ -94,8 +94,9 @@ class StatusResult:
     Attributes:
         quarantine: the newest sentences about rows that could not be read.
         effects: how many there are in each state.
+        kinds: how many of each kind they are, by state.
         attention: sentences about what needs a person.
-        unsettled: the first of the actions that need a person: rejected, or uncertain.
+        unsettled: the actions that need a person, rejected or uncertain; all, or the first.
         stops: whom people have said to leave alone.
         last_run: when it was, and how it ended.
         due: what waits and comes due within a day.
@@ -111,6 +112,7 @@ class StatusResult:
     quarantined: int
     quarantine: tuple[str, ...]
     effects: dict[str, int]
+    kinds: dict[str, dict[str, int]]
     attention: tuple[str, ...]
     unsettled: tuple[EffectShown, ...]
     stops: tuple[StopShown, ...]

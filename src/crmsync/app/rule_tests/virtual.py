@@ -90,6 +90,10 @@ class VirtualRecords(MemoryRecords):
         known = self._by_id.get(table, {})
         return {record_id: known[record_id] for record_id in ids if record_id in known}
 
+    def gone(self, table: str, ids: Iterable[str]) -> Collection[str]:  # noqa: ARG002  none ever
+        """None: what is not there was never there."""
+        return ()
+
     def streams_of(self, table: str, ids: Iterable[str]) -> Mapping[str, str]:
         """A test has one stream for each table."""
         return dict.fromkeys(self.rows(table, ids), table)

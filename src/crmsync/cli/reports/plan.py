@@ -196,9 +196,12 @@ def _unread(sync: SyncResult) -> tuple[str, ...]:
 def _print_delivery(out: Console, result: RunResult) -> None:
     delivery = result.delivery
     ready = Counter(a.kind for a in result.plan.actions if a.state == "ready")
-    if ready:
+    if result.plan.stopped:
+        out.print("[red]Nothing was handed out.[/]")
+    elif ready:
         parts = [count(number, noun_of(kind)) for kind, number in sorted(ready.items())]
-        out.print(f"Handed out: {listed(parts)}.")
+        reached = delivery.done or delivery.already or delivery.rejected or delivery.uncertain
+        out.print(f"{'Handed out' if reached else 'Due, and not handed out'}: {listed(parts)}.")
     elif result.plan.sync.failed:
         out.print("[red]Nothing was handed out.[/] What needs this data was not decided:")
         for problem in _unread(result.plan.sync):
@@ -219,5 +222,8 @@ def _print_delivery(out: Console, result: RunResult) -> None:
     for number, words, colour in told:
         if number:
             out.print(f"  [{colour}]{number:,} {words}[/]")
+    if delivery.opt_outs:
+        some = f"{delivery.opt_outs:,} of them {'tells' if delivery.opt_outs == 1 else 'tell'}"
+        out.print(f"  [dim]{some} the CRM that a customer has unsubscribed[/]")
     for problem in delivery.problems:
         out.print(f"  [red]{safe(problem)}[/]", soft_wrap=True)

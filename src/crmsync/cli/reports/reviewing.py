@@ -34,6 +34,8 @@ def print_review(out: Console, result: ReviewResult) -> None:
     for one in result.awaiting:
         out.print(f"  {escape(effect_line(one.action))}", soft_wrap=True)
         edited = f", edited by {one.edited_by}" if one.edited_by else ""
+        if one.edited_in_vain_by:
+            edited = f", not in the words of {one.edited_in_vain_by}: see review show"
         since = readable(one.action.since)
         out.print(f"    [dim]{escape(one.reason)}; asked on {since}{escape(edited)}[/]")
     if result.awaiting:
@@ -72,6 +74,13 @@ def print_action(out: Console, result: ReviewShown) -> None:
     out.print()
     if result.edited_by is not None:
         out.print(f"[yellow]The words are those of {escape(result.edited_by)}.[/]")
+    if result.edited_in_vain_by is not None:
+        whose = safe(result.edited_in_vain_by)
+        out.print(
+            f"[yellow]The words of {whose} no longer stand: whom it goes to, whom it comes from or "
+            "what it is about has changed since they edited it. It was composed anew.[/]",
+            soft_wrap=True,
+        )
     for line in result.history:
         out.print(f"[dim]{safe(line)}[/]", soft_wrap=True)
 

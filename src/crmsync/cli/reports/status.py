@@ -11,6 +11,7 @@ from crmsync.cli.reports.stopping import stop_sentence
 from crmsync.cli.reports.sync import allowance_used, print_quarantine
 from crmsync.cli.reports.words import (
     WAIT_FOR_A_WORD,
+    actions,
     count,
     listed,
     print_reminders,
@@ -45,7 +46,8 @@ def print_status(out: Console, result: StatusResult) -> None:
     if not result.effects:
         out.print("No action has been recorded yet.")
     for state, number in result.effects.items():
-        out.print(f"  {number:>7,} {state}")
+        what = [actions(each, kind) for kind, each in result.kinds[state].items()]
+        out.print(f"  {number:>7,} {state}: {listed(what)}", soft_wrap=True)
     _print_waiting(out, result)
     _print_stops(out, result.stops)
     for item in result.attention:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WAIT_FOR_A_WORD = (
     "matched a rule when it was new or changed, or may have; whom to contact: crmsync review"
 )
-_NOUNS = {"email": "mail", "update": "field update"}
+_NOUNS = {"email": "mail", "update": "field update", "log": "logged mail"}
 
 
 def safe(text: str) -> str:
@@ -34,6 +34,13 @@ def noun_of(kind: str) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 task``, ``1,200 tasks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def actions(number: int, kind: str) -> str:
+    """``1 mail``, ``1,200 tasks``, ``3 tasks taken back``."""
+    if kind == "withdrawal":
+        return count(number, "task taken back", "tasks taken back")
+    return count(number, noun_of(kind))
 
 
 def records(number: int, table: str) -> str:
