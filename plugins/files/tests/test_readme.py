@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import dropwhile, takewhile
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -13,6 +14,8 @@ from crmsync_files.formats import delimited, json_lines
 from crmsync_files.options import SUFFIXES, FilesOptions, FilesStreamOptions
 from crmsync_files.storing import _LOCK, _LOCK_WAIT
 from crmsync_files.written_tables import COLUMNS
+from support.commands import call, call_json
+from support.company import CONFIG, make_company
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -35,6 +38,16 @@ def test_the_smallest_connection_is_a_config(tmp_path: Path) -> None:
     assert connection.connector == "files"
     FilesOptions.model_validate(connection.own_options)
     FilesStreamOptions.model_validate(connection.streams["accounts"].own_options)
+
+
+def test_the_stream_of_tasks_is_sound_before_there_is_one(tmp_path: Path) -> None:
+    snippet = re.search(r"```yaml\nstreams:\n(.*?)```", README, re.DOTALL)
+    assert snippet
+    config = make_company(tmp_path, config=CONFIG + indent(snippet[1], "    "))
+    told = call("check", "--config", config)
+    assert (told.exit_code, told.stderr) == (0, ""), told.stdout
+    read = call_json("sync", "--config", config)
+    assert [one["error"] for one in read["streams"] if one["stream"] == "tasks"] == [None]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,36 @@ def test_an_update_is_a_row_for_each_field(folder: Path, connect: Connect) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("file", "written", "words"),
+    [
+        ("accounts.csv", "id,Open\nA1,No\nA2,Yes\n", "Yes/No"),
+        ("accounts.csv", "id,Open\nA1,\nA2,oui\nA3,n\n", "y/n"),
+        ("accounts.csv", "id,Open\nA1,FALSE\n", "TRUE/FALSE"),
+        ("accounts.csv", "id,Open\nA1,0\n", "1/0"),
+        ("accounts.csv", "id,Open\nA1,\n", "true/false"),
+        ("accounts.csv", "id,Closed\nA1,No\n", "true/false"),
+        ("accounts.csv", "", "true/false"),
+        ("accounts.jsonl", '{"id": "A1", "Open": false}\n', "true/false"),
+        ("accounts.jsonl", '{"id": "A1", "Open": "no"}\n', "yes/no"),
+    ],
+)
+def test_a_truth_is_written_in_the_words_of_the_export(
+    folder: Path, connect: Connect, file: str, written: str, words: str
+) -> None:
+    (folder / file).write_text(written, encoding="utf-8")
+    update = UpdateFields(
+        key="u1",
+        record=ACCOUNT,
+        stream="accounts",
+        changes={"Open": True},
+        expected={"Open": False},
+    )
+    assert connect(file=file).apply([update]) == [Receipt(key="u1", remote_id="u1")]
+    (row,) = table(folder / "updates.csv")
+    assert f"{row['new']}/{row['expected']}" == words
+
+
 def test_a_key_is_applied_once_ever(folder: Path, connect: Connect) -> None:
     connect().apply([task(), note("n1", "a")])
     before = {path: path.read_bytes() for path in folder.glob("*.csv")}

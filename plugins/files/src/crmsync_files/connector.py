@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crmsync.errors import ConnectorError
-from crmsync.plugins.contract import Finding
-from crmsync_files.folder import Folder
+from crmsync.model.tables import FieldType
+from crmsync.plugins.contract import Finding, RemoteField
+from crmsync_files.folder import WRITTEN, Folder
 from crmsync_files.formats.opening import reader_of
 from crmsync_files.options import FilesOptions
 from crmsync_files.reading import StreamReading, opened, stream_options
 from crmsync_files.writing import FolderWriter
+from crmsync_files.written_tables import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from crmsync.model.actions import Action, Receipt
     from crmsync.model.pages import Cursor, Page
-    from crmsync.plugins.contract import ConnectionContext, RemoteField, StreamRequest
+    from crmsync.plugins.contract import ConnectionContext, StreamRequest
     from crmsync_files.folder import ExportFile
 
 _LONG_AGO = 3  # days; an export of every working day is never older
@@ -35,7 +37,7 @@ class FilesConnector:
         self._context = context
         taken = frozenset(stream_options(one).file for one in context.streams.values())
         self._folder = Folder(context.options, context.folder, taken)
-        self._writer = FolderWriter(self._folder, context.clock)
+        self._writer = FolderWriter(self._folder, context.clock, context.streams)
         self._readings: dict[str, StreamReading] = {}
 
     def check(self) -> Sequence[Finding]:
@@ -58,9 +60,12 @@ class FilesConnector:
         Of one file it says nothing: colleagues, say, may be exported once.
         """
         files: list[ExportFile] = []
-        for request in self._context.streams.values():
+        exports = (stream_options(request) for request in self._context.streams.values())
+        for options in exports:
+            if options.file in WRITTEN:
+                continue
             with suppress(ConnectorError):
-                files += self._folder.files(stream_options(request))
+                files += self._folder.files(options)
         if not files:
             return
         newest = max(files, key=lambda file: file.identity.mtime_ns)
@@ -90,14 +95,18 @@ class FilesConnector:
         """Nothing stays open between calls."""
 
     def describe(self, stream: str) -> Sequence[RemoteField]:
-        """The columns of all files of the stream.
+        """The columns of all files of the stream; of one that we write, also before it is there.
 
         Raises:
             RejectedError: there is no file, or its columns cannot be read.
         """
         request = self._context.streams[stream]
         fields: dict[str, RemoteField] = {}
-        for file in self._folder.files(stream_options(request)):
+        files = self._folder.files(stream_options(request))
+        if not files:
+            own = COLUMNS[stream_options(request).file]
+            return [RemoteField(name=name, type=FieldType.TEXT) for name in own]
+        for file in files:
             with opened(file, request) as export:
                 for field in reader_of(export).fields():
                     known = fields.setdefault(field.name, field)
@@ -118,9 +127,14 @@ class FilesConnector:
         return reading.pages()
 
     def written_at(self, stream: str) -> datetime | None:
-        """When the newest file of the stream was written that the last reading knew."""
+        """When the newest file of the stream was written that the last reading knew.
+
+        What we write ourselves is no export that grows old: it is as of when it is read.
+        """
         reading = self._readings.get(stream)
-        return None if reading is None else reading.written_at
+        if reading is None or stream_options(self._context.streams[stream]).file in WRITTEN:
+            return None
+        return reading.written_at
 
     def apply(self, actions: Sequence[Action]) -> Sequence[Receipt | ConnectorError]:
         """Write tasks, notes and updates to their files, and mail to the outbox."""

@@ -80,7 +80,7 @@ class Folder:
         return f"there is no folder {self._as_configured}; it is the connection's “path”"
 
     def files(self, options: FilesStreamOptions) -> tuple[ExportFile, ...]:
-        """The files of a stream, by name.
+        """The files of a stream, by name; none yet where it is one that we write ourselves.
 
         Raises:
             RejectedError: there is none.
@@ -91,7 +91,7 @@ class Folder:
         if exact is not None:
             return (exact,)
         found = tuple(self._matching(options.file))
-        if not found:
+        if not found and options.file not in WRITTEN:
             hint = nearest(options.file, self._names())
             raise RejectedError(
                 f"there is no file {self.shown(options.file)}{hint}", origin=options.file

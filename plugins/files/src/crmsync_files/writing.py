@@ -18,6 +18,7 @@ from crmsync.model.actions import (
 from crmsync_files.folder import LOGGED, NOTES, TASKS, UPDATES
 from crmsync_files.sending import MailSender
 from crmsync_files.storing import locked
+from crmsync_files.truths import TruthWords
 from crmsync_files.withdrawing import withdraw
 from crmsync_files.written_tables import KEY, WrittenTable, is_text, neutral, no_text
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from crmsync.clock import Clock
     from crmsync.model.actions import Action, RecordRef, Scalar
+    from crmsync.plugins.contract import StreamRequest
     from crmsync_files.folder import Folder
 
 _Row = dict[str, str]
@@ -43,9 +45,11 @@ _FILES: dict[str, type[_Recorded]] = {
 class FolderWriter:
     """Writes a batch: each file once, each key at most once, ever."""
 
-    def __init__(self, folder: Folder, clock: Clock) -> None:
+    def __init__(self, folder: Folder, clock: Clock, streams: Mapping[str, StreamRequest]) -> None:
         self._folder = folder
+        self._streams = streams
         self._clock = clock
+        self._truths = TruthWords(folder, streams)
 
     def apply(self, actions: Sequence[Action]) -> list[_Answer]:
         """A receipt or an error for each action, in order.
@@ -59,6 +63,7 @@ class FolderWriter:
         if not self._folder.exists():
             raise AuthError(self._folder.missing())
         answers: dict[int, _Answer] = {}
+        self._truths = TruthWords(self._folder, self._streams)  # of the exports as they are now
         with locked(self._folder):
             for name, kind in _FILES.items():
                 chosen = {at: a for at, a in enumerate(actions) if isinstance(a, kind)}
@@ -155,19 +160,27 @@ class FolderWriter:
                 }
                 return [mail | _about(action.about)]
             case UpdateFields():
-                return [
-                    {
-                        KEY: action.key,
-                        "stream": action.stream,
-                        "table": action.record.table,
-                        "id": action.record.id,
-                        "field": name,
-                        "expected": _cell(action.expected.get(name)),
-                        "new": _cell(value),
-                        "at": now,
-                    }
-                    for name, value in action.changes.items()
-                ]
+                return self._changes(action, now)
+
+    def _changes(self, action: UpdateFields, now: str) -> list[_Row]:
+        def cell(name: str, value: Scalar) -> str:
+            if isinstance(value, bool):
+                return self._truths.word(action.stream, name, value=value)
+            return "" if value is None else str(value)
+
+        return [
+            {
+                KEY: action.key,
+                "stream": action.stream,
+                "table": action.record.table,
+                "id": action.record.id,
+                "field": name,
+                "expected": cell(name, action.expected.get(name)),
+                "new": cell(name, value),
+                "at": now,
+            }
+            for name, value in action.changes.items()
+        ]
 
 
 def _about(records: Sequence[RecordRef]) -> _Row:
@@ -177,9 +190,3 @@ def _about(records: Sequence[RecordRef]) -> _Row:
         "about_id": first.id if first else "",
         "also_about": "; ".join(f"{record.table} {record.id}" for record in records[1:]),
     }
-
-
-def _cell(value: Scalar) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
