@@ -155,6 +155,39 @@ def test_a_group_of_ours_that_stands_in_the_writer_s_place_is_not_the_writer() -
     assert other.sender == "bob@partner.example"
 
 
+@pytest.mark.parametrize(
+    ("changes", "automated"),
+    [
+        ({}, False),
+        (
+            {"From": "'Ann' via Sales <sales@ours.example>", "X-Original-From": "a@cust.example"},
+            False,
+        ),
+        ({"List-Id": "Friends <friends.customer.example>"}, True),
+        ({"List-Id": "<ours.example.customer.example>"}, True),
+        ({"List-Id": "<sales.notours.example>"}, True),
+        ({"To": "all@customer.example"}, True),
+        ({"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}, True),
+        ({"Feedback-ID": "12:34:campaign"}, True),
+        ({"Auto-Submitted": "auto-generated"}, True),
+        ({"From": "news@ours.example", "To": "ann@customer.example"}, True),
+    ],
+)
+def test_what_comes_through_a_group_of_ours_is_written_to_us(
+    changes: dict[str, str], automated: bool
+) -> None:
+    """A group is an address that several of us read, and no list that the customer is on."""
+    by_group = {
+        "To": "Sales <sales@ours.example>",
+        "List-Id": "Sales <sales.ours.example>",
+        "Precedence": "list",
+        "List-Unsubscribe": "<mailto:googlegroups-manage+1+unsubscribe@googlegroups.com>",
+        "In-Reply-To": "",
+        "References": "",
+    }
+    assert _one(_raw(**by_group | changes)).automated is automated
+
+
 def test_a_mail_that_cannot_be_taken_apart_keeps_its_headers_and_is_told() -> None:
     nested = "".join(
         f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3_000)

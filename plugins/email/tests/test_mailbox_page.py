@@ -43,6 +43,9 @@ def test_the_example_is_a_config_that_maps_all_there_is() -> None:
     assert list(check_mapping(stream)) == []
     assert {*stream.columns, "id"} == {field.name for field in fields()}
     MailboxOptions.model_validate(settings.own_options)
+    (spec,) = [spec for spec in crmsync_connectors() if spec.name == "mailbox"]
+    assert spec.example is not None
+    assert yaml.safe_load(spec.example.read_text(encoding="utf-8")) == {"mailbox": connection}
 
 
 _BASE: dict[str, Any] = {"address": "a@example.com", "imap": {"host": "x"}}

@@ -224,6 +224,22 @@ def test_postmark_s_codes(
         assert "In Postmark's own words." in str(told)
 
 
+def test_a_recipient_whom_postmark_calls_inactive_takes_no_mail(
+    tmp_path: Path, router: respx.MockRouter
+) -> None:
+    """In the words of its documentation, for one recipient; so the address is held and told of."""
+    words = (
+        "You tried to send to recipient(s) that have been marked as inactive. Found inactive "
+        "addresses: bo@customer.example. Inactive recipients are ones that have generated a hard "
+        "bounce, a spam complaint, or a manual suppression."
+    )
+    refusal = httpx.Response(422, json={"ErrorCode": 406, "Message": words})
+    told = answered(PostmarkUnderTest(tmp_path, router), refusal)
+    assert isinstance(told, NobodyThereError)
+    assert "bo@customer.example" in str(told)
+    assert "spam complaint" in str(told)
+
+
 def test_postmark_s_search_is_held_to_equality(tmp_path: Path, router: respx.MockRouter) -> None:
     provider = PostmarkUnderTest(tmp_path, router)
     answer(provider, key="rule-10")

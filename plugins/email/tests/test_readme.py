@@ -68,6 +68,15 @@ def test_every_example_is_a_config(text: str) -> None:
         _SPECS[settings.connector].options.model_validate(settings.own_options)
 
 
+def test_there_is_an_example_of_each() -> None:
+    for name, spec in _SPECS.items():
+        assert spec.example is not None
+        told = yaml.safe_load(spec.example.read_text(encoding="utf-8"))
+        settings = ConnectionSettings.model_validate(told.pop(name))
+        assert (settings.connector, told) == (name, {})
+        spec.options.model_validate(settings.own_options)
+
+
 def test_what_stands_in_braces_is_an_option() -> None:
     found: dict[str, Any] = {}
     for name, braces in re.findall(r"^\| `(\w+)` \| `(\{.*?\})`", _TEXT, flags=re.MULTILINE):

@@ -6,6 +6,7 @@ This module is loaded at every start, so what is heavy is imported when a connec
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmsync.model.actions import ActionKind, KeyHandling
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from crmsync_email.options import SendingOptions
 
 _BATCH = 50
+_EXAMPLES = Path(__file__).with_name("examples")
 
 
 def _open(context: ConnectionContext) -> Connector:
@@ -51,6 +53,7 @@ def _sends(
         batch_size=_BATCH,
         lands_within=lands_within,
         remind=options.reminders,
+        example=_EXAMPLES / f"{name}.yaml",
     )
 
 
@@ -71,6 +74,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             # How long a server may take to deliver the copy to the mailbox on its own machine.
             lands_within=timedelta(minutes=15),
             remind=options.MailboxOptions.reminders,
+            example=_EXAMPLES / "mailbox.yaml",
         ),
         _sends("smtp", "Mail goes out through a mail server.", options.SmtpOptions),
         _sends(

@@ -45,8 +45,13 @@ class Kind(StrEnum):
         return self is not Kind.HUMAN
 
 
-def kind_of(mail: Part) -> Kind:
-    """What this mail is."""
+def kind_of(mail: Part, *, by_our_group: bool = False) -> Kind:
+    """What this mail is.
+
+    Args:
+        by_our_group: it came through a group of ours, which marks all that it passes on as mail of
+            a list.
+    """
     told = notification_in(mail)
     if told is not None:
         return _of_ses(told)
@@ -63,7 +68,7 @@ def kind_of(mail: Part) -> Kind:
     if _is_reply_of_machine(mail):
         is_away = said("away").search(_words_of(mail)) or says_when(mail)
         return Kind.AWAY if is_away else Kind.AUTO_REPLY
-    if _is_of_list(mail):
+    if _is_of_list(mail, by_our_group=by_our_group):
         return Kind.LIST
     if _is_automatic(mail):
         return Kind.AUTOMATIC
@@ -86,14 +91,17 @@ def _is_invitation(part: Part) -> bool:
 _OF_OURS = re.compile(r"<crmsync\.[0-9a-f]{40}@", re.IGNORECASE)
 
 
-def _is_of_list(mail: Part) -> bool:
+def _is_of_list(mail: Part, *, by_our_group: bool) -> bool:
     """Whether it went to many; not what answers a mail of ours, whatever list it has passed.
 
     Programs with which salespeople write put List-Unsubscribe into answers to one person, too.
+    A group puts headers of its own in the place of the list's; what it does not know, it leaves.
     """
     answers = f"{header(mail, 'In-Reply-To')} {header(mail, 'References')}"
     if _OF_OURS.search(answers):
         return False
+    if by_our_group:
+        return bool(mail.get("List-Unsubscribe-Post") or mail.get("Feedback-ID"))
     if mail.get("List-Id") or header(mail, "Precedence").lower() == "list":
         return True
     return bool(mail.get("List-Unsubscribe")) and not answers.strip()

@@ -83,7 +83,9 @@ def activities_of(found: FoundMail, ours: Ours, *, with_text: bool = True) -> li
     """What a mail tells; nothing where it stayed among ourselves, which is nobody's contact."""
     mail = parsed(found.raw)
     senders, receivers = _senders(mail, ours), addresses_of(mail, *_RECEIVERS)
-    kind = kind_of(mail)
+    strange = any(not ours.include(one) for one in senders)
+    to_us = any(ours.include(one) for one in receivers)
+    kind = kind_of(mail, by_our_group=strange and to_us and ours.have_list(header(mail, "List-Id")))
     # Our own mail server may tell of bounces from an address at our domain.
     outbound = found.sent or (
         kind not in {Kind.BOUNCE, Kind.COMPLAINT} and any(ours.include(one) for one in senders)

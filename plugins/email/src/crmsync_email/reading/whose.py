@@ -56,6 +56,13 @@ class Ours:
         """Whether an address, in lower case, is ours."""
         return address in self.addresses or address.rpartition("@")[2] in self.domains
 
+    def have_list(self, list_id: str) -> bool:
+        """Whether a list is a group of ours, such as ``Sales <sales.example.com>`` (RFC 2919)."""
+        told = list_id.rpartition("<")[2].partition(">")[0].strip().lower()
+        return any(told.endswith(f".{domain}") for domain in self.domains) or told in {
+            address.replace("@", ".") for address in self.addresses
+        }
+
 
 def addresses_of(mail: Part, *names: str) -> tuple[str, ...]:
     """The addresses in these headers, in lower case, each once, in their order.
