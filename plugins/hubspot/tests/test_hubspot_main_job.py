@@ -112,3 +112,28 @@ def test_the_main_job(
     told = call("sync", "--config", config, "--at", (AT + timedelta(hours=3)).isoformat())
     assert re.search(rf"hubspot was called {STREAMS} times; \d+ of 650,000 are used", told.stdout)
     assert len([row for row in running.rows("tasks") if KEY in row]) == len(tasks)
+
+
+def test_the_example_names_nothing_that_a_portal_may_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever begins with it has a config that works, before any property of theirs is named."""
+    folder = tmp_path / "sim"
+    folder.mkdir()
+    bare = TestedPortal(folder, start=AT, custom=(), others=(), settings=Settings())
+    bare.clock.put_in_place(monkeypatch)
+    made = call("init", tmp_path / "new", "--connector", "hubspot")
+    assert made.exit_code == 0, made.stderr
+    config = tmp_path / "new" / "config.yaml"
+    login = f"url: {bare.server.address}\n    access_token: file:{folder / 'token'}"
+    text = config.read_text(encoding="utf-8")
+    assert "access_token: env:HUBSPOT_ACCESS_TOKEN" in text
+    config.write_text(text.replace("access_token: env:HUBSPOT_ACCESS_TOKEN", login))
+    setup = call("connections", "setup", "hubspot", "--config", config)
+    assert setup.exit_code == 0, setup.stdout
+    proved = call("connections", "check", "hubspot", "--config", config)
+    assert proved.exit_code == 0, proved.stdout
+    read = call_json("sync", "--config", config, "--at", AT.isoformat())
+    assert [(one["stream"], one["error"]) for one in read["streams"] if one["error"]] == []
+    bare.close()
+    assert bare.service.mistakes == []

@@ -6,6 +6,7 @@ This module is loaded at every start, so what is heavy is imported when a connec
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmsync.model.actions import ActionKind, KeyHandling
@@ -72,6 +73,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             # request may run there, HubSpot does not say.
             lands_within=timedelta(minutes=10),
             hear=_hear,
+            example=Path(__file__).with_name("example.yaml"),
         )
     ]
 
