@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
     from crmsync_salesforce.simulator.org import Org
 
 ACCOUNTS, TASKS = 100_000, 1_000_000
+CHANGES = 5_000  # of each stream, within an hour
 MOST_TIMES_BARE = 2.0
 MOST_MEMORY_MIB = 700
 RECORDS_A_CALL = 100_000
+RECORDS_A_QUERY = 2_000
+# A query that counts it, the job and two looks at it; which fields have one is always asked.
+MOST_FOR_HISTORY = 4
 
 _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-_ACCOUNT_FIELDS = {"name": "Name", "owner": "OwnerId", "renewal_date": "Renewal_Date__c"}
+_ACCOUNT_FIELDS = {
+    "name": "Name",
+    "owner": "OwnerId",
+    "renewal_date": "Renewal_Date__c",
+    "updated_at": "SystemModstamp",
+}
 _TASK_FIELDS = {
     "account": "AccountId",
     "owner": "OwnerId",
@@ -42,15 +52,25 @@ _STREAMS = {
 }
 
 
+class _Clock:
+    """The org's time."""
+
+    def __init__(self) -> None:
+        self.instant = _NOW
+
+    def now(self) -> datetime:
+        return self.instant
+
+
 def serve(folder: Path, accounts: int, tasks: int) -> None:
-    """Run the org until standard input ends; each line asked for tells its calls."""
-    from crmsync.clock import FixedClock
+    """Run the org until standard input ends; each line is done, and tells the calls until then."""
     from crmsync_salesforce.simulator.org import Org
     from crmsync_salesforce.simulator.server import SimulatorServer
     from crmsync_salesforce.simulator.service import Service, Settings
 
+    clock = _Clock()
     org = Org(
-        FixedClock(instant=_NOW),
+        clock,
         custom=[
             "Account Renewal_Date__c date",
             "Task Crmsync_Key__c string(255) external unique",
@@ -62,10 +82,53 @@ def serve(folder: Path, accounts: int, tasks: int) -> None:
     server = SimulatorServer(service, folder)
     (folder / "secret").write_text(service.settings.client_secret)
     _say({"url": server.address, "client_id": service.settings.client_id})
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        match line.split():
+            case ["change", count]:
+                clock.instant += timedelta(hours=1)
+                _change(org, int(count))
+            case ["track"]:
+                _track(org, ids)
         _say({"calls": service.calls})
         service.calls.clear()
     server.close()
+
+
+def _change(org: Org, count: int) -> None:
+    """Somebody changes so many accounts and tasks, as many in a minute as in another."""
+    for name, field in (("Account", "Name"), ("Task", "Subject")):
+        table = org.tables[name]
+        with org.connected() as connection:
+            some = connection.execute(table.select().limit(count)).mappings()
+            for place, row in enumerate(some.all()):
+                stamp = _written(org.clock.now() - timedelta(minutes=place % 30))
+                values = {field: f"{row[field]} (changed)", "SystemModstamp": stamp}
+                connection.execute(table.update().where(table.c.Id == row["Id"]).values(values))
+
+
+def _track(org: Org, accounts: list[str]) -> None:
+    """Let the org have kept one change of each account."""
+    org.tracked = {"Account": {"Name", "OwnerId", "Renewal_Date__c"}}
+    rows = []
+    for number, account in enumerate(accounts):
+        made = _NOW - timedelta(seconds=60 * (len(accounts) - number) - 30)
+        rows.append(
+            {
+                "Id": org.minted("AccountHistory"),
+                "IsDeleted": False,
+                "CreatedDate": _written(made),
+                "CreatedById": org.user,
+                "AccountId": account,
+                "Field": "Renewal_Date__c",
+                "OldValue": "2025-07-15",
+                "NewValue": f"2026-{number % 12 + 1:02d}-15",
+            }
+        )
+    org.load("AccountHistory", rows)
+
+
+def _written(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 def _say(told: dict[str, Any]) -> None:
@@ -89,7 +152,7 @@ def _fill(
         rows = []
         for number in range(start, min(start + 20_000, count)):
             record_id = org.minted(name)
-            stamp = f"{_NOW - timedelta(seconds=60 * (count - number)):%Y-%m-%dT%H:%M:%S}.000Z"
+            stamp = _written(_NOW - timedelta(seconds=60 * (count - number)))
             stamps = {"Id": record_id, "CreatedDate": stamp, "SystemModstamp": stamp}
             stamps["LastModifiedDate"] = stamp
             rows.append(empty | stamps | make(number, ids))
@@ -104,7 +167,7 @@ def _account(number: int, _ids: list[str]) -> dict[str, Any]:
 
 def _task(number: int, ids: list[str]) -> dict[str, Any]:
     account = ids[number * 7919 % len(ids)]
-    at = f"{_NOW - timedelta(minutes=63 * (number % 10_000)):%Y-%m-%dT%H:%M:%S}.000Z"
+    at = _written(_NOW - timedelta(minutes=63 * (number % 10_000)))
     return {
         "AccountId": account,
         "WhatId": account,
@@ -160,7 +223,8 @@ def _measured(command: list[str], folder: Path) -> tuple[float, float]:
     return time.monotonic() - began, usage.ru_maxrss / 1024
 
 
-def _config(folder: Path, told: dict[str, str]) -> Path:
+def _config(folder: Path, told: dict[str, str]) -> tuple[Path, Path]:
+    """A config of both streams, and one of the accounts alone."""
     connection: dict[str, Any] = {
         "url": told["url"],
         "client_id": told["client_id"],
@@ -169,15 +233,21 @@ def _config(folder: Path, told: dict[str, str]) -> Path:
     }
     (folder / "connection.json").write_text(json.dumps(connection))
     streams = {name: {"key": "Id"} | stream for name, stream in _STREAMS.items()}
-    config = {
-        "company": {"name": "Vendor", "email": "hello@vendor.example"},
-        "connections": {"sf": {"connector": "salesforce", "streams": streams} | connection},
-    }
-    for name in ("rules", "segments", "templates"):
-        (folder / name).mkdir()
-    path = folder / "config.yaml"
-    path.write_text(json.dumps(config))  # JSON is YAML
-    return path
+    both, alone = folder / "config.yaml", folder / "alone" / "config.yaml"
+    for path, some in ((both, streams), (alone, {"accounts": streams["accounts"]})):
+        config = {
+            "company": {"name": "Vendor", "email": "hello@vendor.example"},
+            "connections": {"sf": {"connector": "salesforce", "streams": some} | connection},
+        }
+        for name in ("rules", "segments", "templates"):
+            (path.parent / name).mkdir(parents=True)
+        path.write_text(json.dumps(config))  # JSON is YAML
+    return both, alone
+
+
+def _sync(config: Path, at: datetime) -> list[str]:
+    command = [sys.executable, "-m", "crmsync", "sync", "--config", str(config), "--json"]
+    return [*command, "--at", at.isoformat()]
 
 
 def measure(folder: Path, accounts: int, tasks: int) -> bool:
@@ -188,16 +258,15 @@ def measure(folder: Path, accounts: int, tasks: int) -> bool:
         assert org.stdin is not None
         assert org.stdout is not None
         asked, answered = org.stdin, org.stdout
-        config = _config(folder, json.loads(answered.readline()))
+        config, alone = _config(folder, json.loads(answered.readline()))
 
-        def calls() -> list[str]:
-            asked.write("calls\n")
+        def calls(order: str = "count") -> list[str]:
+            asked.write(f"{order}\n")
             asked.flush()
             counted: list[str] = json.loads(answered.readline())["calls"]
             return counted
 
-        crmsync = [sys.executable, "-m", "crmsync", "sync", "--config", str(config), "--json"]
-        crmsync += ["--at", _NOW.isoformat()]
+        crmsync = _sync(config, _NOW)
         bare_seconds, _ = _measured([*script, "--bare"], folder)
         calls()
         seconds, memory = _measured(crmsync, folder)
@@ -205,7 +274,14 @@ def measure(folder: Path, accounts: int, tasks: int) -> bool:
         again_seconds, _ = _measured(crmsync, folder)
         calls()
         again_seconds, _ = _measured(crmsync, folder)
-        again = calls()
+        again = calls(f"change {CHANGES}")
+        later_seconds, _ = _measured(_sync(config, _NOW + timedelta(hours=1)), folder)
+        later = calls()
+        without_seconds, _ = _measured(_sync(alone, _NOW + timedelta(hours=1)), folder)
+        without = calls("track")
+        shutil.rmtree(alone.parent / "state")
+        past_seconds, _ = _measured(_sync(alone, _NOW + timedelta(hours=1)), folder)
+        past = calls()
         asked.close()
     results = [call for call in first if call.endswith("/results")]
     times = seconds / bare_seconds
@@ -215,8 +291,21 @@ def measure(folder: Path, accounts: int, tasks: int) -> bool:
     print(f"  {memory:.0f} MiB; at most {MOST_MEMORY_MIB}")
     print(f"  {len(results)} calls for results, at most {most}; {len(first)} calls in all")
     print(f"nothing changed: {again_seconds:.1f} s, {len(again)} calls; at most {len(_STREAMS)}")
+    most_later = -(-CHANGES // RECORDS_A_QUERY) * len(_STREAMS)
+    print(
+        f"{CHANGES:,} accounts and {CHANGES:,} tasks changed: {later_seconds:.1f} s, {len(later)} "
+        f"calls; at most {most_later}"
+    )
+    most_past = len(without) + MOST_FOR_HISTORY + -(-accounts // RECORDS_A_CALL)
+    print(
+        f"first load of the accounts alone: {without_seconds:.1f} s, {len(without)} calls; with a "
+        f"change of each in the org's history: {past_seconds:.1f} s, {len(past)} calls, at most "
+        f"{most_past}"
+    )
     return (
-        times <= MOST_TIMES_BARE
+        len(later) <= most_later
+        and len(without) < len(past) <= most_past
+        and times <= MOST_TIMES_BARE
         and memory <= MOST_MEMORY_MIB
         and len(results) <= most
         and len(again) <= len(_STREAMS)

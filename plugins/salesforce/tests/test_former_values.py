@@ -139,3 +139,12 @@ def test_a_past_that_the_user_may_not_see_is_not_told(lived: TestedOrg, tmp_path
     synced = call_json("sync", "--config", config, "--at", lived.clock.now().isoformat())
     assert history(tmp_path) == []
     assert [one["error"] for one in synced["streams"]] == [None, None]
+
+
+def test_a_past_of_long_texts_is_not_told(lived: TestedOrg, tmp_path: Path) -> None:
+    # The org keeps that they were changed, and neither of the values.
+    lived.org.tracked["Account"].add("Description")
+    fields = FIELDS | {"tier": "Description"}
+    config = write_config(tmp_path, lived, fields=fields)
+    call_json("sync", "--config", config, "--at", lived.clock.now().isoformat())
+    assert history(tmp_path) == []

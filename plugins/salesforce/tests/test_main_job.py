@@ -13,6 +13,7 @@ from crmsync.app.sample.company import ZONE, build
 from crmsync.app.simulating import start
 from crmsync.clock import FixedClock
 from crmsync_salesforce.simulator.running import RunningOrg
+from crmsync_salesforce.simulator.sample import CUSTOM
 from support.commands import AT, call, call_json
 from support.main_job import expected, write_config
 
@@ -78,3 +79,26 @@ def test_the_main_job(config: Path, running: RunningOrg) -> None:
     assert int(line.group(1)) == spent["made"]
     later = call_json("status", "--config", config, "--at", (AT + timedelta(days=2)).isoformat())
     assert later["calls"][0]["made"] == today > 0
+
+
+def test_the_example_names_nothing_that_an_org_may_lack(
+    tmp_path: Path, running: RunningOrg
+) -> None:
+    """Whoever begins with it has a config that works, before any field of their own is named."""
+    made = call("init", tmp_path / "new", "--connector", "salesforce")
+    assert made.exit_code == 0, made.stderr
+    for definition in CUSTOM:  # an org as it was bought
+        name, field = definition.split()[:2]
+        del running.org.objects[name].fields[field]
+    login = "".join(
+        f"  {line}\n" for line in running.config.partition("  streams:")[0].splitlines()
+    )
+    config = tmp_path / "new" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    head, _, streams = text.partition("  salesforce:\n")[2].partition("    streams:\n")
+    assert "url: https://acme.my.salesforce.com" in head
+    config.write_text(text.partition("  salesforce:\n")[0] + login + "    streams:\n" + streams)
+    proved = call("connections", "check", "salesforce", "--config", config)
+    assert proved.exit_code == 0, proved.stdout
+    read = call_json("sync", "--config", config, "--at", AT.isoformat())
+    assert [(one["stream"], one["error"]) for one in read["streams"] if one["error"]] == []

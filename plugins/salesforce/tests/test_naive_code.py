@@ -231,14 +231,20 @@ def test_a_first_load_of_two_years_lacks_old_customers(org: TestedOrg, plain: An
     assert page.records["Id"].to_pylist() == [old]
 
 
-def test_not_every_object_can_be_asked_by_its_stamp(plain: Any) -> None:
+def test_not_every_object_can_be_asked_by_its_stamp(org: TestedOrg, plain: Any) -> None:
     """Ours: test_an_object_without_the_usual_stamp_is_read_by_another (airbyte #68166)."""
+    account = org.org.objects["Account"]
+    account.add(
+        replace(account.fields["SystemModstamp"], unfiltered=True)
+    )  # as ActivityFieldHistory
+    with pytest.raises(SalesforceMalformedRequest, match="can not be filtered"):
+        rows(plain, "SELECT Id FROM Account WHERE SystemModstamp > 2026-01-01T00:00:00Z")
     with pytest.raises(SalesforceMalformedRequest, match="SystemModstamp"):
         rows(plain, "SELECT Id FROM AccountHistory ORDER BY SystemModstamp")
 
 
 def test_trying_again_uses_up_the_calls_of_others(org: TestedOrg, plain: Any) -> None:
-    """Ours: test_a_used_up_allowance_rests_and_nothing_is_sent."""
+    """Ours: test_an_allowance_that_is_used_up_ends_a_whole_pull_at_its_first_call."""
     org.settings.daily_calls = 0
     tries = 20
     for _ in range(tries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from crmsync.errors import RejectedError, TransientError
 from crmsync.model.pages import DELETED
 from crmsync_salesforce import bulk, soql
 from crmsync_salesforce.client import SalesforceClient
+from crmsync_salesforce.simulator.errors import OrgError
 from crmsync_salesforce.simulator.messages import Answer, Fault, Request
 from crmsync_salesforce.simulator.objects import parsed_field
+from crmsync_salesforce.tables import csv_as_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -385,6 +388,40 @@ def test_what_the_bulk_api_does_not_read_is_queried(org: TestedOrg) -> None:
     assert {row["Name"] for row in rows(later) if row["Id"] in made[:20]} == {"Changed"}
 
 
+def test_who_may_not_use_the_bulk_api_is_queried(
+    org: TestedOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.org.create("Account", {"Name": "Acme"})
+    refused = OrgError("FUNCTIONALITY_NOT_ENABLED", "No Bulk API", status=403)
+
+    def create(*_: object) -> None:
+        raise refused
+
+    monkeypatch.setattr(org.service.jobs, "_create", create)
+    pages = list(org.connect(bulk_from=0).read("records", None))
+    assert [page.records.num_rows for page in pages] == [1]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_the_bulk_api_cannot_read_after_all_is_queried(org: TestedOrg, *, first: bool) -> None:
+    made, cursor = accounts(org, 20), None
+    if not first:
+        cursor = read(org.connect(bulk_from=1))[-1].cursor
+        org.clock.pass_time(timedelta(hours=1))
+        made = accounts(org, 5)
+    words = "InvalidBatch : Cannot serialize value for 'BillingAddress' in CSV format"
+    org.settings.fails_in_bulk = {"Account": words}
+    before = jobs_made(org)
+    assert set(ids(read(org.connect(bulk_from=1), cursor))) >= set(made)
+    assert jobs_made(org) - before == 1
+
+
+def test_columns_stand_where_their_header_says() -> None:
+    lines = io.BufferedReader(io.BytesIO(b'"Name","Id"\n"Acme","001"\n'))
+    (table,) = csv_as_tables(lines, ["Id", "Name"])
+    assert table.to_pylist() == [{"Id": "001", "Name": "Acme"}]
+
+
 def test_a_page_that_is_cut_off_is_not_taken_for_whole(
     org: TestedOrg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,6 +484,7 @@ def test_an_optional_field_that_is_hidden_is_empty_until_it_is_shown(org: Tested
     accounts(org, 3, Phone="1")
     org.org.objects["Account"].hidden.add("Phone")
     assert [finding.fatal for finding in connected().check()] == [False]
+    assert "Phone" in {field.name for field in connected().describe("records")}
     hidden = read(connected())
     assert {row["Phone"] for row in rows(hidden)} == {None}
     org.org.objects["Account"].hidden.clear()
@@ -458,10 +496,16 @@ def test_an_optional_field_that_is_hidden_is_empty_until_it_is_shown(org: Tested
     assert [row["Phone"] for row in rows(shown)] == ["1", "1", "1"]
 
 
-def test_an_object_without_the_usual_stamp_is_read_by_another(org: TestedOrg) -> None:
-    # Airbyte #68166: what cannot be filtered cannot be asked for.
+@pytest.mark.parametrize("there", [True, False])
+def test_an_object_without_the_usual_stamp_is_read_by_another(
+    org: TestedOrg, *, there: bool
+) -> None:
     account = org.org.objects["Account"]
-    account.hidden.add("SystemModstamp")
+    if there:
+        # Airbyte #68166: that of ActivityFieldHistory cannot be filtered.
+        account.add(replace(account.fields["SystemModstamp"], unfiltered=True))
+    else:
+        account.hidden.add("SystemModstamp")
     made = accounts(org, 3)
     pages = read(org.connect())
     assert ids(pages) == sorted(made)

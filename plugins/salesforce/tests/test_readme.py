@@ -32,7 +32,7 @@ def test_every_option_is_explained() -> None:
 
 def test_every_example_is_a_config() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```$", _TEXT, flags=re.DOTALL | re.MULTILINE)
-    assert len(examples) == 2
+    assert len(examples) == 1
     for text in examples:
         for connection in _connections(text):
             settings = ConnectionSettings.model_validate(connection)

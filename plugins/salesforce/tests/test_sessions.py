@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from crmsync_salesforce import transport
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.options import SalesforceOptions
 from crmsync_salesforce.simulator.messages import Fault
+from support.commands import call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,6 +229,19 @@ def test_a_share_of_the_calls_is_left_to_others(org: TestedOrg) -> None:
     assert not finding.fatal
 
 
+@pytest.mark.parametrize(
+    ("used", "words"), [(500, []), (750, ["only 249 of its 1,000", "rests after 49 more"])]
+)
+def test_a_check_tells_of_the_share_before_it_is_used_up(
+    org: TestedOrg, used: int, words: list[str]
+) -> None:
+    org.settings.daily_calls = 1000
+    org.service.used = used
+    found = org.connect(options=org.options(daily_share=0.8)).check()
+    assert len(found) == bool(words)
+    assert all(word in found[0].sentence for word in words)
+
+
 def test_a_share_that_was_used_up_is_asked_about_again(org: TestedOrg) -> None:
     org.settings.daily_calls = 100
     org.service.used = 90
@@ -243,6 +258,67 @@ def test_a_share_that_was_used_up_is_asked_about_again(org: TestedOrg) -> None:
     one.call("GET", "limits")
     with pytest.raises(QuotaError):
         one.call("GET", "limits")
+
+
+def _config(folder: Path, org: TestedOrg) -> Path:
+    for name in ("rules", "segments", "templates"):
+        (folder / name).mkdir()
+    path = folder / "config.yaml"
+    path.write_text(f"""\
+company: {{name: Vendor, email: hello@vendor.example, time_zone: UTC}}
+connections:
+  sf:
+    connector: salesforce
+    url: {org.server.address}
+    client_id: {org.settings.client_id}
+    client_secret: file:{folder / "secret"}
+    ca_file: {org.server.certificate}
+    streams:
+      users: {{table: user, object: User, key: Id, fields: {{name: Name, email: Email}}}}
+      accounts: {{table: account, object: Account, key: Id, fields: {{name: Name}}}}
+""")
+    return path
+
+
+def test_a_share_that_another_process_has_met_is_not_exceeded(
+    org: TestedOrg, tmp_path: Path
+) -> None:
+    config = _config(tmp_path, org)
+    org.settings.daily_calls, org.service.used = 100, 74
+
+    def sync() -> tuple[int, str | None]:
+        before = len(org.service.calls), org.service.sessions.logins
+        at = org.clock.now().isoformat()
+        told = json.loads(call("sync", "--config", config, "--at", at, "--json").stdout)
+        after = len(org.service.calls), org.service.sessions.logins
+        return sum(after) - sum(before), told["streams"][0]["error"]
+
+    made, error = sync()
+    assert made == 7
+    assert org.service.used == 80
+    assert error is None
+    org.clock.pass_time(timedelta(minutes=50))
+    made, error = sync()
+    assert made == 0
+    assert "80 of the org's 100 calls" in str(error)
+    # By now some may have come back.
+    org.clock.pass_time(timedelta(minutes=70))
+    org.service.used = 40
+    assert sync() == (3, None)
+
+
+def test_an_allowance_that_is_used_up_ends_a_whole_pull_at_its_first_call(
+    org: TestedOrg, tmp_path: Path
+) -> None:
+    config = _config(tmp_path, org)
+    org.settings.daily_calls = org.service.used = 100
+    for minutes in (0, 20, 20):
+        org.clock.pass_time(timedelta(minutes=minutes))
+        at = org.clock.now().isoformat()
+        told = json.loads(call("sync", "--config", config, "--at", at, "--json").stdout)
+        assert all("calls" in one["error"] for one in told["streams"])
+    # Neither other streams nor other processes ask again within the hour.
+    assert len(org.service.calls) == 1
 
 
 def test_a_session_that_the_org_has_given_is_a_secret(org: TestedOrg) -> None:

@@ -280,3 +280,10 @@ def test_the_rolled_up_last_activity_is_the_furthest_future_one(org: TestedOrg) 
     row = org.org.rows("Account")[0]
     assert row["LastActivityDate"] == "2030-01-01"
     assert row["SystemModstamp"] == stamp
+
+
+def test_the_type_of_an_account_is_its_own_field(org: TestedOrg) -> None:
+    account = org.org.create("Account", {"Name": "Acme", "Type": "Prospect"})
+    org.org.create("Contact", {"LastName": "C", "AccountId": account})
+    (page,) = org.connect("Contact", ("Account.Type",)).read("records", None)
+    assert page.records["Account.Type"].to_pylist() == ["Prospect"]

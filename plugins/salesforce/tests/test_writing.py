@@ -444,3 +444,35 @@ def test_a_session_does_not_tell_whose_tasks_are_ours(unmarked: TestedOrg) -> No
     values = {"url": unmarked.server.address, "session_id": "env:ANY", "key_field": None}
     with pytest.raises(ValueError, match="does not tell whose it is"):
         SalesforceOptions.model_validate(values)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_key_that_nobody_may_fill_in_spoils_no_task(org: TestedOrg, *, hidden: bool) -> None:
+    task_object = org.org.objects["Task"]
+    if hidden:
+        task_object.hidden.add(KEY)
+    else:
+        task_object.add(replace(task_object.fields[KEY], createable=False))
+    answers = apply(org, task("k1"), task("k2", about=()))
+    assert [type(answer) for answer in answers] == [AuthError, AuthError]
+    assert all("permission set" in str(answer) for answer in answers)
+
+
+def test_what_cannot_be_looked_up_spoils_no_task(org: TestedOrg) -> None:
+    org.org.objects["Task"].hidden.add("Description")
+    connector = org.connect("Account", ("Name",), options=org.options_without_key_field())
+    (answer,) = connector.apply([task("k1")])
+    assert isinstance(answer, AuthError)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_note_is_done_by_whatever_name_the_org_has_for_it(org: TestedOrg, *, shown: bool) -> None:
+    if shown:
+        org.org.call_task_statuses(["Nicht begonnen"], ["Abgeschlossen", "Verworfen"])
+    else:
+        del org.org.objects["TaskStatus"]
+    (answer,) = apply(org, AddNote(key="n1", text="Was called", about=()))
+    assert isinstance(answer, Receipt)
+    (row,) = org.org.rows("Task")
+    assert row["Status"] == ("Abgeschlossen" if shown else "Completed")
+    assert row["IsClosed"]

@@ -6,6 +6,7 @@ This module is loaded at every start, so what is heavy is imported when a connec
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmsync.model.actions import ActionKind, KeyHandling
@@ -61,6 +62,7 @@ def crmsync_connectors() -> Sequence[ConnectorSpec]:
             batch_size=200,
             # A request may run for ten minutes at the org; what it wrote is found at once.
             lands_within=timedelta(minutes=10),
+            example=Path(__file__).with_name("example.yaml"),
         )
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import urllib3
 
-from crmsync.errors import TransientError
+from crmsync.errors import AuthError, TransientError
 from crmsync.observe import logger
 from crmsync_salesforce.errors import RefusedError, sentence_of
 from crmsync_salesforce.tables import csv_as_tables
@@ -23,6 +24,11 @@ _log = logger()
 _CHUNK = 2**20
 _RECORDS_A_CALL = 100_000
 FIRST_WAIT, LONGEST_WAIT = 1.0, 20.0  # seconds between two looks at a job
+# What a job says where it cannot read such an object or field; a query may.
+_NO_BULK = re.compile(
+    r"not supported|not support query|cannot serialize value|invalidentity|featurenotenabled",
+    re.IGNORECASE,
+)
 # The engine waits fifteen minutes for a page.
 LONGEST_SILENCE = 300.0
 
@@ -53,6 +59,9 @@ def create_job(client: SalesforceClient, query: str) -> str:
         if error.code in {"INVALID_FIELD", "MALFORMED_QUERY", "INVALID_TYPE"}:
             raise
         raise NoBulkError(str(error)) from None
+    except AuthError as error:
+        # Some editions, users and objects may be queried only; a query tells what else is wrong.
+        raise NoBulkError(str(error)) from None
     _log.info("bulk_job_made", job=job["id"], object=job.get("object"))
     return str(job["id"])
 
@@ -62,6 +71,7 @@ def wait_for(client: SalesforceClient, job_id: str) -> bool:
 
     Raises:
         JobLostError: it has failed, or the org does not know it.
+        NoBulkError: it has failed, and so would another.
     """
     pause, began = FIRST_WAIT, time.monotonic()
     while True:
@@ -71,6 +81,8 @@ def wait_for(client: SalesforceClient, job_id: str) -> bool:
                 return True
             case "Failed" | "Aborted" as state:
                 told = sentence_of(state, str(job.get("errorMessage", "")))
+                if _NO_BULK.search(told):
+                    raise NoBulkError(told)
                 raise JobLostError(f"the bulk job {job_id} came to nothing: {told}")
         if time.monotonic() - began > LONGEST_SILENCE:
             return False

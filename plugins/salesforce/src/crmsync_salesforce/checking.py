@@ -51,9 +51,12 @@ def _limits(client: SalesforceClient) -> Iterator[Finding]:
     except RefusedError:
         return  # who may not see them can still read and write
     allowed, left = int(daily.get("Max", 0)), int(daily.get("Remaining", 0))
-    if allowed and left < _FEW_CALLS * allowed:
+    share = client.options.daily_share
+    ours = left - round((1 - share) * allowed)
+    if allowed and ours < _FEW_CALLS * allowed:
         yield Finding(
-            sentence=f"the org has only {left:,} of its {allowed:,} calls in 24 hours left",
+            sentence=f"the org has only {left:,} of its {allowed:,} calls in 24 hours left, and "
+            f"with daily_share: {share:g} this connection rests after {max(ours, 0):,} more",
             fatal=False,
         )
 

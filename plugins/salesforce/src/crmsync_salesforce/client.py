@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from simple_salesforce.api import Salesforce
 
-from crmsync.errors import AuthError, QuotaError, TransientError
+from crmsync.errors import AuthError, QuotaError, TransientError, UncertainError
 from crmsync.observe import logger
 from crmsync_salesforce.errors import (
     LOST_PLACE,
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     import requests
 
     from crmsync.clock import Clock
+    from crmsync.plugins.contract import Allowance
     from crmsync_salesforce.options import SalesforceOptions
 
 _log = logger()
-_REFUSED = 300
+_NO_CONTENT, _REFUSED = 204, 300
+_OF_THE_API = ("application/json", "text/csv")
 
 
 class _Api(Salesforce):
@@ -71,6 +73,9 @@ class _Api(Salesforce):
 class SalesforceClient:
     """An org, logged in when it is first called.
 
+    Args:
+        told: what it told another process of its allowance.
+
     Attributes:
         seen: the org's own time (UTC) before which the last answer was not begun, so that it
             tells of all that was committed until then; None before the first call.
@@ -81,16 +86,23 @@ class SalesforceClient:
             session instead of a login.
     """
 
-    def __init__(self, options: SalesforceOptions, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        options: SalesforceOptions,
+        folder: Path,
+        clock: Clock,
+        *,
+        told: Allowance | None = None,
+    ) -> None:
         self.options, self.clock = options, clock
         ca_file = None if options.ca_file is None else str(folder / options.ca_file)
         self.http = http_session(ca_file)
         self._lock = threading.RLock()
         self._api: _Api | None = None
         self.seen: datetime | None = None
-        self.used: int | None = None
-        self.allowed: int | None = None
-        self._told_at: datetime | None = None
+        self.used = None if told is None else told.used
+        self.allowed = None if told is None else told.allowed
+        self._told_at = None if told is None else told.at
         self.calls = 0
         self.user: str | None = None
 
@@ -135,8 +147,9 @@ class SalesforceClient:
             ConnectorError: one of the five.
         """
         self._keep_to_budget()
+        api = self.api
         try:
-            return self._called(method, path, headers, writing=writing, **arguments)
+            return self._called(api, method, path, headers, writing=writing, **arguments)
         except SessionExpiredError:
             if self.options.session_id is not None:
                 raise AuthError(
@@ -144,9 +157,10 @@ class SalesforceClient:
                     "way, for example with client credentials"
                 ) from None
         with self._lock:
-            self._api = None
+            if self._api is api:  # else another thread has logged in meanwhile
+                self._api = None
         try:
-            return self._called(method, path, headers, writing=writing, **arguments)
+            return self._called(self.api, method, path, headers, writing=writing, **arguments)
         except SessionExpiredError:
             raise AuthError(
                 "Salesforce ends each session at once; has the API's user a login policy that "
@@ -182,6 +196,7 @@ class SalesforceClient:
 
     def _called(
         self,
+        api: Salesforce,
         method: str,
         path: str,
         headers: Mapping[str, str] | None,
@@ -189,7 +204,6 @@ class SalesforceClient:
         writing: bool,
         **arguments: Any,  # noqa: ANN401  whatever requests takes
     ) -> requests.Response:
-        api = self.api
         if path.startswith("/"):
             url = f"https://{api.sf_instance}{path}"
         else:
@@ -206,6 +220,13 @@ class SalesforceClient:
         self._note(response)
         if response.status_code >= _REFUSED:
             raise refusal_of(response, writing=writing, now=self.clock.now())
+        kind = response.headers.get("Content-Type", "").lower()
+        if response.status_code != _NO_CONTENT and not kind.startswith(_OF_THE_API):
+            words = (
+                f"instead of Salesforce, something answers that is not its API ({kind or 'nothing'}"
+                "); does a proxy or a notice of maintenance stand in between?"
+            )
+            raise UncertainError(words) if writing else TransientError(words)
         return response
 
     def _note(self, response: requests.Response) -> None:
@@ -229,7 +250,7 @@ class SalesforceClient:
     def _keep_to_budget(self) -> None:
         if self.used is None or not self.allowed or self._told_at is None:
             return
-        if self.clock.now() - self._told_at >= REST_AFTER_QUOTA:
+        if abs(self.clock.now() - self._told_at) >= REST_AFTER_QUOTA:
             return  # by now some have come back; only a call can tell
         if self.used >= self.options.daily_share * self.allowed:
             share = f"{self.options.daily_share:g}"

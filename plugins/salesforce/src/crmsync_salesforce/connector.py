@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.errors import AuthError
-from crmsync.plugins.contract import CallCount
+from crmsync.plugins.contract import CallCount, RemoteField
 from crmsync_salesforce.checking import KEY_LENGTH, findings
 from crmsync_salesforce.client import SalesforceClient
 from crmsync_salesforce.describing import Descriptions
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmsync.errors import ConnectorError
     from crmsync.model.actions import Action, Receipt
     from crmsync.model.pages import Cursor, Page
-    from crmsync.plugins.contract import ConnectionContext, Finding, RemoteField
+    from crmsync.plugins.contract import ConnectionContext, Finding
 
 
 class SalesforceConnector:
@@ -30,7 +30,9 @@ class SalesforceConnector:
     def __init__(self, context: ConnectionContext) -> None:
         assert isinstance(context.options, SalesforceOptions)  # noqa: S101  the spec names that model
         self._streams = context.streams
-        self._client = SalesforceClient(context.options, context.folder, context.clock)
+        self._client = SalesforceClient(
+            context.options, context.folder, context.clock, told=context.allowance
+        )
         self._descriptions = Descriptions(self._client)
         self._writer = OrgWriter(self._client, self._descriptions, context.streams)
 
@@ -47,14 +49,20 @@ class SalesforceConnector:
         self._client.close()
 
     def describe(self, stream: str) -> Sequence[RemoteField]:
-        """The fields that the org shows the API's user.
+        """The fields that the org shows the API's user, and the optional columns, empty or not.
 
         Raises:
             ConnectorError: the org cannot be asked, or has no such object.
         """
         request = self._streams[stream]
         assert isinstance(request.options, SalesforceStreamOptions)  # noqa: S101  the spec names that model
-        return self._descriptions.remote_fields(request.options.object, request.columns)
+        shown = self._descriptions.remote_fields(request.options.object, request.columns)
+        names = {field.name for field in shown}
+        return shown + [
+            RemoteField(name=column, writable=False)
+            for column in request.options.optional
+            if column not in names
+        ]
 
     def read(self, stream: str, since: Cursor | None) -> Iterator[Page]:
         """What has changed since that cursor.

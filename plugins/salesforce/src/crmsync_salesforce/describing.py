@@ -141,7 +141,7 @@ class Descriptions:
             step = next((f for f in fields.values() if f["relationshipName"] == relation), None)
             if step is None:
                 return None
-            if len(step["referenceTo"]) != 1 or last == "Type":
+            if len(step["referenceTo"]) != 1:
                 ends = place == len(relations) - 1 and last in _OF_ANY_RECORD
                 return "string" if ends and not target else None
             fields = self.fields(step["referenceTo"][0])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _log = logger()
 _RECORD_ID = r"^[0-9A-Za-z]{15}([0-9A-Za-z]{3})?$"
+_LONGEST_KEPT = 255
 _NAMED_OTHERWISE = {"Opportunity": "OpportunityFieldHistory"}
 
 
@@ -101,11 +102,13 @@ def formers(
     if not fields or changed_at not in plan.selected or CREATED not in plan.selected:
         return None
     try:
-        unkept = fields - _kept(client, name)
+        described = descriptions.fields(name)
+        # Of longer texts the org keeps that they were changed, and not what they were.
+        longer = {field for field in fields if int(described[field]["length"]) > _LONGEST_KEPT}
+        unkept = fields - _kept(client, name) | longer
         if unkept:
             _log.info("former_values_unknown", object=name, fields_without_history=sorted(unkept))
             return None
-        described = descriptions.fields(name)
         called = {_called(field, described[field]): field for field in fields}
         rows = _history(client, name, list(called), bulk_from=request.options.bulk_from)
     except RefusedError as error:

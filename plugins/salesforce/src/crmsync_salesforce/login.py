@@ -25,6 +25,8 @@ _VALID_SECONDS = 170  # the org takes at most three minutes
 # help.salesforce.com 005132110, read on 30 April 2026.
 PASSWORD_RETIRED = "Summer '27"  # noqa: S105  a release's name
 _FORBIDDEN, _FIRST_FAILURE = 403, 500
+# “unknown_error: retry your request”, and what OAuth has for a server that is busy.
+_PASSING = {"unknown_error", "server_error", "temporarily_unavailable"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +55,13 @@ def log_in(options: SalesforceOptions, http: requests.Session, clock: Clock) -> 
     response = sent(
         http, "POST", f"{options.url}/services/oauth2/token", writing=False, data=_form(options)
     )
-    if response.status_code >= _FIRST_FAILURE:
+    code, message = codes_of(response)
+    if response.status_code >= _FIRST_FAILURE or code in _PASSING:
         wait = response.headers.get("Retry-After", "")
         raise TransientError(
             "Salesforce takes no logins now",
             retry_after=timedelta(seconds=int(wait)) if wait.isdigit() else None,
         )
-    code, message = codes_of(response)
     if response.status_code == _FORBIDDEN and "rate" in code:
         raise QuotaError("too many logins within an hour", until=clock.now() + REST_AFTER_QUOTA)
     if not response.ok:

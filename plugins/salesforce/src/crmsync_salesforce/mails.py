@@ -142,12 +142,12 @@ class Senders:
         return self._users[address]
 
 
-def as_task(action: LogEmail) -> dict[str, Any]:
+def as_task(action: LogEmail, *, status: str) -> dict[str, Any]:
     """The mail as a task that is done, where the org keeps no other mail than that of cases."""
     return {
         "attributes": {"type": "Task"},
         "TaskSubtype": "Email",
-        "Status": "Completed",
+        "Status": status,
         "Subject": action.subject,
         "Description": action.text,
         "ActivityDate": action.at.date().isoformat(),

@@ -62,6 +62,7 @@ class StreamReading:
         self._told: Cursor | None = None
         self._formers: Formers | None = None
         self._lost_a_job = False
+        self._no_bulk: bulk.NoBulkError | None = None
 
     def pages(self) -> Iterator[Page]:
         """The pages; none where nothing has changed.
@@ -239,7 +240,7 @@ class StreamReading:
         """By the Bulk API, or by the query's own pages where it does not read such an object."""
         try:
             # A job keeps its place without an order, and to sort so much may take too long.
-            job = bulk.create_job(self._client, self._query(self._plan, ordered=False))
+            job = self._made_job(self._query(self._plan, ordered=False))
         except bulk.NoBulkError as error:
             self._log.info("reads_by_queries", why=str(error))
             if answer is None:
@@ -253,8 +254,20 @@ class StreamReading:
         self._progress = replace(self._progress, job=JobPlace(id=job, listing=None), began=began)
         yield from self._job_pages()
 
+    def _made_job(self, query: str) -> str:
+        """A new job's id.
+
+        Raises:
+            NoBulkError: the Bulk API does not read this.
+        """
+        if self._no_bulk is not None:
+            raise self._no_bulk
+        return bulk.create_job(self._client, query)
+
     def _job_pages(self) -> Iterator[Page]:
         """The rest of a job's results; where they are lost, they are made anew, but only once.
+
+        What the Bulk API turns out not to read is queried.
 
         Raises:
             TransientError: they were lost twice.
@@ -271,7 +284,11 @@ class StreamReading:
                 yield self._page(rows_as_table([], self._plan.selected), self._progress)
                 raise TransientError(str(error)) from None
             self._lost_a_job = True
-            yield from self._queried() if place.listing is None else self._listing()
+        except bulk.NoBulkError as error:
+            self._progress, self._no_bulk = replace(self._progress, job=None), error
+        else:
+            return
+        yield from self._queried() if place.listing is None else self._listing()
 
     def _results(self, place: JobPlace) -> Iterator[Page]:
         while not bulk.wait_for(self._client, place.id):
@@ -297,7 +314,7 @@ class StreamReading:
         """All records, so that what is not among them is known to be gone."""
         query = soql.everything(self._object, self._plan.selected)
         try:
-            job = bulk.create_job(self._client, query)
+            job = self._made_job(query)
         except bulk.NoBulkError as error:
             self._log.info("reads_by_queries", why=str(error))
             yield from self._listed_by_queries(query)

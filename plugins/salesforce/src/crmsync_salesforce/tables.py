@@ -45,14 +45,15 @@ def _text(record: dict[str, Any], names: Sequence[str]) -> str | None:
 def csv_as_tables(source: IO[bytes], selected: Sequence[str]) -> Iterator[pa.Table]:
     """A page of a bulk job's results, in parts; its first line may be the header, or not."""
     first = source.readline()
-    named = next(csv.reader([first.decode()]), []) == list(selected)
+    head = next(csv.reader([first.decode()]), [])
+    named = sorted(head) == sorted(selected)
     rest: IO[bytes] = source if named else io.BufferedReader(_Chained(first, source), _CHUNK)
     if not _has_more(rest):
         return
     reader = arrow_csv.open_csv(
         rest,
         read_options=arrow_csv.ReadOptions(
-            column_names=list(selected),
+            column_names=head if named else list(selected),
             block_size=_BLOCK_BYTES,
             use_threads=False,  # they read far ahead, and hold it all
         ),
@@ -66,7 +67,7 @@ def csv_as_tables(source: IO[bytes], selected: Sequence[str]) -> Iterator[pa.Tab
         ),
     )
     for batch in reader:
-        yield pa.Table.from_batches([batch])
+        yield pa.Table.from_batches([batch]).select(list(selected))
 
 
 def _has_more(source: IO[bytes]) -> bool:

@@ -48,7 +48,13 @@ def http_session(ca_file: str | None) -> requests.Session:
     """A session for calls to one org."""
     session = requests.Session()
     session.mount("https://", _Adapter(ca_file))
+    # Else a password in a .netrc would take the place of the session's own header.
+    session.auth = _unchanged
     return session
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def sent(
@@ -64,11 +70,12 @@ def sent(
     Raises:
         TransientError: it did not go out, or it only asked for something.
         UncertainError: it was on its way, and may have changed something.
-        AuthError: whoever answers cannot prove to be the org.
+        AuthError: whoever answers cannot prove to be the org, or sends us on to somebody else.
     """
     host = urlsplit(url).netloc
     try:
-        return http.request(method, url, **arguments)
+        # Who follows carries secrets to whomever the answer names, and asks where it should write.
+        response = http.request(method, url, allow_redirects=False, **arguments)
     except requests.exceptions.SSLError as error:
         # A connection that breaks off in the middle is an SSLError, too.
         if "CERTIFICATE_VERIFY_FAILED" not in repr(error):
@@ -81,6 +88,13 @@ def sent(
         raise TransientError(f"{host} cannot be reached: no connection in time") from None
     except requests.exceptions.RequestException as error:
         raise broken(error, host, writing=writing) from None
+    if response.is_redirect:
+        there = urlsplit(response.headers["location"]).netloc or host
+        raise AuthError(
+            f"{host} sends its callers on to {there}; write the org's present My Domain address as "
+            "url (Setup, My Domain)"
+        )
+    return response
 
 
 def broken(error: Exception, host: str, *, writing: bool) -> TransientError | UncertainError:

@@ -6,6 +6,7 @@ to create it twice; a task that a person has changed or closed since is left as 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ _LONGEST = {
     MAIL: {"Subject": 3000, "TextBody": 131_072, "HtmlBody": 131_072},
 }
 _ROOM_FOR_MARK = 60
+_USUAL, _OF_CLOSED = "Completed", "WHERE IsClosed = true ORDER BY SortOrder"
+_NO_SUCH_FIELD = {"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"}
 _BODIES = {"Task": "Description", MAIL: "TextBody"}
 _WHO = "contact"
 
@@ -62,6 +65,7 @@ class OrgWriter:
         self._key_field = client.options.key_field
         self._updates = Updates(client, descriptions, streams)
         self._senders = Senders(client, descriptions)
+        self._done: str | None = None
 
     def apply(self, actions: Sequence[Action]) -> list[Answer]:
         """A receipt or an error for each action, in order."""
@@ -144,7 +148,7 @@ class OrgWriter:
         try:
             return self._create(actions)
         except ConnectorError as error:
-            return dict.fromkeys(actions, error)  # the org was asked, and nothing was sent yet
+            return dict.fromkeys(actions, _unprepared(error))  # nothing was sent yet
 
     def _logged(self, actions: Mapping[int, LogEmail]) -> Answers:
         answers = self._created(actions)
@@ -176,11 +180,12 @@ class OrgWriter:
             try:
                 there = self._found(name, [actions[place].key for place in unkept])
             except ConnectorError as error:
-                return answers | dict.fromkeys(records, error)
+                return answers | dict.fromkeys(records, _unprepared(error))
             answers |= {p: there[actions[p].key] for p in unkept if actions[p].key in there}
             records = {p: record for p, record in records.items() if p not in answers}
         answers |= Batches(self._client).sent("POST", records)
         answers |= self._held(actions, answers)
+        answers |= self._keyless(answers)
         for place, action in actions.items():
             if place not in answers:
                 answer = answers[first[action.key]]
@@ -195,7 +200,7 @@ class OrgWriter:
             return self._with_key(_fitting(as_message(action)), action.key)
         record: dict[str, Any] = {"attributes": {"type": "Task"}}
         if isinstance(action, LogEmail):
-            record = _fitting(as_task(action))
+            record = _fitting(as_task(action, status=self._closing()))
         elif isinstance(action, CreateTask):
             record |= {"Subject": action.subject, "Description": action.body}
             record |= {} if action.due is None else {"ActivityDate": action.due.isoformat()}
@@ -205,10 +210,21 @@ class OrgWriter:
             first_line = next((line for line in action.text.splitlines() if line.strip()), "")
             subject = "".join(c for c in first_line if c.isprintable())
             record |= {"Subject": f"Note: {subject.strip()}"[:80], "Description": action.text}
-            record |= {"Status": "Completed"}
+            record |= {"Status": self._closing()}
         for about in reversed(action.about):
             record["WhoId" if about.table == _WHO else "WhatId"] = about.id
         return self._with_key(record, action.key)
+
+    def _closing(self) -> str:
+        """The status of a task that is done, which orgs name as they like."""
+        if self._done is None:
+            query = soql.everything("TaskStatus", ("ApiName",), _OF_CLOSED)
+            try:
+                names = [row["ApiName"] for row in self._client.records("query", query)]
+            except RefusedError:
+                names = []
+            self._done = _USUAL if _USUAL in names or not names else str(names[0])
+        return self._done
 
     def _with_key(self, record: dict[str, Any], key: str) -> dict[str, Any]:
         name = record["attributes"]["type"]
@@ -231,6 +247,29 @@ class OrgWriter:
                 return dict.fromkeys(refused, error)
         return {place: found[actions[place].key] for place in refused
                 if actions[place].key in found}  # fmt: skip
+
+    def _keyless(self, answers: Answers) -> Answers:
+        """Who may fix it, for those that the org refuses because it hides the field for keys."""
+        field = self._key_field
+        return {
+            place: AuthError(
+                f"the API's user may not fill in the field {field}; an administrator gives it with "
+                f"a permission set: {answer}"
+            )
+            for place, answer in answers.items()
+            if isinstance(answer, RefusedError)
+            and answer.code in _NO_SUCH_FIELD
+            and field is not None
+            and re.search(rf"\b{re.escape(field)}\b", str(answer))
+        }
+
+
+def _unprepared(error: ConnectorError) -> ConnectorError:
+    """What an action is told of an error met before it was sent.
+
+    What the org refuses then is no fault of the action, and it is to be sent when that is mended.
+    """
+    return AuthError(str(error)) if isinstance(error, RejectedError) else error
 
 
 def _fitting(mail: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Job:
     object: str
     polls: int = 0
     state: str = "UploadComplete"
-    fails: bool = False
+    fails: str | None = None
     gone: bool = False
     file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     header: bytes = b""
@@ -51,7 +51,13 @@ class Job:
             "lineEnding": "LF",
             "concurrencyMode": "Parallel",
             "apiVersion": float(self.version),
-        } | ({"numberRecordsProcessed": len(self.ends) - 1} if self.state == "JobComplete" else {})
+        } | self._outcome()
+
+    def _outcome(self) -> dict[str, Any]:
+        if self.state == "Failed":
+            return {"errorMessage": self.fails or "Aborted"}
+        done = self.state == "JobComplete"
+        return {"numberRecordsProcessed": len(self.ends) - 1} if done else {}
 
 
 class Jobs:
@@ -109,7 +115,9 @@ class Jobs:
             version=request.version,
             object=answer.object.name,
         )
-        job.fails = fault is Fault.JOB_FAILED
+        job.fails = self._settings.fails_in_bulk.get(job.object)
+        if fault is Fault.JOB_FAILED:
+            job.fails = "InternalServerError : it failed"
         job.gone = fault is Fault.JOB_GONE
         self._jobs[job.id] = job
         return job

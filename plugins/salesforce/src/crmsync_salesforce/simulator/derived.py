@@ -57,7 +57,7 @@ def derived(org: Org, one: ObjectDefinition, row: Row) -> Row:
 
 
 def _task(org: Org, row: Row) -> Row:
-    closed = row["Status"] == "Completed"
+    closed = row["Status"] in org.closing
     return {
         "IsClosed": closed,
         "IsHighPriority": row["Priority"] == "High",
@@ -83,7 +83,7 @@ def after_write(org: Org, one: ObjectDefinition, row: Row) -> None:
     """Roll up the last activity of an account: no stamp of the account is moved by it."""
     day = row.get("ActivityDate")
     account = _account_of(org, row) if one.name in {"Task", "Event"} else None
-    if day is None or account is None or (one.name == "Task" and row["Status"] != "Completed"):
+    if day is None or account is None or (one.name == "Task" and row["Status"] not in org.closing):
         return
     table = org.tables["Account"]
     with org.connected() as connection:

@@ -66,7 +66,7 @@ def after_mail(org: Org, row: Row) -> None:
         {
             "Subject": f"Email: {row.get('Subject') or ''}"[:255],
             "Description": (row.get("TextBody") or "")[:32_000],
-            "Status": "Completed",
+            "Status": org.closing[0],
             "TaskSubtype": "Email",
             "ActivityDate": str(row["MessageDate"])[:10],
             "WhatId": row.get("RelatedToId"),

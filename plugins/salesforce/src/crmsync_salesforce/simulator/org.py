@@ -48,6 +48,8 @@ _COLUMN_TYPES: dict[str, Any] = {
     "percent": sa.Float,
 }
 _ARCHIVED = timedelta(days=365)
+_OPEN = ("Not Started", "In Progress", "Waiting on someone else", "Deferred")
+_CLOSED = ("Completed",)
 
 
 class Org:
@@ -60,6 +62,7 @@ class Org:
 
     Attributes:
         tracked: by object, the fields of which the org keeps the history.
+        closing: the statuses of tasks that are done.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class Org:
         self._minted: Counter[str] = Counter()
         self._purged: dict[str, dict[str, str]] = {}
         self.tracked: dict[str, set[str]] = {}
+        self.closing: tuple[str, ...] = ()
+        self.call_task_statuses(_OPEN, _CLOSED)
         self.user = self.create(
             "User",
             {"Username": "admin@example.com", "LastName": "Admin", "Email": "admin@example.com"},
@@ -122,6 +127,24 @@ class Org:
         with self.connected() as connection:
             Operations(MigrationContext.configure(connection)).add_column(name, _column(added))
             self.tables[name].append_column(_column(added))
+
+    def call_task_statuses(self, standing: Sequence[str], closing: Sequence[str]) -> None:
+        """Name the statuses of tasks, as an administrator does, or an org of another language."""
+        self.closing = tuple(closing)
+        rows = [
+            {
+                "Id": self.minted("TaskStatus"),
+                "MasterLabel": name,
+                "ApiName": name,
+                "SortOrder": place,
+                "IsDefault": place == 1,
+                "IsClosed": name in closing,
+            }
+            for place, name in enumerate((*standing, *closing), 1)
+        ]
+        with self.connected() as connection:
+            connection.execute(self.tables["TaskStatus"].delete())
+        self.load("TaskStatus", rows)
 
     def get(self, object_name: str, record_id: str) -> Row | None:
         """A record, deleted or not."""

@@ -149,7 +149,7 @@ class _Preparation:
                     "relationship name.",
                 )
             spelt.append(field.relationship)
-            if len(field.references) > 1 or path[-1].lower() == "type":
+            if len(field.references) > 1:
                 if place != len(path) - 2:
                     raise _no_such_column(path[place + 1], "Name")
                 return self._named(field, table, (*spelt, path[-1]))

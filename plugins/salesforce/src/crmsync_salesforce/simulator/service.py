@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from crmsync_salesforce.simulator.values import told
 from crmsync_salesforce.simulator.writes import Writes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crmsync_salesforce.simulator.org import Org
 
 _VERSIONS = [f"{number}.0" for number in range(52, 67)]
@@ -41,6 +43,7 @@ class Settings:
         most_deleted: how many deleted ids the org tells at once.
         deletions_forgotten: until when the org has forgotten early what was deleted.
         no_bulk: the objects that the Bulk API does not read.
+        fails_in_bulk: likewise, where only the job tells it; with the words that it tells.
         shows_new_fields: whether an administrator gives the API's user the fields that are made,
             as soon as they are.
     """
@@ -58,7 +61,8 @@ class Settings:
     most_deleted: int = 600_000
     retry_after: int = 30
     deletions_forgotten: datetime | None = None
-    no_bulk: frozenset[str] = frozenset()
+    no_bulk: frozenset[str] = frozenset({"TaskStatus"})
+    fails_in_bulk: Mapping[str, str] = field(default_factory=dict)
     shows_new_fields: bool = False
 
 

@@ -111,6 +111,13 @@ Task 00T Subject
   TaskSubtype picklist(40) createonly
   CompletedDateTime datetime readonly
 
+TaskStatus 01J MasterLabel permanent readonly
+  MasterLabel string(255) readonly
+  ApiName string(255) readonly lookup
+  SortOrder int readonly
+  IsDefault boolean readonly
+  IsClosed boolean readonly
+
 Event 00U Subject
   WhoId reference(Contact,Lead)
   WhatId reference(Account,Asset,Campaign,Case,Contract,Opportunity,Order)
