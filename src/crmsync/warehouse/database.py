@@ -38,6 +38,10 @@ BOOKS = "books"  # the schema of cursors, history and the like
 
 _DIALECT = "duckdb"
 _GIVEN = "given"
+_FILE = "file"  # the name under which an engine knows the file
+# Engines that rest. To start one takes 13 ms of the processor, to open a file in it one: a command
+# opens the warehouse five times, and each test that runs commands some fifty times.
+_RESTING: list[duckdb.DuckDBPyConnection] = []
 # From so many characters on a query takes longer to bind than its rows to be kept: it is bound once
 # to be kept, but several times to be read.
 _LONG = 10_000
@@ -47,6 +51,7 @@ class Database:
     """An open file. Every statement runs at once and is read to its end.
 
     Args:
+        path: the file, or ``:memory:``.
         texts: compiled queries by their keys, where several files share them.
     """
 
@@ -56,8 +61,10 @@ class Database:
         self._values: dict[str, Value] = {}
         self._tables: dict[str, str] = {}  # kept tables by the names under which they are read
         self._forgotten: list[str] = []
-        self._connection = duckdb.connect(str(path), read_only=read_only)
-        self._connection.execute("SET TimeZone = 'UTC'")
+        engine = _engine_with(path, read_only=read_only)
+        self._engine: duckdb.DuckDBPyConnection | None = engine
+        self._connection = engine.cursor()
+        self._connection.execute(f"USE {_FILE}; SET TimeZone = 'UTC'")
         self._numbers = itertools.count(1)
 
     @cached_property
@@ -67,7 +74,18 @@ class Database:
 
     def close(self) -> None:
         """Close the file; what was committed is in it."""
-        self._connection.close()
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        self._connection.close()  # and with it go temporary tables and variables
+        try:
+            engine.execute(f"DETACH {_FILE}; SET temp_directory = ''")
+        except duckdb.Error:
+            # It broke, on a full disk for example, or has a folder beside the file: what does not
+            # fit into memory is always kept in the first one, which goes with the engine.
+            engine.close()
+        else:
+            _RESTING.append(engine)
 
     def table(self, name: str, schema: str | None = None) -> ir.Table:
         """A table of the file, or a temporary one or registered Arrow table without a schema."""
@@ -279,6 +297,27 @@ class Database:
             select = whole.copy().select(*chosen, copy=False)
             selects.append(select.where(compiled[f"filter_{i}"], copy=False))
         return sge.union(*selects, distinct=False, copy=False) if selects[1:] else selects[0]
+
+
+def _engine_with(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    try:
+        engine = _RESTING.pop()
+    except IndexError:
+        engine = duckdb.connect()
+    beside = path.with_name(f"{path.name}.tmp")
+    mode = "READ_ONLY" if read_only else "READ_WRITE"
+    try:
+        engine.execute(
+            f"SET temp_directory = {_quoted(beside)}; ATTACH {_quoted(path)} AS {_FILE} ({mode})"
+        )
+    except duckdb.Error:
+        engine.close()
+        raise
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    return sge.Literal.string(str(path)).sql(_DIALECT)
 
 
 def _is_plain_scan(select: sge.Expression) -> bool:
