@@ -72,7 +72,16 @@ def test_what_nobody_sees_is_not_what_they_wrote() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["On " * 3_000, "Le " * 2_700, "> " * 4_000, "\nBest regards," * 600]
+    "text",
+    [
+        *("On " * 3_000, "Le " * 2_700, "> " * 4_000, "\nBest regards," * 600),
+        "Licences" + " " * 40 + "12\nSeats\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t7",
+        ("Yes" + " " * 500 + "no\n") * 15,
+        "Yes.\n\n" + ("\n" + "-" * 40) * 100 + "\nno",
+        "Yes.\nBest regards" + " " * 7_000 + "Bo?",
+        "Yes." + " \t\n" * 2_000 + "no",
+    ],
+    ids=range(9),
 )
 def test_no_text_takes_long(text: str) -> None:
     began = time.process_time()

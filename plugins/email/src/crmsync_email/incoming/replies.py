@@ -63,7 +63,7 @@ def _is_plain(lines: list[str], number: int) -> bool:
 
 _SIGNED = re.compile(r"\n-- ?(?=\n)")
 _LINES_OF_SIGNATURE = 12
-_ENDS_IN_LINE = re.compile(r"(?:\n[ \t]*[-_=*]{5,}[^\n]*|\s+)+\Z")
+_DRAWN = re.compile(r"[ \t]*[-_=*]{5}")  # a line that people or programs draw
 
 
 # With its space, which a line that people draw has not.
@@ -83,8 +83,16 @@ def without_signature(reply: str, *, dashes: bool) -> str:
     signed = _SIGNED.split(f"{words}\n")
     if dashes and len(signed) == 2:  # noqa: PLR2004  with more such lines they are a list's
         words = signed[0] if _is_short(signed[1]) else words
-    words = _closed().sub("", _ENDS_IN_LINE.sub("", words))
-    return _ENDS_IN_LINE.sub("", words).strip() or reply
+    words = _closed().sub("", _without_last_lines(words))
+    return _without_last_lines(words).strip() or reply
+
+
+def _without_last_lines(words: str) -> str:
+    """Words without what is drawn or left blank below them."""
+    lines = words.rstrip().split("\n")
+    while lines and (not lines[-1].strip() or _DRAWN.match(lines[-1])):
+        lines.pop()
+    return "\n".join(lines).rstrip()
 
 
 def _is_short(text: str) -> bool:
@@ -95,7 +103,7 @@ def _is_short(text: str) -> bool:
 def _closed() -> re.Pattern[str]:
     """A complimentary close and what follows, and a line in which a program names itself."""
     return re.compile(
-        rf"(?<=\S)(?:\s*\n[ \t]*(?:{any_of('closings')})[ \t]*[,.!]?[ \t]*"
+        rf"(?<=\S)(?:\s*\n[ \t]*(?:{any_of('closings')})[ \t]*+[,.!]?[ \t]*+"
         rf"(?:\n[^\n?]{{0,100}}){{0,{_LINES_OF_SIGNATURE}}}"
         rf"|\s*\n[ \t]*(?:{any_of('programs')})[^\n]{{0,100}}(?:\n\W*)?)\Z",
         re.IGNORECASE,
