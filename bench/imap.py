@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugins/email/tests/helpers"))
 
-from mail_servers import PASSWORD, Dovecot, why_no_dovecot
+from mail_servers import PASSWORD, Dovecot, why_no_servers
 from wire_proxy import WireProxy
 
 MAILS = 100_000
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mails", type=int, default=MAILS)
     given = parser.parse_args()
-    if (reason := why_no_dovecot()) is not None:
+    if (reason := why_no_servers()) is not None:
         print(f"the mailbox was not measured: {reason}")
     else:
         with tempfile.TemporaryDirectory(prefix="crmsync-bench-") as folder:

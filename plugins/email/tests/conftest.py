@@ -5,37 +5,54 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from mail_servers import Dovecot, Postfix, why_no_dovecot, why_no_postfix
+from mail_servers import Dovecot, Postfix, why_no_servers
 from smtp_server import MailServer
+from stand_ins import ONLY_DOVECOT, CarrierStandIn, MailboxStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-@pytest.fixture(scope="session")
-def dovecot() -> Iterator[Dovecot]:
-    """A mail server for mailboxes; each test takes a mailbox of its own."""
-    if (reason := why_no_dovecot()) is not None:
-        pytest.skip(reason)
-    with TemporaryDirectory(prefix="crmsync-dovecot-") as folder:
-        server = Dovecot.start(Path(folder))
-        try:
-            yield server
-        finally:
-            server.stop()
+    from mail_servers import Carrier, Mailboxes
 
 
 @pytest.fixture(scope="session")
-def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
-    """A mail server that carries mail to `dovecot`."""
-    if (reason := why_no_postfix()) is not None:
-        pytest.skip(reason)
-    with TemporaryDirectory(prefix="crmsync-postfix-") as folder:
-        server = Postfix.start(Path(folder), dovecot)
+def servers() -> Iterator[tuple[Dovecot, Postfix]]:
+    """Real mail servers."""
+    if (reason := why_no_servers()) is not None:
+        pytest.skip(f"{ONLY_DOVECOT} real servers ({reason})")
+    with (
+        TemporaryDirectory(prefix="crmsync-dovecot-") as mailboxes,
+        TemporaryDirectory(prefix="crmsync-postfix-") as queue,
+    ):
+        dovecot = Dovecot.start(Path(mailboxes))
         try:
-            yield server
+            postfix = Postfix.start(Path(queue), dovecot)
+            try:
+                yield dovecot, postfix
+            finally:
+                postfix.stop()
         finally:
-            server.stop()
+            dovecot.stop()
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Iterator[tuple[MailboxStandIn, CarrierStandIn]]:
+    """What stands in for them."""
+    mailboxes = MailboxStandIn()
+    carrier = CarrierStandIn(mailboxes)
+    try:
+        yield mailboxes, carrier
+    finally:
+        carrier.stop()
+        mailboxes.stop()
+
+
+@pytest.fixture(scope="session")
+def mailboxes(request: pytest.FixtureRequest) -> Mailboxes:
+    """Everybody's mailbox; each test takes one of its own."""
+    there = "servers" if why_no_servers() is None else "stand_ins"
+    found: tuple[Mailboxes, Carrier] = request.getfixturevalue(there)
+    return found[0]
 
 
 @pytest.fixture
@@ -44,3 +61,22 @@ def mail_server(tmp_path: Path) -> Iterator[MailServer]:
     server = MailServer(tmp_path)
     yield server
     server.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what a machine without mail servers has left out."""
+    reason = why_no_servers()
+    if reason is None:
+        return
+    skipped = [
+        report
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple) and ONLY_DOVECOT in report.longrepr[2]
+    ]
+    terminalreporter.section("mail servers")
+    terminalreporter.line(
+        f"The tests of mail ran against aiosmtpd and mailboxes in memory, since {reason}."
+    )
+    terminalreporter.line(f"Left out, because only the real servers have it ({len(skipped)}):")
+    for report in skipped:
+        terminalreporter.line(f"  {report.nodeid.rpartition('::')[2]}")

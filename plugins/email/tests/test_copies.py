@@ -18,7 +18,7 @@ from crmsync_email.reading.session import MailboxSession
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mail_servers import Dovecot
+    from mail_servers import Mailboxes
 
 _DIGESTS = [f"{number:040x}" for number in range(4)]
 _KEYS = [f"renewal-{digest}" for digest in _DIGESTS]
@@ -45,30 +45,30 @@ def _found(port: int, user: str) -> Mapping[str, str]:
         return copies_of(session, options, _KEYS, among_sent=True)
 
 
-def test_copies_are_found_where_servers_people_and_rules_put_them(dovecot: Dovecot) -> None:
+def test_copies_are_found_where_servers_people_and_rules_put_them(mailboxes: Mailboxes) -> None:
     user = new_user()
-    with dovecot.client(user) as client:
+    with mailboxes.client(user) as client:
         client.create_folder("Trash")
-    dovecot.put(user, [_sent(_DIGESTS[0])], "Gesendetes")
-    dovecot.put(user, [_sent(_DIGESTS[1])], "INBOX")
-    dovecot.put(
+    mailboxes.put(user, [_sent(_DIGESTS[0])], "Gesendetes")
+    mailboxes.put(user, [_sent(_DIGESTS[1])], "INBOX")
+    mailboxes.put(
         user, [_sent(_DIGESTS[3] + "0"), mail().replace(b"<m1", b"<x.crmsync." + b"0" * 39)]
     )
-    assert _found(dovecot.imap, user) == {
+    assert _found(mailboxes.imap, user) == {
         _KEYS[0]: f"crmsync.{_DIGESTS[0]}@ours.example",
         _KEYS[1]: f"crmsync.{_DIGESTS[1]}@ours.example",
     }
 
 
 def test_copies_are_found_in_a_folder_of_ones_own_whatever_another_one_says(
-    dovecot: Dovecot,
+    mailboxes: Mailboxes,
 ) -> None:
     user = new_user()
-    with dovecot.client(user) as client:
+    with mailboxes.client(user) as client:
         client.create_folder("Locked")
         client.create_folder("Sent by crmsync")
-    dovecot.put(user, [_sent(_DIGESTS[0])], "Sent by crmsync")
-    with WireProxy(dovecot.imap) as proxy:
+    mailboxes.put(user, [_sent(_DIGESTS[0])], "Sent by crmsync")
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.reply = lambda line: (
             line.split()[0] + b" NO [NOPERM] Not yours\r\n"
             if b"EXAMINE" in line and b"Locked" in line
@@ -77,10 +77,10 @@ def test_copies_are_found_in_a_folder_of_ones_own_whatever_another_one_says(
         assert list(_found(proxy.port, user)) == [_KEYS[0]]
 
 
-def test_a_copy_that_the_servers_search_does_not_know_is_found(dovecot: Dovecot) -> None:
+def test_a_copy_that_the_servers_search_does_not_know_is_found(mailboxes: Mailboxes) -> None:
     user = new_user()
-    dovecot.put(user, [mail(number) for number in range(20)] + [_sent(_DIGESTS[2])])
-    with WireProxy(dovecot.imap) as proxy:
+    mailboxes.put(user, [mail(number) for number in range(20)] + [_sent(_DIGESTS[2])])
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.reply = lambda line: (
             b"* SEARCH\r\n" + line.split()[0] + b" OK done\r\n"
             if b"HEADER" in line.split()[3:4]
@@ -89,16 +89,16 @@ def test_a_copy_that_the_servers_search_does_not_know_is_found(dovecot: Dovecot)
         assert list(_found(proxy.port, user)) == [_KEYS[2]]
 
 
-def test_a_copy_whose_message_id_the_server_has_replaced_is_found(dovecot: Dovecot) -> None:
+def test_a_copy_whose_message_id_the_server_has_replaced_is_found(mailboxes: Mailboxes) -> None:
     user = new_user()
     own = f"crmsync.{_DIGESTS[0]}@ours.example"
-    dovecot.put(user, [b"X-Crmsync-Message-ID: <" + own.encode() + b">\r\n" + mail()])
-    assert _found(dovecot.imap, user) == {_KEYS[0]: own}
+    mailboxes.put(user, [b"X-Crmsync-Message-ID: <" + own.encode() + b">\r\n" + mail()])
+    assert _found(mailboxes.imap, user) == {_KEYS[0]: own}
 
 
-def test_where_a_folder_cannot_be_looked_into_nobody_knows(dovecot: Dovecot) -> None:
+def test_where_a_folder_cannot_be_looked_into_nobody_knows(mailboxes: Mailboxes) -> None:
     user = new_user()
-    with WireProxy(dovecot.imap) as proxy:
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.reply = lambda line: (
             line.split()[0] + b" NO [NOPERM] Not yours\r\n" if b"EXAMINE" in line else None
         )
@@ -108,10 +108,10 @@ def test_where_a_folder_cannot_be_looked_into_nobody_knows(dovecot: Dovecot) -> 
             _found(proxy.port, user)
 
 
-def test_where_the_server_passes_over_a_mail_nobody_knows(dovecot: Dovecot) -> None:
+def test_where_the_server_passes_over_a_mail_nobody_knows(mailboxes: Mailboxes) -> None:
     user = new_user()
-    dovecot.put(user, [mail(number) for number in range(1, 4)])
-    with WireProxy(dovecot.imap) as proxy:
+    mailboxes.put(user, [mail(number) for number in range(1, 4)])
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.change = lambda line: line.replace(b"1,2,3", b"1,3") if b"BODY" in line else line
         with pytest.raises(TransientError, match="does not tell of all mails"):
             _found(proxy.port, user)
@@ -122,17 +122,17 @@ def _told(port: int, user: str, **options: object) -> list[str]:
         return [one.sentence for one in findings(session, told, [user])]
 
 
-def test_a_sound_mailbox_is_found_sound(dovecot: Dovecot) -> None:
-    assert _told(dovecot.imap, new_user()) == []
+def test_a_sound_mailbox_is_found_sound(mailboxes: Mailboxes) -> None:
+    assert _told(mailboxes.imap, new_user()) == []
 
 
 def test_what_is_missing_is_told_in_the_words_of_who_looks_after_mailboxes(
-    dovecot: Dovecot,
+    mailboxes: Mailboxes,
 ) -> None:
     user = new_user()
-    with dovecot.client(user) as client:
+    with mailboxes.client(user) as client:
         client.create_folder("Kunden")
-    told = _told(dovecot.imap, user, folders=["inbox", "Kunde", "archive"], sent="Gesendet")
+    told = _told(mailboxes.imap, user, folders=["inbox", "Kunde", "archive"], sent="Gesendet")
     assert told == [
         "the mailbox has no folder “Gesendet”; did you mean “Gesendetes”?",
         "the mailbox has no folder “Kunde”; did you mean “Kunden”?",
@@ -143,9 +143,9 @@ def test_what_is_missing_is_told_in_the_words_of_who_looks_after_mailboxes(
     ]
 
 
-def test_where_nothing_tells_which_folder_is_sent_that_is_told(dovecot: Dovecot) -> None:
+def test_where_nothing_tells_which_folder_is_sent_that_is_told(mailboxes: Mailboxes) -> None:
     user = new_user()
-    with WireProxy(dovecot.imap) as proxy:
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.reply = lambda line: (
             b'* LIST () "." INBOX\r\n* LIST () "." Verschickt\r\n'
             + line.split()[0]
@@ -158,6 +158,6 @@ def test_where_nothing_tells_which_folder_is_sent_that_is_told(dovecot: Dovecot)
     assert "“INBOX”, “Verschickt”" in told
 
 
-def test_where_nothing_tells_which_mail_is_ours_that_is_told(dovecot: Dovecot) -> None:
-    (told,) = _told(dovecot.imap, "firm")
+def test_where_nothing_tells_which_mail_is_ours_that_is_told(mailboxes: Mailboxes) -> None:
+    (told,) = _told(mailboxes.imap, "firm")
     assert "nothing tells which mail is from us" in told

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import respx
-from mail_servers import Dovecot, why_no_dovecot
+from mail_servers import Dovecot, Mailboxes, why_no_servers
 from mailboxes import mail, new_user, password_login
 from smtp_server import certified
+from stand_ins import ONLY_DOVECOT
 from wire_proxy import WireProxy
 
 from crmsync.clock import FixedClock
@@ -34,8 +35,8 @@ _ENDPOINT = "https://oauth2.googleapis.com/token"
 @pytest.fixture(scope="module")
 def protected() -> Iterator[Dovecot]:
     """A mail server with a certificate."""
-    if (reason := why_no_dovecot()) is not None:
-        pytest.skip(reason)
+    if (reason := why_no_servers()) is not None:
+        pytest.skip(f"{ONLY_DOVECOT} TLS and STARTTLS ({reason})")
     with TemporaryDirectory(prefix="crmsync-dovecot-") as name:
         folder = Path(name)
         files = folder / "certificate.pem", folder / "key.pem"
@@ -67,14 +68,14 @@ def test_the_wire_is_protected_and_the_server_known(protected: Dovecot, security
         _logged_in(port, login, security=security)
 
 
-def test_without_starttls_no_password_is_sent(dovecot: Dovecot) -> None:
+def test_without_starttls_no_password_is_sent(mailboxes: Mailboxes) -> None:
     with pytest.raises(RejectedError, match=r"offers no STARTTLS .* the password was not sent"):
-        _logged_in(dovecot.imap, password_login(new_user()), security="starttls")
+        _logged_in(mailboxes.imap, password_login(new_user()), security="starttls")
 
 
-def test_a_file_without_certificates_is_told(dovecot: Dovecot) -> None:
+def test_a_file_without_certificates_is_told(mailboxes: Mailboxes) -> None:
     with pytest.raises(RejectedError, match=r"ca_file /none\.pem holds no certificates"):
-        _logged_in(dovecot.imap, password_login(new_user()), ca_file="/none.pem")
+        _logged_in(mailboxes.imap, password_login(new_user()), ca_file="/none.pem")
 
 
 def _by_token(monkeypatch: pytest.MonkeyPatch, user: str) -> ImapLogin:
@@ -93,33 +94,33 @@ def _answer(token: str) -> httpx.Response:
 
 
 @respx.mock
-def test_a_token_opens_the_mailbox(dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_opens_the_mailbox(mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch) -> None:
     user = new_user()
-    dovecot.put(user, [mail()])
-    respx.post(_ENDPOINT).mock(_answer(dovecot.token(user)))
-    assert _logged_in(dovecot.imap, _by_token(monkeypatch, user), security="none") == 2
+    mailboxes.put(user, [mail()])
+    respx.post(_ENDPOINT).mock(_answer(mailboxes.token(user)))
+    assert _logged_in(mailboxes.imap, _by_token(monkeypatch, user), security="none") == 2
 
 
 @respx.mock
 def test_a_token_that_was_taken_back_is_replaced_once(
-    dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = new_user()
-    expired, valid = dovecot.token(user, seconds=-60), dovecot.token(user)
+    expired, valid = mailboxes.token(user, seconds=-60), mailboxes.token(user)
     route = respx.post(_ENDPOINT).mock(side_effect=[_answer(expired), _answer(valid)])
-    assert _logged_in(dovecot.imap, _by_token(monkeypatch, user), security="none") == 2
+    assert _logged_in(mailboxes.imap, _by_token(monkeypatch, user), security="none") == 2
     assert route.call_count == 2
 
 
 @respx.mock
 def test_a_token_that_is_never_accepted_is_told(
-    dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+    mailboxes: Mailboxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = new_user()
-    token = dovecot.token("somebody@else.example", seconds=-60)
+    token = mailboxes.token("somebody@else.example", seconds=-60)
     respx.post(_ENDPOINT).mock(_answer(token))
     with pytest.raises(AuthError, match="does not accept the OAuth token of") as told:
-        _logged_in(dovecot.imap, _by_token(monkeypatch, user), security="none")
+        _logged_in(mailboxes.imap, _by_token(monkeypatch, user), security="none")
     assert token not in str(told.value)
 
 
@@ -177,9 +178,9 @@ def test_nobody_there_is_told() -> None:
     ],
 )
 def test_logins_that_are_refused_for_now_are_no_wrong_passwords(
-    words: str, waits: timedelta | None, dovecot: Dovecot
+    words: str, waits: timedelta | None, mailboxes: Mailboxes
 ) -> None:
-    with WireProxy(dovecot.imap) as proxy:
+    with WireProxy(mailboxes.imap) as proxy:
         proxy.reply = lambda line: (
             line.split()[0] + b" NO " + words.encode() + b"\r\n"
             if b"AUTHENTICATE" in line

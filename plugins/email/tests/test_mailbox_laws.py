@@ -1,4 +1,4 @@
-"""The connector “mailbox” under the laws: dovecot keeps the mail, a server that fails takes it."""
+"""The connector “mailbox” under the laws; a server that fails takes what it sends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mail_servers import Dovecot
+    from mail_servers import Mailboxes
 
     from crmsync.model.actions import Action
     from crmsync.plugins.contract import Connector
@@ -40,7 +40,7 @@ _READS = {Feature.READS, Feature.PAGES}
 
 
 class MailboxUnderTest(RemoteUnderTest):
-    """A mailbox at dovecot, and a server for what goes out from it."""
+    """A mailbox, and a server for what goes out from it."""
 
     spec = replace(
         spec_of("mailbox"), open=lambda context: MailboxConnector(context, bounds=_SMALL)
@@ -57,9 +57,14 @@ class MailboxUnderTest(RemoteUnderTest):
     }
 
     def __init__(
-        self, server: DeliveringServer, proxy: WireProxy, dovecot: Dovecot, user: str, folder: Path
+        self,
+        server: DeliveringServer,
+        proxy: WireProxy,
+        mailboxes: Mailboxes,
+        user: str,
+        folder: Path,
     ) -> None:
-        self._server, self._proxy, self._dovecot, self._folder = server, proxy, dovecot, folder
+        self._server, self._proxy, self._mailboxes, self._folder = server, proxy, mailboxes, folder
         self._user = user
         self._ids: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -85,7 +90,7 @@ class MailboxUnderTest(RemoteUnderTest):
         return self._ids[remote_id]
 
     def put(self, records: Sequence[SampleRecord]) -> None:
-        with self._dovecot.client(self._user) as client:
+        with self._mailboxes.client(self._user) as client:
             for record in records:
                 raw = _mail_of(record)
                 found = FoundMail(raw=raw, stored=record.changed_at, sent=False)
@@ -166,8 +171,8 @@ class TestMailbox(ConnectorLaws):
             assert kept == "\n".join(line.rstrip() for line in lines)
 
     @pytest.fixture
-    def remote(self, dovecot: Dovecot, tmp_path: Path) -> Iterator[RemoteUnderTest]:
+    def remote(self, mailboxes: Mailboxes, tmp_path: Path) -> Iterator[RemoteUnderTest]:
         user = new_user()
-        server = DeliveringServer(tmp_path, dovecot, user)
-        with closing(server), WireProxy(dovecot.imap) as proxy:
-            yield MailboxUnderTest(server, proxy, dovecot, user, tmp_path)
+        server = DeliveringServer(tmp_path, mailboxes, user)
+        with closing(server), WireProxy(mailboxes.imap) as proxy:
+            yield MailboxUnderTest(server, proxy, mailboxes, user, tmp_path)

@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mail_servers import Dovecot
+    from mail_servers import Mailboxes
 
 _AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _COUNT = 30
 
 
 @pytest.fixture
-def server(dovecot: Dovecot, tmp_path: Path) -> Iterator[DeliveringServer]:
+def server(mailboxes: Mailboxes, tmp_path: Path) -> Iterator[DeliveringServer]:
     user = new_user().replace("ours.example", "vendor.example")
-    with closing(DeliveringServer(tmp_path, dovecot, user)) as running:
+    with closing(DeliveringServer(tmp_path, mailboxes, user)) as running:
         yield running
 
 
 @pytest.fixture
-def config(tmp_path: Path, server: DeliveringServer, dovecot: Dovecot) -> Path:
+def config(tmp_path: Path, server: DeliveringServer, mailboxes: Mailboxes) -> Path:
     """A company whose mail goes out from a mailbox."""
     (tmp_path / "password").write_text(PASSWORD)
     told = yaml.safe_load(CONFIG)
@@ -53,7 +53,7 @@ def config(tmp_path: Path, server: DeliveringServer, dovecot: Dovecot) -> Path:
         "address": server.user,
         "user": server.user,
         "password": "file:password",
-        "imap": {"host": "127.0.0.1", "port": dovecot.imap, "security": "none"},
+        "imap": {"host": "127.0.0.1", "port": mailboxes.imap, "security": "none"},
         "smtp": server.options(user=None),
     }
     accounts = [f"A{n},Acme {n},U1,gold,2026-03-20" for n in range(_COUNT)]

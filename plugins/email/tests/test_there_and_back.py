@@ -1,7 +1,8 @@
 """The sample company's mail leaves by postfix for dovecot, and what comes back is understood.
 
-Nothing here is pretended: mail goes through real servers, by the real clock. Customers answer with
-another mail program, one of their servers refuses, and one of them is away.
+Mail goes through real servers, by the real clock. Customers answer with another mail program, one
+of their servers refuses, and one of them is away. The same goes through what stands in for these
+servers where they are not, so that it is known to do so.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
-    from mail_servers import Dovecot, Postfix
+    from mail_servers import Carrier, Mailboxes
 
 _HELLO = "hello@brightwater.example"
 _FIELDS = (
@@ -60,17 +61,33 @@ class _Refusing:
         return f"550 5.1.1 <{address}>: Recipient address rejected: User unknown"
 
 
+@pytest.fixture(params=["servers", "stand_ins"])
+def running(request: pytest.FixtureRequest) -> tuple[Mailboxes, Carrier]:
+    found: tuple[Mailboxes, Carrier] = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-def company(tmp_path: Path, dovecot: Dovecot, postfix: Postfix) -> Path:
+def mailboxes(running: tuple[Mailboxes, Carrier]) -> Mailboxes:
+    return running[0]
+
+
+@pytest.fixture
+def carrier(running: tuple[Mailboxes, Carrier]) -> Carrier:
+    return running[1]
+
+
+@pytest.fixture
+def company(tmp_path: Path, mailboxes: Mailboxes, carrier: Carrier) -> Path:
     """The sample company as it is now, with the mailboxes of all its people."""
     folder = tmp_path / "company"
     call("demo", "--dir", folder, "--prepare")
     for rule in (folder / "rules").rglob("*.yaml"):
-        if rule.name != "renewal-at-risk.yaml":
+        if rule.name not in {"renewal-at-risk.yaml", "contact-bounced.yaml"}:
             rule.unlink()
     (folder / "password").write_text(PASSWORD)
-    imap = {"host": "127.0.0.1", "port": dovecot.imap, "security": "none"}
-    smtp = {"host": "127.0.0.1", "port": postfix.smtp, "security": "none"}
+    imap = {"host": "127.0.0.1", "port": mailboxes.imap, "security": "none"}
+    smtp = {"host": "127.0.0.1", "port": carrier.smtp, "security": "none"}
     config = folder / "config.yaml"
     told = yaml.safe_load(config.read_text(encoding="utf-8"))
     with (folder / "crm" / "users.csv").open(encoding="utf-8") as users:
@@ -102,11 +119,11 @@ def refusing() -> Iterator[int]:
     controller.stop()
 
 
-def _arrived(dovecot: Dovecot, user: str, count: int = 1) -> list[EmailMessage]:
+def _arrived(mailboxes: Mailboxes, user: str, count: int = 1) -> list[EmailMessage]:
     """The mails in somebody's inbox, as soon as there are so many."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        with dovecot.client(user) as client:
+        with mailboxes.client(user) as client:
             client.select_folder("INBOX", readonly=True)
             found = client.fetch(client.search(), ["BODY.PEEK[]"])
         if len(found) >= count or time.monotonic() > deadline:
@@ -117,7 +134,7 @@ def _arrived(dovecot: Dovecot, user: str, count: int = 1) -> list[EmailMessage]:
     return [message_from_bytes(raw, policy=default) for raw in raws]
 
 
-def _answer(postfix: Postfix, mail: EmailMessage, text: str, **headers: str) -> None:
+def _answer(carrier: Carrier, mail: EmailMessage, text: str, **headers: str) -> None:
     """Answer a mail, as somebody's mail program does."""
     reply = EmailMessage()
     reply["From"], reply["To"] = mail["To"], mail["From"]
@@ -131,7 +148,7 @@ def _answer(postfix: Postfix, mail: EmailMessage, text: str, **headers: str) -> 
     assert body is not None
     quoted = "".join(f"> {line}\n" for line in body.get_content().splitlines())
     reply.set_content(f"{text}\n\nOn Monday, {mail['From']} wrote:\n{quoted}")
-    with smtplib.SMTP("127.0.0.1", postfix.smtp) as smtp:
+    with smtplib.SMTP("127.0.0.1", carrier.smtp) as smtp:
         smtp.send_message(reply)
 
 
@@ -144,28 +161,39 @@ def _mails(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _owner(folder: Path, account: str) -> str:
+    """Who looks after an account, by the sample company's own tables."""
+    tables = {}
+    for name in ("accounts", "users"):
+        with (folder / "crm" / f"{name}.csv").open(encoding="utf-8") as table:
+            tables[name] = list(csv.DictReader(table))
+    (owner,) = {row["owner_id"] for row in tables["accounts"] if row["name"] == account}
+    (user,) = [row["name"] for row in tables["users"] if row["id"] == owner]
+    return user
+
+
 def test_mail_leaves_and_what_comes_back_moves_what_waits(
-    company: Path, dovecot: Dovecot, postfix: Postfix, refusing: int
+    company: Path, mailboxes: Mailboxes, carrier: Carrier, refusing: int
 ) -> None:
     checked = call("connections", "check", "hello", "--config", company)
     assert checked.exit_code == 0, checked.stdout + checked.stderr
     planned = _mails(call_json("plan", "--config", company))
     assert len(planned) >= 4
     replies, gone, away, silent = list(planned)[:4]
-    postfix.carry(gone.rpartition("@")[2], refusing)
+    carrier.carry(gone.rpartition("@")[2], refusing)
 
     report = call_json("run", "--config", company)
     assert report["delivery"]["problems"] == []
-    sent = {one: _arrived(dovecot, one)[0] for one in planned if one != gone}
+    sent = {one: _arrived(mailboxes, one)[0] for one in planned if one != gone}
     assert str(sent[replies]["Message-ID"]).startswith("<crmsync.")
     time.sleep(1.1)  # Date headers know seconds
-    _answer(postfix, sent[replies], "Gladly. Does Tuesday suit you?")
+    _answer(carrier, sent[replies], "Gladly. Does Tuesday suit you?")
     back = datetime.now(UTC).date() + timedelta(days=20)
-    _answer(postfix, sent[away], f"I am away until {back:%d %B %Y}.", Auto_Submitted="auto-replied")
+    _answer(carrier, sent[away], f"I am away until {back:%d %B %Y}.", Auto_Submitted="auto-replied")
     for one in (replies, away):
-        _arrived(dovecot, parseaddr(str(sent[one]["From"]))[1])
-    # A copy of each mail, and what postfix wrote about the one that was refused.
-    kinds = [one.get_content_type() for one in _arrived(dovecot, _HELLO, len(planned) + 1)]
+        _arrived(mailboxes, parseaddr(str(sent[one]["From"]))[1])
+    # A copy of each mail, and what the server wrote about the one that was refused.
+    kinds = [one.get_content_type() for one in _arrived(mailboxes, _HELLO, len(planned) + 1)]
     assert kinds.count("multipart/report") == 1
 
     (company.parent / "rules" / "second-mail.yaml").write_text(_SECOND, encoding="utf-8")
@@ -184,9 +212,16 @@ def test_mail_leaves_and_what_comes_back_moves_what_waits(
     ]
     assert held.startswith(f"mail to {gone} came back on ")
     assert held.endswith(": no such address; correct the address in the CRM")
+    (task,) = [
+        one
+        for one in told["actions"]
+        if one["rule"] == "contact-bounced" and f"{gone} does not take mail" in one["text"]
+    ]
+    assert (task["kind"], task["state"]) == ("task", "ready")
+    assert task["to"] == _owner(company.parent, planned[gone]["account"])
     # Whoever is away gets it when they are back, and whoever has not answered gets it now.
     assert mails[away]["state"] == "deferred"
     assert mails[away]["reason"].endswith(f"that they are away, until {back}")
     assert mails[silent]["state"] == "ready"
-    assert len(_arrived(dovecot, silent, 2)) == 2
+    assert len(_arrived(mailboxes, silent, 2)) == 2
     assert gone not in mails

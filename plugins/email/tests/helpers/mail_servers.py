@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import jwt
 from imapclient import IMAPClient
@@ -162,18 +162,56 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-def why_no_dovecot() -> str | None:
-    """Why dovecot cannot be started here, or None."""
-    if not _DOVECOT.exists() or not _LMTP.exists():
-        return "there is no dovecot here (Debian: dovecot-imapd dovecot-lmtpd)"
-    return None if os.geteuid() == 0 else "only root can start dovecot as these tests do"
+def why_no_servers() -> str | None:
+    """Why dovecot and postfix cannot be started here, or None."""
+    missing = {
+        "postfix": _POSTFIX.exists(),
+        "dovecot-imapd": _DOVECOT.exists(),
+        "dovecot-lmtpd": _LMTP.exists(),
+    }
+    lacking = [package for package, there in missing.items() if not there]
+    if lacking:
+        return f"Debian's {', '.join(lacking)} are not installed"
+    return None if os.geteuid() == 0 else "only root can start dovecot and postfix"
 
 
-def why_no_postfix() -> str | None:
-    """Why postfix cannot be started here, or None."""
-    if not _POSTFIX.exists():
-        return "there is no postfix here (Debian: postfix)"
-    return None if os.geteuid() == 0 else "only root can start postfix"
+class Mailboxes(Protocol):
+    """Everybody's mailbox; one is made when somebody first asks for it."""
+
+    @property
+    def imap(self) -> int:
+        """The port at which they are read."""
+        ...
+
+    @property
+    def lmtp(self) -> int:
+        """The port at which mail is delivered to them."""
+        ...
+
+    def client(self, user: str) -> IMAPClient:
+        """A connection to a mailbox, as another mail program has it."""
+        ...
+
+    def token(self, user: str, *, seconds: int = 600) -> str:
+        """An access token for a mailbox, as an identity provider gives it."""
+        ...
+
+    def put(self, user: str, mails: Iterable[bytes], folder: str = "INBOX") -> None:
+        """Put mails into a folder, as a mail program does."""
+        ...
+
+
+class Carrier(Protocol):
+    """Carries mail between mailboxes, and tells of what could not be delivered."""
+
+    @property
+    def smtp(self) -> int:
+        """The port at which it takes mail from this machine."""
+        ...
+
+    def carry(self, domain: str, port: int) -> None:
+        """From now on, carry mail to a domain by SMTP to a port of this machine."""
+        ...
 
 
 def free_port() -> int:
