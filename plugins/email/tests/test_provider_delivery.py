@@ -13,7 +13,7 @@ from providers_under_test import PostmarkUnderTest, SendgridUnderTest
 
 import crmsync_email
 from crmsync.plugins.hookspecs import hookimpl
-from support.commands import call_json
+from support.commands import call, call_json
 from support.company import CONFIG, make_company
 
 if TYPE_CHECKING:
@@ -93,6 +93,22 @@ def test_while_it_cannot_be_looked_for_nothing_is_sent(
     postmark.failure = None
     assert len(postmark.taken) == 1
     assert run(config, 2)["already"] == 1
+
+
+def test_whom_the_provider_drops_mail_to_is_told_and_gets_no_other(
+    tmp_path: Path, router: respx.MockRouter
+) -> None:
+    sendgrid = SendgridUnderTest(tmp_path, router)
+    sendgrid.suppressed["ann@acme.example"] = "spam_reports"
+    config = company(tmp_path, "sendgrid", "api_key")
+    assert run(config)["rejected"] == 1
+    assert sendgrid.taken == []
+    told = " ".join(call("status", "--config", config, "--at", AT.isoformat()).stdout.split())
+    assert "ann@acme.example takes no mail: what would go there is held." in told
+    assert "is on a list of its own because somebody there called a mail spam" in told
+    asked = len(sendgrid.asked)
+    assert run(config, 1)["rejected"] == 0
+    assert len(sendgrid.asked) == asked
 
 
 def test_where_nobody_can_look_a_person_decides(tmp_path: Path, router: respx.MockRouter) -> None:

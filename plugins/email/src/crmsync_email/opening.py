@@ -45,10 +45,13 @@ def opened(context: ConnectionContext) -> Connector:
             postmark = Postmark(options)
             return HttpConnector(postmark, options, clock, finds=postmark)
         case SendgridOptions() as options:
-            return HttpConnector(Sendgrid(options), options, clock)
+            sendgrid = Sendgrid(options)
+            return HttpConnector(sendgrid, options, clock, lists=sendgrid)
         case MailgunOptions() as options:
-            return HttpConnector(Mailgun(options), options, clock)
+            mailgun = Mailgun(options)
+            return HttpConnector(mailgun, options, clock, lists=mailgun)
         case SesOptions() as options:
-            return HttpConnector(Ses(options, clock), options, clock)
+            ses = Ses(options, clock)
+            return HttpConnector(ses, options, clock, lists=ses)
         case other:
             raise TypeError(f"no connector for mail has {type(other).__name__}")

@@ -10,6 +10,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 import httpx
 from sending_under_test import ADDRESS, NO_RECORDS, effect_of, mail, opened, spec_of
@@ -46,6 +47,10 @@ class ProviderUnderTest(RemoteUnderTest):
         self.taken: list[Effect] = []
         self.requests: list[httpx.Request] = []
         self.failure: Callable[[httpx.Request], httpx.Response] | None = None
+        # Addresses on the provider's own lists, by the list; and what it answers who may not ask.
+        self.suppressed: dict[str, str] = {}
+        self.asked: list[httpx.Request] = []
+        self.lists_fail: httpx.Response | None = None
         (folder / "secret").write_text(SECRET)
         self.spec = spec_of(self.name)
         self.routes()
@@ -97,6 +102,21 @@ class ProviderUnderTest(RemoteUnderTest):
 
     def takes(self, request: httpx.Request) -> httpx.Response:
         return self.meets(request) or self.take(request)
+
+    def listing(
+        self, name: str | None, found: Callable[[str], Any], nothing: httpx.Response
+    ) -> Callable[[httpx.Request], httpx.Response]:
+        """A list of the provider's, or its only one, asked for the address that ends the path."""
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            self.asked.append(request)
+            if self.lists_fail is not None:
+                return self.lists_fail
+            address = unquote(request.url.raw_path.decode().rpartition("/")[2])
+            there = address in self.suppressed and name in {None, self.suppressed[address]}
+            return httpx.Response(200, json=found(address)) if there else nothing
+
+        return answer
 
     def answers(self, body: dict[str, Any]) -> Callable[[httpx.Request], httpx.Response]:
         return lambda request: self.meets(request) or httpx.Response(200, json=body)
@@ -161,6 +181,22 @@ class SendgridUnderTest(ProviderUnderTest):
         base = "https://api.sendgrid.com/v3"
         self.router.post(f"{base}/mail/send").mock(side_effect=self.takes)
         self.router.get(f"{base}/scopes").mock(side_effect=self.answers({"scopes": ["mail.send"]}))
+        # api-reference: bounces-api, spam-reports-api, invalid-e-mails-api.
+        for name in ("bounces", "spam_reports", "invalid_emails"):
+            self.router.get(url__startswith=f"{base}/suppression/{name}/").mock(
+                side_effect=self.listing(name, self.listed, httpx.Response(200, json=[]))
+            )
+        # suppressions-suppressions, “Retrieve a Global Suppression”.
+        self.router.get(url__startswith=f"{base}/asm/suppressions/global/").mock(
+            side_effect=self.listing(
+                "global", lambda one: {"recipient_email": one}, httpx.Response(200, json={})
+            )
+        )
+
+    @staticmethod
+    def listed(address: str) -> list[dict[str, Any]]:
+        words = "550 5.1.1 The email account that you tried to reach does not exist."
+        return [{"created": 1443651125, "email": address, "reason": words, "status": "5.1.1"}]
 
     def take(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["Authorization"] == f"Bearer {SECRET}"
@@ -197,6 +233,17 @@ class MailgunUnderTest(ProviderUnderTest):
         self.router.get(f"{base}/domains/mg.example.com").mock(
             side_effect=self.answers({"domain": {"state": "active"}})
         )
+        # “Lookup bounce record”, “Lookup unsubscribe record”, “Lookup complaint record”.
+        for name in ("bounces", "unsubscribes", "complaints"):
+            nothing = httpx.Response(404, json={"message": f"Address not found in {name} table"})
+            self.router.get(url__startswith=f"{base}/mg.example.com/{name}/").mock(
+                side_effect=self.listing(name, self.listed, nothing)
+            )
+
+    @staticmethod
+    def listed(address: str) -> dict[str, str]:
+        at = "Fri, 21 Oct 2011 11:02:55 GMT"
+        return {"address": address, "code": "550", "error": "No such mailbox", "created_at": at}
 
     def take(self, request: httpx.Request) -> httpx.Response:
         given = base64.b64encode(f"api:{SECRET}".encode()).decode()
@@ -230,6 +277,16 @@ class SesUnderTest(ProviderUnderTest):
         self.router.get(f"{base}/account").mock(
             side_effect=self.answers({"SendingEnabled": True, "ProductionAccessEnabled": True})
         )
+        # API_GetSuppressedDestination.
+        nothing = self.refusal(404, "NotFoundException", "is not there")
+        self.router.get(url__startswith=f"{base}/suppression/addresses/").mock(
+            side_effect=self.listing(None, self.listed, nothing)
+        )
+
+    def listed(self, address: str) -> dict[str, Any]:
+        reason = self.suppressed[address]
+        found = {"EmailAddress": address, "LastUpdateTime": 1.6e9, "Reason": reason}
+        return {"SuppressedDestination": found}
 
     def take(self, request: httpx.Request) -> httpx.Response:
         assert "Credential=AKIDEXAMPLE/" in request.headers["Authorization"]

@@ -22,6 +22,7 @@ from crmsync.plugins.contract import Finding
 from crmsync_email.sending.answers import words_of
 from crmsync_email.sending.identity import identity_of
 from crmsync_email.sending.message import mail_of
+from crmsync_email.sending.providers.lists import FORBIDDEN, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from crmsync.model.actions import Action
     from crmsync_email.options import SendingOptions
     from crmsync_email.sending.message import Mail
+    from crmsync_email.sending.providers.lists import Lists
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_FOR_LISTS = httpx.Timeout(10.0)  # before each mail: all of them and the mail fit into the minutes
 # The engine waits for five minutes; what was not begun by then was surely not sent.
 _LAST_BEGIN_SECONDS = 150.0
 _FIRST_FAILURE, _TOO_MANY = 500, 429
@@ -93,10 +96,11 @@ class HttpConnector:
         clock: Clock,
         *,
         finds: Finds | None = None,
+        lists: Lists | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider, self._options, self._clock = provider, options, clock
-        self._finds, self._monotonic = finds, monotonic
+        self._finds, self._lists, self._monotonic = finds, lists, monotonic
         self._identity = identity_of(options)
         self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False)
 
@@ -104,10 +108,11 @@ class HttpConnector:
         """Whether the provider can be reached, and takes our credentials."""
         try:
             response = self._asked(self._provider.question(self._http))
+            hidden = self._hidden_lists()
         except ConnectorError as error:
             return [Finding(sentence=str(error))]
-        doubt = self._provider.doubt(response)
-        return [] if doubt is None else [Finding(sentence=doubt, fatal=False)]
+        doubts = (self._provider.doubt(response), hidden)
+        return [Finding(sentence=one, fatal=False) for one in doubts if one is not None]
 
     def close(self) -> None:
         """End all connections."""
@@ -147,6 +152,7 @@ class HttpConnector:
     def _answer(self, action: SendEmail) -> Receipt | ConnectorError:
         try:
             mail = mail_of(action, self._identity)
+            self._assert_not_dropped(mail.recipient.address)
             request = self._provider.request(self._http, mail)
             response = self._sent(request, writing=True)
             if response.is_success:
@@ -155,10 +161,45 @@ class HttpConnector:
                     return Receipt(key=action.key, remote_id=remote_id)
             refusal = self._refusal(response, writing=True)
         except ConnectorError as error:
-            return error
+            refusal = error
         if isinstance(refusal, NobodyThereError) and self._options.redirect_to is not None:
             return RejectedError(str(refusal))  # it is the tester whom nobody knows
         return refusal
+
+    def _assert_not_dropped(self, address: str) -> None:
+        lists = self._lists
+        for request, why in () if lists is None else lists.ask(self._http, address):
+            request.extensions["timeout"] = _FOR_LISTS.as_dict()
+            response = self._sent(request, writing=False)
+            if response.status_code in FORBIDDEN:
+                self._lists = (
+                    None  # a key that may send, and no more: `check` tells what that hides
+                )
+                return
+            if response.status_code in UNKNOWN:
+                continue
+            if not response.is_success:
+                raise self._refusal(response, writing=False)
+            words = None if lists is None else lists.entry(response)
+            if words is not None:
+                name, told = self._provider.name, ": ".join(filter(None, (why, words)))
+                raise NobodyThereError(
+                    f"{name} drops all mail to {address}, which is on a list of its own because "
+                    f"{told}; take it off that list if it is right"
+                )
+
+    def _hidden_lists(self) -> str | None:
+        """What nobody can know whose key may not read the provider's lists."""
+        if self._lists is None:
+            return None
+        for request, _ in self._lists.ask(self._http, self._identity.own.address):
+            if self._sent(request, writing=False).status_code in FORBIDDEN:
+                name = self._provider.name
+                return (
+                    f"the key may not read which addresses {name} drops all mail to, so such mail "
+                    f"counts as sent; it needs {self._lists.right}"
+                )
+        return None
 
     def _asked(self, request: httpx.Request) -> httpx.Response:
         response = self._sent(request, writing=False)

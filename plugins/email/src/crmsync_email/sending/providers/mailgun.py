@@ -10,8 +10,10 @@ import httpx
 
 from crmsync.errors import AuthError, ConnectorError, RejectedError
 from crmsync_email.sending.providers.http import limited, text_of, told
+from crmsync_email.sending.providers.lists import BOUNCED, COMPLAINED, UNSUBSCRIBED, in_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from crmsync_email.options import MailgunOptions
@@ -23,10 +25,14 @@ _OF_ACCOUNT = re.compile(
 )
 
 
+_LISTS = {"bounces": BOUNCED, "unsubscribes": UNSUBSCRIBED, "complaints": COMPLAINED}
+
+
 class Mailgun:
     """Takes mail as it is; its events come too late and go too soon to tell what was taken."""
 
     name = "Mailgun"
+    right = "to be an API key of the account, not a sending key of the domain"
 
     def __init__(self, options: MailgunOptions) -> None:
         self._domain = options.domain
@@ -64,6 +70,17 @@ class Mailgun:
         if _OF_ACCOUNT.search(words):
             return AuthError(sentence)
         return RejectedError(sentence)
+
+    def ask(self, http: httpx.Client, address: str) -> Iterator[tuple[httpx.Request, str]]:
+        """On each of the domain's lists."""
+        for path, why in _LISTS.items():
+            url = f"{self._base}/{quote(self._domain)}/{path}/{in_path(address)}"
+            yield self._signed(http.build_request("GET", url)), why
+
+    def entry(self, response: httpx.Response) -> str | None:
+        """It answers 404 where there is none."""
+        found = told(response)
+        return text_of(found.get("error")) if found.get("address") else None
 
     def question(self, http: httpx.Client) -> httpx.Request:
         """Whether the domain is there."""

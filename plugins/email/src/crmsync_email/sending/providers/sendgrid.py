@@ -9,9 +9,17 @@ import httpx
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError
 from crmsync_email.sending.providers.http import limited, text_of, told
+from crmsync_email.sending.providers.lists import (
+    BOUNCED,
+    COMPLAINED,
+    INVALID,
+    UNSUBSCRIBED,
+    in_path,
+)
 from crmsync_email.sending.providers.names import quoted_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from crmsync_email.addresses import Mailbox
@@ -19,12 +27,20 @@ if TYPE_CHECKING:
     from crmsync_email.sending.message import Mail
 
 _REST = timedelta(hours=1)
+# Blocks are no such list: SendGrid tries those addresses again.
+_LISTS = {
+    "suppression/bounces": BOUNCED,
+    "suppression/spam_reports": COMPLAINED,
+    "suppression/invalid_emails": INVALID,
+    "asm/suppressions/global": UNSUBSCRIBED,
+}
 
 
 class Sendgrid:
     """Takes mail; its search is sold apart, and lags behind, so it finds nothing."""
 
     name = "SendGrid"
+    right = "the permission Suppressions (read)"
 
     def __init__(self, options: SendgridOptions) -> None:
         self._url = options.url
@@ -75,6 +91,23 @@ class Sendgrid:
                 "verified"
             )
         return RejectedError(sentence)
+
+    def ask(self, http: httpx.Client, address: str) -> Iterator[tuple[httpx.Request, str]]:
+        """On each of its lists."""
+        for path, why in _LISTS.items():
+            url = f"{self._url}/v3/{path}/{in_path(address)}"
+            yield http.build_request("GET", url, headers=self._headers), why
+
+    def entry(self, response: httpx.Response) -> str | None:
+        """The lists are of objects; that of who has unsubscribed answers with one."""
+        if told(response).get("recipient_email"):
+            return ""
+        try:
+            found = response.json()
+        except ValueError:
+            return None
+        first = found[0] if isinstance(found, list) and found else None
+        return text_of(first.get("reason")) if isinstance(first, dict) else None
 
     def question(self, http: httpx.Client) -> httpx.Request:
         """What the key may do."""

@@ -10,9 +10,11 @@ import httpx
 
 from crmsync.errors import AuthError, ConnectorError, QuotaError, RejectedError
 from crmsync_email.sending.providers.http import limited, text_of, told
+from crmsync_email.sending.providers.lists import BOUNCED, COMPLAINED, in_path
 from crmsync_email.sending.providers.signature import AwsKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from crmsync.clock import Clock
@@ -27,6 +29,7 @@ class Ses:
     """Takes mail; it replaces the Message-ID and has no search, so it finds nothing."""
 
     name = "Amazon SES"
+    right = "the right ses:GetSuppressedDestination"
 
     def __init__(self, options: SesOptions, clock: Clock) -> None:
         self._clock, self._options = clock, options
@@ -74,6 +77,18 @@ class Ses:
                 "account must be allowed to send in this region"
             )
         return RejectedError(sentence)
+
+    def ask(self, http: httpx.Client, address: str) -> Iterator[tuple[httpx.Request, str]]:
+        """On the account's list (API_GetSuppressedDestination)."""
+        url = f"{self._url}/v2/email/suppression/addresses/{in_path(address)}"
+        yield self._key.sign(http.build_request("GET", url), self._clock.now()), ""
+
+    def entry(self, response: httpx.Response) -> str | None:
+        """It answers 404 where there is none."""
+        found = told(response).get("SuppressedDestination")
+        if not isinstance(found, dict):
+            return None
+        return COMPLAINED if found.get("Reason") == "COMPLAINT" else BOUNCED
 
     def question(self, http: httpx.Client) -> httpx.Request:
         """What the account may do."""

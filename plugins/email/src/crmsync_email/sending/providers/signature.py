@@ -37,7 +37,8 @@ class AwsKey:
         canonical = "\n".join(
             [
                 request.method,
-                quote(request.url.path, safe="/-_.~"),
+                # Encoded a second time, as all services but S3 want it.
+                quote(request.url.raw_path.partition(b"?")[0], safe="/-_.~"),
                 "&".join(
                     f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
                     for name, value in sorted(request.url.params.multi_items())
