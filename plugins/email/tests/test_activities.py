@@ -90,6 +90,23 @@ def test_a_comma_in_an_encoded_name_does_not_make_two_people() -> None:
     assert one.addresses == ("ann@customer.example",)
 
 
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ('"john.doe"@customer.example', "john.doe@customer.example"),
+        ('Jo <"jo"@customer.example>', "jo@customer.example"),
+        ("Jörg <jörg@köln.example>", "jörg@köln.example"),  # RFC 6532
+        ("J\udcf6rg <jo@customer.example>", "jo@customer.example"),  # Latin-1, as some send it
+        ("jo@customer.example.", "jo@customer.example"),
+        ("jo@customer.example\0", "jo@customer.example"),
+    ],
+)
+def test_addresses_as_programs_write_them(written: str, address: str) -> None:
+    raw = f"From: {written}\r\nTo: me@ours.example\r\n\r\nYes.".encode("utf-8", "surrogateescape")
+    (activity,) = activities_of(FoundMail(raw=raw, stored=None, sent=False), _OURS)
+    assert (activity.addresses, activity.sender) == ((address,), address)
+
+
 def test_an_address_in_a_name_is_nobodys() -> None:
     one = _one(_raw(From='"me@ours.example" <liar@evil.example>'))
     assert (one.direction, one.addresses) == ("inbound", ("liar@evil.example",))

@@ -60,7 +60,7 @@ def trouble_in(mail: Part) -> str | None:
 
 def header(part: Part, name: str) -> str:
     """A header in one line, encoded words decoded; empty where there is none."""
-    value = _raw(part, name)[:_MOST_HEADER]
+    value = next(iter(as_written(part, name)), "")[:_MOST_HEADER]
     try:
         decoded = str(make_header(decode_header(value)))
     except Exception:  # noqa: BLE001  unknown charsets, broken base64: the raw words then
@@ -68,14 +68,16 @@ def header(part: Part, name: str) -> str:
     return " ".join(decoded.split())
 
 
-def _raw(part: Part, name: str) -> str:
-    """A header as it stands; one of bytes, as many programs send it, is UTF-8 or Latin-1."""
-    value = next((v for key, v in part.raw_items() if key.lower() == name.lower()), "")
-    raw = str(value).encode("utf-8", "surrogateescape")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeError:
-        return raw.decode("latin-1")
+def as_written(part: Part, name: str) -> Iterator[str]:
+    """Headers as they stand; those of bytes, as many programs send them, are UTF-8 or Latin-1."""
+    for key, value in part.raw_items():
+        if key.lower() != name.lower():
+            continue
+        raw = str(value).encode("utf-8", "surrogateescape")
+        try:
+            yield raw.decode("utf-8")
+        except UnicodeError:
+            yield raw.decode("latin-1")
 
 
 def content_type(part: Part) -> str:

@@ -8,6 +8,7 @@ from email.utils import getaddresses
 from typing import TYPE_CHECKING
 
 from crmsync.sync.public_domains import PUBLIC_DOMAINS
+from crmsync_email.incoming.parts import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 _MOST = 200  # recipients of one mail; more are an announcement
 _LONGEST_HEADER = 32_000  # characters
-_ADDRESS = re.compile(r"[^\s<>,;:\"()\[\]@]+@[^\s<>,;:\"()\[\]@]+")
+_SIGN = r"[^\s<>,;:\"()\[\]@\x00-\x1f\x7f]"
+_ADDRESS = re.compile(rf"{_SIGN}+@{_SIGN}+")
+_QUOTED = re.compile(rf'"({_SIGN}+)"@')  # quotes that it does not need (RFC 5321, 4.1.2)
 _ANGLED = re.compile(rf"<({_ADDRESS.pattern})>")
 
 
@@ -70,8 +73,9 @@ def addresses_of(mail: Part, *names: str) -> tuple[str, ...]:
     Headers are not decoded before they are taken apart: a comma in somebody's encoded name is none
     between two people.
     """
-    values = [str(value)[:_LONGEST_HEADER] for name in names for value in mail.get_all(name, [])]
-    found = (one for value in values for one in _taken_apart(value))
+    values = [value[:_LONGEST_HEADER] for name in names for value in as_written(mail, name)]
+    told = (one for value in values for one in _taken_apart(value))
+    found = (_QUOTED.sub(r"\1@", one.strip("\0")).rstrip(".") for one in told)
     return tuple(dict.fromkeys(one for one in found if _ADDRESS.fullmatch(one)))[:_MOST]
 
 
