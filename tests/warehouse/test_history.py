@@ -12,6 +12,8 @@ from crmsync.warehouse.types import INSTANT
 from warehouse.warehouse_world import day
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from warehouse.warehouse_world import Store
 
 
@@ -25,6 +27,15 @@ def known(store: Store) -> dict[str, tuple[Any, Any]]:
     with store.warehouse.reading() as records:
         rows = records.query(records.known_since("account", "tier")).to_pylist()
     return {row["id"]: (row["since"], row["created"]) for row in rows}
+
+
+def then(store: Store, at: datetime) -> str | None:
+    """The tier of the first record as it was."""
+    with store.warehouse.reading() as records:
+        past = records.as_of(at)
+        found = {row["id"]: row["tier"] for row in past.query(past.table("account")).to_pylist()}
+    tier: str | None = found["crm:1"]
+    return tier
 
 
 def test_changes_have_the_type_of_their_field(store: Store) -> None:
@@ -148,6 +159,13 @@ def test_former_versions_that_are_asked_for_later_are_its_past(store: Store) -> 
             ("crm:1", None, "silver", day(6)),
             ("crm:1", "silver", "basic", day(9)),
         }
+        # It is told after the change of day 9, and was before it all the same.
+        assert [then(store, day(number)) for number in (3, 5, 7, 9)] == [
+            "gold",
+            None,
+            "silver",
+            "basic",
+        ]
         assert known(store) == {"crm:1": (day(2), day(1)), "crm:2": (day(3), day(1))}
         assert store.live()["1"]["name"] == "B"
         assert store.sentences() == []

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlglot.expressions as sge
 
 from crmsync.model.pages import DELETED, MERGED_INTO
 from crmsync.warehouse import versions
 from crmsync.warehouse.batch import POSITION
-from crmsync.warehouse.database import BOOKS, RECORDS
+from crmsync.warehouse.database import BOOKS, RECORDS, equals, is_one_of
 from crmsync.warehouse.schema import HISTORY
 from crmsync.warehouse.types import DATA_TYPES, INSTANT, KNOWN_SINCE, record_columns
 
@@ -55,7 +56,7 @@ def with_past(
             return stored
         told = _with_first_known(database, table, tracked, former)
         now = ibis.null(INSTANT)  # each of them bears its time
-        database.insert(HISTORY, BOOKS, versions.tracked_changes(table, told, tracked, now))
+        _insert_before(database, table, versions.tracked_changes(table, told, tracked, now))
     return _known_earlier(database, log, table, stored, earlier)
 
 
@@ -112,6 +113,23 @@ def _with_first_known(
     before = former.mutate(**{POSITION: place}).select(*columns, POSITION)
     known = known.mutate(**{POSITION: ibis.literal(_PRESENT, "int64")})
     return versions.each_of_its_own(before.union(known.select(*columns, POSITION)))
+
+
+def _insert_before(database: Database, table: Table, changes: ir.Table) -> None:
+    """Insert changes into the history of their records before those that stand there.
+
+    What is told later counts as made later, so those that stand are told once more.
+    """
+    database.keep("changes_before", changes)
+    before = database.table("changes_before")
+    history = database.table(HISTORY, BOOKS)
+    later = history.mutate(place=history.rowid()).filter(history.table_name == table.name)
+    later = later.semi_join(before, "id").order_by("place").drop("place")
+    database.keep("changes_behind", later)
+    of_these = is_one_of("id", "changes_before")
+    database.delete(HISTORY, BOOKS, sge.and_(equals(table_name=table.name), of_these))
+    for told in ("changes_before", "changes_behind"):
+        database.insert(HISTORY, BOOKS, database.table(told))
 
 
 def _known_earlier(
