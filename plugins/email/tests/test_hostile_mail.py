@@ -55,6 +55,7 @@ _HOSTILE = {
     "nothing": b"",
     "zeros": b"\0" * 100_000,
     "blank lines": b"\n" * 500_000,
+    "blanks in a line": b"\nLicences" + b" " * 5_000 + b"12" + b"\t" * 50 + b"3\n",
     "On On On": b"\n" + b"On " * 50_000 + b"wrote:",
     "quotes of quotes": b"\n" + b">" * 200_000,
     "attributions": b"\n" + b"1.1.2020 a@b:\n> x\n" * 20_000,
