@@ -220,7 +220,8 @@ def refused(company: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_refusal_while_sending_is_told_to_the_owner(refused: Path) -> None:
-    assert _tasks(refused, _LAST) == ["ann@acme.example is dead: no such address"]
+    told = "ann@acme.example is dead: the mail server refuses it: 550 5.1.1 no such user"
+    assert _tasks(refused, _LAST) == [told]
     (stop,) = call_json("status", "--config", refused, "--at", _LAST)["stops"]
     assert stop["kind"] == "nobody there"
 

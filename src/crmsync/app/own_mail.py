@@ -102,7 +102,7 @@ def _refusal(stop: Stop) -> Row:
         "addresses": stop.target,
         "notice": NoticeKind.HARD_BOUNCE.value,
         "notice_address": stop.target,
-        "notice_reason": NO_SUCH_ADDRESS,
+        "notice_reason": stop.reason or NO_SUCH_ADDRESS,
     }
 
 

@@ -184,8 +184,7 @@ class HttpConnector:
             if words is not None:
                 name, told = self._provider.name, ": ".join(filter(None, (why, words)))
                 raise NobodyThereError(
-                    f"{name} drops all mail to {address}, which is on a list of its own because "
-                    f"{told}; take it off that list if it is right"
+                    f"{name} drops all mail to {address}, which is on its own list: {told}"
                 )
 
     def _hidden_lists(self) -> str | None:
