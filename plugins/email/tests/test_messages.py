@@ -382,6 +382,16 @@ def test_a_key_that_cannot_sign_is_told_without_it(tmp_path: Any) -> None:
     assert told.value.__suppress_context__
 
 
+@pytest.mark.parametrize("part", ["text", "html"])
+def test_half_a_character_in_a_text_is_told_in_a_sentence(part: str) -> None:
+    with pytest.raises(RejectedError) as told:
+        made(**{part: "<style>p {color: red}</style><p>Yes \ud83d no</p>"})
+    assert str(told.value) == (
+        "the mail to Bo Recipient <bo@customer.example> cannot be written: half a character stands "
+        "in its text (\\ud83d)"
+    )
+
+
 def test_a_header_s_name_is_refused_where_it_is_written() -> None:
     with pytest.raises(ValueError, match="cannot have a header"):
         token_line("X:", "a")

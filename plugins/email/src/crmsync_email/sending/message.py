@@ -186,6 +186,9 @@ def _refused(action: SendEmail, make: Callable[[], _Value]) -> _Value:
     try:
         return make()
     except (ValueError, LookupError, MessageError) as error:
+        why = str(error)
+        if isinstance(error, UnicodeEncodeError):
+            why = f"half a character stands in its text ({shown(error.object[error.start])})"
         raise RejectedError(
-            f"the mail to {shown(action.recipient)} cannot be written: {error}"
+            f"the mail to {shown(action.recipient)} cannot be written: {why}"
         ) from None
