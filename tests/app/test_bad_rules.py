@@ -302,6 +302,73 @@ def test_a_word_that_no_record_has_is_doubted(tmp_path: Path) -> None:
     ]
 
 
+def test_an_id_without_its_connection_is_doubted(tmp_path: Path) -> None:
+    """Records are known as CONNECTION:ID, so the id that the CRM shows matches nobody."""
+    asked = (
+        "  - owner: U1\n  - not: [{id: [A1, crm:A2, A99]}]\n  - parent: {not_in: [A2]}\n"
+        "  - owner: {changed: {to: U1}}"
+    )
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    assert call("sync", "--config", config).exit_code == 0
+    told = [one for one in doubts(config) if "CRM" in one]
+    knows = "knows a record by its connection and its id in the CRM; write"
+    assert told == [
+        f"{_AT}:5:5: no user has the id “U1”: crmsync {knows} “crm:U1”",
+        f"{_AT}:6:12: no account has the id “A1”: crmsync {knows} “crm:A1”",
+        f"{_AT}:7:5: no account has the id “A2”: crmsync {knows} “crm:A2”",
+        f"{_AT}:8:5: no user has the id “U1”: crmsync {knows} “crm:U1”",
+    ]
+
+
+def test_a_word_that_no_record_has_is_doubted_wherever_it_stands(tmp_path: Path) -> None:
+    asked = (
+        "  - tier: [gold, silvr]\n  - tier: {not_in: [gold, silvr]}\n"
+        "  - tier: {changed: {from: glod, to: silver}}\n"
+        "  - tier: {was: {value: silvr, at: 90 days}}"
+    )
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    assert call("sync", "--config", config).exit_code == 0
+    silver = "none of the accounts has the tier “silvr”; did you mean “silver”?"
+    assert doubts(config) == [
+        f"{_AT}:5:5: {silver}",
+        f"{_AT}:6:5: {silver}",
+        f"{_AT}:7:5: none of the accounts has the tier “glod”; did you mean “gold”?",
+        f"{_AT}:8:5: {silver}",
+    ]
+
+
+def test_a_word_that_a_record_had_once_is_no_mistake_where_the_past_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    asked = "  - tier: {changed: {from: silver-a}}\n  - tier: {was: {value: silver-a, at: 9 days}}"
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace(_WHEN, asked))
+    accounts = tmp_path / "crm" / "accounts.csv"
+    now = accounts.read_text(encoding="utf-8")
+    accounts.write_text(now.replace("silver", "silver-a"), encoding="utf-8")
+    assert call("sync", "--config", config).exit_code == 0
+    accounts.write_text(now, encoding="utf-8")
+    assert call("sync", "--config", config).exit_code == 0
+    assert doubts(config) == []
+
+
+def test_a_role_that_no_contact_has_is_doubted_of_a_recipient_too(tmp_path: Path) -> None:
+    to = "to: {role: champoin, otherwise: primary_contact}"
+    config = make_company(tmp_path, renewal_at_risk=RULE.replace("to: primary_contact", to))
+    field = "          unsubscribed: unsubscribed\n"
+    mapped = CONFIG.replace(field, f"{field}          role: role\n")
+    config.write_text(mapped, encoding="utf-8")
+    (tmp_path / "crm" / "contacts.csv").write_text(
+        "id,account,first,last,email,unsubscribed,role\n"
+        "C1,A1,Ada,Ash,ada@acme.example,false,champion\n",
+        encoding="utf-8",
+    )
+    assert call("sync", "--config", config).exit_code == 0
+    (told,) = [one for one in doubts(config) if "role" in one]
+    line = RULE[: RULE.index("to: primary_contact")].count("\n") + 1
+    assert told.startswith(f"{_AT}:{line}:")
+    assert told.endswith(": none of the contacts has the role “champoin”; did you mean “champion”?")
+
+
 def test_rows_that_could_not_be_read_are_doubted_by_check_too(tmp_path: Path) -> None:
     accounts = FILES["crm/accounts.csv"].replace("2026-03-20", "20.03.2026")
     config = make_company(tmp_path, accounts=accounts)

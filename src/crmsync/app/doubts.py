@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from crmsync.app.unfilled import doubts_about_values
+from crmsync.app.unknown_words import doubts_about_ids, doubts_about_values
 from crmsync.errors import StoreBusyError, StoreError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def doubts_about_records(workspace: Workspace, rules: RuleSet) -> list[str]:
             return [
                 *_about_rows(workspace, records),
                 *doubts_about_values(workspace, rules, records),
+                *doubts_about_ids(workspace, rules, records),
                 *_about_matches(workspace, rules, records),
             ]
     except (StoreBusyError, StoreError):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmsync.app.wording import texts_of, variables_of
-from crmsync.config.yaml import nearest
 from crmsync.errors import InvalidInputError
-from crmsync.rules.conditions import Comparison, Operator, Related, clauses
+from crmsync.rules.conditions import Comparison, Related, every_clause
 from crmsync.rules.language import EmailStep, place_of
 from crmsync.rules.reading.steps import REQUIRES
 
@@ -16,15 +15,11 @@ if TYPE_CHECKING:
 
     from crmsync.app.workspace import Workspace
     from crmsync.config.yaml import Place
-    from crmsync.rules.conditions import Clause, Condition
+    from crmsync.rules.conditions import Clause
     from crmsync.rules.language import Rule
     from crmsync.rules.reading.load import RuleSet
     from crmsync.templating.needs import Need
-    from crmsync.warehouse.reader import Records
 
-_COMPARE = frozenset({Operator.IS, Operator.IS_NOT, Operator.IN, Operator.NOT_IN})
-# A field with more values than these is no choice among a few words.
-_MOST_WORDS = 50
 # So many files are named in one sentence.
 _MOST_FILES = 4
 # What crmsync fills itself.
@@ -40,7 +35,7 @@ def doubts_about_mappings(workspace: Workspace, rules: RuleSet) -> Iterator[str]
     tables: dict[str, list[Clause]] = {}
     fields: dict[tuple[str, str], list[Place]] = {}
     for rule in rules.rules:
-        for clause in _all_clauses(rule.when):
+        for clause in every_clause(rule.when):
             if clause.if_unknown is not None:
                 continue
             missing = next((name for name in _tables(clause) if name not in filled), None)
@@ -144,64 +139,9 @@ def _filled(workspace: Workspace) -> dict[str, set[str]]:
     return filled
 
 
-def doubts_about_values(workspace: Workspace, rules: RuleSet, records: Records) -> Iterator[str]:
-    """A sentence for each word that no record has, where one is there that is much like it."""
-    known: dict[tuple[str, str], frozenset[str]] = {}
-    for rule in rules.rules:
-        for clause in _all_clauses(rule.when):
-            wanted = _words(clause)
-            if not wanted or not isinstance(clause, Comparison):
-                continue
-            key = (clause.column.owner, clause.column.name)
-            if key not in known:
-                known[key] = _values(records, *key)
-            for word in wanted:
-                hint = nearest(word, known[key])
-                # Other words of the same clause may be the ones that are in use today.
-                alike = word.lower() in {one.lower() for one in known[key]}
-                if (
-                    word not in known[key]
-                    and hint.startswith("; did")
-                    and (alike or not known[key].intersection(wanted))
-                ):
-                    plural = workspace.catalog.tables[key[0]].plural
-                    yield f"{clause.place}: none of the {plural} has the {key[1]} “{word}”{hint}"
-
-
-def _all_clauses(condition: Condition) -> Iterator[Clause]:
-    """The clauses of a condition, those about related records too."""
-    for clause in clauses(condition):
-        yield clause
-        if isinstance(clause, Related):
-            for inner in (clause.of.where, clause.each):
-                if inner is not None:
-                    yield from _all_clauses(inner)
-
-
 def _tables(clause: Clause) -> tuple[str, ...]:
     """The tables that a clause rests on."""
     if isinstance(clause, Related):
         return (clause.of.relation.target,)
     fact = clause.column.fact
     return (clause.column.owner,) if fact is None else fact.rests_on
-
-
-def _words(clause: Clause) -> tuple[str, ...]:
-    """The texts that a clause holds a field against, as a whole."""
-    if not isinstance(clause, Comparison) or clause.column.fact is not None:
-        return ()
-    operand = clause.test.operand
-    if clause.test.operator not in _COMPARE or clause.column.references is not None:
-        return ()
-    values = operand if isinstance(operand, tuple) else (operand,)
-    return tuple(value for value in values if isinstance(value, str))
-
-
-def _values(records: Records, table: str, field: str) -> frozenset[str]:
-    """What a field holds; nothing where that is more than a choice of words."""
-    column = records.table(table)[field]
-    found = records.query(column.name("value").as_table().distinct().limit(_MOST_WORDS + 1)).column(
-        "value"
-    )
-    values = [value for value in found.to_pylist() if value is not None]
-    return frozenset(values) if len(values) <= _MOST_WORDS else frozenset()

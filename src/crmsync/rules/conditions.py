@@ -273,6 +273,16 @@ def clauses(condition: Condition) -> Iterator[Clause]:
         yield from clauses(part)
 
 
+def every_clause(condition: Condition) -> Iterator[Clause]:
+    """The clauses of a condition, those about related records too."""
+    for clause in clauses(condition):
+        yield clause
+        if isinstance(clause, Related):
+            for inner in (clause.of.where, clause.each):
+                if inner is not None:
+                    yield from every_clause(inner)
+
+
 def is_plain(clause: Comparison) -> bool:
     """Whether a clause only holds a record's own field, as it is, against something written."""
     column, test = clause.column, clause.test
