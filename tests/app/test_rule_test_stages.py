@@ -252,3 +252,62 @@ later:
         "26:29: there is no table “acount”; did you mean “account”?",
         ("27:5: “later” is a list of {advance: 3 days, …}, and not “soon”"),
     ]
+
+
+def _mistakes(folder: Path, test: str) -> list[str]:
+    rules = rules_from(folder, {"r": RULE, "tests/t": test})
+    with pytest.raises(InvalidInputError) as raised:
+        run_tests_in(folder / "rules" / "tests", rules)
+    return [one.removeprefix("rules/tests/t.yaml:") for one in raised.value.problems]
+
+
+def test_a_reference_to_a_record_that_is_not_written_is_told(tmp_path: Path) -> None:
+    """A call with an account that is misspelt would be silence, and the test green."""
+    test = """\
+rule: r
+at: 2026-03-02T09:00
+records:
+  account: [{id: acme, owner: jo}, {id: blue, parent: acmee}]
+  ticket: [{id: t, account: late}, {id: u, account: nobody}]
+expect: {no_match: [acme]}
+later:
+  - advance: 1 day
+    deleted: {account: [acme]}
+    records: {account: [{id: late}], activity: [{id: c, account: bleu}, {id: d, account: acme}]}
+    expect: {no_match: [blue]}
+"""
+    known = "known here: acme, blue, late"
+    assert _mistakes(tmp_path, test) == [
+        "4:55: there is no account “acmee” here; did you mean “acme”?",
+        f"5:53: there is no account “nobody” here; {known}",
+        "10:66: there is no account “bleu” here; did you mean “blue”?",
+    ]
+
+
+def test_a_test_may_leave_out_a_table_that_its_records_refer_to(tmp_path: Path) -> None:
+    rules = rules_from(
+        tmp_path,
+        {
+            "r": RULE,
+            "tests/t": "rule: r\nat: 2026-03-02T09:00\nrecords: {account: [{id: a, owner: jo}]}\n"
+            "expect: {no_match: [a]}\n",
+        },
+    )
+    (one,) = run_tests_in(tmp_path / "rules" / "tests", rules)
+    assert told(one) == ""
+
+
+def test_every_wrong_value_of_a_record_is_told_at_once(tmp_path: Path) -> None:
+    test = """\
+rule: r
+records:
+  account: [{id: a, tier: 3, do_not_contact: yes, renewal_date: 07.03.2026, nmae: x}]
+expect: {no_match: [a]}
+"""
+    assert _mistakes(tmp_path, test) == [
+        "1:1: “at:” is missing in this test",
+        "3:27: account.tier is of type text, which “3” does not fit",
+        "3:46: account.do_not_contact is of type boolean, which “yes” does not fit",
+        "3:65: account.renewal_date is of type date, which “07.03.2026” does not fit",
+        "3:77: account has no field “nmae”; did you mean “name”?",
+    ]

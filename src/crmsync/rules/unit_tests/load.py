@@ -16,7 +16,7 @@ from crmsync.rules.language import TaskStep
 from crmsync.rules.operators import shown
 from crmsync.rules.unit_tests.expectations import Expectation, ExpectationReader
 from crmsync.rules.unit_tests.memory_history import changes_of
-from crmsync.rules.unit_tests.memory_rows import check_row
+from crmsync.rules.unit_tests.memory_rows import mistakes_in_row
 from crmsync.rules.unit_tests.virtual_records import changed_records
 
 if TYPE_CHECKING:
@@ -151,12 +151,14 @@ class _TestReader:
         new_rule = data.get("new_rule", False)
         if not isinstance(new_rule, bool):
             self._note((*at, "new_rule"), f"“new_rule” is true or false, and not {shown(new_rule)}")
-        instant = self._instant(data.get("at"), (*at, "at"))
+        instant = self._instant(data["at"], (*at, "at")) if "at" in data else None
         records = self._records(data.get("records", {}), (*at, "records"))
         unread = self._unread(data.get("unread", []), (*at, "unread"))
         if len(self._problems.sentences) > before or rule is None or instant is None:
             return
         stages = tuple(self._stages(data, at, rule, (instant, records, unread)))
+        if len(self._problems.sentences) == before:
+            self._check_references(data, at)
         if len(self._problems.sentences) == before:
             yield RuleTest(
                 rule=rule,
@@ -327,9 +329,15 @@ class _TestReader:
     def _check_rows(self, name: str, rows: list[dict[str, object]], at: Path_) -> None:
         table = self._catalog.tables[name]
         for i, row in enumerate(rows):
+            mistakes = list(mistakes_in_row(table, row))
+            for field, sentence in mistakes:
+                here = (*at, i) if field is None else (*at, i, field)
+                is_name = field is not None and table.field(field) is None
+                find = self._document.key_place if is_name else self._document.place
+                self._problems.add(find(here), sentence)
             try:
-                check_row(table, row)
-                changes_of(table, row)
+                if not mistakes:  # the past of a value that does not fit cannot be read
+                    changes_of(table, row)
             except ValueError as error:
                 self._note((*at, i), str(error))
         seen: set[str] = set()
@@ -338,6 +346,32 @@ class _TestReader:
             if isinstance(record_id, str) and record_id in seen:
                 self._note((*at, i), f"the id “{record_id}” stands twice among {table.plural}")
             seen.add(str(record_id))
+
+    def _check_references(self, data: dict[str, Any], at: Path_) -> None:
+        """What a record refers to is there, now or later, where the test writes such records.
+
+        A test may leave out a whole table that its rule does not ask for.
+        """
+        later = data.get("later", [])
+        places: list[Path_] = [at]
+        stages: list[dict[str, Any]] = [data]
+        for i, stage in enumerate(later if isinstance(later, list) else [later]):
+            places.append((*at, "later", i) if isinstance(later, list) else (*at, "later"))
+            stages.append(stage)
+        known: dict[str, set[str]] = {}
+        for stage in stages:
+            for name, rows in stage.get("records", {}).items():
+                known.setdefault(name, set()).update(row["id"] for row in rows)
+        for place, stage in zip(places, stages, strict=True):
+            for name, rows in stage.get("records", {}).items():
+                for i, row in enumerate(rows):
+                    for field in self._catalog.tables[name].fields:
+                        wanted, target = row.get(field.name), field.references
+                        ids = known.get(target or "", set())
+                        if wanted and ids and wanted not in ids:
+                            here = (*place, "records", name, i, field.name)
+                            hint = nearest(wanted, ids)
+                            self._note(here, f"there is no {target} “{wanted}” here{hint}")
 
     def _unread(self, data: object, at: Path_) -> tuple[str, ...]:
         names = data if isinstance(data, list) else [data]

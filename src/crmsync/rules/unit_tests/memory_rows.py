@@ -12,7 +12,7 @@ from crmsync.config.yaml import nearest
 from crmsync.model.tables import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from crmsync.model.tables import Table
 
@@ -37,7 +37,9 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """
     seen: set[object] = set()
     for row in rows:
-        _check_names(table, row)
+        for name in row:
+            _check_name(table, name)
+        _check_id(table, row)
         if row["id"] in seen:
             raise ValueError(f"the id “{row['id']}” stands twice among {table.plural}")
         seen.add(row["id"])
@@ -50,22 +52,29 @@ def arrow_table(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     return pa.table(columns)
 
 
-def check_row(table: Table, row: Mapping[str, object]) -> None:
-    """Whether a row could stand in a table.
+def mistakes_in_row(table: Table, row: Mapping[str, object]) -> Iterator[tuple[str | None, str]]:
+    """Why a row could not stand in a table: each field that is meant, None for all, and why."""
+    for name, value in row.items():
+        field = table.field(name)
+        try:
+            _check_name(table, name)
+            if field is not None:
+                read_value(value, field.type, table, name)
+        except ValueError as error:
+            yield name, str(error)
+    try:
+        _check_id(table, row)
+    except ValueError as error:
+        yield None, str(error)
 
-    Raises:
-        ValueError: a field does not exist, or a value does not fit.
-    """
-    _check_names(table, row)
-    for field in table.fields:
-        read_value(row.get(field.name), field.type, table, field.name)
+
+def _check_name(table: Table, name: str) -> None:
+    if table.field(name) is None and name != HISTORY:
+        hint = nearest(name, (field.name for field in table.fields))
+        raise ValueError(f"{table.name} has no field “{name}”{hint}")
 
 
-def _check_names(table: Table, row: Mapping[str, object]) -> None:
-    names = [field.name for field in table.fields]
-    for name in row:
-        if name not in names and name != HISTORY:
-            raise ValueError(f"{table.name} has no field “{name}”{nearest(name, names)}")
+def _check_id(table: Table, row: Mapping[str, object]) -> None:
     if not isinstance(row.get("id"), str) or not row["id"]:
         raise ValueError(f"a record of {table.name} has no id, or one that is no text")
 
