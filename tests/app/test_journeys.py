@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crmsync.config.settings import Company
 from rules.rules_world import rules_from
-from support.rule_tests import run_tests_in, told
+from support.rule_tests import VENDOR, run_tests_in, told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+BERLIN = Company(name="Vendor", email="hello@vendor.example", time_zone="Europe/Berlin")
 TEMPLATE = "---\nsubject: Hello\nclass: commercial\n---\nHello {{ account.name }}\n"
 # A Monday.
 RECORDS = """\
@@ -24,7 +26,15 @@ records:
 CALL = "activity: [{id: call, account: a, kind: call, at: 2026-03-03T08:00}]"
 
 
-def outcome(folder: Path, then: str, test: str, *, more: str = "", records: str = RECORDS) -> str:
+def outcome(
+    folder: Path,
+    then: str,
+    test: str,
+    *,
+    more: str = "",
+    records: str = RECORDS,
+    company: Company = VENDOR,
+) -> str:
     """What fails in a test of a rule with these steps."""
     rule = f"rule: r\nsubject: account\nwhen: [{{tier: gold}}]\n{more}then:\n{then}"
     text = f"rule: r\n{records}{test}"
@@ -32,7 +42,7 @@ def outcome(folder: Path, then: str, test: str, *, more: str = "", records: str 
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / "hi.txt").write_text(TEMPLATE, encoding="utf-8")
     tests = folder / "rules" / "tests"
-    (one,) = run_tests_in(tests, rules, templates=folder / "templates")
+    (one,) = run_tests_in(tests, rules, company=company, templates=folder / "templates")
     return told(one)
 
 
@@ -368,6 +378,48 @@ later:
   - {at: 2026-04-05T09:00, expect: {actions: {a: nothing}}}
 """
     assert outcome(tmp_path, "  - note: {text: one}\n", test, more=AGAIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "late", "fifth"),
+    [
+        # Clocks were put forward on Sunday, 29 March, and back on 25 October.
+        ("2026-03-23", "2026-03-30", "2026-04-13", "2026-04-20"),
+        ("2026-10-19", "2026-10-26", "2026-11-09", "2026-11-16"),
+    ],
+)
+def test_what_comes_after_a_week_comes_at_the_same_time_of_day(
+    tmp_path: Path, first: str, second: str, late: str, fifth: str
+) -> None:
+    records = RECORDS.replace("2026-03-02", first)
+    after = "  - note: {text: one}\n  - after: 1 week\n    note: {text: two}\n"
+    test = f"""\
+expect: {{actions: {{a: [note]}}}}
+later:
+  - {{at: {second}T08:59, expect: {{actions: {{a: nothing}}}}}}
+  - {{at: {second}T09:00, expect: {{actions: {{a: [note]}}}}}}
+"""
+    assert outcome(tmp_path, after, test, records=records, company=BERLIN) == ""
+    test += f"""\
+  - {{at: {late}T09:30, expect: {{actions: {{a: [note]}}}}}}
+  - {{at: {fifth}T08:59, expect: {{actions: {{a: nothing}}}}}}
+  - {{at: {fifth}T09:00, expect: {{actions: {{a: [note]}}}}}}
+"""
+    once = "  - note: {text: one}\n"
+    assert outcome(tmp_path, once, test, more=AGAIN, records=records, company=BERLIN) == ""
+
+
+def test_with_for_a_week_is_over_at_the_time_of_day_at_which_it_began(tmp_path: Path) -> None:
+    test = """\
+expect: {actions: {a: nothing}}
+later:
+  - {at: 2026-03-30T08:59, expect: {actions: {a: nothing}}}
+  - {at: 2026-03-30T09:00, expect: {actions: {a: [note]}}}
+"""
+    records = RECORDS.replace("2026-03-02", "2026-03-23")
+    then = "  - note: {text: one}\n"
+    found = outcome(tmp_path, then, test, more="for: 7 days\n", records=records, company=BERLIN)
+    assert found == ""
 
 
 def test_business_days_lie_between_two_rounds(tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_absence_is_unknown_while_the_stream_was_never_read(tmp_path: Path) -> N
         ("not: [{tier: {is: gold, if_unknown: no}}]", "match"),
         ("tier: {is: gold, if_unknown: hold}", "unknown"),
         ("none: {of: activities, if_unknown: yes}", "match"),
+        # So it is where the role of a related record is what is unknown.
+        ("none: {of: contacts, where: [{role: champion}], if_unknown: yes}", "match"),
+        ("none: {of: contacts, where: [{role: champion}], if_unknown: hold}", "unknown"),
+        ("some: {of: contacts, where: [{role: champion}], if_unknown: hold}", "unknown"),
+        (
+            "count: {of: contacts, where: [{role: champion}], is: {under: 1}, if_unknown: yes}",
+            "match",
+        ),
+        ("every: {of: contacts, is: [{role: champion}], if_unknown: yes}", "match"),
+        ("every: {of: contacts, is: [{role: champion}]}", "no"),
+        (
+            "none: {of: contacts, where: [{role: {is: ceo, if_unknown: yes}}], if_unknown: hold}",
+            "no",
+        ),
         ("last_contact: {older_than: 14 days, if_unknown: no}", "no"),
         # Presence of a plain field is never unknown.
         ("tier: {present: false}", "match"),

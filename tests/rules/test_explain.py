@@ -8,6 +8,7 @@ import pytest
 
 from crmsync.errors import InvalidInputError, UsageError
 from crmsync.model.durations import parse_duration
+from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Operator, Test
 from crmsync.rules.evaluation.calendar import Calendar
 from crmsync.rules.evaluation.world import World
@@ -137,6 +138,19 @@ def test_there_is_no_such_subject(tmp_path: Path) -> None:
         ),
         (Operator.OLDER_THAN, "1 business day", timedelta(days=-2), "0 of 1 business day"),
         (Operator.IN_NEXT, "3 days", timedelta(), "0 of at most 3 days"),
+        (Operator.IN_LAST, "3 days", timedelta(days=-3), "3 of at most 3 days"),
+        (
+            Operator.IN_LAST,
+            "3 days",
+            timedelta(days=-3, seconds=-1),
+            "more than 3 of at most 3 days",
+        ),
+        (
+            Operator.IN_NEXT,
+            "5 business days",
+            timedelta(days=7, hours=1),
+            "more than 5 of at most 5 business days",
+        ),
     ],
 )
 def test_distance_in_words(operator: Operator, age: str, away: timedelta, words: str) -> None:
@@ -144,6 +158,18 @@ def test_distance_in_words(operator: Operator, age: str, away: timedelta, words:
     calendar = Calendar(now=monday, zone=ZoneInfo("UTC"), country=None)
     test = Test(operator=operator, operand=parse_duration(age))
     assert distance(monday + away, test, calendar) == words
+
+
+def test_what_lies_behind_the_last_business_day_is_more_than_it() -> None:
+    sunday = Calendar(now=datetime(2026, 3, 1, 12, tzinfo=UTC), zone=ZoneInfo("UTC"), country=None)
+    test = Test(operator=Operator.IN_NEXT, operand=parse_duration("5 business days"))
+    for kind in (FieldType.INSTANT, FieldType.DATE):
+        end = sunday.bounds(test, kind).most
+        assert end is not None
+        saturday = datetime(2026, 3, 7, 17, tzinfo=UTC)
+        value = saturday if kind is FieldType.INSTANT else saturday.date()
+        assert value > end
+        assert distance(value, test, sunday) == "more than 5 of at most 5 business days"
 
 
 def outcomes(tmp_path: Path, test: str) -> list[RuleTested]:

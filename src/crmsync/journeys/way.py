@@ -17,6 +17,7 @@ from crmsync.journeys.keys import effect_key, in_round, round_of
 from crmsync.journeys.walked import Answered, Answers, Question, Waits, Walked
 from crmsync.ledger.states import WAITING, State
 from crmsync.ledger.values.enrolments import BEGUN, SKIPPED, StepOutcome
+from crmsync.model.durations import Duration
 from crmsync.model.verdicts import Truth
 from crmsync.rules.language import (
     ChooseStep,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from crmsync.journeys.inside import Entered, Inside
     from crmsync.ledger.values.effects import StepState
     from crmsync.ledger.values.enrolments import EnrolmentRef
-    from crmsync.model.durations import Duration
     from crmsync.rules.language import AnyStep, Guard, Rule, Step
 
     Later = Callable[[Rule, EnrolmentRef, datetime, Duration, ClockOf], datetime]
@@ -180,9 +180,13 @@ class _Walker:
         return self.later(self.rule, self.ref, start, by, ClockOf.COMPANY)
 
     def _last_before_now(self, every: Duration) -> datetime:
-        if not every.business_days:
-            return self.begun + (self.now - self.begun) // every.length * every.length
         at = self.begun
+        if not every.business_days:
+            about = (self.now - at) // every.length
+            # One more or less, since days on which clocks are changed are shorter or longer.
+            counts = (about + 1, about, about - 1)
+            ends = (self._after(at, Duration(length=n * every.length)) for n in counts)
+            return next(end for end in ends if end <= self.now)
         while (coming := self._after(at, every)) <= self.now:
             at = coming
         return at

@@ -11,7 +11,8 @@ it unknown. Where it is not written:
   against the match: ``no`` as a rule, ``yes`` where an odd number of negations stands around it
   (``not``, ``none_of``, the ``where`` of ``none``, of a ``count`` with ``at_most`` or ``under``);
 * inside the ``where`` of an exact count, a sum, an average, a smallest, largest or latest, neither
-  value is safe; there it stays unknown.
+  value is safe; there it stays unknown;
+* so it does inside a clause about related records that has a written ``if_unknown`` itself.
 """
 
 from __future__ import annotations
@@ -81,11 +82,14 @@ def settle_asked(condition: Condition, polarity: int = 1) -> Condition:
 
 def _settle_related(clause: Related, polarity: int) -> Related:
     where = clause.of.where
-    inside = _polarity_of_where(clause, polarity)
+    if clause.if_unknown is None:
+        inside, each = _polarity_of_where(clause, polarity), polarity
+    else:  # it says itself what counts where something of its records is unknown
+        inside = each = _MIXED
     return replace(
         clause,
         of=replace(clause.of, where=None if where is None else settle(where, inside)),
-        each=None if clause.each is None else settle(clause.each, polarity),
+        each=None if clause.each is None else settle(clause.each, each),
         unknown_as=_unknown_as(clause, polarity),
     )
 

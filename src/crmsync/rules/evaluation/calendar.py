@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BACKWARD = frozenset({Operator.IN_LAST, Operator.OLDER_THAN})
 
+_DAY = timedelta(days=1)
+
 Bound = date | datetime
 # A year on each side is left free, since converting between zones must not overflow.
 _FIRST_DAY, _LAST_DAY = date(2, 1, 1), date(9998, 12, 31)
@@ -85,13 +87,18 @@ class Calendar:
             return self._end_of_time(kind, back=back)
 
     def instant_after(self, duration: Duration) -> datetime:
-        """Now, a duration later: business days keep the time of day, from any day on."""
+        """Now, a duration later: days keep the time of day, also when clocks are changed.
+
+        Business days do so from any day on.
+        """
         try:
-            if not duration.business_days:
+            if duration.business_days:
+                day = add_business_days(self.today, duration.business_days, self.country)
+            elif duration.length % _DAY:
                 return (self.now + duration.length).astimezone(UTC)
-            return self._at_this_time(
-                add_business_days(self.today, duration.business_days, self.country)
-            )
+            else:
+                day = self.today + duration.length
+            return self._at_this_time(day)
         except OverflowError:
             return datetime.combine(_LAST_DAY, time(), tzinfo=UTC)
 

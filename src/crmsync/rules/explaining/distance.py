@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crmsync.model.business_days import business_days_between, is_business_day
 from crmsync.model.durations import Duration
+from crmsync.model.tables import FieldType
 from crmsync.rules.conditions import Change, Operator, Test
 
 if TYPE_CHECKING:
@@ -60,8 +61,14 @@ def _time_distance(
     wanted_ahead = operator in {Operator.IN_NEXT, Operator.FURTHER_THAN}
     if count and ahead != wanted_ahead:
         return f"{count} {_counted(unit, count)}{side}"
-    words = "of at most " if operator in {Operator.IN_NEXT, Operator.IN_LAST} else "of "
-    return f"{count} {words}{needed} {_counted(unit, needed)}"
+    if operator not in {Operator.IN_NEXT, Operator.IN_LAST}:
+        return f"{count} of {needed} {_counted(unit, needed)}"
+    # Whole ones are counted, and what lies behind the last may be part of one, or a day off.
+    kind = FieldType.INSTANT if isinstance(value, datetime) else FieldType.DATE
+    end = calendar.shifted(bound, kind, back=not ahead)
+    beyond = value > end if ahead else value < end
+    more = "more than " if count == needed and beyond else ""
+    return f"{more}{count} of at most {needed} {_counted(unit, needed)}"
 
 
 def _is_ahead(value: date, calendar: Calendar) -> bool:
