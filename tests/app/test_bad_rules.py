@@ -43,6 +43,54 @@ MISTAKES = {
         (_WHEN, "  - renewal_date: {in_next: 24h}"),
         f"{_AT}:5:29: a date has no hours, so 1 day does not fit it; write whole days",
     ),
+    "a thousands separator": (
+        (_WHEN, "  - recurring_revenue: {over: 1,000}"),
+        (
+            f"{_AT}:5:33: unknown operator “000”; a number has no separator of thousands, and a "
+            "point before its decimals: 1000.50"
+        ),
+    ),
+    "a list behind is": (
+        (_WHEN, "  - tier: {is: [gold, silver]}"),
+        f"{_AT}:5:16: “is” has one value; for one of several, write “in: [gold, silver]”",
+    ),
+    "a list behind is_not": (
+        (_WHEN, "  - tier: {is_not: [gold, silver]}"),
+        f"{_AT}:5:20: “is_not” has one value; for none of several, write “not_in: [gold, silver]”",
+    ),
+    "a list in a list": (
+        (_WHEN, "  - tier: [gold, [silver]]"),
+        f"{_AT}:5:11: a list is not a text; write one text here",
+    ),
+    "a small number": (
+        (_WHEN, "  - recurring_revenue: {over: 0.00001}"),
+        f"{_AT}:5:31: “0.00001” has more than four decimal places",
+    ),
+    "a duration of too many digits": (
+        (_WHEN, "  - renewal_date: {in_next: 99999999 days}"),
+        (
+            f"{_AT}:5:29: “99999999 days” has more than six digits; write a shorter time, or in "
+            "a longer unit"
+        ),
+    ),
+    "a month": (
+        (_WHEN, "  - renewal_date: {in_next: 1 month}"),
+        (
+            f"{_AT}:5:29: “1 month” is not a duration, for months differ in length; write days "
+            "or weeks, for example 30 days"
+        ),
+    ),
+    "a condition beside its contrary": (
+        (_WHEN, "  - tier: gold\n  - not: [{tier: gold}]"),
+        (
+            f"{_AT}:6:12: “tier: gold” under “not” cannot be true together with “tier: gold” of "
+            "line 5"
+        ),
+    ),
+    "a colon in a text within braces": (
+        ("description: A renewal is near", "description: {text: Renewal: soon, x: y}\nd: A"),
+        f'{_AT}:2:21: a text with “: ” in it needs quotes: "Renewal: soon"',
+    ),
     "a text compared with a date": (
         (_WHEN, "  - renewal_date: {before: soon}"),
         f"{_AT}:5:28: “soon” is not a date; write for example 2026-03-01",

@@ -137,6 +137,9 @@ def _of_structure(trouble: _Trouble) -> Mistake:
     """What is wrong with how lines stand to each other."""
     says = trouble.says
     if "flow sequence" in says or "flow mapping" in says:
+        within = _colon_in_braces(trouble)
+        if within is not None:
+            return within
         closing = _CLOSING.get(trouble.began_with, "]")
         return trouble.where_it_began(
             f"the “{trouble.began_with}” that opens here is not closed by “{closing}”, or a comma "
@@ -194,6 +197,24 @@ def _colon(trouble: _Trouble) -> Mistake:
             f"this line is indented deeper than line {number + 1}, which has a value already; "
             "begin both at the same column"
         ),
+    )
+
+
+def _colon_in_braces(trouble: _Trouble) -> Mistake | None:
+    """A colon in a text that stands in braces, and has no quotes."""
+    if trouble.text[trouble.column : trouble.column + 2] != ": ":
+        return None
+    begun = re.search(
+        r"[{,] *[\w.-]+: +([^\s'\"{}\[\],][^{}\[\],]*)$", trouble.text[: trouble.column]
+    )
+    if begun is None:
+        return None
+    rest = re.match(r"[^{}\[\],]*", trouble.text[trouble.column :])
+    written = begun[1] + (rest[0] if rest is not None else "")
+    return Mistake(
+        line=trouble.line + 1,
+        column=begun.start(1) + 1,
+        sentence=f"a text with “: ” in it {_quotes(written)}",
     )
 
 

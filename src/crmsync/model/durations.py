@@ -15,6 +15,9 @@ _UNITS = {
 _SHORT = {"m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week"}
 # Beyond this, calendars end before the sums do.
 _LONGEST = timedelta(days=100 * 365)
+_MOST_DIGITS = 6
+# What is meant as a duration, and is none.
+_LIKE_ONE = re.compile(r"^\s*([0-9]+)\s*(?:business\s+)?([a-z]+)\s*$")
 _PATTERN = re.compile(r"^\s*([0-9]{1,6})\s*(business\s+)?([a-z]+)\s*$")
 
 
@@ -87,6 +90,17 @@ def parse_duration(text: object) -> Duration:
             if duration.length > _LONGEST or duration.business_days > _LONGEST.days:
                 raise ValueError(f"“{text}” is longer than {_LONGEST.days // 365} years")
             return duration
+    named = _LIKE_ONE.match(text.lower()) if isinstance(text, str) else None
+    if named is not None and named[2].startswith(("month", "quarter", "year")):
+        units = f"{named[2].removesuffix('s')}s"
+        raise ValueError(
+            f"“{text}” is not a duration, for {units} differ in length; write days or weeks, "
+            "for example 30 days"
+        )
+    if named is not None and len(named[1]) > _MOST_DIGITS:
+        raise ValueError(
+            f"“{text}” has more than six digits; write a shorter time, or in a longer unit"
+        )
     raise ValueError(
         f"“{text}” is not a duration; write for example 30 days, 12h, 2 weeks or 3 business days"
     )

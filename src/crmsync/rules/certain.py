@@ -61,6 +61,9 @@ def certainty(condition: Condition) -> bool | None:
     return _Judge().of(condition)
 
 
+_Said = tuple[Comparison, str]  # a clause, and how sentences name it
+
+
 class _Judge:
     def __init__(self) -> None:
         self.found: list[Certainty] = []
@@ -114,13 +117,13 @@ class _Judge:
         verdicts = [self.of(part) for part in condition.conditions]
         if False in verdicts:
             return False
-        for clause, value, others in _beside(condition, All):
+        for (clause, said), value, others in _beside(condition, All):
             other = next((other for other, seen in others if seen.and_(value).nothing), None)
             if other is not None:
                 self._tell(
                     clause,
-                    f"“{clause.text}” cannot be true together with “{other.text}” of "
-                    f"{_where(other, clause)}; for one or the other, write “any:”",
+                    f"{said} cannot be true together with {other[1]} of "
+                    f"{_where(other[0], clause)}; for one or the other, write “any:”",
                 )
                 return False
         absent = _contradicted_absence(condition)
@@ -133,13 +136,13 @@ class _Judge:
         verdicts = [self.of(part) for part in condition.conditions]
         if True in verdicts:
             return True
-        for clause, value, others in _beside(condition, AnyOf):
+        for (clause, said), value, others in _beside(condition, AnyOf):
             other = next((other for other, seen in others if seen.or_(value).everything), None)
             if other is not None:
                 self._tell(
                     clause,
-                    f"every value passes “{clause.text}” or “{other.text}” of "
-                    f"{_where(other, clause)}; did you mean “all:”?",
+                    f"every value passes {said} or {other[1]} of "
+                    f"{_where(other[0], clause)}; did you mean “all:”?",
                 )
                 return True
         return False if verdicts and all(verdict is False for verdict in verdicts) else None
@@ -155,17 +158,18 @@ def _where(clause: Comparison, seen_from: Comparison) -> str:
 
 def _beside(
     condition: Condition, kind: type[All | AnyOf]
-) -> Iterator[tuple[Comparison, Passed, list[tuple[Comparison, Passed]]]]:
+) -> Iterator[tuple[_Said, Passed, list[tuple[_Said, Passed]]]]:
     """The clauses of a list or ``any``: what passes each, and those before it about the same."""
-    before: dict[tuple[str, str], list[tuple[Comparison, Passed]]] = {}
+    before: dict[tuple[str, str], list[tuple[_Said, Passed]]] = {}
     for clause, negated in _clauses(condition, kind):
         value = passed(clause)
         if value is None:
             continue
         value = value.negated() if negated else value
         others = before.setdefault(value.about, [])
-        yield clause, value, others[-_MOST_COMPARED:]
-        others.append((clause, value))
+        said = clause, f"“{clause.text}” under “not”" if negated else f"“{clause.text}”"
+        yield said, value, others[-_MOST_COMPARED:]
+        others.append((said, value))
 
 
 def _clauses(

@@ -143,6 +143,8 @@ def parse_text(value: object) -> str:
     """
     if isinstance(value, str):
         return value
+    if isinstance(value, list | dict):
+        raise ValueError(f"{shown(value)} is not a text; write one text here")
     raise ValueError(f'{shown(value)} is not a text; write it in quotes: "{shown(value, "")}"')
 
 
@@ -227,6 +229,8 @@ def shown(value: object, quote: str = "“”") -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
+    if isinstance(value, float) and "e-" in str(value):
+        value = f"{Decimal(str(value)):f}"  # nobody writes 1e-05
     return f"{quote[:1]}{shortened(value)}{quote[1:]}"
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 IF_UNKNOWN = "if_unknown"
 _NAMING_VALUES = LIST_OPERATORS | {Operator.IS, Operator.IS_NOT}
 ENROLLED = "enrolled"
+_OF_SEVERAL = {Operator.IS: (Operator.IN, "one"), Operator.IS_NOT: (Operator.NOT_IN, "none")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +138,11 @@ class TestParser:
             return Operator(key)
         if key not in list(Operator):
             hint = nearest(key, (*fitting, *HISTORY_OPERATORS, IF_UNKNOWN))
+            if subject.type in NUMBERS and str(key).isdecimal():  # YAML has split 1,000
+                hint = (
+                    "; a number has no separator of thousands, and a point before its decimals: "
+                    "1000.50"
+                )
             self._problems.add(place, f"unknown operator “{key}”{hint}")
             return None
         operator = Operator(key)
@@ -192,6 +198,8 @@ class TestParser:
                     f"{subject.name} is {TYPE_WORDS[subject.type]}, which is not tested so; "
                     f"for that there are {', '.join(OPERATORS[subject.type])}"
                 )
+            if Operator.IN in OPERATORS[subject.type]:
+                _check_single(operator, value)
             operand = self._operand(operator, value, subject)
             if operator in _NAMING_VALUES:
                 self._check_words(operand, subject)
@@ -270,6 +278,15 @@ class TestParser:
 
 def _comparable(one: FieldType, other: FieldType) -> bool:
     return one is other or {one, other} <= NUMBERS
+
+
+def _check_single(operator: Operator, value: object) -> None:
+    if operator in _OF_SEVERAL and isinstance(value, list) and value:
+        several, how = _OF_SEVERAL[operator]
+        listed = ", ".join(shown(item, "") for item in value)
+        raise ValueError(
+            f"“{operator}” has one value; for {how} of several, write “{several}: [{listed}]”"
+        )
 
 
 def _interval(value: object, kind: FieldType) -> tuple[Literal, ...]:
