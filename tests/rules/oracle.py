@@ -350,8 +350,6 @@ class Oracle:
         # Every number that the count may be, once the undecided ones are known.
         least, most = where.count(True), where.count(True) + where.count(None)
         verdicts = {_plain(count, clause.test) for count in range(least, most + 1)}
-        if clause.test.operator in {Operator.IS, Operator.BETWEEN} and least != most:
-            return None
         return verdicts.pop() if len(verdicts) == 1 else None
 
     def _of_values(self, clause: Related, counting: list[Row], row: Row, table: str) -> bool | None:

@@ -131,6 +131,42 @@ def test_what_an_unknown_clause_counts_as(tmp_path: Path, clause: str, verdict: 
 
 
 @pytest.mark.parametrize(
+    ("test", "verdict"),
+    [
+        # One champion is known, and of two more contacts it cannot be said: one, two or three.
+        ("{between: [1, 3]}", "match"),
+        ("{between: [1, 2]}", "unknown"),
+        ("{between: [3, 3]}", "unknown"),
+        ("{between: [2, 9]}", "unknown"),
+        ("{between: [4, 9]}", "no"),
+        ("0", "no"),
+        ("1", "unknown"),
+        ("4", "no"),
+        ("{is_not: 0}", "match"),
+        ("{is_not: 3}", "unknown"),
+        ("[1, 2, 3, 3, 7]", "match"),
+        ("[1, 3]", "unknown"),
+        ("[0, 4]", "no"),
+        ("{not_in: [0, 4]}", "match"),
+        ("{not_in: [3, 2, 1]}", "no"),
+        ("{not_in: [1, 2]}", "unknown"),
+        ("{at_least: 1}", "match"),
+        ("{at_least: 2}", "unknown"),
+        ("{at_most: 3}", "match"),
+    ],
+)
+def test_a_count_is_unknown_only_where_it_makes_a_difference(
+    tmp_path: Path, test: str, verdict: str
+) -> None:
+    clause = f"count: {{of: contacts, where: [{{role: champion}}], is: {test}, if_unknown: hold}}"
+    rule = rule_of(tmp_path, f"  - {clause}")
+    contacts = [{"id": "a", "account": "a", "role": "champion"}]
+    contacts += [{"id": one, "account": "a"} for one in "bc"]
+    said = verdicts_of(rule, {"account": [{"id": "a"}], "contact": contacts})
+    assert ("match" if said.matches else "unknown" if said.unknown else "no") == verdict
+
+
+@pytest.mark.parametrize(
     ("clause", "matches"),
     [
         ("last_contact: {older_than: 14 days}", True),

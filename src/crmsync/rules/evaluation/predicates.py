@@ -328,14 +328,27 @@ def tallied(rows: Rows, clause: Related) -> Seen:
 
 
 def _count(test: Test, counted: ir.Value, unsure: ir.Value) -> ir.BooleanValue:
-    least = _tested(counted, test)
+    """Decided where counting the unsure ones makes no difference."""
     if test.operator in _MONOTONE:
-        # Decided where counting the unsure ones makes no difference.
-        most = _tested(counted + unsure, test)
+        least, most = _tested(counted, test), _tested(counted + unsure, test)
         return (least == most).ifelse(least, _UNKNOWN)
     if test.operator is Operator.PRESENT:
         return ibis.literal(test.operand)
-    return (unsure == 0).ifelse(least, _UNKNOWN)
+    passing = _numbers_named(test, counted, counted + unsure)
+    all_pass = passing == unsure + 1
+    said = (all_pass | (passing == 0)).ifelse(all_pass, _UNKNOWN)
+    return ~said if test.operator in {Operator.IS_NOT, Operator.NOT_IN} else said
+
+
+def _numbers_named(test: Test, least: ir.Value, most: ir.Value) -> ir.Value:
+    """How many of the whole numbers between two, both included, a test names."""
+    named = test.operand if isinstance(test.operand, tuple) else (test.operand,)
+    numbers = sorted({int(str(number)) for number in named})
+    if test.operator is Operator.BETWEEN:
+        low, high = numbers[0], numbers[-1]
+        return ibis.greatest(ibis.least(most, high) - ibis.greatest(least, low) + 1, 0)
+    hits = [((least <= number) & (most >= number)).cast("int64") for number in numbers]
+    return sum(hits, start=ibis.literal(0))
 
 
 def _test_of(clause: Related) -> Test:
