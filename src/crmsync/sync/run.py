@@ -185,14 +185,15 @@ class _StreamSync:
         """When what was read was written; None where that is as good as when it was read.
 
         Its age is by the machine's clock, which its files bear too, also where ``--at`` says that
-        it is another time.
+        it is another time; but what was there already at a past instant is as old as it was then.
         """
         if not isinstance(self.connector, Dated):
             return None
         written_at: object = self.connector.written_at(self.stream.name)
         if not isinstance(written_at, datetime) or written_at.tzinfo is None:
             return None  # a stranger's plugin may say anything
-        age = SystemClock().now() - written_at
+        now = SystemClock().now()
+        age = (read_at if written_at <= read_at < now else now) - written_at
         return read_at - age if age >= _NEW else None
 
     def _read(self, since: Cursor | None, mapper: StreamMapper) -> str | None:
