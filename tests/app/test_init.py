@@ -34,6 +34,19 @@ def test_examples_are_without_mistakes(tmp_path: Path, monkeypatch: pytest.Monke
     assert f"No problems in {len(_EXAMPLES)} connections" in told
 
 
+@pytest.mark.parametrize("connectors", [[], ["salesforce", "mailbox"]], ids=["files", "others"])
+def test_the_tests_of_the_shipped_rules_pass_with_the_new_config(
+    connectors: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [word for name in connectors for word in ("--connector", name)]
+    assert call("init", tmp_path / "new", *wanted).exit_code == 0
+    _checked(tmp_path / "new", monkeypatch)
+    config = tmp_path / "new" / "config.yaml"
+    assert "\nmail: " in config.read_text(encoding="utf-8")
+    told = call("test", "--config", config)
+    assert told.exit_code == 0, told.stdout
+
+
 @pytest.mark.parametrize(
     ("also", "line", "held"),
     [

@@ -175,7 +175,8 @@ def _run(premises: Premises, records: VirtualRecords, rule: Rule) -> Seen:
         withheld=decided.withheld,
     )
     target = Target(writes=VirtualConnection(), spec=VirtualConnection.spec())
-    targets = dict.fromkeys(premises.connections, target)
+    # Mail goes by a connection of the config, whichever the records come from.
+    targets = dict.fromkeys({*premises.connections, *premises.config.connections}, target)
     deliver(ledger, targets, clock=premises.clock, run_id=number)
     inside = ledger.enrolments(statuses=[EnrolmentStatus.ACTIVE])
 
