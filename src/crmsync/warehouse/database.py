@@ -42,6 +42,8 @@ _FILE = "file"  # the name under which an engine knows the file
 # Engines that rest. To start one takes 13 ms of the processor, to open a file in it one: a command
 # opens the warehouse five times, and each test that runs commands some fifty times.
 _RESTING: list[duckdb.DuckDBPyConnection] = []
+# An engine that has seen more than this keeps a hundred MiB, and its start is no matter beside it.
+_LARGE = 8 * 2**20
 # From so many characters on a query takes longer to bind than its rows to be kept: it is bound once
 # to be kept, but several times to be read.
 _LONG = 10_000
@@ -83,6 +85,9 @@ class Database:
         except duckdb.Error:
             # It broke, on a full disk for example, or has a folder beside the file: what does not
             # fit into memory is always kept in the first one, which goes with the engine.
+            engine.close()
+            return
+        if _size(self.path) > _LARGE:
             engine.close()
         else:
             _RESTING.append(engine)
@@ -314,6 +319,13 @@ def _engine_with(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         engine.close()
         raise
     return engine
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _quoted(path: Path) -> str:
