@@ -85,6 +85,13 @@ def test_who_merely_writes_of_it_does_not(company: Path, subject: str, text: str
     assert _mail(company)[0] == "ready"
 
 
+def test_a_mail_server_s_clock_may_be_ahead_of_ours(company: Path) -> None:
+    """Its mail is read once: what is not heard then is heard with the next mail, too late."""
+    _write(company, ("2026-03-02 09:00:30", "unsubscribe", ""))
+    assert _mail(company)[0] == "dropped"
+    assert _mail(company, "2026-03-02T09:15")[0] == "dropped"
+
+
 def test_what_was_said_long_before_was_said_to_somebody_else(company: Path) -> None:
     _write(company, ("2025-11-01 10:00", "unsubscribe", ""))
     assert _mail(company)[0] == "ready"
