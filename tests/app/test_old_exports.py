@@ -43,16 +43,17 @@ def test_an_export_of_activities_that_nobody_renews_makes_silence_unknown(tmp_pa
 def test_an_export_of_then_is_as_old_as_it_was_then(tmp_path: Path) -> None:
     """Whoever asks what there was to do last month has last month's files."""
     config = make_company(tmp_path)
-    then = datetime.now(UTC) - timedelta(days=30)
+    then = datetime.fromisoformat(_AT).replace(tzinfo=UTC) - timedelta(hours=2)
     for file in (tmp_path / "crm").iterdir():
         os.utime(file, (then.timestamp(), then.timestamp()))
-    at = ("--config", config, "--at", (then + timedelta(hours=1)).isoformat())
-    assert call_json("plan", *at)["rules"][0]["unknown"] == 0
+    at = ("--config", config, "--at", _AT)
+    rule = call_json("plan", *at)["rules"][0]
+    assert (rule["matches"], rule["unknown"]) == (2, 0)
     streams = call_json("status", *at)["streams"]
-    assert {datetime.fromisoformat(s["written_at"]).date() for s in streams} == {then.date()}
+    assert {datetime.fromisoformat(s["written_at"]) for s in streams} == {then}
     assert not any(s["stale"] for s in streams)
-    two_days_later = (then + timedelta(days=2)).isoformat()
-    late = call_json("plan", "--config", config, "--at", two_days_later)
+    late = call_json("plan", "--config", config, "--at", "2026-03-04T09:00")
+    assert late["rules"][0]["matches"] == 0
     assert "of crm was written 2 days ago" in str(late["held"])
 
 
