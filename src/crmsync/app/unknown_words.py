@@ -33,10 +33,10 @@ def doubts_about_values(workspace: Workspace, rules: RuleSet, records: Records) 
         for place, table, field, wanted, past in (*_asked(rule), *_recipients(rule)):
             definition = workspace.catalog.tables[table].field(field)
             # What a field was once is a word of its past, though no record has it today.
-            past = past and definition is not None and definition.tracked  # noqa: PLW2901
-            key = (table, field, past)
+            once = past and definition is not None and definition.tracked
+            key = (table, field, once)
             if key not in known:
-                known[key] = _values(records, table, field, past=past)
+                known[key] = _values(records, table, field, past=once)
             for word in wanted:
                 hint = nearest(word, known[key])
                 # A list may name a word for later beside one in use, both much alike.
