@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from portal_reading import HOUR, asked, read, rows
+from portal_reading import HOUR, asked, first_load, read, rows
 
 from crmsync.errors import RejectedError, TransientError
 from crmsync_hubspot import reading
@@ -41,6 +41,21 @@ def test_no_address_is_too_long(tested: TestedPortal) -> None:
     (row,) = rows(read(tested.connect(columns=("name", *columns))))
     assert row["name"] == "A"
     assert max(len(one.target) for one in tested.service.requests) < 16_384
+
+
+def test_no_search_is_too_long(tested: TestedPortal) -> None:
+    """A portal refuses searches of more than 3,000 characters, and properties count to them."""
+    columns = tuple(f"a_property_with_a_rather_long_name_{number:04}" for number in range(150))
+    for name in columns:
+        tested.portal.types["companies"].add(_property(name, "string"))
+    connector = tested.connect(columns=("name", *columns))
+    cursor = first_load(connector)
+    made = [tested.make("companies", name="A", **{columns[-1]: f"v{n}"}) for n in range(120)]
+    tested.clock.pass_time(HOUR)
+    told = {row["id"]: row for row in rows(read(connector, cursor))}
+    assert told.keys() == set(made)
+    assert [told[one][columns[-1]] for one in made] == [f"v{n}" for n in range(120)]
+    assert {row["name"] for row in told.values()} == {"A"}
 
 
 def test_times_are_told_in_one_way(tested: TestedPortal) -> None:

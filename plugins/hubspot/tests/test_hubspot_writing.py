@@ -201,6 +201,16 @@ def test_a_key_is_looked_for_to_the_end(looked_up: TestedPortal, fault: Fault) -
     assert len(looked_up.rows("tasks")) == 1
 
 
+def test_the_longest_keys_of_a_batch_are_looked_for(looked_up: TestedPortal) -> None:
+    """A hundred of them would make a search of more than 3,000 characters, which is refused."""
+    keys = [f"a-rule-with-a-rather-long-name-{number:049}" for number in range(100)]
+    looked_up.connect().apply([task(key) for key in keys])
+    looked_up.clock.pass_time(timedelta(minutes=10))
+    answers = looked_up.connect().apply([task(key) for key in keys])
+    assert all(isinstance(one, Receipt) and one.already for one in answers)
+    assert len(looked_up.rows("tasks")) == 100
+
+
 def test_what_this_process_made_it_knows_before_the_search_does(looked_up: TestedPortal) -> None:
     looked_up.settings.index_lag = timedelta(minutes=5)
     connector = looked_up.connect()

@@ -146,6 +146,7 @@ MANY = [condition("name", "EQ", value=str(n)) for n in range(19)]
         {"limit": "ten"},
         {"after": "next"},
         {"query": "x" * 3001},
+        {"properties": ["name"] * 430},  # a body of more than 3,000 characters
         {"sorts": ["name", "city"]},
         {"sorts": ["nonsense"]},
         {"sorts": [{"propertyName": "name", "direction": "UP"}]},

@@ -13,10 +13,10 @@ from crmsync.errors import AuthError, TransientError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot import objects
 from crmsync_hubspot.errors import RefusedError
-from crmsync_hubspot.records import batch_read, following, search
+from crmsync_hubspot.records import ROOM, batch_read, following, search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from crmsync_hubspot.client import HubSpotClient
     from crmsync_hubspot.describing import Descriptions
@@ -83,8 +83,7 @@ class Keys:
         """
         found: dict[str, Receipt] = {}
         ask = self._read if self.are_unique(object_name) else self._searched
-        for start in range(0, len(keys), objects.BATCH):
-            some = keys[start : start + objects.BATCH]
+        for some in _some_at_once(keys):
             for record in ask(object_name, some):
                 key = record["properties"].get(self.property)
                 # The portal compares without case; keys differ in more.
@@ -127,3 +126,17 @@ class Keys:
             after = more
         # Who takes a page that is not the last for all there is makes things twice.
         raise TransientError(f"HubSpot's search of {object_name} has no end")
+
+
+def _some_at_once(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many as a call takes, and as a search has room for."""
+    some: list[str] = []
+    length = 0
+    for key in keys:
+        length += len(key) + 3
+        if some and (length > ROOM or len(some) == objects.BATCH):
+            yield some
+            some, length = [], len(key) + 3
+        some.append(key)
+    if some:
+        yield some

@@ -26,7 +26,7 @@ from crmsync_hubspot.cursor import (
     written,
 )
 from crmsync_hubspot.options import HubSpotStreamOptions
-from crmsync_hubspot.records import batch_read, following, search
+from crmsync_hubspot.records import ROOM, batch_read, following, search
 from crmsync_hubspot.tables import archived_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Results = list[dict[str, Any]]
 
-_LONGEST_ADDRESS = 15_000
+_LONGEST_ADDRESS = 15_000  # characters of properties' names
 # Archived records are kept for 90 days; after that only a complete listing tells.
 _A_DAY = 24 * 3600 * 1000
 _KEPT = 85 * _A_DAY
@@ -218,7 +218,7 @@ class StreamReading:
 
     def _asked_list(self, after: str | None, *, archived: bool) -> dict[str, Any]:
         wanted = () if archived else self._rows.properties
-        first, rest = _in_an_address(wanted)
+        first, rest = _fitting(wanted, _LONGEST_ADDRESS)
         query = [("limit", str(objects.LISTED)), ("archived", "true" if archived else "false")]
         query += [("properties", ",".join(first))] if first else []
         if self._rows.listed_targets and not archived:
@@ -230,7 +230,7 @@ class StreamReading:
         return answer
 
     def _complete(self, results: Results, names: Sequence[str]) -> None:
-        """Ask for the properties that an address has no room for; a body has."""
+        """Ask for the properties that an address or a search has no room for."""
         ids = [str(one["id"]) for one in results]
         found = batch_read(self._client, self._object, {"properties": list(names)}, ids)
         for result in results:
@@ -297,14 +297,18 @@ class StreamReading:
         if place.last:
             last = str(place.last)
             filters.append({"propertyName": objects.OBJECT_ID, "operator": "GT", "value": last})
-        return search(
+        first, rest = _fitting(self._rows.properties, ROOM)
+        answer = search(
             self._client,
             self._object,
             filters,
-            properties=self._rows.properties,
+            properties=first,
             limit=objects.SEARCHED,
             after=token or "0",
         )
+        if rest and answer["results"]:
+            self._complete(answer["results"], rest)
+        return answer
 
     def _archived(self) -> Iterator[Page]:
         """What was archived: no search tells it, so the archive is listed now and then."""
@@ -334,11 +338,12 @@ class StreamReading:
         return Page(records=table, cursor=self._told, snapshot=snapshot)
 
 
-def _in_an_address(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """As many names as an address has room for, and the rest."""
+def _fitting(names: Sequence[str], room: int) -> tuple[list[str], list[str]]:
+    """As many names as there is room for, in characters, and the rest."""
     length = 0
     for place, name in enumerate(names):
-        length += len(name) + 3  # a comma is written as three characters
-        if length > _LONGEST_ADDRESS:
+        # A comma is written as three characters in an address; in a body there are quotes, too.
+        length += len(name) + 3
+        if length > room:
             return list(names[:place]), list(names[place:])
     return list(names), []

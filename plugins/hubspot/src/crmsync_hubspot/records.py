@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from crmsync_hubspot.client import HubSpotClient
 
+# HubSpot refuses searches whose body has more than 3,000 characters; so many of them are left to
+# what makes a search long, names of properties or values of a filter.
+# Source: the page “Search the CRM”, under limits.
+ROOM = 2400
 # As HubSpot's own libraries write it: the description of the API has sorts as texts.
 _BY_ID = orjson.dumps({"propertyName": objects.OBJECT_ID, "direction": "ASCENDING"}).decode()
 

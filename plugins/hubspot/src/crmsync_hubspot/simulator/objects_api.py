@@ -27,7 +27,7 @@ from crmsync_hubspot.simulator.errors import (
     unknown_item,
 )
 from crmsync_hubspot.simulator.messages import Answer, Fault, Request
-from crmsync_hubspot.simulator.search import searched
+from crmsync_hubspot.simulator.search import LONGEST, searched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,6 +117,8 @@ class ObjectsApi:
 
     def _search(self, kind: ObjectType, request: Request, fault: Fault | None) -> Answer:
         body = request.fields()
+        if len(request.body.decode()) > LONGEST:
+            raise PortalError(f"The body of a search has at most {LONGEST} characters")
         limit = body.get("limit", 10)
         size = _faulty_size(limit, fault) if isinstance(limit, int) else 1
         found = searched(self._portal, kind, body, size)
