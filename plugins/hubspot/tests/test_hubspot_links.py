@@ -89,6 +89,37 @@ def test_associations_are_a_stream_and_arrive_late(tested: TestedPortal) -> None
     ]
 
 
+def test_an_association_that_arrives_behind_the_first_load_is_read(tested: TestedPortal) -> None:
+    tested.settings.association_lag = timedelta(minutes=20)
+    company = tested.make("companies", name="A")
+    call = tested.make("calls", hs_timestamp=START.isoformat())
+    tested.portal.link("calls", int(call), "companies", int(company))
+    tested.clock.pass_time(timedelta(minutes=10))
+    connector = tested.connect(
+        "calls", ("from",), associations_to=["companies"], look_back="1 hour"
+    )
+    pages = read(connector)
+    assert rows(pages) == []
+    tested.clock.pass_time(timedelta(minutes=30))
+    assert [row["from"] for row in rows(read(connector, pages[-1].cursor))] == [call]
+
+
+def test_a_listed_record_with_more_associations_than_stand_beside_it(tested: TestedPortal) -> None:
+    tested.settings.listed_ends = 3
+    call = int(tested.make("calls", hs_timestamp=START.isoformat()))
+    companies = [tested.make("companies", name=f"{n}") for n in range(7)]
+    for company in companies:
+        tested.portal.link("calls", call, "companies", int(company))
+    connector = tested.connect("calls", ("from", "to"), associations_to=["companies"])
+    assert sorted(row["to"] for row in rows(read(connector))) == companies
+
+
+def test_of_several_companies_the_one_of_the_lowest_id_counts() -> None:
+    """As a number: “9” comes before “10”."""
+    ends = [linking.Link(to=one, types=(), primary=False) for one in ("10", "9", "11")]
+    assert foremost(ends) == "9"
+
+
 def test_an_association_that_was_taken_away_is_missing_from_the_next_listing(
     tested: TestedPortal,
 ) -> None:

@@ -10,6 +10,8 @@ from portal_reading import HOUR, asked, first_load, many, read, rows
 
 from crmsync.errors import TransientError
 from crmsync_hubspot.simulator.messages import Fault
+from crmsync_hubspot.simulator.records import record
+from crmsync_hubspot.simulator.values import milliseconds
 
 if TYPE_CHECKING:
     from portal_under_test import TestedPortal
@@ -58,19 +60,36 @@ def test_ids_are_numbers(tested: TestedPortal) -> None:
 
 
 def test_a_change_that_the_search_tells_late_is_not_lost(tested: TestedPortal) -> None:
-    tested.settings.index_lag = timedelta(minutes=4)
+    """Also where a later one was told before it, so that the reading has come further."""
     connector = tested.connect()
     cursor = first_load(connector)
     tested.clock.pass_time(HOUR)
+    tested.settings.index_lag = timedelta(minutes=4)
     late = tested.make("companies", name="late")
     tested.clock.pass_time(timedelta(minutes=1))
-    seen = tested.make("companies", name="later still")
-    other = tested.connect()
-    pages = read(other, cursor)
-    assert rows(pages) == [], "the search knows of neither yet"
+    tested.settings.index_lag = timedelta(0)
+    soon = tested.make("companies", name="soon")
+    tested.clock.pass_time(timedelta(minutes=1))
+    pages = read(connector, cursor)
+    assert [row["id"] for row in rows(pages)] == [soon]
     tested.clock.pass_time(timedelta(minutes=5))
-    pages = read(other, pages[-1].cursor if pages else cursor)
-    assert {row["id"] for row in rows(pages)} == {late, seen}
+    assert {row["id"] for row in rows(read(connector, pages[-1].cursor))} == {late, soon}
+
+
+def test_changes_come_in_the_order_of_ids_whenever_the_records_were_made(
+    tested: TestedPortal,
+) -> None:
+    """Without being told an order, HubSpot goes by when they were made."""
+    connector = tested.connect()
+    cursor = first_load(connector)
+    tested.clock.pass_time(HOUR)
+    at = milliseconds(tested.clock.now())
+    ids = [tested.portal.minted("companies") for _ in range(450)]
+    # As a merge makes a new record, which is as old as the older of the two.
+    made = [record(one, at - n, at, None, {"name": "A"}) for n, one in enumerate(ids)]
+    tested.portal.load("companies", made)
+    tested.clock.pass_time(HOUR)
+    assert [int(row["id"]) for row in rows(read(connector, cursor))] == ids
 
 
 def test_contacts_have_a_time_of_change_by_another_name(tested: TestedPortal) -> None:

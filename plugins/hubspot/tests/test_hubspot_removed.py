@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from portal_reading import HOUR, first_load, many, read, rows
 
 from crmsync.model.pages import DELETED, MERGED_INTO
+from crmsync_hubspot.simulator.records import record
+from crmsync_hubspot.simulator.values import milliseconds
 
 if TYPE_CHECKING:
     from portal_under_test import TestedPortal
@@ -80,4 +82,17 @@ def test_both_records_of_a_merge_lead_to_the_new_one(tested: TestedPortal) -> No
     anew = rows(read(tested.connect()))
     assert [(row["id"], row[MERGED_INTO]) for row in anew] == [
         (row["id"], row[MERGED_INTO]) for row in told
+    ]
+
+
+def test_a_record_that_names_itself_among_those_it_was_made_of_stays(tested: TestedPortal) -> None:
+    """As contacts did whose merged record kept the id of one of them; with times, too."""
+    kept, gone = (tested.portal.minted("contacts") for _ in range(2))
+    at = milliseconds(tested.clock.now())
+    merged = {"hs_merged_object_ids": f"{kept}:{at};{gone}:{at}"}
+    tested.portal.load("contacts", [record(kept, at, at, None, merged)])
+    told = rows(read(tested.connect("contacts", ("lastname",))))
+    assert [(row["id"], row[DELETED], row[MERGED_INTO]) for row in told] == [
+        (str(kept), False, None),
+        (str(gone), True, str(kept)),
     ]

@@ -114,6 +114,18 @@ def test_the_past_begins_where_all_of_it_is_known(tested: TestedPortal) -> None:
     assert told == [("customer", f"c{number}") for number in range(11, 31)]
 
 
+def test_the_past_of_many_is_asked_for_by_fifty(tested: TestedPortal) -> None:
+    """HubSpot refuses to tell that of more records in one call."""
+    made = [int(tested.make("companies", name="A", city="Basel")) for _ in range(120)]
+    tested.clock.pass_time(HOUR)
+    for one in made:
+        tested.portal.update("companies", one, {"city": "Bern"})
+    connector = tested.connect(columns=("name", "city", "updatedAt"), history=["city"])
+    told = [row["city"] for row in rows(read(connector))]
+    assert (told.count("Basel"), told.count("Bern")) == (120, 120)
+    assert asked(tested).count("POST objects/companies/batch/read") == 3, "100 a page, 50 a call"
+
+
 def _property(name: str, type_: str) -> Any:
     from crmsync_hubspot.simulator.definitions import own_property  # noqa: PLC0415  used once
 

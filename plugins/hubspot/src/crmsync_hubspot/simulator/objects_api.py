@@ -184,12 +184,17 @@ class ObjectsApi:
             )
 
     def _ends(self, kind: ObjectType, one: Record, other: ObjectType) -> dict[str, Any]:
-        links = self._portal.links
-        results = [
-            {"id": str(end), "type": f"{kind.singular}_to_{other.singular}"}
-            for end in links.of(kind.name, one.id, other.name)
-        ]
-        return {"results": results} if results else {}
+        ends = self._portal.links.of(kind.name, one.id, other.name)
+        if not ends:
+            return {}
+        most = self._portal.settings.listed_ends
+        type_ = f"{kind.singular}_to_{other.singular}"
+        told: dict[str, Any] = {"results": [{"id": str(e), "type": type_} for e in ends[:most]]}
+        if len(ends) > most:
+            path = f"/crm/v4/objects/{kind.name}/{one.id}/associations/{other.name}"
+            link = f"https://api.hubapi.com{path}?after={most}"
+            told["paging"] = {"next": {"after": str(most), "link": link}}
+        return told
 
     def _create(self, kind: ObjectType, body: dict[str, Any]) -> Record:
         """Create a record with its associations, or neither."""

@@ -353,9 +353,8 @@ def _order(
 ) -> Callable[[list[Record]], None]:
     if len(sorts) > 1:
         raise _problem(f"Only one sort is supported, there were {len(sorts)}")
-    if not sorts:
-        return lambda _: None
-    name, descending = _sort(sorts[0])
+    # “By default, the oldest first”: by the time at which they were made.
+    name, descending = _sort(sorts[0]) if sorts else (kind.created, False)
     definition = kind.live(name)
     if definition is None:
         raise _problem(f"Unknown property in sorts: {name}")

@@ -51,6 +51,7 @@ class Settings:
         daily: calls an account may make from midnight to midnight, in its own time zone.
         unique_on: the vendor's types that take properties with unique values.
         page_rows: the most records on a page of a listing; ``history_rows`` with history.
+        listed_ends: the most associations with an object that stand beside a listed record.
         merge_keeps_id: a merged record has the id of the primary one, as contacts had until 2025.
         null_values: tell a property or a label without a value as null; else leave it out.
         numeric_ends: tell the other end of an association as a number; else as a text.
@@ -83,6 +84,7 @@ class Settings:
     unique_on: frozenset[str] = frozenset({"companies", "contacts", "deals", "tickets"})
     page_rows: int = 100
     history_rows: int = 50
+    listed_ends: int = 100
     merge_keeps_id: bool = False
     null_values: bool = False
     numeric_ends: bool = False
