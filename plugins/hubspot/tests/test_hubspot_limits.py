@@ -21,7 +21,7 @@ from crmsync.testing.samples import START
 from crmsync_hubspot import transport
 from crmsync_hubspot.budget import UNTOLD, Budget
 from crmsync_hubspot.client import LONGEST_WAIT, TRIES
-from crmsync_hubspot.errors import UnreachedError, error_of, refusal_of
+from crmsync_hubspot.errors import TooFastError, UnreachedError, error_of, refusal_of
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import ALL_SCOPES
 
@@ -250,6 +250,14 @@ def test_each_status_is_named_by_what_happens_next(
         expected is RejectedError and isinstance(error, RejectedError)
     )
     assert str(error)
+
+
+@pytest.mark.parametrize("policy", [b"SECONDLY", b"TEN_SECONDLY_ROLLING"])
+def test_where_hubspot_says_how_long_to_wait_it_is_that_long(policy: bytes) -> None:
+    body = b'{"status":"error","message":"x","policyName":"' + policy + b'"}'
+    with pytest.raises(TooFastError) as caught:
+        refusal_of(429, {"retry-after": "3"}, body, writing=False, now=START)
+    assert caught.value.seconds == 3
 
 
 def test_headers_that_make_no_sense_do_no_harm() -> None:

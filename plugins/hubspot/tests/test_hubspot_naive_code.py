@@ -199,6 +199,23 @@ def test_the_library_does_not_try_again(tested: TestedPortal, library: Any) -> N
     assert len(tested.service.requests) == 1
 
 
+def test_the_library_waits_for_ever(
+    tested: TestedPortal, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """#331: no time-out but one that each call is given; test_every_call_has_a_time_out."""
+    basic = pointed(library.basic_api, tested)
+    pool = basic.api_client.rest_client.pool_manager
+    request, timeouts = pool.request, []
+
+    def noted(*given: Any, **more: Any) -> Any:
+        timeouts.append(more["timeout"])
+        return request(*given, **more)
+
+    monkeypatch.setattr(pool, "request", noted)
+    basic.get_page("companies")
+    assert timeouts == [None]
+
+
 def test_a_conflict_names_only_the_first(tested: TestedPortal, plain: httpx.Client) -> None:
     """#51; test_unique_keys_are_the_portals_own_guard."""
     for name in ("a", "b"):

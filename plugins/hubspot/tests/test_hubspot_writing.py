@@ -27,6 +27,7 @@ from crmsync.model.actions import (
     WithdrawTask,
 )
 from crmsync.testing.samples import START
+from crmsync_hubspot.client import Answer, HubSpotClient
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import Settings
 from crmsync_hubspot.texts import as_html, as_text, reads_alike
@@ -209,6 +210,42 @@ def test_the_longest_keys_of_a_batch_are_looked_for(looked_up: TestedPortal) -> 
     answers = looked_up.connect().apply([task(key) for key in keys])
     assert all(isinstance(one, Receipt) and one.already for one in answers)
     assert len(looked_up.rows("tasks")) == 100
+
+
+def test_a_key_twice_in_a_batch_is_one_task(looked_up: TestedPortal) -> None:
+    first, again = looked_up.connect().apply([task("k"), task("k")])
+    assert isinstance(first, Receipt)
+    assert again == replace(first, already=True)
+    assert len(looked_up.rows("tasks")) == 1
+
+
+def test_a_key_with_capitals_is_found(looked_up: TestedPortal) -> None:
+    """HubSpot compares lists of texts in small letters, and capitals in them find nothing."""
+    (first,) = looked_up.connect().apply([task("Key-A")])
+    looked_up.clock.pass_time(timedelta(minutes=10))
+    (again,) = looked_up.connect().apply([task("Key-A")])
+    assert isinstance(first, Receipt)
+    assert again == replace(first, already=True)
+
+
+def test_what_the_answer_leaves_out_is_uncertain(
+    tested: TestedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A success (201) that tells of some inputs only says nothing of the others."""
+    connector = tested.connect()
+    connector.apply([task("before")])
+    call = HubSpotClient.call
+
+    def without_the_last(client: HubSpotClient, *given: Any, **more: Any) -> Answer:
+        answer = call(client, *given, **more)
+        if given[1].endswith("/create"):
+            answer.body["results"].pop()
+        return answer
+
+    monkeypatch.setattr(HubSpotClient, "call", without_the_last)
+    first, second = connector.apply([task("a"), task("b")])
+    assert isinstance(first, Receipt)
+    assert isinstance(second, UncertainError)
 
 
 def test_what_this_process_made_it_knows_before_the_search_does(looked_up: TestedPortal) -> None:

@@ -322,6 +322,20 @@ def test_webhooks_are_signed_batched_and_sent_again(wire: PortalOnWire, receiver
     assert int(at) == wire.portal.now()
 
 
+def test_an_address_is_signed_with_some_characters_decoded(wire: PortalOnWire) -> None:
+    hooks = Webhooks(wire.portal, "secret")
+    told = hooks.headers("https://crm.vendor.example/hooks?to=a%40b%20c%2cd", b"[]")
+    signed = Signature.get_signature(
+        "secret",
+        "[]",
+        "v3",
+        "https://crm.vendor.example/hooks?to=a@b%20c,d",
+        "POST",
+        told["X-HubSpot-Request-Timestamp"],
+    )
+    assert told["X-HubSpot-Signature-v3"] == signed
+
+
 def test_webhooks_come_late_early_twice_and_in_numbers(
     wire: PortalOnWire, receiver: Receiver
 ) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httpx
 import orjson
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_EVENTS, MOST_ATTEMPTS = 100, 10
 _LONGEST_WAIT = 5.0  # seconds
+# What is decoded in an address before it is signed.
+_DECODED = re.compile("%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 # Types whose subscriptions bear their own name; of all others the type is told apart.
 _NAMED = {"companies", "contacts", "deals", "tickets", "line_items"}
 
@@ -73,7 +77,8 @@ class Webhooks:
     def headers(self, url: str, body: bytes, *, late_by: timedelta | None = None) -> dict[str, str]:
         """The headers of a request, with the signature of version 3."""
         at = self._portal.now() - (0 if late_by is None else int(late_by.total_seconds() * 1000))
-        signed = b"POST" + url.encode() + body + str(at).encode()
+        meant = _DECODED.sub(lambda found: unquote(found[0]), url)
+        signed = b"POST" + meant.encode() + body + str(at).encode()
         digest = hmac.new(self._secret.encode(), signed, hashlib.sha256).digest()
         return {
             "Content-Type": "application/json",
