@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import pytest
 from portal_reading import HOUR, asked, first_load, many, read, rows
 from pydantic import ValidationError
 
-from crmsync.errors import RejectedError
+from crmsync.errors import RejectedError, TransientError
 from crmsync.model.actions import CreateTask, Receipt, RecordRef
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.simulator.custom_objects import CustomObjectsApi
+from crmsync_hubspot.simulator.links import LinkType
+from crmsync_hubspot.simulator.messages import Fault
 
 if TYPE_CHECKING:
     from portal_under_test import TestedPortal
@@ -33,6 +36,16 @@ def test_owners_are_listed_as_a_whole_where_they_changed(tested: TestedPortal) -
     assert rows([page]) == []
     assert page.snapshot is not None
     assert page.snapshot.last
+
+
+def test_owners_of_a_large_portal_come_by_five_hundred(tested: TestedPortal) -> None:
+    made = [str(tested.portal.add_owner(f"o{n}@example.com", "Ada", f"{n}")) for n in range(620)]
+    connector = tested.connect("owners", ("email", "lastName"))
+    assert [row["id"] for row in rows(read(connector))] == made
+    assert asked(tested) == ["GET owners"] * 2
+    tested.service.faults.append(Fault.ENDLESS)
+    with pytest.raises(TransientError, match="has no end"):
+        read(connector)
 
 
 def test_pipelines_and_properties_are_streams(tested: TestedPortal) -> None:
@@ -122,6 +135,28 @@ def test_tasks_are_attached_to_custom_objects(tested: TestedPortal) -> None:
         assert tested.portal.links.of("tasks", int(row["id"]), kind.name) == [int(renewal)]
         assert tested.portal.links.of("tasks", int(row["id"]), "companies") == [int(company)]
     assert len([one for one in tested.service.requests if one.route[-1] == "labels"]) == 1
+
+
+def test_tasks_are_attached_to_custom_objects_by_the_type_without_a_label(
+    tested: TestedPortal,
+) -> None:
+    kind = _renewals(tested)
+    renewal = tested.make(kind.name, title="1")
+    first = LinkType(
+        number=1, category="USER_DEFINED", label="Signed", source="tasks", target=kind.name,
+        inverse=2,
+    )  # fmt: skip
+    back = replace(first, number=2, source=kind.name, target="tasks", inverse=1)
+    for one in (first, back):
+        tested.portal.links.define(one)
+    connector = tested.connect_streams(
+        renewals=("2-170001", ("title",), {}), tables={"renewals": "subscription"}
+    )
+    about = (RecordRef(table="subscription", id=renewal),)
+    (receipt,) = connector.apply([CreateTask(key="k", subject="Call", about=about)])
+    assert isinstance(receipt, Receipt)
+    task = int(receipt.remote_id)
+    assert 1 not in tested.portal.links.numbers("tasks", task, kind.name, int(renewal))
 
 
 def test_what_cannot_be_attached_leaves_the_rest(tested: TestedPortal) -> None:

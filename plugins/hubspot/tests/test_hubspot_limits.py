@@ -165,8 +165,9 @@ def test_a_search_that_was_too_fast_waits_a_second(tested: TestedPortal) -> None
 def test_when_the_day_is_used_up_it_stops(tested: TestedPortal) -> None:
     client = client_of(tested)
     tested.service.faults.append(Fault.DAILY)
-    with pytest.raises(QuotaError, match="used up"):
+    with pytest.raises(QuotaError, match="used up") as caught:
         details(client)
+    assert caught.value.until == tested.clock.now() + timedelta(hours=1), "it is asked hourly"
     assert tested.clock.slept == 0
     assert len(tested.service.requests) == 1
 

@@ -51,6 +51,18 @@ def test_links_of_changed_records_are_asked_for(tested: TestedPortal, numeric: b
     ]
 
 
+def test_links_of_a_thousand_are_one_call(tested: TestedPortal) -> None:
+    """HubSpot refuses to tell those of more."""
+    connector = tested.connect("calls", ("associations.companies",))
+    cursor = first_load(connector)
+    tested.clock.pass_time(HOUR)
+    made = many(tested, "calls", 1_250, hs_timestamp=START.isoformat())
+    tested.clock.pass_time(HOUR)
+    asked(tested)
+    assert len(rows(read(connector, cursor))) == len(made)
+    assert asked(tested).count("POST associations/calls/companies/batch/read") == 2
+
+
 def test_the_primary_company_counts(tested: TestedPortal) -> None:
     older, primary = (int(tested.make("companies", name=name)) for name in ("old", "main"))
     contact = int(tested.make("contacts", lastname="Lovelace"))

@@ -460,7 +460,8 @@ def test_a_task_is_taken_back_though_its_body_was_laid_out_anew(tested: TestedPo
 @pytest.mark.parametrize(
     "changes",
     [{"hs_timestamp": "2026-04-01T10:00:00Z"}, {"hs_task_subject": "Call Bo"},
-     {"hs_task_status": "IN_PROGRESS"}, {"hs_task_priority": "HIGH"}, {"hs_task_type": "CALL"}],
+     {"hs_task_status": "IN_PROGRESS"}, {"hs_task_priority": "HIGH"}, {"hs_task_type": "CALL"},
+     {"hs_task_reminders": "1772359200000"}],
 )  # fmt: skip
 def test_a_task_that_somebody_has_changed_stays(
     tested: TestedPortal, changes: dict[str, str]

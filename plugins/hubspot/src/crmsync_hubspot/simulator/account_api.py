@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from crmsync_hubspot.simulator.errors import not_found
-from crmsync_hubspot.simulator.messages import Answer, Request
+from crmsync_hubspot.simulator.messages import Answer, Fault, Request
 from crmsync_hubspot.simulator.values import milliseconds, told
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ class AccountApi:
     def __init__(self, portal: Portal, access: Access, limits: Limits) -> None:
         self._portal, self._access, self._limits = portal, access, limits
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, fault: Fault | None) -> Answer:
         """Answer a request whose route begins with ``owners`` or ``account``."""
         match request.route:
             case ("owners",) | ("owners", _):
-                return self._owners(request)
+                return self._owners(request, fault)
             case ("account", "details"):
                 return self._details()
             case ("account", "api-usage", "daily", "private-apps"):
                 return self._usage()
         raise not_found()
 
-    def _owners(self, request: Request) -> Answer:
+    def _owners(self, request: Request, fault: Fault | None) -> Answer:
         self._access.require("crm.objects.owners.read")
         archived = request.flag("archived")
         if len(request.route) > 1:
@@ -55,8 +55,8 @@ class AccountApi:
             and (not after.isdecimal() or one.id >= int(after))
         ]
         body: dict[str, Any] = {"results": [_owner(one) for one in found[:limit]]}
-        if len(found) > limit:
-            after = str(found[limit].id)
+        if len(found) > limit or (fault is Fault.ENDLESS and found):
+            after = str(found[min(limit, len(found) - 1)].id)
             link = f"https://api.hubapi.com{request.target.partition('?')[0]}?after={after}"
             body["paging"] = {"next": {"after": after, "link": link}}
         return Answer(body=body)

@@ -121,6 +121,8 @@ class Service:
             Fault.ITEM_UNKNOWN: request.route[-2:] == ("batch", "read"),
             Fault.UNDECLARED_BODY: request.writes,
         }
+        if fault is Fault.ENDLESS and request.route == ("owners",):
+            return fault
         if fault in _PAGES:
             batch_of_links = request.route[0] == "associations" if request.route else False
             if not (listing or (fault is Fault.SHORT_PAGE and batch_of_links)):
@@ -203,7 +205,7 @@ class Service:
             case _, ("preferences", "statuses", _, "unsubscribe-all"):
                 return self._preferences.unsubscribe_all(request)
             case "GET", ("owners" | "account", *_):
-                return self._account.answer(request)
+                return self._account.answer(request, fault)
         raise not_found()
 
     def _refused(self, policy: str) -> Answer:
