@@ -132,6 +132,24 @@ def test_of_several_companies_the_one_of_the_lowest_id_counts() -> None:
     assert foremost(ends) == "9"
 
 
+def test_types_of_associations_are_told_in_one_way(tested: TestedPortal) -> None:
+    """Beside a listed record stands one by name; asked for, all of them by number."""
+    company, contact = int(tested.make("companies", name="A")), int(tested.make("contacts"))
+    tested.portal.link("contacts", contact, "companies", company, [279, 1])
+    streams: dict[str, Any] = {
+        "people": ("contacts", ("lastname",), {}),
+        "records": ("contacts", ("from", "types"), {"associations_to": ["companies"]}),
+    }
+    connector = tested.connect_streams(**streams)
+    list(connector.read("people", None))
+    pages = read(connector)
+    tested.clock.pass_time(HOUR)
+    tested.portal.update("contacts", contact, {"lastname": "King"})
+    tested.clock.pass_time(HOUR)
+    told = rows([*pages, *read(connector, pages[-1].cursor)])
+    assert [row["types"] for row in told] == ["1;279", "1;279"]
+
+
 def test_an_association_that_was_taken_away_is_missing_from_the_next_listing(
     tested: TestedPortal,
 ) -> None:

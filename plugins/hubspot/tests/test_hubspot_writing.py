@@ -85,6 +85,31 @@ def test_associations_come_in_the_same_call_with_their_numbers(tested: TestedPor
         assert tested.portal.links.of("tasks", int(receipt.remote_id), kind) == [int(record_id)]
 
 
+@pytest.mark.parametrize(
+    ("action", "numbers"),
+    [
+        (CreateTask(key="k", subject="Call"), [192, 204, 216, 230]),
+        (AddNote(key="k", text="Called", about=(company("1"),)), [190, 202, 214, 228]),
+        (
+            LogEmail(
+                key="k", message_id="1@vendor.example", sender="a@vendor.example",
+                recipient="b@customer.example", subject="Hello", text="Hello", at=START,
+            ),
+            [186, 198, 210, 224],
+        ),
+    ],
+)  # fmt: skip
+def test_each_kind_has_its_own_numbers(
+    tested: TestedPortal, action: CreateTask | AddNote | LogEmail, numbers: list[int]
+) -> None:
+    """To companies, contacts, deals and tickets."""
+    about = tuple(RecordRef(table=one, id="1") for one in ("account", "contact", "deal", "ticket"))
+    tested.connect().apply([replace(action, about=about)])
+    (create,) = [one for one in tested.service.requests if one.route[-1] == "create"]
+    sent = create.fields()["inputs"][0]["associations"]
+    assert [one["types"][0]["associationTypeId"] for one in sent] == numbers
+
+
 def test_a_task_stands_as_it_was_meant(tested: TestedPortal) -> None:
     owner = tested.portal.add_owner("ada@example.com", "Ada", "Lovelace")
     action = task(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from crmsync_hubspot.client import HubSpotClient
 
 # Of a stream of associations; a column for each object comes to them.
-LINK_COLUMNS = ("id", "from", "to", "to_object", "types")
+TYPES = "types"
+LINK_COLUMNS = ("id", "from", "to", "to_object", TYPES)
 _PRIMARY = {"1", "5", "26"}  # contact, deal and ticket to their primary company
 _WITH_PRIMARY = {"contacts", "deals", "tickets"}
 _MOST_PAGES = 1000

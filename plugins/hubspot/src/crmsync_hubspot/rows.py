@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crmsync_hubspot import objects
 from crmsync_hubspot.cursor import Types, written
 from crmsync_hubspot.describing import no_property
-from crmsync_hubspot.linking import asked_for, beside
+from crmsync_hubspot.linking import TYPES, asked_for, beside
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import batch_read
 from crmsync_hubspot.tables import link_table, record_table, with_history
@@ -168,7 +168,10 @@ class LinkRows(_Linked):
         options = request.options
         self._sharing = sharing
         super().__init__(client, options.object, tuple(options.associations_to))
-        self.listed_targets = self.targets
+        # Beside a listed record one type of an association stands, by name; so who maps the types
+        # has all of them asked for.
+        self._with_types = TYPES in request.columns
+        self.listed_targets = () if self._with_types else self.targets
 
     def types(self) -> Types:
         """There are none."""
@@ -177,6 +180,8 @@ class LinkRows(_Linked):
     def listed(self, results: Results, types: Types, *, history: bool) -> pa.Table:
         """A page of a list."""
         del types, history
+        if self._with_types:
+            return self._table(results, self._asked(results))
         return self._table(results, self._beside(results, self.targets))
 
     def begin(self, *, resumed: bool) -> None:
@@ -187,7 +192,7 @@ class LinkRows(_Linked):
 
     def known(self, now: int) -> Listed | None:
         """Those of all records, where the records were listed lately."""
-        return self._sharing.take(self._source, now)
+        return None if self._with_types else self._sharing.take(self._source, now)
 
     def changed(self, results: Results, types: Types, since: int) -> pa.Table:
         """Records of a search, which tells no associations."""
