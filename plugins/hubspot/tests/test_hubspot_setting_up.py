@@ -10,6 +10,7 @@ from portal_under_test import KEY, MESSAGE_ID, TestedPortal
 from crmsync.errors import AuthError, QuotaError, RejectedError
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import ALL_SCOPES, Settings
+from support.commands import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,3 +134,74 @@ def test_described_fields_say_what_can_be_written(tested: TestedPortal) -> None:
     assert not fields["createdAt"].writable
     links = tested.connect("calls", ("from", "to"), associations_to=["companies"])
     assert {"id", "from", "to", "companies"} <= {one.name for one in links.describe("records")}
+
+
+CONFIG = """\
+company: {{name: Vendor, email: hello@vendor.example}}
+connections:
+  hub:
+    connector: hubspot
+    url: {url}
+    access_token: file:{token}
+    streams:
+      deals:
+        table: deal
+        object: deals
+        key: id
+        fields: {{name: dealname, amount: amount, won: hs_is_closed_won, updated_at: updatedAt}}
+      contacts:
+        table: contact
+        object: contacts
+        key: id
+        fields: {{email: email, unsubscribed: hs_email_optout, updated_at: updatedAt}}
+"""
+RULE = """\
+rule: {name}
+subject: {subject}
+when: [{when}]
+then:
+  - update: {{fields: {{{field}}}}}
+"""
+
+
+@pytest.fixture
+def updating(tested: TestedPortal, tmp_path: Path) -> Path:
+    """A config whose rule updates the amount of deals."""
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.format(url=tested.server.address, token=tested.folder / "token"))
+    (tmp_path / "rules").mkdir()
+    rule = RULE.format(name="r", subject="deal", when="name: Big", field="amount: 7")
+    (tmp_path / "rules" / "r.yaml").write_text(rule)
+    return config
+
+
+def checked(config: Path, *words: str) -> str:
+    return " ".join(call(*words, "--config", config).stdout.split())
+
+
+def test_that_the_token_may_not_write_what_rules_update_is_told(
+    tested: TestedPortal, updating: Path
+) -> None:
+    assert "No problems in 1 connection" in checked(updating, "connections", "check")
+    tested.settings.scopes = ALL_SCOPES - {"crm.objects.deals.write"}
+    told = "rules update amount, and deals cannot be changed: the token lacks the scope "
+    for words in (("connections", "check"), ("check",)):
+        assert f"{told}crm.objects.deals.write" in checked(updating, *words)
+    (updating.parent / "rules" / "r.yaml").unlink()
+    assert "No problems in 1 connection" in checked(updating, "connections", "check")
+
+
+def test_that_nobody_can_change_what_a_rule_updates_is_told(updating: Path) -> None:
+    rule = RULE.format(name="w", subject="deal", when="name: Big", field="won: true")
+    (updating.parent / "rules" / "w.yaml").write_text(rule)
+    told = "w.yaml:5:28: deal.won cannot be updated: “hub” keeps “hs_is_closed_won” itself"
+    assert told in checked(updating, "check")
+
+
+def test_a_rule_may_unsubscribe_people(tested: TestedPortal, updating: Path) -> None:
+    tested.settings.scopes = ALL_SCOPES - {"crm.objects.deals.write"}
+    rule = RULE.format(
+        name="r", subject="contact", when="email: a@b.example", field="unsubscribed: true"
+    )
+    (updating.parent / "rules" / "r.yaml").write_text(rule)
+    assert "No problems in 1 connection" in checked(updating, "check")

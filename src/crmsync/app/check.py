@@ -26,11 +26,13 @@ from crmsync.sync.checks import check_mapping
 from crmsync.templating.templates import UNSUBSCRIBE_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from crmsync.app.workspace import Workspace
     from crmsync.clock import Clock
+    from crmsync.config.mapping import StreamSettings
+    from crmsync.plugins.contract import RemoteField
     from crmsync.rules.reading.load import RuleSet
 
 
@@ -112,11 +114,26 @@ def check_connection(
                     f"{document.key_place((*stream_at, *path))}: {sentence}"
                     for path, sentence in check_mapping(stream, described)
                 ]
+                problems += _check_updates(workspace, name, stream, described)
             return problems
     except InvalidInputError as error:
         return list(error.problems)
     except ConnectorError as error:
         return [f"{place}: {error}"]
+
+
+def _check_updates(
+    workspace: Workspace, name: str, stream: StreamSettings, described: Sequence[RemoteField]
+) -> Iterator[str]:
+    """Fields that rules give new values, and that nobody can change at the remote."""
+    fixed = {one.name for one in described if not one.writable}
+    for (table, field), place in workspace.updates.items():
+        column = stream.remote_field(field) if table == stream.table else None
+        if column in fixed:
+            yield (
+                f"{place}: {table}.{field} cannot be updated: “{name}” keeps “{column}” itself, or "
+                "lets this user only read it"
+            )
 
 
 def _check_mail(workspace: Workspace) -> Iterator[str]:

@@ -17,7 +17,7 @@ from crmsync.plugins.contract import ConnectionContext, StreamRequest
 from crmsync.plugins.manager import Plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from crmsync.app.premises import Premises
     from crmsync.clock import Clock
     from crmsync.config.settings import ConnectionSettings
+    from crmsync.config.yaml import Place
     from crmsync.ledger.store import Ledger
     from crmsync.model.actions import ActionKind, CustomKind, Scalar
     from crmsync.plugins.contract import Connector, ConnectorSpec
+    from crmsync.rules.language import Rule
     from crmsync.rules.reading.load import RuleSet
     from crmsync.templating.templates import Templates
     from crmsync.warehouse.store import Warehouse
@@ -91,16 +93,34 @@ class Workspace:
         """The tables and fields whose past rules ask for; rules with mistakes ask for nothing."""
         from crmsync.rules.reading.way import histories
 
+        return histories(self._sound_rules())
+
+    @cached_property
+    def updates(self) -> Mapping[tuple[str, str], Place]:
+        """The tables and fields that rules give new values, each with the place of the first."""
+        from crmsync.rules.updates import updates
+
+        return updates(self._sound_rules(), self.catalog)
+
+    def _sound_rules(self) -> Sequence[Rule]:
         try:
             rules = self.__dict__["rules"] if "rules" in self.__dict__ else self.read_rules()[0]
         except InvalidInputError:
-            return frozenset()
-        return histories(rules.rules)
+            return ()
+        return rules.rules
 
     def at_clock(self, clock: Clock) -> Workspace:
         """The same, by another clock; what was opened and read is not opened and read again."""
         other = replace(self, clock=clock)
-        for part in ("rules", "histories", "catalog", "templates", "warehouse", "ledger"):
+        for part in (
+            "rules",
+            "histories",
+            "updates",
+            "catalog",
+            "templates",
+            "warehouse",
+            "ledger",
+        ):
             if part in self.__dict__:
                 other.__dict__[part] = self.__dict__[part]
         return other
@@ -334,6 +354,12 @@ class Workspace:
                         {name for table, name in self.histories if table == stream.table}
                     ),
                     changed_at=stream.remote_field("updated_at"),
+                    updated=tuple(
+                        column
+                        for table, field in self.updates
+                        if table == stream.table
+                        and (column := stream.remote_field(field)) is not None
+                    ),
                 )
         return ConnectionContext(
             name=name,

@@ -64,6 +64,7 @@ class StreamRequest:
             remote's former values cost calls of their own, they are not worth them.
         changed_at: the field that the mapping takes as the time of change; None where it has none,
             and then former versions are not understood.
+        updated: those of them that rules give new values; ``check`` tells what hinders that.
     """
 
     name: str
@@ -74,6 +75,7 @@ class StreamRequest:
     tracked: tuple[str, ...] = ()
     history_asked: tuple[str, ...] = ()
     changed_at: str | None = None
+    updated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

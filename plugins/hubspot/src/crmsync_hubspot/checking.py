@@ -12,6 +12,7 @@ from crmsync_hubspot.client import ACCOUNT
 from crmsync_hubspot.describing import no_property
 from crmsync_hubspot.errors import RefusedError
 from crmsync_hubspot.keys import MADE
+from crmsync_hubspot.objects import OPTED_OUT
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import search
 
@@ -92,13 +93,13 @@ def _hindered(
     return None
 
 
-def _try_writing(client: HubSpotClient, name: str) -> None:
-    """Make nothing: whether the token may, HubSpot says before it looks what is to be made.
+def _try_writing(client: HubSpotClient, name: str, verb: str = "create") -> None:
+    """Write nothing: whether the token may, HubSpot says before it looks what is to be written.
 
     Raises:
         RefusedError: it may not.
     """
-    path = f"/crm/v3/objects/{name}/batch/create"
+    path = f"/crm/v3/objects/{name}/batch/{verb}"
     try:
         client.call("POST", path, body={"inputs": []}, accepted=(200, 201, 207))
     except RefusedError as error:
@@ -130,6 +131,12 @@ def _stream(
     except RefusedError as error:
         yield Finding(sentence=str(error), stream=request.name)
         return
+    if set(request.updated) - {OPTED_OUT}:
+        try:
+            _try_writing(client, options.object, "update")
+        except (RefusedError, AuthError) as error:
+            words = f"rules update {request.updated[0]}, and {options.object} cannot be changed"
+            yield Finding(sentence=f"{words}: {error}", stream=request.name)
     for column in dict.fromkeys((*request.key, *request.columns)):
         if column not in there:
             sentence = str(no_property(options.object, column, there))

@@ -14,6 +14,7 @@ from crmsync.errors import ConnectorError, RejectedError
 from crmsync.model.actions import Receipt
 from crmsync_hubspot.comparing import sent
 from crmsync_hubspot.errors import RefusedError
+from crmsync_hubspot.objects import OPTED_OUT
 from crmsync_hubspot.options import HubSpotStreamOptions
 from crmsync_hubspot.records import batch_read
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from crmsync_hubspot.batches import Outcome, Outcomes
     from crmsync_hubspot.client import HubSpotClient
 
-OPTED_OUT = "hs_email_optout"
 _OBJECT, _ADDRESS = "contacts", "email"
 _FORBIDDEN = 403
 _SCOPE = "communication_preferences.read_write"

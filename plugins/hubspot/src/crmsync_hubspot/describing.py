@@ -94,7 +94,11 @@ class Descriptions:
             for name, kind in _TOP_LEVEL_TYPES.items()
         ]
         found += [
-            RemoteField(name=name, type=_TYPES.get(one["type"]), writable=is_writable(one))
+            RemoteField(
+                name=name,
+                type=_TYPES.get(one["type"]),
+                writable=is_writable(one) or name == objects.OPTED_OUT,
+            )
             for name, one in self.properties(options.object).items()
         ]
         found += [_field(name) for name in columns if name.startswith(objects.ASSOCIATED)]

@@ -63,6 +63,8 @@ ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT = (
     "archived",
     "archivedAt",
 )
+# Read-only as a property: that somebody wants no mail is written by an API of its own.
+OPTED_OUT = "hs_email_optout"
 # What says when a record was last changed.
 CHANGE_COLUMNS = frozenset({UPDATED, "hs_lastmodifieddate", "lastmodifieddate"})
 TOP_LEVEL = (ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT)
