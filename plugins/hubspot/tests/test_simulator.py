@@ -60,6 +60,8 @@ def test_a_listing_tells_the_archived_apart(wire: PortalOnWire) -> None:
     ]
     assert wire("GET", f"{OBJECTS}/companies/{gone}").status_code == 404
     assert wire.get(f"{OBJECTS}/companies/{gone}", archived="true")["id"] == gone
+    wire.clock.pass_time(timedelta(days=91))
+    assert wire.get(f"{OBJECTS}/companies", archived="true")["results"] == []
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,10 @@ TOP_LEVEL = (ID, CREATED, UPDATED, ARCHIVED, ARCHIVED_AT)
 # one, else that with the lowest id.
 ASSOCIATED = "associations."
 MERGED_IDS = "hs_merged_object_ids"
+# Of contacts, whose merges have been told in it since long before: each id with its time.
+MERGED_VIDS = "hs_calculated_merged_vids"
+MERGED = (MERGED_IDS, MERGED_VIDS)
+_NEVER_MERGED = {"tasks", "emails", "calls", "meetings", "notes", "feedback_submissions"}
 # Properties whose values are HTML, whatever else the portal describes as such.
 RICH_TEXT = frozenset(
     {
@@ -105,3 +109,10 @@ def targets(columns: tuple[str, ...]) -> tuple[str, ...]:
 def properties(columns: tuple[str, ...]) -> tuple[str, ...]:
     """The columns that are properties."""
     return tuple(c for c in columns if c not in TOP_LEVEL and not c.startswith(ASSOCIATED))
+
+
+def merge_properties(object_name: str) -> tuple[str, ...]:
+    """The properties that say which records one was made of; none where nothing is merged."""
+    if object_name in _NEVER_MERGED:
+        return ()
+    return MERGED if object_name == "contacts" else (MERGED_IDS,)

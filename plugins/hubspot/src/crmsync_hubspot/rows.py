@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from crmsync_hubspot.reading import Results
     from crmsync_hubspot.sharing import Listed, Sharing
 
-_NEVER_MERGED = {"tasks", "emails", "calls", "meetings", "notes", "feedback_submissions"}
-
 
 class _Linked:
     """Records of an object, and their links to others."""
@@ -71,7 +69,7 @@ class RecordRows(_Linked):
         # Beside listed records they cost nothing.
         shared = sharing.targets(request.options.object)
         self.listed_targets = tuple(dict.fromkeys((*own, *shared)))
-        merges = () if request.options.object in _NEVER_MERGED else (objects.MERGED_IDS,)
+        merges = objects.merge_properties(request.options.object)
         self.history = _with_history(request)
         self._mapped = (*objects.properties(self._columns), *self.history)
         wanted = (*self._mapped, *merges)

@@ -73,10 +73,10 @@ def _column(
 
 
 def _merged(result: Mapping[str, Any]) -> list[str]:
-    told = str(result["properties"].get(objects.MERGED_IDS) or "")
+    told = [result["properties"].get(name) or "" for name in objects.MERGED]
     own = str(result["id"])
-    # Of contacts, older portals add the time behind a colon.
-    ids = dict.fromkeys(part.partition(":")[0].strip() for part in told.split(";"))
+    # With some of them stands the time of the merge, behind a colon.
+    ids = dict.fromkeys(part.partition(":")[0].strip() for part in ";".join(told).split(";"))
     return [one for one in ids if one and one != own]
 
 
@@ -156,7 +156,8 @@ def with_history(
             then = {name: _value_at(told.get(name) or (), at) for name in names}
             earlier = {**result["properties"], **then}
             earlier |= {name: at for name in objects.CHANGE_COLUMNS if name in earlier}
-            earlier.pop(objects.MERGED_IDS, None)
+            for name in objects.MERGED:
+                earlier.pop(name, None)
             rows.append({**result, "properties": earlier, objects.UPDATED: at})
         rows.append(result)
     return rows

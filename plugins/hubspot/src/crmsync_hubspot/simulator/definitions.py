@@ -30,6 +30,7 @@ opportunity customer evangelist other
   hs_lead_status enumeration : NEW OPEN IN_PROGRESS OPEN_DEAL UNQUALIFIED CONNECTED BAD_TIMING
   hubspot_owner_id enumeration owner
   associatedcompanyid number readonly
+  hs_calculated_merged_vids string readonly
   hs_email_optout bool readonly
   hs_email_bounce number readonly
   hs_email_hard_bounce_reason_enum enumeration readonly

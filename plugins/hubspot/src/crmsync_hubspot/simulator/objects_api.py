@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _MERGEABLE = {"contacts", "companies", "deals", "tickets"}
 _READ_ONLY = {"feedback_submissions"}
 _MOST_HISTORY_INPUTS = 50
+_KEPT_ARCHIVED = 90 * 24 * 3600 * 1000  # milliseconds
 _MULTI = 207
 _TRACE = "objectWriteTraceId"
 
@@ -103,7 +104,9 @@ class ObjectsApi:
             raise PortalError(f"Invalid after: {told}")
         first = int(told or 0)
         size = _faulty_size(limit, fault)
-        found = self._portal.tables[kind.name].page(first, max(size, 1) + 1, archived=archived)
+        found = self._portal.tables[kind.name].page(
+            first, max(size, 1) + 1, archived=archived, since=self._portal.now() - _KEPT_ARCHIVED
+        )
         page, more = found[:size], len(found) > size
         names = asked_for(kind, request.names("properties"))
         ends = [self._portal.type(one) for one in request.names("associations") or []]

@@ -111,13 +111,17 @@ class Table:
             record_id = self.merged[record_id]
         return record_id
 
-    def page(self, first: int, size: int, *, archived: bool) -> list[Record]:
-        """Up to ``size`` records with ids from ``first`` on, by their ids."""
+    def page(self, first: int, size: int, *, archived: bool, since: int = 0) -> list[Record]:
+        """Up to ``size`` records with ids from ``first`` on, by their ids.
+
+        Args:
+            since: what was archived before is not told any more.
+        """
         ids: Sequence[int] = self.archived if archived else self._ids
         found: list[Record] = []
         for place in range(bisect_left(ids, first), len(ids)):
             one = self.records[ids[place]]
-            if archived or one.archived is None:
+            if one.archived is None or (archived and one.archived >= since):
                 found.append(one)
                 if len(found) == size:
                     break
