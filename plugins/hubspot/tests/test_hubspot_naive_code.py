@@ -331,6 +331,16 @@ def test_an_address_with_all_properties_is_too_long(plain: httpx.Client) -> None
     assert answer.status_code == httpx.codes.REQUEST_URI_TOO_LONG
 
 
+def test_a_search_for_a_hundred_keys_is_too_long(plain: httpx.Client) -> None:
+    """test_the_longest_keys_of_a_batch_are_looked_for, test_no_search_is_too_long."""
+    keys = [f"a-rule-with-a-rather-long-name-{number:049}" for number in range(100)]
+    asked = {"propertyName": KEY, "operator": "IN", "values": keys}
+    answer = plain.post(
+        "/crm/v3/objects/tasks/search", json={"filterGroups": [{"filters": [asked]}]}
+    )
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+
+
 def test_a_page_with_history_holds_fewer_records(plain: httpx.Client) -> None:
     """test_what_was_before_comes_before."""
     asked = {"limit": "100", "propertiesWithHistory": "name"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from portal_under_test import KEY, MESSAGE_ID, TestedPortal
+from portal_under_test import KEY, MESSAGE_ID, UNIQUE, TestedPortal
 
 from crmsync.errors import AuthError, QuotaError, RejectedError
+from crmsync_hubspot.client import Answer, HubSpotClient
 from crmsync_hubspot.simulator.messages import Fault
 from crmsync_hubspot.simulator.settings import ALL_SCOPES, Settings
 from support.commands import call
@@ -60,6 +61,24 @@ def test_where_the_portal_takes_unique_values_keys_are_unique(bare: TestedPortal
     made = bare.connect().setup(dry_run=False)
     assert [one.endswith("unique values") for one in made] == [True, True, True, False]
     assert told(bare) == ""
+
+
+def test_a_portal_that_makes_a_plain_property_without_a_word_is_told(
+    bare: TestedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said is what HubSpot's answer says, and not what was asked for."""
+    bare.settings.unique_on = UNIQUE
+    call = HubSpotClient.call
+
+    def plain(client: HubSpotClient, *given: Any, **more: Any) -> Answer:
+        if given[0] == "POST" and "hasUniqueValue" in more["body"]:
+            more["body"] = more["body"] | {"hasUniqueValue": False}
+        return call(client, *given, **more)
+
+    monkeypatch.setattr(HubSpotClient, "call", plain)
+    made = bare.connect().setup(dry_run=False)
+    assert not [one for one in made if one.endswith("with unique values")]
+    assert len([one for one in made if "the same value twice" in one]) == 3
 
 
 def test_setting_up_goes_on_where_it_broke_off(bare: TestedPortal) -> None:

@@ -59,11 +59,11 @@ def _made(client: HubSpotClient, object_name: str, name: str, label: str, *, uni
         "hasUniqueValue": unique,
     }
     try:
-        client.call("POST", path, body=one, writing=True, accepted=(201,))
+        made = client.call("POST", path, body=one, writing=True, accepted=(201,)).body
     except RefusedError:
         if not unique:
             raise
-    else:
-        return unique
-    client.call("POST", path, body=one | {"hasUniqueValue": False}, writing=True, accepted=(201,))
-    return False
+        plain = one | {"hasUniqueValue": False}
+        made = client.call("POST", path, body=plain, writing=True, accepted=(201,)).body
+    # What it has made, and not what it was asked for.
+    return bool((made or {}).get("hasUniqueValue"))
