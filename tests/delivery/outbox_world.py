@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
@@ -217,6 +218,7 @@ def send(
         loggers=["crm"],
         clock=FixedClock(instant=at),
         lease_clock=FixedClock(instant=wall_clock),
+        zone=ZoneInfo("Europe/Berlin"),
         patience=patience,
         random=Random(7),
         worker=worker,

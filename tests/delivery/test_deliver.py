@@ -190,7 +190,7 @@ def test_a_plugin_that_gives_numbers_for_times_is_waited_for_all_the_same(ledger
     remote.answers = [QuotaError("used up", until=seconds)]
     report = send(ledger, remote, at=later)
     assert report.waiting == 1
-    assert "left alone until 2026-03-02T14:00" in report.problems[0]
+    assert "left alone until 2026-03-02 15:00 CET" in report.problems[0]
 
 
 def test_at_last_it_is_a_dead_letter_with_the_remotes_words(ledger: Ledger) -> None:
@@ -222,7 +222,7 @@ def test_a_used_up_quota_stops_the_connection_until_then(ledger: Ledger) -> None
     report = send(ledger, remote, batch_size=2)
     assert (report.done, report.waiting) == (1, 2)
     assert report.problems == (
-        "the connection “crm” is left alone until 2026-03-03T00:00+00:00: used up",
+        "the connection “crm” is left alone until 2026-03-03 01:00 CET: used up",
     )
     assert [effect.attempts for effect in ledger.effects()] == [1, 0, 0]
 

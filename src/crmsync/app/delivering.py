@@ -77,6 +77,7 @@ def hand_over(
             clock=workspace.clock,
             loggers=workspace.loggers,
             run_id=run_id,
+            zone=workspace.zone,
             progress=progress,
             stop=stop,
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC
 from random import Random
 from typing import TYPE_CHECKING
 
-from crmsync.clock import SystemClock
+from crmsync.clock import SystemClock, readable
 from crmsync.delivery.handing import (
     NOTHING,
     PAUSE_IN_DOUBT,
@@ -39,7 +40,7 @@ from crmsync.plugins.calls import HangsError, call_within, hangs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     import sqlalchemy as sa
 
@@ -76,6 +77,7 @@ def deliver(
     patience: Patience | None = None,
     random: Random | None = None,
     lease_clock: Clock | None = None,
+    zone: tzinfo = UTC,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
@@ -91,6 +93,7 @@ def deliver(
         patience: leases, attempts, waits.
         random: draws the jitter of waits.
         lease_clock: times the leases; must run, so it is the machine's unless a test says else.
+        zone: in which problems tell the time.
         progress: called with how many effects are settled, and how many there were to settle.
         stop: asked before each call; once it says yes, what is left stays for a later run.
 
@@ -107,6 +110,7 @@ def deliver(
         patience=patience or Patience(),
         random=random or Random(),  # noqa: S311  jitter, no secret
         lease_clock=lease_clock or SystemClock(),
+        zone=zone,
         tally=Tally(progress=progress or (lambda _settled, _total: None)),
         stop=stop,
     ).run()
@@ -126,6 +130,7 @@ class _Delivery:
     patience: Patience
     random: Random
     lease_clock: Clock
+    zone: tzinfo
     tally: Tally
     stop: Callable[[], bool]
 
@@ -389,5 +394,5 @@ class _Delivery:
         self._report_pause(name, until, reason)
 
     def _report_pause(self, name: str, until: datetime, reason: str) -> None:
-        when = until.isoformat(timespec="minutes")
+        when = readable(until, self.zone)
         self.tally.problems.append(f"the connection “{name}” is left alone until {when}: {reason}")

@@ -83,7 +83,7 @@ def print_quarantine(out: Console, number: int, sentences: Sequence[str]) -> Non
         return
     out.print(
         f"[yellow]{count(number, 'row')} could not be read[/]; "
-        "mend the file or the mapping, and the next sync reads it again:"
+        "mend the record or the mapping, and the next sync reads it again:"
     )
     for sentence in sentences:
         out.print(f"  {safe(sentence)}", soft_wrap=True)
