@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -341,3 +343,30 @@ def test_a_proxy_of_the_company_is_gone_through(monkeypatch: pytest.MonkeyPatch)
     past = transport.Transport("https://hubspot.invalid", None)
     with pytest.raises(UnreachedError, match=r"at https://hubspot\.invalid$"):
         past.send("GET", "/account-info/v3/details", {}, (), None, writing=False)
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_may_ask_for_a_name_and_a_password(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """As other programs take them, out of the proxy's address; nobody is told the password."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        heard: list[bytes] = []
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                heard.append(connection.recv(65_536))
+                connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        address = f"127.0.0.1:{proxy.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}ada:p%40ss:word@{address}")
+        through = transport.Transport("https://hubspot.invalid", None)
+        with pytest.raises(UnreachedError, match="through the proxy") as caught:
+            through.send("GET", "/account-info/v3/details", {}, (), None, writing=False)
+        thread.join()
+    told = base64.b64encode(b"ada:p@ss:word")
+    assert b"Basic " + told in heard[0]
+    assert "ss:word" not in str(caught.value)

@@ -8,9 +8,10 @@ next.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import orjson
@@ -46,6 +47,7 @@ class Transport:
         configuration.connection_pool_maxsize = _CONNECTIONS
         configuration.ssl_ca_cert = ca_file
         configuration.proxy = _proxy_on_the_way_to(url)
+        configuration.proxy_headers = _credentials_in(configuration.proxy)
         self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
 
     def close(self) -> None:
@@ -99,7 +101,17 @@ def _proxy_on_the_way_to(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.scheme != "https" or proxy_bypass(parts.netloc):
         return None
-    return getproxies().get("https")
+    proxy = getproxies().get("https")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _credentials_in(proxy: str | None) -> dict[str, str] | None:
+    """A name and a password in a proxy's address, as it is sent them; the library leaves them."""
+    parts = urlsplit(proxy or "")
+    if parts.username is None:
+        return None
+    told = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(told.encode()).decode()}"}
 
 
 def broken(
