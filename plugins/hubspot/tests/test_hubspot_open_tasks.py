@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import pytest
 from portal_under_test import KEY, TestedPortal
 
 from crmsync_hubspot.simulator.definitions import own_property
@@ -29,14 +31,14 @@ then:
 """
 
 
-def _config(tested: TestedPortal) -> Path:
+def _config(tested: TestedPortal, zone: str = "UTC") -> Path:
     folder = tested.folder
     for name in ("rules", "segments", "templates"):
         (folder / name).mkdir()
     (folder / "rules" / "call.yaml").write_text(RULE)
     path = folder / "config.yaml"
     path.write_text(f"""\
-company: {{name: Vendor, email: hello@vendor.example, time_zone: UTC}}
+company: {{name: Vendor, email: hello@vendor.example, time_zone: {zone}}}
 existing: enrol
 policy: {{most_share_of_accounts: 1.0}}
 connections:
@@ -107,3 +109,34 @@ def test_a_task_that_is_open_is_updated_where_it_stands(tested: TestedPortal) ->
     tested.portal.update("companies", company, {"tier": "Hot"})
     assert _run(tested, config)["delivery"]["done"] == 1
     assert len(tested.rows("tasks")) == 2
+
+
+@pytest.mark.parametrize(
+    ("portal", "company", "moved"),
+    [
+        # Noon in Los Angeles is the next morning in Sydney.
+        ("America/Los_Angeles", "Australia/Sydney", None),
+        # The evening in New York is the next day in Berlin.
+        ("America/New_York", "Europe/Berlin", "2026-03-12T01:00:00Z"),
+    ],
+)
+def test_a_task_is_updated_also_where_the_portal_is_in_another_day(
+    tested: TestedPortal, portal: str, company: str, moved: str | None
+) -> None:
+    tested.settings.time_zone = portal
+    tested.portal.types["companies"].add(own_property("tier enumeration : Hot Cold", "g"))
+    owner = tested.portal.add_owner("ada@vendor.example", "Ada", "Owner")
+    about = int(tested.make("companies", name="A", tier="Hot", hubspot_owner_id=str(owner)))
+    config = _config(tested, company)
+    _run(tested, config)
+    (task,) = tested.rows("tasks")
+    if moved is not None:
+        tested.portal.update("tasks", int(task["id"]), {"hs_timestamp": moved})
+    for tier in ("Cold", "Hot"):
+        tested.portal.update("companies", about, {"tier": tier})
+        told = _run(tested, config)
+        assert told["delivery"]["rejected"] == 0
+    (again,) = tested.rows("tasks")
+    due = datetime.fromisoformat(again["hs_timestamp"]).astimezone(ZoneInfo(portal))
+    tomorrow = tested.clock.now().astimezone(ZoneInfo(company)).date() + timedelta(days=1)
+    assert (due.date(), due.hour) == (tomorrow, 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from crmsync.rules.language import IfExists, TaskStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, tzinfo
 
     from crmsync.app.premises import Premises
     from crmsync.journeys.compose import Composed
@@ -89,14 +91,12 @@ class EarlierTasks:
         """The new words and days, as far as they can be written back."""
         if _UPDATE not in {str(kind) for kind in self._premises.abilities(task.connection)}:
             return None
-        at, owner = row.get("at"), row.get("owner")
+        owner = row.get("owner")
+        due = None if action.due is None else action.due.isoformat()
         wanted: dict[str, tuple[Scalar, Scalar]] = {
             "subject": (action.subject, row.get("subject")),
             "text": (action.body or row.get("text"), row.get("text")),
-            "at": (
-                None if action.due is None else action.due.isoformat(),
-                at and at.astimezone(self._world.company.zone).date().isoformat(),
-            ),
+            "at": (due, _due_before(row.get("at"), due, self._world.company.zone)),
             "owner": (action.assignee, owner and split_global_id(owner)[1]),
         }
         changes: dict[str, Scalar] = {}
@@ -154,6 +154,19 @@ class EarlierTasks:
     def _subjects(self, step: OpenStep) -> set[str]:
         subject = step.enrolment.subject
         return {subject, *self._merged.get(subject, ())}
+
+
+def _due_before(at: datetime | None, due: str | None, zone: tzinfo) -> str | None:
+    """When the task was due, as its remote is to be asked; the same as ``due`` where it stays so.
+
+    A remote that keeps days was read as midnights here. One that keeps times has days by a clock of
+    its own, which may not be ours, so it is asked for the time.
+    """
+    if at is None:
+        return None
+    here = at.astimezone(zone)
+    days = {here.date().isoformat(), at.astimezone(UTC).date().isoformat()}
+    return here.date().isoformat() if here.time() == time() or days == {due} else at.isoformat()
 
 
 def _looks_back(step: OpenStep) -> bool:
