@@ -145,8 +145,11 @@ def test_a_crm_that_is_away_is_asked_again_by_the_next_run(config: Path) -> None
     result = call("undo", "1", "--yes", "--config", config, "--at", _SOON)
     assert result.exit_code == 1
     assert "it could not be taken back yet" in result.stdout
+    call("undo", "1", "--yes", "--config", config, "--at", _SOON)
     (crm / ".crmsync.lock").rmdir()
     assert _tasks(config) == {"A1": "open", "A2": "open"}
+    # That it was said twice is no news.
+    assert len(call_json("runs", "--config", config)["runs"][-1]["undone"]) == 1
     assert _run(config)["delivery"]["done"] == 2
     assert _tasks(config) == {"A1": "cancelled", "A2": "cancelled"}
     assert _undo(config, "--yes")["already"] == 2

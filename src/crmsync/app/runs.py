@@ -64,10 +64,13 @@ def shown_runs(workspace: Workspace, runs: Sequence[RunRecord]) -> tuple[RunShow
             number=run.id,
             at=run.at.astimezone(workspace.zone),
             told=told(run),
+            # The same said twice, because the first broke off, is one word.
             undone=tuple(
-                f"by {undo.said_by} on {readable(undo.at, workspace.zone)}"
-                + (f": {undo.reason}" if undo.reason else "")
-                for undo in undoing.get(run.id, ())
+                dict.fromkeys(
+                    f"by {undo.said_by} on {readable(undo.at, workspace.zone)}"
+                    + (f": {undo.reason}" if undo.reason else "")
+                    for undo in undoing.get(run.id, ())
+                )
             ),
         )
         for run in runs
